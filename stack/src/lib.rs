@@ -1,0 +1,2 @@
+//! A TCP/IP host with no wires attached.
+#![forbid(unsafe_code)]
