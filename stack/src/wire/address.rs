@@ -1,0 +1,208 @@
+//! Addresses of both IP versions as one type, so that nothing above is generic over the version.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// An IP address, IPv4 as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Address([u8; 16]);
+
+/// An address and a port: one end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Endpoint {
+    pub(crate) address: Address,
+    pub(crate) port: u16,
+}
+
+/// The pair of endpoints that names a connection on this host.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct FlowKey {
+    pub(crate) local: Endpoint,
+    pub(crate) remote: Endpoint,
+}
+
+impl Address {
+    pub(crate) const UNSPECIFIED_V4: Address = Address::v4([0, 0, 0, 0]);
+
+    /// The IPv4 address `a.b.c.d`.
+    pub(crate) const fn v4(octets: [u8; 4]) -> Address {
+        let [a, b, c, d] = octets;
+        Address([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+    }
+
+    /// The four octets of an IPv4 address; None for IPv6.
+    pub(crate) fn as_v4(self) -> Option<[u8; 4]> {
+        let [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] = self.0 else { return None };
+        Some([a, b, c, d])
+    }
+
+    pub(crate) fn octets(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    pub(crate) fn to_ip(self) -> IpAddr {
+        match self.as_v4() {
+            Some(octets) => IpAddr::V4(Ipv4Addr::from(octets)),
+            None => IpAddr::V6(Ipv6Addr::from(self.0)),
+        }
+    }
+
+    /// `0.0.0.0` or `::`.
+    pub(crate) fn is_unspecified(self) -> bool {
+        self.to_ip().is_unspecified()
+    }
+
+    pub(crate) fn is_loopback(self) -> bool {
+        self.to_ip().is_loopback()
+    }
+
+    pub(crate) fn is_multicast(self) -> bool {
+        self.to_ip().is_multicast()
+    }
+
+    /// `255.255.255.255`. A subnet's broadcast address is known to the routes, not to the address.
+    pub(crate) fn is_limited_broadcast(self) -> bool {
+        self == Address::v4([255; 4])
+    }
+
+    /// True for what may stand as the source of a packet from the network (RFC 1122 §3.2.1.3):
+    /// not unspecified, loopback, multicast, broadcast, "this network" or class E.
+    pub(crate) fn is_valid_source(self) -> bool {
+        match self.as_v4() {
+            Some([first, ..]) => first != 0 && first != 127 && first < 224,
+            None => !(self.is_unspecified() || self.is_loopback() || self.is_multicast()),
+        }
+    }
+}
+
+impl From<IpAddr> for Address {
+    fn from(ip: IpAddr) -> Address {
+        match ip {
+            IpAddr::V4(v4) => Address::v4(v4.octets()),
+            IpAddr::V6(v6) => Address(v6.octets()),
+        }
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(socket: SocketAddr) -> Endpoint {
+        Endpoint { address: socket.ip().into(), port: socket.port() }
+    }
+}
+
+impl Endpoint {
+    pub(crate) const fn new(address: Address, port: u16) -> Endpoint {
+        Endpoint { address, port }
+    }
+
+    pub(crate) fn to_socket_addr(self) -> SocketAddr {
+        SocketAddr::new(self.address.to_ip(), self.port)
+    }
+}
+
+impl FlowKey {
+    /// The 36 bytes that keyed hashes of a flow are taken over.
+    pub(crate) fn to_bytes(self) -> [u8; 36] {
+        let mut bytes = [0; 36];
+        bytes[..16].copy_from_slice(&self.local.address.0);
+        bytes[16..32].copy_from_slice(&self.remote.address.0);
+        bytes[32..34].copy_from_slice(&self.local.port.to_be_bytes());
+        bytes[34..].copy_from_slice(&self.remote.port.to_be_bytes());
+        bytes
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.to_ip(), f)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.to_socket_addr(), f)
+    }
+}
+
+/// An Ethernet address.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// `ff:ff:ff:ff:ff:ff`.
+    pub const BROADCAST: Mac = Mac([0xff; 6]);
+
+    /// True for group addresses, broadcast included.
+    pub const fn is_multicast(self) -> bool {
+        self.0[0] & 1 == 1
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::Debug for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl core::str::FromStr for Mac {
+    type Err = MacParseError;
+    fn from_str(text: &str) -> Result<Mac, MacParseError> {
+        let mut octets = [0; 6];
+        let mut parts = text.split([':', '-']);
+        for octet in &mut octets {
+            let part = parts.next().ok_or(MacParseError)?;
+            *octet = u8::from_str_radix(part, 16).map_err(|_| MacParseError)?;
+        }
+        if parts.next().is_some() { Err(MacParseError) } else { Ok(Mac(octets)) }
+    }
+}
+
+/// The text is not an Ethernet address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MacParseError;
+
+impl fmt::Display for MacParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not an Ethernet address: write six hexadecimal octets, like 02:00:00:00:00:02")
+    }
+}
+
+impl core::error::Error for MacParseError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mapped_addresses_round_trip() {
+        let v4: IpAddr = "192.0.2.1".parse().unwrap();
+        let v6: IpAddr = "2001:db8::1".parse().unwrap();
+        assert_eq!(Address::from(v4).to_ip(), v4);
+        assert_eq!(Address::from(v4).as_v4(), Some([192, 0, 2, 1]));
+        assert_eq!(Address::from(v6).to_ip(), v6);
+        assert_eq!(Address::from(v6).as_v4(), None);
+    }
+
+    #[test]
+    fn martian_sources() {
+        for text in ["0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"]
+        {
+            assert!(!Address::from(text.parse::<IpAddr>().unwrap()).is_valid_source(), "{text}");
+        }
+        assert!(Address::v4([192, 0, 2, 9]).is_valid_source());
+    }
+
+    #[test]
+    fn mac_text() {
+        assert_eq!("02:00:5e:10:00:01".parse::<Mac>().unwrap().to_string(), "02:00:5e:10:00:01");
+        assert!("02:00:5e:10:00".parse::<Mac>().is_err());
+        assert!("02:00:5e:10:00:01:02".parse::<Mac>().is_err());
+    }
+}
