@@ -1,0 +1,3 @@
+//! What tests share (feature `testing`): the naive twins of the engine's containers.
+
+pub mod naive;

@@ -1,0 +1,92 @@
+//! Slow, obvious twins of everything clever in `store/` and of the assembler.
+//!
+//! Each does by brute force what the real one does by index, bit or link. A property beside the
+//! real one runs both over the same list of operations and compares whatever can be seen.
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// Twin of the arena: a map whose keys are numbered in order and never used twice.
+#[derive(Debug)]
+pub struct NaiveArena<T> {
+    objects: BTreeMap<u64, T>,
+    named: u64,
+    limit: usize,
+}
+
+impl<T: Copy> NaiveArena<T> {
+    /// An empty map of at most `limit` objects.
+    pub fn new(limit: usize) -> Self {
+        NaiveArena { objects: BTreeMap::new(), named: 0, limit }
+    }
+
+    /// Takes the object in under a fresh key, or hands it back at the limit.
+    pub fn insert(&mut self, object: T) -> Result<u64, T> {
+        if self.objects.len() == self.limit {
+            return Err(object);
+        }
+        self.named += 1;
+        self.objects.insert(self.named, object);
+        Ok(self.named)
+    }
+
+    /// Takes the object out.
+    pub fn remove(&mut self, key: u64) -> Option<T> {
+        self.objects.remove(&key)
+    }
+
+    /// Puts another object in this one's place, under the same key.
+    pub fn replace(&mut self, key: u64, object: T) -> Option<T> {
+        self.objects.get_mut(&key).map(|held| std::mem::replace(held, object))
+    }
+
+    /// The object of this key.
+    pub fn get(&self, key: u64) -> Option<&T> {
+        self.objects.get(&key)
+    }
+
+    /// Living objects.
+    #[expect(clippy::len_without_is_empty, reason = "a twin has what its property asks for")]
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+}
+
+/// Twin of the queue: a deque of keys, searched from end to end.
+#[derive(Debug, Default)]
+pub struct NaiveQueue {
+    waiting: VecDeque<u64>,
+}
+
+impl NaiveQueue {
+    /// Appends the key, unless it waits already.
+    pub fn push(&mut self, key: u64) -> bool {
+        let fresh = !self.waiting.contains(&key);
+        if fresh {
+            self.waiting.push_back(key);
+        }
+        fresh
+    }
+
+    /// Takes the oldest key.
+    pub fn pop(&mut self) -> Option<u64> {
+        self.waiting.pop_front()
+    }
+
+    /// Takes this key out. False when it does not wait.
+    pub fn remove(&mut self, key: u64) -> bool {
+        let before = self.waiting.len();
+        self.waiting.retain(|held| *held != key);
+        self.waiting.len() < before
+    }
+
+    /// The oldest key.
+    pub fn front(&self) -> Option<u64> {
+        self.waiting.front().copied()
+    }
+
+    /// Keys waiting.
+    #[expect(clippy::len_without_is_empty, reason = "a twin has what its property asks for")]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+}
