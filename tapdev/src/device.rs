@@ -1,0 +1,178 @@
+//! What every Ethernet device can do, and what its errors mean.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The shortest frame: two addresses and a type, bytes.
+pub const ETHERNET_HEADER: usize = 14;
+
+/// What a frame may carry beside its IP packet: the Ethernet header and one VLAN tag, bytes. A
+/// receive buffer of `mtu() + FRAME_OVERHEAD` bytes holds every frame that keeps to the MTU.
+pub const FRAME_OVERHEAD: usize = ETHERNET_HEADER + 4;
+
+/// An Ethernet device.
+///
+/// All methods take `&self`: one thread may sleep in [`wait`](Device::wait) while another sends.
+/// Frames carry no preamble and no frame check sequence.
+pub trait Device: Send + Sync {
+    /// The largest IP packet that a frame may carry, bytes. The device does not police it.
+    fn mtu(&self) -> usize;
+
+    /// Reads one frame into `buf` without blocking, and returns its length in bytes.
+    ///
+    /// A frame longer than `buf` loses its tail, as it does in the kernel: give it
+    /// `mtu() + FRAME_OVERHEAD` bytes.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is no frame; what the others mean is said by [`classify`].
+    fn recv(&self, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// Sends one frame, gathered from `parts`, without blocking.
+    ///
+    /// # Errors
+    /// The frame is not sent, and [`classify`] says why. A frame shorter than its Ethernet header
+    /// is `InvalidInput`.
+    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()>;
+
+    /// Sleeps until a frame may be readable, [`wake`](Device::wake) was called, or `timeout` has
+    /// passed (`None`: for ever).
+    ///
+    /// Readiness is a level, a wake-up is an event: when both are there the answer is
+    /// [`Wake::Woken`], which consumes the wake-up and leaves the frame, so that the next `wait`
+    /// answers [`Wake::Readable`] at once. It is always right to call `recv` after `wait`.
+    ///
+    /// # Errors
+    /// A device that is gone answers with an error of [`Fault::Gone`], every time: the caller
+    /// must stop waiting for it.
+    fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake>;
+
+    /// Makes a present or the next `wait` return. Callable from any thread and cheap; any number
+    /// of calls before that `wait` returns count as one.
+    fn wake(&self);
+}
+
+/// Why [`Device::wait`] returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use]
+pub enum Wake {
+    /// A frame may be readable, and nobody called `wake`.
+    Readable,
+    /// Somebody called `wake`, or a signal arrived. A frame may be readable as well.
+    Woken,
+    /// The time-out passed.
+    TimedOut,
+}
+
+/// What a driver should do about an error of [`Device::recv`], `send` or `wait`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use]
+pub enum Fault {
+    /// Nothing there, or no room: wait and try again.
+    Again,
+    /// The interface is down. It may come up again: drop the frame and go on waiting.
+    Down,
+    /// The interface or its descriptor does not exist any more: never try again.
+    Gone,
+    /// The kernel had no memory for the frame: drop it and go on.
+    Full,
+    /// Anything else: this frame is lost, and a run of these deserves a log line.
+    Other,
+}
+
+/// Sorts a device's error into what to do about it.
+///
+/// A TAP that is deleted reports readiness for ever, so a driver that shrugs at errors would spin
+/// on it: it must stop at [`Fault::Gone`].
+pub fn classify(error: &io::Error) -> Fault {
+    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
+        return Fault::Again;
+    }
+    match error.raw_os_error() {
+        Some(libc::EIO) => Fault::Down,
+        Some(libc::EBADFD | libc::EBADF | libc::ENODEV | libc::ENXIO) => Fault::Gone,
+        Some(libc::ENOBUFS | libc::ENOMEM) => Fault::Full,
+        _ => Fault::Other,
+    }
+}
+
+/// The error of a device that is not there any more.
+pub(crate) fn gone() -> io::Error {
+    io::Error::from_raw_os_error(libc::EBADFD)
+}
+
+/// Refuses what cannot be an Ethernet frame, with the error that a TAP gives.
+pub(crate) fn check_frame(parts: &[IoSlice<'_>]) -> io::Result<()> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    if length < ETHERNET_HEADER {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    Ok(())
+}
+
+impl<D: Device + ?Sized> Device for Box<D> {
+    fn mtu(&self) -> usize {
+        (**self).mtu()
+    }
+
+    fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        (**self).recv(buf)
+    }
+
+    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        (**self).send(parts)
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
+        (**self).wait(timeout)
+    }
+
+    fn wake(&self) {
+        (**self).wake();
+    }
+}
+
+impl<D: Device + ?Sized> Device for Arc<D> {
+    fn mtu(&self) -> usize {
+        (**self).mtu()
+    }
+
+    fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        (**self).recv(buf)
+    }
+
+    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        (**self).send(parts)
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
+        (**self).wait(timeout)
+    }
+
+    fn wake(&self) {
+        (**self).wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_sorted_by_what_to_do_about_them() {
+        let table = [
+            (libc::EAGAIN, Fault::Again),
+            (libc::EINTR, Fault::Again),
+            (libc::EIO, Fault::Down),
+            (libc::EBADFD, Fault::Gone),
+            (libc::EBADF, Fault::Gone),
+            (libc::ENODEV, Fault::Gone),
+            (libc::ENOBUFS, Fault::Full),
+            (libc::EINVAL, Fault::Other),
+        ];
+        for (errno, fault) in table {
+            assert_eq!(classify(&io::Error::from_raw_os_error(errno)), fault, "errno {errno}");
+        }
+        assert_eq!(classify(&io::ErrorKind::WouldBlock.into()), Fault::Again);
+    }
+}

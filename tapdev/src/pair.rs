@@ -1,0 +1,236 @@
+//! Two devices in memory, connected to each other: a cable for tests, examples and simulations.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::device::{Device, Wake, check_frame, gone};
+
+/// Makes two connected devices: what one sends, the other receives, in order.
+///
+/// `mtu` is what both report, in bytes. Each direction holds at most `capacity_frames` frames; as
+/// with a TAP's `txqueuelen` (1,000 by default), a frame that finds its queue full is dropped and
+/// counted, and its sender sees no error.
+pub fn pair(mtu: usize, capacity_frames: usize) -> (PairEnd, PairEnd) {
+    let left = Arc::new(Inbox::new(capacity_frames));
+    let right = Arc::new(Inbox::new(capacity_frames));
+    let near = PairEnd { mtu, inbox: Arc::clone(&left), peer: Arc::clone(&right) };
+    let far = PairEnd { mtu, inbox: right, peer: left };
+    (near, far)
+}
+
+/// One end of a [`pair`]. When the other end is dropped, what it sent can still be received; then
+/// every call is an error of [`Fault::Gone`](crate::Fault::Gone).
+#[derive(Debug)]
+pub struct PairEnd {
+    mtu: usize,
+    inbox: Arc<Inbox>,
+    peer: Arc<Inbox>,
+}
+
+impl PairEnd {
+    /// Frames sent by this end that found the other end's queue full.
+    pub fn dropped(&self) -> u64 {
+        self.peer.lock().dropped
+    }
+}
+
+/// What one end has yet to read. Whoever changes it signals `changed`.
+#[derive(Debug)]
+struct Inbox {
+    capacity: usize,
+    state: Mutex<InboxState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct InboxState {
+    frames: VecDeque<Vec<u8>>,
+    dropped: u64,
+    woken: bool,
+    /// One of the two ends is gone: nothing more will come.
+    closed: bool,
+}
+
+impl Inbox {
+    fn new(capacity: usize) -> Inbox {
+        Inbox { capacity, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// No code panics while it holds this lock, so a poisoned one is still consistent.
+    fn lock(&self) -> MutexGuard<'_, InboxState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+}
+
+impl InboxState {
+    fn is_quiet(&self) -> bool {
+        self.frames.is_empty() && !self.woken && !self.closed
+    }
+
+    fn take_wake(&mut self) -> io::Result<Wake> {
+        if std::mem::take(&mut self.woken) {
+            Ok(Wake::Woken)
+        } else if !self.frames.is_empty() {
+            Ok(Wake::Readable)
+        } else if self.closed {
+            Err(gone())
+        } else {
+            Ok(Wake::TimedOut)
+        }
+    }
+}
+
+impl Device for PairEnd {
+    fn mtu(&self) -> usize {
+        self.mtu
+    }
+
+    fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.inbox.lock();
+        let Some(frame) = state.frames.pop_front() else {
+            return Err(if state.closed { gone() } else { io::ErrorKind::WouldBlock.into() });
+        };
+        drop(state);
+        let length = frame.len().min(buf.len());
+        buf[..length].copy_from_slice(&frame[..length]);
+        Ok(length)
+    }
+
+    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        check_frame(parts)?;
+        let frame: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let mut state = self.peer.lock();
+        if state.closed {
+            return Err(gone());
+        }
+        if state.frames.len() >= self.peer.capacity {
+            state.dropped += 1;
+            return Ok(());
+        }
+        state.frames.push_back(frame);
+        drop(state);
+        self.peer.changed.notify_one();
+        Ok(())
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
+        let state = self.inbox.lock();
+        let quiet = |state: &mut InboxState| state.is_quiet();
+        let mut state = match timeout {
+            None => {
+                let waited = self.inbox.changed.wait_while(state, quiet);
+                waited.unwrap_or_else(PoisonError::into_inner)
+            }
+            Some(timeout) => {
+                let waited = self.inbox.changed.wait_timeout_while(state, timeout, quiet);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        state.take_wake()
+    }
+
+    fn wake(&self) {
+        self.inbox.lock().woken = true;
+        self.inbox.changed.notify_all();
+    }
+}
+
+impl Drop for PairEnd {
+    fn drop(&mut self) {
+        self.inbox.close();
+        self.peer.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{Fault, classify};
+
+    const SHORT: Option<Duration> = Some(Duration::from_millis(1));
+
+    fn send(end: &PairEnd, tag: u8) {
+        end.send(&[IoSlice::new(&[tag; 14]), IoSlice::new(b"body")]).unwrap();
+    }
+
+    #[test]
+    fn frames_arrive_whole_and_in_order() {
+        let (a, b) = pair(1500, 4);
+        send(&a, 1);
+        send(&a, 2);
+        let mut buf = [0; 64];
+        for tag in 1..=2 {
+            assert_eq!(b.wait(None).unwrap(), Wake::Readable);
+            assert_eq!(b.recv(&mut buf).unwrap(), 18);
+            assert_eq!(buf[..14], [tag; 14]);
+            assert_eq!(&buf[14..18], b"body");
+        }
+        assert_eq!(b.recv(&mut buf).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(b.wait(SHORT).unwrap(), Wake::TimedOut);
+    }
+
+    #[test]
+    fn a_full_queue_drops_and_counts() {
+        let (a, b) = pair(1500, 2);
+        for tag in 0..5 {
+            send(&a, tag);
+        }
+        assert_eq!(a.dropped(), 3);
+        assert_eq!(b.dropped(), 0);
+        let mut buf = [0; 64];
+        b.recv(&mut buf).unwrap();
+        send(&a, 9);
+        assert_eq!(a.dropped(), 3);
+    }
+
+    #[test]
+    fn consuming_a_wake_up_leaves_the_frame_readable() {
+        let (a, b) = pair(1500, 2);
+        send(&a, 1);
+        b.wake();
+        b.wake();
+        assert_eq!(b.wait(SHORT).unwrap(), Wake::Woken);
+        assert_eq!(b.wait(SHORT).unwrap(), Wake::Readable);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the wake-up must come from another thread")]
+    fn another_thread_ends_a_wait() {
+        let (a, b) = pair(1500, 2);
+        let b = Arc::new(b);
+        let waker = Arc::clone(&b);
+        let thread = std::thread::spawn(move || waker.wake());
+        assert_eq!(b.wait(None).unwrap(), Wake::Woken);
+        thread.join().unwrap();
+        drop(a);
+    }
+
+    #[test]
+    fn a_dropped_end_is_gone_after_its_last_frame() {
+        let (a, b) = pair(1500, 2);
+        send(&a, 1);
+        drop(a);
+        let mut buf = [0; 64];
+        assert_eq!(b.wait(None).unwrap(), Wake::Readable);
+        assert_eq!(b.recv(&mut buf).unwrap(), 18);
+        assert_eq!(classify(&b.wait(None).unwrap_err()), Fault::Gone);
+        assert_eq!(classify(&b.recv(&mut buf).unwrap_err()), Fault::Gone);
+        assert_eq!(classify(&b.send(&[IoSlice::new(&[0; 14])]).unwrap_err()), Fault::Gone);
+    }
+
+    #[test]
+    fn a_frame_without_a_header_is_refused_and_a_short_buffer_truncates() {
+        let (a, b) = pair(1500, 2);
+        let error = a.send(&[IoSlice::new(&[0; 13])]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        send(&a, 7);
+        assert_eq!(b.recv(&mut [0; 10]).unwrap(), 10);
+    }
+}
