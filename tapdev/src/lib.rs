@@ -1,1 +1,35 @@
-//! Ethernet devices.
+//! Ethernet devices: TAP interfaces and in-memory pairs, behind one trait.
+//!
+//! A [`Device`] moves whole Ethernet frames without blocking and can be slept on. [`Tap`] is the
+//! real one, a cable to the Linux kernel; [`pair`] makes two that are connected to each other in
+//! memory:
+//!
+//! ```
+//! use std::io::IoSlice;
+//! use tapdev::{Device, FRAME_OVERHEAD, Wake, pair};
+//!
+//! let (near, far) = pair(1500, 1000);
+//! let header = [0xff; 14];
+//! near.send(&[IoSlice::new(&header), IoSlice::new(b"hello")])?;
+//!
+//! assert_eq!(far.wait(None)?, Wake::Readable);
+//! let mut buf = vec![0; far.mtu() + FRAME_OVERHEAD];
+//! let length = far.recv(&mut buf)?;
+//! assert_eq!(&buf[14..length], b"hello");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod device;
+mod interface;
+mod open_error;
+mod pair;
+mod plain;
+mod sys;
+mod tap;
+mod wait;
+
+pub use device::{Device, ETHERNET_HEADER, FRAME_OVERHEAD, Fault, Wake, classify};
+pub use interface::{Interface, MAX_INTERFACE_NAME, configure, is_valid_name};
+pub use open_error::OpenError;
+pub use pair::{PairEnd, pair};
+pub use tap::{LinkState, Tap, TapOptions};

@@ -1,0 +1,201 @@
+//! The system calls of this crate, each behind a safe function: all of its `unsafe` is here.
+
+use std::ffi::{c_int, c_ulong};
+use std::io::{self, IoSlice};
+use std::mem;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+use std::time::Duration;
+
+/// Turns the `-1` of a system call into its errno.
+fn check(result: c_int) -> io::Result<c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+fn check_length(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// Takes over a descriptor that a foreign type has given up.
+pub(crate) fn adopt(fd: RawFd) -> OwnedFd {
+    // SAFETY: the only caller passes what `IntoRawFd::into_raw_fd` returned, which nobody else
+    // closes.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Reads up to `buf.len()` bytes.
+pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the pointer and the length are those of one exclusively borrowed slice.
+    check_length(unsafe { libc::read(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len()) })
+}
+
+/// Writes `parts` as one gathered write and returns the number of bytes taken.
+pub(crate) fn writev(fd: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    let count = c_int::try_from(parts.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: `IoSlice` has the layout of `iovec` on Unix (documented), and each part is borrowed
+    // for the call.
+    check_length(unsafe { libc::writev(fd.as_raw_fd(), parts.as_ptr().cast(), count) })
+}
+
+/// Makes every read and write of the descriptor's open file return instead of sleeping.
+pub(crate) fn set_non_blocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: F_GETFL and F_SETFL take and return integers only.
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    // SAFETY: as above.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) })?;
+    Ok(())
+}
+
+/// Keeps the descriptor out of programs that this one executes.
+pub(crate) fn set_close_on_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: F_SETFD takes an integer.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    Ok(())
+}
+
+/// A non-blocking event counter.
+pub(crate) fn event_counter() -> io::Result<OwnedFd> {
+    // SAFETY: takes integers; the descriptor it returns is new and ours.
+    unsafe {
+        let fd = check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// A socket to put interface questions to. It belongs for ever to the network namespace that the
+/// calling thread is in now.
+pub(crate) fn control_socket(family: c_int) -> io::Result<OwnedFd> {
+    // SAFETY: takes integers; the descriptor it returns is new and ours.
+    unsafe {
+        let fd = check(libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// What `poll` said about the two descriptors it watched: sets of `POLL*` bits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Polled {
+    pub(crate) first: i16,
+    pub(crate) second: i16,
+}
+
+/// Sleeps until one of two descriptors is readable or broken, or `timeout` has passed.
+pub(crate) fn poll_two(
+    first: BorrowedFd<'_>,
+    second: BorrowedFd<'_>,
+    timeout: Option<Duration>,
+) -> io::Result<Polled> {
+    let watch =
+        |fd: BorrowedFd<'_>| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut fds = [watch(first), watch(second)];
+    let limit = timeout.map(to_timespec);
+    let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: the array and its length agree; `limit` is null or points into this frame.
+    check(unsafe { libc::ppoll(fds.as_mut_ptr(), 2, limit, ptr::null()) })?;
+    Ok(Polled { first: fds[0].revents, second: fds[1].revents })
+}
+
+fn to_timespec(time: Duration) -> libc::timespec {
+    // SAFETY: a timespec is integers (and padding on some targets), for which zero is a value.
+    let mut spec: libc::timespec = unsafe { mem::zeroed() };
+    spec.tv_sec = libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX);
+    // Below 10^9, so it fits every type that a target may use here.
+    spec.tv_nsec = time.subsec_nanos() as _;
+    spec
+}
+
+/// Sets the offloads of a TAP descriptor: a set of `TUN_F_*` bits.
+pub(crate) fn set_offload(fd: BorrowedFd<'_>, bits: c_int) -> io::Result<()> {
+    // SAFETY: TUNSETOFFLOAD takes its argument by value.
+    check(unsafe {
+        libc::ioctl(fd.as_raw_fd(), libc::TUNSETOFFLOAD as _, libc::c_long::from(bits))
+    })?;
+    Ok(())
+}
+
+/// Says whether a TAP outlives the last descriptor on it.
+pub(crate) fn set_persistent(fd: BorrowedFd<'_>, persistent: bool) -> io::Result<()> {
+    let value = libc::c_long::from(persistent);
+    // SAFETY: TUNSETPERSIST takes its argument by value.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETPERSIST as _, value) })?;
+    Ok(())
+}
+
+/// An interface by name, with one value to be read or set: the kernel's `struct ifreq`.
+pub(crate) struct InterfaceRequest(libc::ifreq);
+
+impl InterfaceRequest {
+    /// A request about the interface `name`, at most 15 bytes.
+    pub(crate) fn new(name: &str) -> io::Result<InterfaceRequest> {
+        // SAFETY: a name and a union of plain data, for all of which zero is a value.
+        let mut request: libc::ifreq = unsafe { mem::zeroed() };
+        if name.len() >= request.ifr_name.len() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+            *to = from as _;
+        }
+        Ok(InterfaceRequest(request))
+    }
+
+    /// Asks the kernel, which may fill in the value.
+    pub(crate) fn submit(&mut self, fd: BorrowedFd<'_>, request: c_ulong) -> io::Result<()> {
+        // SAFETY: every request used with this type reads and writes one `struct ifreq`.
+        check(unsafe { libc::ioctl(fd.as_raw_fd(), request as _, &raw mut self.0) })?;
+        Ok(())
+    }
+
+    /// The name: what was asked for, or what the kernel filled in.
+    pub(crate) fn name(&self) -> String {
+        let bytes = self.0.ifr_name.iter().map(|&byte| byte as u8);
+        String::from_utf8_lossy(&bytes.take_while(|&byte| byte != 0).collect::<Vec<_>>()).into()
+    }
+
+    /// The value as flags, `IFF_*` bits.
+    pub(crate) fn flags(&self) -> i16 {
+        // SAFETY: all of the union was initialised, and every bit pattern is an integer.
+        unsafe { self.0.ifr_ifru.ifru_flags }
+    }
+
+    pub(crate) fn set_flags(&mut self, flags: i16) {
+        self.0.ifr_ifru.ifru_flags = flags;
+    }
+
+    /// The value as an integer: an MTU in bytes, or an interface's index.
+    pub(crate) fn integer(&self) -> c_int {
+        // SAFETY: as for `flags`.
+        unsafe { self.0.ifr_ifru.ifru_mtu }
+    }
+
+    pub(crate) fn set_integer(&mut self, value: c_int) {
+        self.0.ifr_ifru.ifru_mtu = value;
+    }
+
+    /// The value as an Ethernet address.
+    pub(crate) fn ethernet(&self) -> [u8; 6] {
+        // SAFETY: as for `flags`.
+        let data = unsafe { self.0.ifr_ifru.ifru_hwaddr.sa_data };
+        std::array::from_fn(|i| data[i] as u8)
+    }
+
+    pub(crate) fn set_ethernet(&mut self, address: [u8; 6]) {
+        self.set_sockaddr(libc::ARPHRD_ETHER, &address);
+    }
+
+    /// Sets the value to a `sockaddr_in` with port 0.
+    pub(crate) fn set_ipv4(&mut self, address: Ipv4Addr) {
+        let [a, b, c, d] = address.octets();
+        self.set_sockaddr(libc::AF_INET as u16, &[0, 0, a, b, c, d]);
+    }
+
+    fn set_sockaddr(&mut self, family: u16, data: &[u8; 6]) {
+        // SAFETY: a sockaddr is integers, for which zero is a value.
+        let mut address: libc::sockaddr = unsafe { mem::zeroed() };
+        address.sa_family = family;
+        for (to, from) in address.sa_data.iter_mut().zip(data) {
+            *to = *from as _;
+        }
+        self.0.ifr_ifru.ifru_hwaddr = address;
+    }
+}
