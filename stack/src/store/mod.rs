@@ -4,9 +4,11 @@
 //! |---------|---------------------------------------------------------|----------------------------|
 //! | `arena` | objects named by an index and a generation              | O(1), memory of live peak  |
 //! | `queue` | FIFO lists threaded through the objects of an arena     | O(1), no memory of its own |
+//! | `wheel` | deadlines, one to a node; moving one later is a store   | O(1) amortised             |
 //!
 //! They know nothing of the network and nothing of each other, but that a queue runs through an
 //! arena. Each has a slow, obvious twin in `testing/naive.rs`, and a property that compares them.
 
 pub(crate) mod arena;
 pub(crate) mod queue;
+pub(crate) mod wheel;

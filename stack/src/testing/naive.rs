@@ -90,3 +90,49 @@ impl NaiveQueue {
         self.waiting.len()
     }
 }
+
+/// Twin of the timer wheel: a map from token to deadline, read from end to end.
+#[derive(Debug)]
+pub struct NaiveWheel {
+    tick_ns: u64,
+    deadlines: BTreeMap<u64, Option<u64>>,
+}
+
+impl NaiveWheel {
+    /// No timers yet; deadlines will be rounded up to multiples of `tick_ns`.
+    pub fn new(tick_ns: u64) -> Self {
+        NaiveWheel { tick_ns, deadlines: BTreeMap::new() }
+    }
+
+    /// Adds a timer, disarmed.
+    pub fn insert(&mut self, token: u64) {
+        self.deadlines.insert(token, None);
+    }
+
+    /// Sets the deadline. One that no multiple of the tick in a `u64` reaches never comes.
+    pub fn arm(&mut self, token: u64, at_ns: u64) {
+        self.deadlines.insert(token, at_ns.checked_next_multiple_of(self.tick_ns));
+    }
+
+    /// Takes the deadline back.
+    pub fn disarm(&mut self, token: u64) {
+        self.deadlines.insert(token, None);
+    }
+
+    /// Whether the timer has a deadline.
+    pub fn is_armed(&self, token: u64) -> bool {
+        self.deadlines.get(&token).copied().flatten().is_some()
+    }
+
+    /// All tokens due, ascending; they are disarmed.
+    pub fn pop_all_due(&mut self, now_ns: u64) -> Vec<u64> {
+        let is_due = |deadline: &Option<u64>| deadline.is_some_and(|at| at <= now_ns);
+        let due = self.deadlines.iter_mut().filter(|(_, deadline)| is_due(deadline));
+        due.map(|(token, deadline)| (*deadline = None, *token).1).collect()
+    }
+
+    /// The earliest deadline, rounded up.
+    pub fn next_ns(&self) -> Option<u64> {
+        self.deadlines.values().flatten().min().copied()
+    }
+}
