@@ -4,6 +4,7 @@
 //! |---------|---------------------------------------------------------|----------------------------|
 //! | `arena` | objects named by an index and a generation              | O(1), memory of live peak  |
 //! | `queue` | FIFO lists threaded through the objects of an arena     | O(1), no memory of its own |
+//! | `ring`  | bytes; text out of order is written ahead of the tail   | O(bytes), memory of text   |
 //! | `wheel` | deadlines, one to a node; moving one later is a store   | O(1) amortised             |
 //!
 //! They know nothing of the network and nothing of each other, but that a queue runs through an
@@ -11,4 +12,5 @@
 
 pub(crate) mod arena;
 pub(crate) mod queue;
+pub(crate) mod ring;
 pub(crate) mod wheel;

@@ -136,3 +136,78 @@ impl NaiveWheel {
         self.deadlines.values().flatten().min().copied()
     }
 }
+
+/// Twin of the byte ring: a deque of text, and a map of single bytes ahead of its tail.
+#[derive(Debug)]
+pub struct NaiveRing {
+    text: VecDeque<u8>,
+    /// By distance from the tail.
+    ahead: BTreeMap<usize, u8>,
+    cap: usize,
+}
+
+impl NaiveRing {
+    /// An empty ring for at most `cap` bytes.
+    pub fn new(cap: usize) -> Self {
+        NaiveRing { text: VecDeque::new(), ahead: BTreeMap::new(), cap }
+    }
+
+    /// Appends to the text what fits, over whatever was written ahead there.
+    pub fn push(&mut self, bytes: &[u8]) -> usize {
+        let written = self.write_ahead(0, bytes);
+        self.advance_tail(written);
+        written
+    }
+
+    /// Writes past the tail what fits.
+    pub fn write_ahead(&mut self, offset: usize, bytes: &[u8]) -> usize {
+        let room = (self.cap - self.text.len()).saturating_sub(offset);
+        let written = bytes.len().min(room);
+        self.ahead.extend((offset..).zip(bytes[..written].iter().copied()));
+        written
+    }
+
+    /// Bytes ahead before the first hole.
+    pub fn contiguous_ahead(&self) -> usize {
+        (0..).take_while(|at| self.ahead.contains_key(at)).count()
+    }
+
+    /// Makes `n` bytes ahead, which must be there, text.
+    pub fn advance_tail(&mut self, n: usize) {
+        self.text.extend((0..n).map(|at| self.ahead[&at]));
+        let rest = self.ahead.split_off(&n);
+        self.ahead = rest.into_iter().map(|(at, byte)| (at - n, byte)).collect();
+    }
+
+    /// Text from `offset`, at most `len` bytes.
+    pub fn peek(&self, offset: usize, len: usize) -> Vec<u8> {
+        self.text.iter().skip(offset).take(len).copied().collect()
+    }
+
+    /// Drops `n` bytes of text, or all.
+    pub fn consume(&mut self, n: usize) {
+        self.text.drain(..n.min(self.text.len()));
+    }
+
+    /// Moves the limit, never below what is held.
+    pub fn set_cap(&mut self, cap: usize) {
+        let ahead = self.ahead.keys().next_back().map_or(0, |last| last + 1);
+        self.cap = cap.max(self.text.len() + ahead);
+    }
+
+    /// The limit.
+    pub fn cap(&self) -> usize {
+        self.cap
+    }
+
+    /// Bytes of text.
+    #[expect(clippy::len_without_is_empty, reason = "a twin has what its property asks for")]
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether there is neither text nor anything ahead.
+    pub fn holds_nothing(&self) -> bool {
+        self.text.is_empty() && self.ahead.is_empty()
+    }
+}
