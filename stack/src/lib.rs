@@ -6,6 +6,8 @@ mod random;
 // The engine takes its containers up one by one; until then some of their methods have no caller.
 #[allow(dead_code)]
 mod store;
+#[allow(dead_code)]
+mod tcp;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod time;

@@ -211,3 +211,68 @@ impl NaiveRing {
         self.text.is_empty() && self.ahead.is_empty()
     }
 }
+
+/// Twin of the assembler: for each byte ahead, the number of its latest arrival.
+#[derive(Debug)]
+pub struct NaiveAssembler {
+    arrived: VecDeque<Option<u64>>,
+    arrivals: u64,
+    limit: usize,
+}
+
+impl NaiveAssembler {
+    /// Nothing has arrived; at most `limit` ranges may.
+    pub fn new(limit: usize) -> Self {
+        NaiveAssembler { arrived: VecDeque::new(), arrivals: 0, limit }
+    }
+
+    /// Notes text; false, and nothing changed, when it would make too many ranges.
+    pub fn add(&mut self, offset: u32, len: u32) -> bool {
+        let before = self.arrived.clone();
+        let (start, end) = (offset as usize, (offset + len) as usize);
+        self.arrived.resize(self.arrived.len().max(end), None);
+        self.arrivals += 1;
+        self.arrived.range_mut(start..end).for_each(|byte| *byte = Some(self.arrivals));
+        let fits = self.ranges().len() <= self.limit;
+        if !fits {
+            self.arrived = before;
+        }
+        fits
+    }
+
+    /// Drops `n` bytes, then all that follow without a hole; returns how many followed.
+    pub fn advance(&mut self, n: u32) -> u32 {
+        self.arrived.drain(..(n as usize).min(self.arrived.len()));
+        let contiguous = self.arrived.iter().take_while(|byte| byte.is_some()).count();
+        self.arrived.drain(..contiguous);
+        contiguous as u32
+    }
+
+    /// Runs of bytes that have arrived: start, and the end behind the last.
+    pub fn ranges(&self) -> Vec<(u32, u32)> {
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for (at, _) in (0..).zip(&self.arrived).filter(|(_, byte)| byte.is_some()) {
+            match ranges.last_mut() {
+                Some(last) if last.1 == at => last.1 += 1,
+                _ => ranges.push((at, at + 1)),
+            }
+        }
+        ranges
+    }
+
+    /// The ranges with the latest arrivals, latest first.
+    pub fn sack_ranges(&self, blocks: usize) -> Vec<(u32, u32)> {
+        let mut ranges = self.ranges();
+        let latest = |range: &(u32, u32)| {
+            self.arrived.range(range.0 as usize..range.1 as usize).max().copied()
+        };
+        ranges.sort_by_key(|range| std::cmp::Reverse(latest(range)));
+        ranges.truncate(blocks);
+        ranges
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.arrived.clear();
+    }
+}
