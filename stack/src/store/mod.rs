@@ -1,11 +1,11 @@
 //! The containers of the engine: where objects, ready lists, deadlines and text live.
 //!
-//! | file    | what                                                    | cost                       |
-//! |---------|---------------------------------------------------------|----------------------------|
-//! | `arena` | objects named by an index and a generation              | O(1), memory of live peak  |
-//! | `queue` | FIFO lists threaded through the objects of an arena     | O(1), no memory of its own |
-//! | `ring`  | bytes; text out of order is written ahead of the tail   | O(bytes), memory of text   |
-//! | `wheel` | deadlines, one to a node; moving one later is a store   | O(1) amortised             |
+//! | file    | what                                                  | cost                       |
+//! |---------|-------------------------------------------------------|----------------------------|
+//! | `arena` | objects named by an index and a generation            | O(1)                       |
+//! | `queue` | FIFO lists threaded through the objects of an arena   | O(1), no memory of its own |
+//! | `ring`  | bytes; text out of order is written ahead of the tail | O(bytes)                   |
+//! | `wheel` | deadlines; moving one later is a store                | O(1) amortised             |
 //!
 //! They know nothing of the network and nothing of each other, but that a queue runs through an
 //! arena. Each has a slow, obvious twin in `testing/naive.rs`, and a property that compares them.
