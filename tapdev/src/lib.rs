@@ -21,15 +21,22 @@
 
 mod device;
 mod interface;
+mod link;
+mod link_config;
 mod open_error;
 mod pair;
 mod plain;
+mod random;
 mod sys;
 mod tap;
 mod wait;
 
 pub use device::{Device, ETHERNET_HEADER, FRAME_OVERHEAD, Fault, Wake, classify};
 pub use interface::{Interface, MAX_INTERFACE_NAME, configure, is_valid_name};
+pub use link::{Link, LinkStats, MAX_FRAMES_IN_LINK};
+pub use link_config::{
+    GilbertElliott, LinkConfig, LinkConfigError, MAX_LINK_DELAY, QueueLimit, Reorder,
+};
 pub use open_error::OpenError;
 pub use pair::{PairEnd, pair};
 pub use tap::{LinkState, Tap, TapOptions};
