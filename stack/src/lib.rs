@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 #[allow(dead_code)]
+mod net;
+#[allow(dead_code)]
 mod random;
 // The engine takes its containers up one by one; until then some of their methods have no caller.
 #[allow(dead_code)]
@@ -14,6 +16,8 @@ mod time;
 #[allow(dead_code)]
 mod wire;
 
+pub use net::cidr::{Cidr, CidrParseError};
+pub use net::route::Route;
 pub use random::Seed;
 pub use time::Instant;
 pub use wire::address::{Mac, MacParseError};

@@ -1,0 +1,4 @@
+//! The network layer's organs: routes, fragments, ICMP. They take values and return reports.
+
+pub(crate) mod cidr;
+pub(crate) mod route;

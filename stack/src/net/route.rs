@@ -1,0 +1,366 @@
+//! Where a packet goes next, and from which of our addresses: longest prefix match.
+//!
+//! Both IP versions live in one table of 128-bit prefixes, IPv4 under its mapped prefix
+//! (RFC 4291 §2.5.5.2), so that nothing here is written twice.
+
+use super::cidr::Cidr;
+use crate::wire::address::Address;
+use core::net::IpAddr;
+
+/// A route: packets for `destination` go to `gateway`, or straight to their destination if None.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The network that the route leads to.
+    pub destination: Cidr,
+    /// A router on the link; None: the network itself is on the link.
+    pub gateway: Option<IpAddr>,
+}
+
+/// What kind of way a packet takes from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HopKind {
+    /// It never leaves this host.
+    Loopback,
+    /// The destination is on the link.
+    Direct,
+    /// A router is on the link.
+    Gateway,
+    /// To all hosts on the link (IPv4 only).
+    Broadcast,
+    /// To a group of hosts on the link: the frame's address is made from the group's.
+    Multicast,
+}
+
+/// The next step of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hop {
+    /// Whose link address the frame needs (for Direct and Gateway).
+    pub(crate) next_hop: Address,
+    /// The address of ours that a packet without a source of its own should carry. Unspecified
+    /// only for a broadcast from a host that has no address yet (RFC 1122 §3.2.1.3 a).
+    pub(crate) source: Address,
+    pub(crate) kind: HopKind,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    network: u128,
+    gateway: Option<Address>,
+    source: Address,
+}
+
+/// All prefixes of one length, sorted by network.
+struct Level {
+    prefix: u8,
+    entries: Vec<Entry>,
+}
+
+/// The routes of a host with one link. Immutable: a change of configuration makes a new one.
+///
+/// A look-up is one binary search for each length of prefix in use, which are two or three on a
+/// host however many routes it has.
+pub(crate) struct RouteTable {
+    /// Longest prefix first.
+    levels: Vec<Level>,
+    /// Our addresses, sorted.
+    own: Vec<Address>,
+    /// The broadcast addresses of our networks, sorted, each with our address in that network.
+    broadcasts: Vec<(Address, Address)>,
+    /// The first configured address of each version: the source where no network decides.
+    first_v4: Option<Address>,
+    first_v6: Option<Address>,
+}
+
+const LOOPBACK_V4: Address = Address::v4([127, 0, 0, 1]);
+
+impl RouteTable {
+    /// The table of a host with these `addresses` on its link, a default `gateway` and `routes`.
+    ///
+    /// Of two routes to the same network the first counts: networks of our own addresses, then
+    /// `routes`, then the default gateway. A route of a version in which we have no address is
+    /// left out: nothing could be sent along it.
+    pub(crate) fn new(addresses: &[Cidr], gateway: Option<IpAddr>, routes: &[Route]) -> RouteTable {
+        let first =
+            |v4: bool| addresses.iter().find(|a| is_v4(a.address) == v4).map(|a| a.address.into());
+        let mut table = RouteTable {
+            levels: Vec::new(),
+            own: addresses.iter().map(|a| a.address.into()).collect(),
+            broadcasts: addresses
+                .iter()
+                .filter_map(|a| Some((IpAddr::from(a.broadcast()?).into(), a.address.into())))
+                .collect(),
+            first_v4: first(true),
+            first_v6: first(false),
+        };
+        table.own.sort_unstable();
+        table.own.dedup();
+        // Stable: of two addresses in one network the first configured is the source.
+        table.broadcasts.sort_by_key(|(broadcast, _)| *broadcast);
+        table.broadcasts.dedup_by_key(|(broadcast, _)| *broadcast);
+        for own in addresses {
+            table.insert(*own, None, own.address.into());
+        }
+        let default = gateway.map(|gateway| {
+            let any = if is_v4(gateway) { IpAddr::from([0u8; 4]) } else { [0u8; 16].into() };
+            Route { destination: Cidr::new(any, 0), gateway: Some(gateway) }
+        });
+        for route in routes.iter().copied().chain(default) {
+            if let Some(source) = table.source_of(addresses, &route) {
+                table.insert(route.destination, route.gateway.map(Address::from), source);
+            }
+        }
+        table
+    }
+
+    /// Our address in the network of the route's gateway, or else our first of that version.
+    fn source_of(&self, addresses: &[Cidr], route: &Route) -> Option<Address> {
+        let via = route.gateway.unwrap_or(route.destination.address);
+        if is_v4(via) != is_v4(route.destination.address) {
+            return None;
+        }
+        let near = addresses.iter().find(|a| a.contains(via)).map(|a| a.address.into());
+        near.or(if is_v4(via) { self.first_v4 } else { self.first_v6 })
+    }
+
+    fn insert(&mut self, destination: Cidr, gateway: Option<Address>, source: Address) {
+        let prefix = mapped_prefix(&destination);
+        let network = bits(destination.address.into()) & mask(prefix);
+        let at = match self.levels.binary_search_by(|level| prefix.cmp(&level.prefix)) {
+            Ok(at) => at,
+            Err(at) => {
+                self.levels.insert(at, Level { prefix, entries: Vec::new() });
+                at
+            }
+        };
+        let Some(level) = self.levels.get_mut(at) else { return };
+        if let Err(at) = level.entries.binary_search_by_key(&network, |entry| entry.network) {
+            level.entries.insert(at, Entry { network, gateway, source });
+        }
+    }
+
+    /// The next step of a packet for `destination`; None when no route leads there, and for the
+    /// unspecified address, which is nobody's.
+    pub(crate) fn lookup(&self, destination: Address) -> Option<Hop> {
+        let hop = |source, kind| Some(Hop { next_hop: destination, source, kind });
+        if destination.is_unspecified() {
+            return None;
+        }
+        if self.is_own(destination) {
+            return hop(destination, HopKind::Loopback);
+        }
+        if destination.is_loopback() {
+            let v4 = destination.as_v4().is_some();
+            return hop(if v4 { LOOPBACK_V4 } else { destination }, HopKind::Loopback);
+        }
+        if destination.is_limited_broadcast() {
+            return hop(self.first_v4.unwrap_or(Address::UNSPECIFIED_V4), HopKind::Broadcast);
+        }
+        if destination.is_multicast() {
+            let v4 = destination.as_v4().is_some();
+            return hop(if v4 { self.first_v4 } else { self.first_v6 }?, HopKind::Multicast);
+        }
+        if let Some(source) = self.broadcast_source(destination) {
+            return hop(source, HopKind::Broadcast);
+        }
+        let entry = self.longest_match(destination)?;
+        match entry.gateway {
+            None => hop(entry.source, HopKind::Direct),
+            Some(next_hop) => Some(Hop { next_hop, source: entry.source, kind: HopKind::Gateway }),
+        }
+    }
+
+    fn longest_match(&self, destination: Address) -> Option<&Entry> {
+        let shortest = if destination.as_v4().is_some() { 96 } else { 0 };
+        let bits = bits(destination);
+        // An IPv6 prefix shorter than the mapped one must not catch IPv4.
+        self.levels.iter().take_while(|level| level.prefix >= shortest).find_map(|level| {
+            let network = bits & mask(level.prefix);
+            let at = level.entries.binary_search_by_key(&network, |entry| entry.network).ok()?;
+            level.entries.get(at)
+        })
+    }
+
+    fn broadcast_source(&self, address: Address) -> Option<Address> {
+        let at = self.broadcasts.binary_search_by_key(&address, |(broadcast, _)| *broadcast);
+        self.broadcasts.get(at.ok()?).map(|(_, source)| *source)
+    }
+
+    /// True for the addresses configured on the link: what a packet from outside may be for.
+    pub(crate) fn is_own(&self, address: Address) -> bool {
+        self.own.binary_search(&address).is_ok()
+    }
+
+    /// True for what a socket here may be bound to: our addresses, and loopback, which must never
+    /// be seen on the link (RFC 1122 §3.2.1.3 g): for packets from there ask `is_own`.
+    pub(crate) fn is_local(&self, address: Address) -> bool {
+        self.is_own(address) || address.is_loopback()
+    }
+
+    /// True for 255.255.255.255 and the broadcast addresses of our networks (RFC 1122 §3.3.6).
+    pub(crate) fn is_broadcast(&self, address: Address) -> bool {
+        address.is_limited_broadcast() || self.broadcast_source(address).is_some()
+    }
+}
+
+/// IPv4 as the engine sees it: mapped addresses, however written, are IPv4.
+fn is_v4(address: IpAddr) -> bool {
+    Address::from(address).as_v4().is_some()
+}
+
+fn bits(address: Address) -> u128 {
+    u128::from_be_bytes(*address.octets())
+}
+
+fn mapped_prefix(cidr: &Cidr) -> u8 {
+    if cidr.address.is_ipv4() { cidr.length().saturating_add(96) } else { cidr.length() }
+}
+
+fn mask(prefix: u8) -> u128 {
+    u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn address(text: &str) -> Address {
+        ip(text).into()
+    }
+
+    fn route(destination: &str, gateway: Option<&str>) -> Route {
+        Route { destination: destination.parse().unwrap(), gateway: gateway.map(ip) }
+    }
+
+    fn home() -> RouteTable {
+        RouteTable::new(
+            &["192.0.2.2/24".parse().unwrap(), "10.0.0.2/8".parse().unwrap()],
+            Some(ip("192.0.2.1")),
+            &[route("10.9.0.0/16", Some("10.0.0.9")), route("203.0.113.0/24", None)],
+        )
+    }
+
+    fn expect(table: &RouteTable, to: &str, next_hop: &str, source: &str, kind: HopKind) {
+        let hop = Hop { next_hop: address(next_hop), source: address(source), kind };
+        assert_eq!(table.lookup(address(to)), Some(hop), "{to}");
+    }
+
+    #[test]
+    fn each_kind_of_way() {
+        let table = home();
+        expect(&table, "192.0.2.77", "192.0.2.77", "192.0.2.2", HopKind::Direct);
+        expect(&table, "198.51.100.1", "192.0.2.1", "192.0.2.2", HopKind::Gateway);
+        expect(&table, "10.1.2.3", "10.1.2.3", "10.0.0.2", HopKind::Direct);
+        expect(&table, "10.9.2.3", "10.0.0.9", "10.0.0.2", HopKind::Gateway);
+        expect(&table, "203.0.113.9", "203.0.113.9", "192.0.2.2", HopKind::Direct);
+        expect(&table, "192.0.2.255", "192.0.2.255", "192.0.2.2", HopKind::Broadcast);
+        expect(&table, "10.255.255.255", "10.255.255.255", "10.0.0.2", HopKind::Broadcast);
+        expect(&table, "255.255.255.255", "255.255.255.255", "192.0.2.2", HopKind::Broadcast);
+        expect(&table, "224.0.0.1", "224.0.0.1", "192.0.2.2", HopKind::Multicast);
+        expect(&table, "10.0.0.2", "10.0.0.2", "10.0.0.2", HopKind::Loopback);
+        expect(&table, "127.9.9.9", "127.9.9.9", "127.0.0.1", HopKind::Loopback);
+        assert_eq!(table.lookup(address("0.0.0.0")), None);
+        assert_eq!(table.lookup(address("2001:db8::1")), None, "no IPv6 address, no IPv6 route");
+    }
+
+    #[test]
+    fn rfc1122_loopback_is_local_but_not_ours_on_the_link() {
+        let table = home();
+        assert!(table.is_local(address("127.0.0.1")) && !table.is_own(address("127.0.0.1")));
+        assert!(table.is_local(address("10.0.0.2")) && table.is_own(address("10.0.0.2")));
+        assert!(!table.is_local(address("192.0.2.1")));
+        assert!(table.is_broadcast(address("192.0.2.255")));
+        assert!(table.is_broadcast(address("255.255.255.255")));
+        assert!(!table.is_broadcast(address("198.51.100.255")));
+    }
+
+    #[test]
+    fn without_an_address_only_broadcast_can_leave() {
+        let table = RouteTable::new(&[], Some(ip("192.0.2.1")), &[]);
+        assert_eq!(table.lookup(address("198.51.100.1")), None);
+        expect(&table, "255.255.255.255", "255.255.255.255", "0.0.0.0", HopKind::Broadcast);
+    }
+
+    #[test]
+    fn an_ipv6_default_does_not_catch_ipv4() {
+        let own: Vec<Cidr> =
+            ["2001:db8::2/64", "192.0.2.2/24"].iter().map(|text| text.parse().unwrap()).collect();
+        let table = RouteTable::new(&own, Some(ip("2001:db8::1")), &[]);
+        expect(&table, "2001:db9::7", "2001:db8::1", "2001:db8::2", HopKind::Gateway);
+        assert_eq!(table.lookup(address("198.51.100.1")), None);
+    }
+
+    /// The obvious twin: walk all routes, keep the longest that contains, the first of equals.
+    fn naive(own: &[Cidr], routes: &[Route], to: IpAddr) -> Option<(Address, Address)> {
+        let mut best: Option<(u8, Address, Address)> = None;
+        let direct = own.iter().map(|o| (*o, None, Some(o.address)));
+        let others = routes.iter().map(|r| {
+            let via = r.gateway.unwrap_or(r.destination.address);
+            let near = own.iter().find(|o| o.contains(via));
+            let same = own.iter().find(|o| o.address.is_ipv4() == via.is_ipv4());
+            (r.destination, r.gateway, near.or(same).map(|o| o.address))
+        });
+        for (destination, gateway, source) in direct.chain(others) {
+            let Some(source) = source.filter(|_| destination.contains(to)) else { continue };
+            if best.is_none_or(|(prefix, ..)| destination.prefix > prefix) {
+                let next = gateway.unwrap_or(to);
+                best = Some((destination.prefix, next.into(), source.into()));
+            }
+        }
+        best.map(|(_, next, source)| (next, source))
+    }
+
+    /// Few distinct bits, so that prefixes nest and collide.
+    fn some_ip() -> impl Strategy<Value = IpAddr> {
+        prop_oneof![
+            (0u8..4, 0u8..4, 0u8..4).prop_map(|(a, b, c)| IpAddr::from([10, a << 6, b, c << 6])),
+            (0u8..4, 0u8..4).prop_map(|(a, b)| {
+                let mut octets = [0; 16];
+                (octets[0], octets[1], octets[7], octets[15]) = (0x20, a, b << 6, 1);
+                IpAddr::from(octets)
+            }),
+        ]
+    }
+
+    fn some_cidr() -> impl Strategy<Value = Cidr> {
+        (some_ip(), 0u8..=128).prop_map(|(address, prefix)| {
+            let longest = if address.is_ipv4() { 32 } else { 128 };
+            Cidr::new(address, prefix % (longest + 1))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_its_twin(
+            own in prop::collection::vec(some_cidr(), 0..4),
+            nets in prop::collection::vec((some_cidr(), prop::option::of(some_ip())), 0..12),
+            destinations in prop::collection::vec(some_ip(), 1..20),
+        ) {
+            let routes: Vec<Route> = nets
+                .into_iter()
+                .filter(|(d, g)| g.is_none_or(|g| g.is_ipv4() == d.address.is_ipv4()))
+                .map(|(destination, gateway)| Route { destination, gateway })
+                .collect();
+            let table = RouteTable::new(&own, None, &routes);
+            for to in destinations {
+                let hop = table.lookup(to.into());
+                let special = hop.is_some_and(|hop| {
+                    matches!(hop.kind, HopKind::Loopback | HopKind::Broadcast)
+                });
+                if special {
+                    let of_ours = |o: &Cidr| {
+                        o.address == to || o.broadcast().map(IpAddr::from) == Some(to)
+                    };
+                    prop_assert!(own.iter().any(of_ours));
+                } else {
+                    let got = hop.map(|hop| (hop.next_hop, hop.source));
+                    prop_assert_eq!(got, naive(&own, &routes, to));
+                }
+            }
+        }
+    }
+}
