@@ -25,10 +25,12 @@ mod link;
 mod link_config;
 mod open_error;
 mod pair;
+mod pcapng;
 mod plain;
 mod random;
 mod sys;
 mod tap;
+mod tee;
 mod wait;
 
 pub use device::{Device, ETHERNET_HEADER, FRAME_OVERHEAD, Fault, Wake, classify};
@@ -39,4 +41,6 @@ pub use link_config::{
 };
 pub use open_error::OpenError;
 pub use pair::{PairEnd, pair};
+pub use pcapng::{Direction, PcapngWriter};
 pub use tap::{LinkState, Tap, TapOptions};
+pub use tee::Tee;
