@@ -2,7 +2,7 @@
 
 use std::ffi::c_ulong;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::sys::{self, InterfaceRequest};
@@ -108,6 +108,21 @@ impl Interface {
         let mask = ipv4_mask(prefix).ok_or(io::ErrorKind::InvalidInput)?;
         self.set(libc::SIOCSIFADDR, |request| request.set_ipv4(address))?;
         self.set(libc::SIOCSIFNETMASK, |request| request.set_ipv4(mask))
+    }
+
+    /// Adds an IPv6 address with its prefix length (0 to 128). The calling thread must be in the
+    /// interface's network namespace.
+    ///
+    /// The kernel first makes sure that no other host has it (RFC 4862 §5.4), and uses it about a
+    /// second after the interface came up.
+    ///
+    /// # Errors
+    /// `EINVAL` for a longer prefix, `EEXIST` if it has the address, `EPERM` without the
+    /// privilege.
+    pub fn add_ipv6(&self, address: Ipv6Addr, prefix: u8) -> io::Result<()> {
+        let index = self.get(libc::SIOCGIFINDEX)?.integer();
+        let control = sys::control_socket(libc::AF_INET6)?;
+        sys::add_ipv6(control.as_fd(), index, address, prefix)
     }
 
     fn get(&self, what: c_ulong) -> io::Result<InterfaceRequest> {

@@ -23,6 +23,7 @@ mod device;
 mod interface;
 mod link;
 mod link_config;
+mod namespace;
 mod open_error;
 mod pair;
 mod pcapng;
@@ -39,6 +40,7 @@ pub use link::{Link, LinkStats, MAX_FRAMES_IN_LINK};
 pub use link_config::{
     GilbertElliott, LinkConfig, LinkConfigError, MAX_LINK_DELAY, QueueLimit, Reorder,
 };
+pub use namespace::{NamespaceError, Namespaces, enter_own_namespaces};
 pub use open_error::OpenError;
 pub use pair::{PairEnd, pair};
 pub use pcapng::{Direction, PcapngWriter};

@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_ulong};
 use std::io::{self, IoSlice};
 use std::mem;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
@@ -105,6 +105,19 @@ fn to_timespec(time: Duration) -> libc::timespec {
     spec
 }
 
+/// Moves the calling thread into new namespaces: a set of `CLONE_NEW*` bits.
+pub(crate) fn unshare(flags: c_int) -> io::Result<()> {
+    // SAFETY: takes an integer.
+    check(unsafe { libc::unshare(flags) })?;
+    Ok(())
+}
+
+/// The effective user and group of the process.
+pub(crate) fn effective_ids() -> (u32, u32) {
+    // SAFETY: both take nothing and cannot fail.
+    unsafe { (libc::geteuid(), libc::getegid()) }
+}
+
 /// Sets the offloads of a TAP descriptor: a set of `TUN_F_*` bits.
 pub(crate) fn set_offload(fd: BorrowedFd<'_>, bits: c_int) -> io::Result<()> {
     // SAFETY: TUNSETOFFLOAD takes its argument by value.
@@ -119,6 +132,23 @@ pub(crate) fn set_persistent(fd: BorrowedFd<'_>, persistent: bool) -> io::Result
     let value = libc::c_long::from(persistent);
     // SAFETY: TUNSETPERSIST takes its argument by value.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETPERSIST as _, value) })?;
+    Ok(())
+}
+
+/// Adds an IPv6 address to the interface with that index, through an `AF_INET6` socket.
+pub(crate) fn add_ipv6(
+    control: BorrowedFd<'_>,
+    index: c_int,
+    address: Ipv6Addr,
+    prefix: u8,
+) -> io::Result<()> {
+    let request = libc::in6_ifreq {
+        ifr6_addr: libc::in6_addr { s6_addr: address.octets() },
+        ifr6_prefixlen: prefix.into(),
+        ifr6_ifindex: index,
+    };
+    // SAFETY: on an AF_INET6 socket, SIOCSIFADDR reads one `struct in6_ifreq`.
+    check(unsafe { libc::ioctl(control.as_raw_fd(), libc::SIOCSIFADDR as _, &raw const request) })?;
     Ok(())
 }
 

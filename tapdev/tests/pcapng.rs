@@ -1,17 +1,18 @@
 //! Captures must open in Wireshark: its own tools are asked, where they are installed.
 
-use std::io::{IoSlice, Write};
+mod skip;
+
+use std::io::IoSlice;
 use std::path::Path;
 use std::process::Command;
 
+use skip::skip;
 use tapdev::{Device, Direction, PcapngWriter, Tee, pair};
 
 /// What the tool prints about the file, or `None` (said loudly) if it is not installed.
 fn ask(tool: &str, arguments: &[&str], file: &Path) -> Option<String> {
     let Ok(output) = Command::new(tool).args(arguments).arg(file).output() else {
-        // Past the test harness's capture.
-        let line = format!("SKIPPED: {tool} is not installed: apt install wireshark-common\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        skip(&format!("{tool} is not installed: apt install wireshark-common tshark"));
         return None;
     };
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -7,6 +7,7 @@
 )]
 
 mod netns;
+mod skip;
 
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, UdpSocket};
@@ -114,6 +115,20 @@ fn options_reach_the_kernel_and_keep_outlives_the_program() {
         tap.keep().unwrap();
         drop(tap);
         ip(&format!("link show {name}"));
+    });
+}
+
+#[test]
+fn the_kernels_side_takes_both_kinds_of_address() {
+    in_own_netns(|| {
+        let tap = open("tap0");
+        configure("tap0", Some((KERNEL, 20))).unwrap();
+        tap.interface().add_ipv6("fd00::1".parse().unwrap(), 64).unwrap();
+        let shown = netns::shell("ip addr show tap0");
+        assert!(shown.contains("inet 192.0.2.1/20"), "{shown}");
+        assert!(shown.contains("inet6 fd00::1/64"), "{shown}");
+        let again = tap.interface().add_ipv6("fd00::1".parse().unwrap(), 64).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
     });
 }
 

@@ -1,9 +1,10 @@
 //! A network namespace for one test.
 
-use std::io::Write;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 use std::process::Command;
+
+use crate::skip::skip;
 
 /// Runs `test` on a thread in a new network namespace, which the kernel removes with everything
 /// in it when the thread and the descriptors are gone, also after a panic. Without root it says
@@ -23,12 +24,6 @@ pub(crate) fn in_own_netns(test: impl FnOnce() + Send + 'static) {
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }
-}
-
-/// Says on the terminal, past the test harness's capture, that a test did not run.
-pub(crate) fn skip(why: &str) {
-    let line = format!("SKIPPED: {why}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// Runs `ip` with `arguments` in the calling thread's namespace.
