@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 #[allow(dead_code)]
+mod link;
+#[allow(dead_code)]
 mod net;
 #[allow(dead_code)]
 mod random;
@@ -16,6 +18,7 @@ mod time;
 #[allow(dead_code)]
 mod wire;
 
+pub use link::neighbor::NeighborLimits;
 pub use net::cidr::{Cidr, CidrParseError};
 pub use net::route::Route;
 pub use random::Seed;
