@@ -1,4 +1,5 @@
 //! The network layer's organs: routes, fragments, ICMP. They take values and return reports.
 
 pub(crate) mod cidr;
+pub(crate) mod fragment;
 pub(crate) mod route;
