@@ -101,13 +101,13 @@ pub(crate) fn gone() -> io::Error {
     io::Error::from_raw_os_error(libc::EBADFD)
 }
 
-/// Refuses what cannot be an Ethernet frame, with the error that a TAP gives.
-pub(crate) fn check_frame(parts: &[IoSlice<'_>]) -> io::Result<()> {
+/// The length of a frame in bytes. What is too short to be one is refused as a TAP refuses it.
+pub(crate) fn check_frame(parts: &[IoSlice<'_>]) -> io::Result<usize> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     if length < ETHERNET_HEADER {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
-    Ok(())
+    Ok(length)
 }
 
 impl<D: Device + ?Sized> Device for Box<D> {

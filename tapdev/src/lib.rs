@@ -1,21 +1,41 @@
-//! Ethernet devices: TAP interfaces and in-memory pairs, behind one trait.
+//! Ethernet devices for Tapstack: a TAP, a cable in memory, a capture, a bad link.
 //!
-//! A [`Device`] moves whole Ethernet frames without blocking and can be slept on. [`Tap`] is the
-//! real one, a cable to the Linux kernel; [`pair`] makes two that are connected to each other in
-//! memory:
+//! A [`Device`] moves whole Ethernet frames without blocking, and can be slept on while another
+//! thread sends. Everything else is such a device, wraps one, or stands between two:
+//!
+//! - [`Tap`] is the real one, a cable to the Linux kernel. [`OpenError`] and
+//!   [`Tap::link_state`] name the remedy when it cannot be had; [`Interface`] sets up the
+//!   kernel's side; [`enter_own_namespaces`] makes a place for it without root.
+//! - [`pair`] makes two devices that are connected to each other in memory.
+//! - [`Tee`] wraps a device and records it for Wireshark, with a [`PcapngWriter`].
+//! - [`Link`] delays, loses, reorders, repeats and damages frames, from a seed and in virtual
+//!   time; [`relay`] runs one between two devices in real time.
+//!
+//! What a driver does with an error is said by [`classify`]: above all, it stops at a device that
+//! is gone.
 //!
 //! ```
 //! use std::io::IoSlice;
-//! use tapdev::{Device, FRAME_OVERHEAD, Wake, pair};
+//! use tapdev::{Device, FRAME_OVERHEAD, Fault, Wake, classify, pair};
 //!
 //! let (near, far) = pair(1500, 1000);
 //! let header = [0xff; 14];
 //! near.send(&[IoSlice::new(&header), IoSlice::new(b"hello")])?;
 //!
+//! // A driver: sleep, then read until there is nothing more.
 //! assert_eq!(far.wait(None)?, Wake::Readable);
 //! let mut buf = vec![0; far.mtu() + FRAME_OVERHEAD];
-//! let length = far.recv(&mut buf)?;
-//! assert_eq!(&buf[14..length], b"hello");
+//! loop {
+//!     match far.recv(&mut buf) {
+//!         Ok(length) => assert_eq!(&buf[14..length], b"hello"),
+//!         Err(error) if classify(&error) == Fault::Again => break,
+//!         Err(error) => return Err(error),
+//!     }
+//! }
+//!
+//! // Another thread would end its next sleep so:
+//! far.wake();
+//! assert_eq!(far.wait(None)?, Wake::Woken);
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
@@ -29,6 +49,7 @@ mod pair;
 mod pcapng;
 mod plain;
 mod random;
+mod relay;
 mod sys;
 mod tap;
 mod tee;
@@ -44,5 +65,6 @@ pub use namespace::{NamespaceError, Namespaces, enter_own_namespaces};
 pub use open_error::OpenError;
 pub use pair::{PairEnd, pair};
 pub use pcapng::{Direction, PcapngWriter};
+pub use relay::relay;
 pub use tap::{LinkState, Tap, TapOptions};
 pub use tee::Tee;

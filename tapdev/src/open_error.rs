@@ -67,7 +67,8 @@ impl OpenError {
     /// Sorts the error of attaching to `name`, which is that of opening the node or that of
     /// `TUNSETIFF`.
     pub(crate) fn attaching(name: &str, source: io::Error) -> OpenError {
-        let name = name.to_owned();
+        // Asked for any name, the kernel tries this one first: it makes the remedy readable.
+        let name = if name.is_empty() { "tap0" } else { name }.to_owned();
         match source.raw_os_error() {
             Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => OpenError::NodeMissing { source },
             Some(libc::EACCES) => OpenError::NodeForbidden { source },

@@ -104,8 +104,10 @@ impl Device for PairEnd {
     }
 
     fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        check_frame(parts)?;
-        let frame: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let mut frame = Vec::with_capacity(check_frame(parts)?);
+        for part in parts {
+            frame.extend_from_slice(part);
+        }
         let mut state = self.peer.lock();
         if state.closed {
             return Err(gone());

@@ -67,3 +67,49 @@ impl Waiter {
         self.pending.swap(false, Ordering::AcqRel);
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "wake-ups come from other threads")]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+
+    const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
+
+    #[test]
+    fn no_wake_up_is_ever_lost() {
+        // Each side counts a number up and wakes the other, which must see it before it sleeps
+        // again: a lost wake-up is a time-out.
+        const ROUNDS: u64 = 20_000;
+        let sides = Arc::new([(); 2].map(|()| (Waiter::new().unwrap(), AtomicU64::new(0))));
+        let play = |me: usize, sides: &[(Waiter, AtomicU64); 2]| {
+            let silent = sys::event_counter().unwrap();
+            let (own, other) = (&sides[me], &sides[1 - me]);
+            for round in 1..=ROUNDS {
+                other.1.store(round, Ordering::Release);
+                other.0.wake();
+                while own.1.load(Ordering::Acquire) < round {
+                    assert_eq!(own.0.wait(silent.as_fd(), PATIENCE).unwrap(), Wake::Woken);
+                }
+            }
+        };
+        let others = Arc::clone(&sides);
+        let thread = std::thread::spawn(move || play(1, &others));
+        play(0, &sides);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn many_wake_ups_count_as_one() {
+        let silent = sys::event_counter().unwrap();
+        let waiter = Waiter::new().unwrap();
+        for _ in 0..5 {
+            waiter.wake();
+        }
+        assert_eq!(waiter.wait(silent.as_fd(), PATIENCE).unwrap(), Wake::Woken);
+        let now = Some(Duration::ZERO);
+        assert_eq!(waiter.wait(silent.as_fd(), now).unwrap(), Wake::TimedOut);
+    }
+}
