@@ -106,6 +106,7 @@ impl Wheel {
             return id;
         }
         let id = NodeId(self.nodes.len() as u32);
+        // why: 2^32 nodes are 2^32 sockets, which no arena holds.
         assert!(id.0 < NIL, "a wheel has fewer nodes than an arena has indices");
         self.nodes.push(node);
         id
