@@ -95,9 +95,9 @@ pub(crate) fn product(folder: &str) -> Vec<Source> {
 
 /// The engine's files: the crate `stack` without its shell and its test kit.
 pub(crate) fn engine() -> Vec<Source> {
-    let aside =
-        |path: &str| path.starts_with("stack/src/host") || path.starts_with("stack/src/testing");
-    files("stack/src", ".rs").into_iter().filter(|source| !aside(&source.path)).collect()
+    let aside = ["stack/src/host", "stack/src/testing"];
+    let is_engine = |source: &Source| !aside.iter().any(|folder| source.path.starts_with(folder));
+    product("stack/src").into_iter().filter(is_engine).collect()
 }
 
 /// Fails with every finding on a line of its own.
