@@ -21,6 +21,7 @@ mod wire;
 pub use link::neighbor::NeighborLimits;
 pub use net::cidr::{Cidr, CidrParseError};
 pub use net::fragment::FragmentLimits;
+pub use net::limiter::RateLimits;
 pub use net::route::Route;
 pub use random::Seed;
 pub use time::Instant;

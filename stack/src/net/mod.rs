@@ -2,4 +2,6 @@
 
 pub(crate) mod cidr;
 pub(crate) mod fragment;
+pub(crate) mod icmp;
+pub(crate) mod limiter;
 pub(crate) mod route;
