@@ -1,0 +1,294 @@
+//! One connection, from the side of one host: what it may send depends on what it was given.
+//!
+//! Numbers are unwrapped: offset 0 is the SYN, offset 1 the first byte of text. The referee knows
+//! what was delivered to the host and not what the host made of it, so every bound is the loosest
+//! that a correct host can need.
+
+use super::frame::Tcp;
+use super::{Foul, rule};
+use crate::intervals::Intervals;
+use std::collections::VecDeque;
+
+/// Initial window: ten segments (RFC 6928).
+const INITIAL_SEGMENTS: u64 = 10;
+
+/// Segments kept that arrive before the host has acknowledged the other side's SYN.
+const EARLY_MAX: usize = 256;
+
+#[derive(Default)]
+pub(super) struct Flow {
+    out: Option<Outgoing>,
+    /// The other side's initial sequence number, once the host has acknowledged it.
+    incoming: Option<Incoming>,
+    /// What arrived before that: sequence number, length.
+    early: VecDeque<(u32, u64)>,
+    /// The last SYN that arrived.
+    offer: Option<Offer>,
+}
+
+/// What a SYN said.
+#[derive(Clone, Copy, Default)]
+struct Offer {
+    mss: Option<u16>,
+    scale: Option<u8>,
+    window: u32,
+    timestamps: bool,
+    sack: bool,
+}
+
+impl Offer {
+    fn of(tcp: &Tcp<'_>) -> Offer {
+        Offer {
+            mss: tcp.options.mss,
+            scale: tcp.options.window_scale,
+            window: tcp.window,
+            timestamps: tcp.options.timestamps.is_some(),
+            sack: tcp.options.sack_permitted,
+        }
+    }
+}
+
+/// The host's own direction.
+struct Outgoing {
+    iss: u32,
+    own: Offer,
+    /// One past the highest offset sent.
+    sent: u64,
+    /// The highest acknowledgment given to the host.
+    acked: u64,
+    /// The highest right edge given to the host, if its window has been heard at all.
+    edge: Option<u64>,
+    /// Offset of the FIN.
+    fin: Option<u64>,
+    /// Text from `acked` on, to compare retransmissions with.
+    text: VecDeque<u8>,
+    text_from: u64,
+    last_timestamp: Option<u32>,
+}
+
+/// The other side's direction.
+struct Incoming {
+    irs: u32,
+    given: Intervals,
+    /// The highest acknowledgment sent.
+    acked: u64,
+    /// The highest right edge sent.
+    edge: u64,
+    last_timestamp: Option<u32>,
+}
+
+/// The offset of `number` that is nearest to `near`.
+fn unwrap(number: u32, initial: u32, near: u64) -> Option<u64> {
+    let field = number.wrapping_sub(initial);
+    let distance = i64::from(field.wrapping_sub(near as u32) as i32);
+    near.checked_add_signed(distance)
+}
+
+impl Flow {
+    pub(super) fn received(&mut self, tcp: &Tcp<'_>) {
+        if tcp.syn && !tcp.rst {
+            self.offer = Some(Offer::of(tcp));
+        }
+        if let (Some(out), Some(ack)) = (&mut self.out, tcp.ack) {
+            out.heard(ack, tcp, self.offer);
+        }
+        match &mut self.incoming {
+            Some(incoming) => incoming.heard(tcp.seq, tcp.len(), tcp.options.timestamps),
+            None => {
+                if self.early.len() == EARLY_MAX {
+                    self.early.pop_front();
+                }
+                self.early.push_back((tcp.seq, tcp.len()));
+            }
+        }
+    }
+
+    pub(super) fn sent(&mut self, tcp: &Tcp<'_>) -> Result<(), Foul> {
+        if tcp.rst {
+            // A reset may answer a stranger: it says nothing about the connection here.
+            return Ok(());
+        }
+        if tcp.syn {
+            self.opened(tcp);
+        }
+        let own = self.out.as_ref().map(|out| out.own);
+        let Some(out) = &mut self.out else {
+            // A TIME-WAIT or a challenge that outlived what the referee knows: bare ACKs only.
+            return rule(tcp.len() == 0, || "text on a connection that was never opened".into());
+        };
+        out.sends(tcp, self.offer)?;
+        let (Some(ack), Some(own)) = (tcp.ack, own) else { return Ok(()) };
+        if self.incoming.is_none() {
+            self.incoming = Some(Incoming::new(ack.wrapping_sub(1), self.early.drain(..)));
+        }
+        let Some(incoming) = &mut self.incoming else { return Ok(()) };
+        incoming.acks(tcp, ack, own, self.offer.unwrap_or_default())
+    }
+
+    /// The host sends a SYN: the same one again, or a new life of these two ports.
+    fn opened(&mut self, tcp: &Tcp<'_>) {
+        let again = self.out.as_ref().is_some_and(|out| out.iss == tcp.seq);
+        let other = |incoming: &Incoming| tcp.ack != Some(incoming.irs.wrapping_add(1));
+        if !again {
+            self.out = Some(Outgoing::new(tcp, self.offer.filter(|_| tcp.ack.is_some())));
+        }
+        if !again || self.incoming.as_ref().is_some_and(other) {
+            self.incoming = None;
+        }
+    }
+}
+
+impl Outgoing {
+    fn new(tcp: &Tcp<'_>, offer: Option<Offer>) -> Outgoing {
+        Outgoing {
+            iss: tcp.seq,
+            own: Offer::of(tcp),
+            sent: 0,
+            acked: 0,
+            edge: offer.map(|offer| 1 + u64::from(offer.window)),
+            fin: None,
+            text: VecDeque::new(),
+            text_from: 1,
+            last_timestamp: None,
+        }
+    }
+
+    /// The host is given an acknowledgment and a window.
+    fn heard(&mut self, ack: u32, tcp: &Tcp<'_>, offer: Option<Offer>) {
+        let Some(acked) = unwrap(ack, self.iss, self.acked).filter(|acked| *acked <= self.sent)
+        else {
+            return;
+        };
+        let offer = offer.unwrap_or_default();
+        let shift = match (tcp.syn, self.own.scale, offer.scale) {
+            (false, Some(_), Some(shift)) => shift.min(14),
+            _ => 0,
+        };
+        let edge = acked + (u64::from(tcp.window) << shift);
+        self.edge = Some(self.edge.map_or(edge, |known| known.max(edge)));
+        if acked > self.acked {
+            self.acked = acked;
+            let done = acked.saturating_sub(self.text_from).min(self.text.len() as u64);
+            self.text.drain(..done as usize);
+            self.text_from += done;
+        }
+    }
+
+    fn sends(&mut self, tcp: &Tcp<'_>, offer: Option<Offer>) -> Result<(), Foul> {
+        let first = unwrap(tcp.seq, self.iss, self.sent)
+            .ok_or_else(|| Foul(format!("sequence number {} before the SYN", tcp.seq)))?;
+        let end = first + tcp.len();
+        rule(first <= self.sent, || format!("a gap: {first} after {}", self.sent))?;
+        rule(tcp.syn == (first == 0 && tcp.len() > 0), || "a SYN out of place".into())?;
+        self.keeps_the_stream(tcp, first + u64::from(tcp.syn), end)?;
+        if let Some(edge) = self.edge {
+            // A probe of a closed window may hold one byte (RFC 9293 §3.8.6.1).
+            let probe = u64::from(tcp.text.len() == 1);
+            let past_fin = u64::from(tcp.fin);
+            rule(tcp.len() == 0 || end <= edge + probe + past_fin, || {
+                format!("sends up to {end}, the window ends at {edge}")
+            })?;
+        }
+        let mss = u64::from(offer.and_then(|offer| offer.mss).unwrap_or(536).max(88));
+        rule(tcp.text.len() as u64 <= mss || tcp.syn, || {
+            format!("{} bytes of text, MSS {mss}", tcp.text.len())
+        })?;
+        if self.acked <= 1 && !tcp.text.is_empty() {
+            rule(end - 1 <= INITIAL_SEGMENTS * mss + 1, || format!("{end} bytes at once"))?;
+        }
+        self.stamps(tcp, offer)?;
+        self.sent = self.sent.max(end);
+        Ok(())
+    }
+
+    /// A byte that was sent keeps its place and its value, and nothing follows a FIN.
+    fn keeps_the_stream(&mut self, tcp: &Tcp<'_>, first: u64, end: u64) -> Result<(), Foul> {
+        for (place, &byte) in (first..).zip(tcp.text) {
+            let Some(at) = place.checked_sub(self.text_from) else { continue };
+            match self.text.get(at as usize) {
+                Some(&before) => rule(before == byte, || format!("byte {place} has changed"))?,
+                None => self.text.push_back(byte),
+            }
+        }
+        if tcp.fin {
+            let fin = *self.fin.get_or_insert(end - 1);
+            rule(fin == end - 1, || format!("FIN at {fin}, then at {}", end - 1))?;
+        }
+        rule(self.fin.is_none_or(|fin| end <= fin + 1), || "text after the FIN".into())
+    }
+
+    /// Timestamps in every segment or in none (RFC 7323 §3.2), and never backwards.
+    fn stamps(&mut self, tcp: &Tcp<'_>, offer: Option<Offer>) -> Result<(), Foul> {
+        let agreed = self.own.timestamps && offer.is_some_and(|offer| offer.timestamps);
+        let stamp = tcp.options.timestamps;
+        if !tcp.syn {
+            rule(stamp.is_some() == agreed, || format!("timestamps {stamp:?}, agreed {agreed}"))?;
+        }
+        if let Some((val, _)) = stamp {
+            let back = |last: u32| (val.wrapping_sub(last) as i32) < 0;
+            rule(!self.last_timestamp.is_some_and(back), || format!("TSval goes back to {val}"))?;
+            self.last_timestamp = Some(val);
+        }
+        Ok(())
+    }
+}
+
+impl Incoming {
+    fn new(irs: u32, early: impl Iterator<Item = (u32, u64)>) -> Incoming {
+        let mut incoming =
+            Incoming { irs, given: Intervals::default(), acked: 0, edge: 0, last_timestamp: None };
+        for (seq, len) in early {
+            incoming.heard(seq, len, None);
+        }
+        incoming
+    }
+
+    fn heard(&mut self, seq: u32, len: u64, stamps: Option<(u32, u32)>) {
+        if let Some(first) = unwrap(seq, self.irs, self.acked) {
+            self.given.insert(first, first + len);
+        }
+        if let Some((val, _)) = stamps {
+            let newer = |last: u32| (val.wrapping_sub(last) as i32) > 0;
+            if self.last_timestamp.is_none_or(newer) {
+                self.last_timestamp = Some(val);
+            }
+        }
+    }
+
+    fn acks(&mut self, tcp: &Tcp<'_>, ack: u32, own: Offer, offer: Offer) -> Result<(), Foul> {
+        let acked = unwrap(ack, self.irs, self.acked)
+            .ok_or_else(|| Foul(format!("acknowledgment {ack} before the SYN")))?;
+        rule(acked >= self.acked, || format!("acknowledges {acked} after {}", self.acked))?;
+        let given = self.given.end_of_run(0);
+        rule(acked <= given, || format!("acknowledges {acked}, was given {given}"))?;
+        self.acked = acked;
+        let shift = match (tcp.syn, own.scale, offer.scale) {
+            (false, Some(shift), Some(_)) => shift.min(14),
+            _ => 0,
+        };
+        // Rounding down to the scale's unit is no retraction (RFC 7323 §2.4).
+        let edge = acked + (u64::from(tcp.window) << shift);
+        rule(edge + (1 << shift) > self.edge, || {
+            format!("takes the window back from {} to {edge}", self.edge)
+        })?;
+        self.edge = self.edge.max(edge);
+        self.reports(tcp, acked, own.sack && offer.sack)
+    }
+
+    /// SACK blocks name what was given to the host (RFC 2018 §4), and are sent only by agreement.
+    fn reports(&self, tcp: &Tcp<'_>, acked: u64, agreed: bool) -> Result<(), Foul> {
+        let blocks = &tcp.options.sack;
+        rule(blocks.is_empty() || agreed, || "SACK without agreement".into())?;
+        for (i, (left, right)) in blocks.iter().enumerate() {
+            let ends = [*left, *right].map(|number| unwrap(number, self.irs, acked));
+            let [Some(left), Some(right)] = ends else {
+                return Err(Foul(format!("SACK block {left}:{right} before the SYN")));
+            };
+            rule(left < right, || format!("SACK block {left}:{right}"))?;
+            rule(self.given.covers(left, right), || format!("SACK {left}:{right} not given"))?;
+            // Only the first may be a duplicate's (RFC 2883 §4).
+            rule(i == 0 || left > acked, || format!("SACK {left}:{right} below {acked}"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,196 @@
+//! Each foul is called once, and fair play is not disturbed.
+
+use super::*;
+use stack::Mac;
+use stack::testing::notation::{Bases, Notation};
+use stack::testing::packet::{self, Segment};
+use std::net::SocketAddrV4;
+
+const HOST: (Mac, Ipv4Addr) = (Mac([2, 0, 0, 0, 0, 1]), Ipv4Addr::new(192, 0, 2, 1));
+const PEER: (Mac, Ipv4Addr) = (Mac([2, 0, 0, 0, 0, 2]), Ipv4Addr::new(192, 0, 2, 2));
+/// Close to the end of the space, so that every game wraps.
+const BASES: Bases = Bases { seq: u32::MAX - 500, ack: u32::MAX - 2, val: 0, ecr: 0 };
+
+/// A connection between the host's port 80 and the peer's port 4000.
+struct Game {
+    referee: Referee,
+}
+
+impl Game {
+    /// The host has accepted a connection: SACK, scale 2 by the peer and 3 by the host.
+    fn started() -> Game {
+        let mut game = Game { referee: Referee::new(HOST.0.0, HOST.1, 1500) };
+        game.hears("S 0:0(0) win 1000 <mss 500,sackOK,nop,wscale 2>");
+        game.says("S. 0:0(0) ack 1 win 2000 <mss 1460,sackOK,nop,wscale 3>");
+        game.hears(". 1:1(0) ack 1 win 250");
+        game
+    }
+
+    fn segment(line: &str, from: Ipv4Addr, bases: Bases) -> Segment {
+        let host = SocketAddrV4::new(HOST.1, 80);
+        let peer = SocketAddrV4::new(PEER.1, 4000);
+        let flow = if from == HOST.1 { (host, peer) } else { (peer, host) };
+        let line: Notation = line.parse().unwrap();
+        line.to_segment(flow, bases, 100, |offset| offset as u8)
+    }
+
+    fn hears(&mut self, line: &str) {
+        let segment = Game::segment(line, PEER.1, BASES.reversed());
+        self.referee.received(&segment.to_frame(PEER.0, HOST.0));
+    }
+
+    fn judges(&mut self, line: &str) -> Result<(), Foul> {
+        let segment = Game::segment(line, HOST.1, BASES);
+        self.referee.sent(&segment.to_frame(HOST.0, PEER.0))
+    }
+
+    #[track_caller]
+    fn says(&mut self, line: &str) {
+        self.judges(line).unwrap_or_else(|foul| panic!("{line}: {foul}"));
+    }
+
+    #[track_caller]
+    fn fouls(&mut self, line: &str, reason: &str) {
+        let foul = self.judges(line).expect_err(line);
+        assert!(foul.0.contains(reason), "{line}: {foul}, not {reason}");
+    }
+}
+
+#[test]
+fn fair_play_is_not_disturbed() {
+    let mut game = Game::started();
+    game.says("P. 1:501(500) ack 1 win 250");
+    game.hears(". 1:101(100) ack 501");
+    game.hears(". 201:301(100) ack 501");
+    game.says(". 501:501(0) ack 101 win 238 <nop,nop,sack 201:301>");
+    game.hears(". 101:201(100) ack 501");
+    game.hears("F. 301:301(0) ack 501");
+    game.says(". 1:501(500) ack 302 win 213");
+    game.says("F. 501:501(0) ack 302 win 213");
+    game.hears(". 302:302(0) ack 502");
+    assert_eq!(game.referee.judged(), 5);
+}
+
+#[test]
+fn beyond_the_window() {
+    let mut game = Game::started();
+    game.says(". 1:501(500) ack 1 win 250");
+    game.says(". 501:1001(500) ack 1 win 250");
+    game.says(". 1001:1002(1) ack 1 win 250");
+    game.fouls(". 1002:1003(1) ack 1 win 250", "window ends at 1001");
+    game.hears(". 1:1(0) ack 1 win 251");
+    game.says(". 1002:1005(3) ack 1 win 250");
+}
+
+#[test]
+fn what_was_not_received_is_not_acknowledged() {
+    let mut game = Game::started();
+    game.hears(". 1:101(100) ack 1");
+    game.hears(". 102:201(99) ack 1");
+    game.fouls(". 1:1(0) ack 102 win 250", "acknowledges 102");
+    game.fouls(". 1:1(0) ack 101 win 250 <nop,nop,sack 101:201>", "not given");
+    game.says(". 1:1(0) ack 101 win 250 <nop,nop,sack 102:201>");
+    game.fouls(". 1:1(0) ack 99 win 250", "after 101");
+}
+
+#[test]
+fn a_window_is_not_taken_back() {
+    let mut game = Game::started();
+    game.says(". 1:1(0) ack 1 win 300");
+    game.hears(". 1:101(100) ack 1");
+    game.says(". 1:1(0) ack 101 win 287");
+    game.fouls(". 1:1(0) ack 101 win 286", "takes the window back");
+}
+
+#[test]
+fn the_stream_does_not_change() {
+    let mut game = Game::started();
+    game.says(". 1:101(100) ack 1 win 250");
+    game.says(". 50:150(100) ack 1 win 250");
+    game.fouls(". 152:160(8) ack 1 win 250", "a gap");
+    let mut segment = Game::segment(". 100:140(40) ack 1 win 250", HOST.1, BASES);
+    segment.payload[39] ^= 1;
+    let foul = game.referee.sent(&segment.to_frame(HOST.0, PEER.0)).unwrap_err();
+    assert!(foul.0.contains("byte 139 has changed"), "{foul}");
+    game.says("F. 150:150(0) ack 1 win 250");
+    game.fouls("F. 140:149(9) ack 1 win 250", "FIN at 150, then at 149");
+    game.fouls(". 151:152(1) ack 1 win 250", "text after the FIN");
+}
+
+#[test]
+fn segments_are_well_made() {
+    for (line, reason) in [
+        ("- 1:1(0)", "neither SYN"),
+        ("SF. 0:0(0) ack 1", "SYN with FIN"),
+        ("R. 1:2(1) ack 1", "RST with text"),
+        (". 1:1(0) ack 1 win 250 <mss 500>", "MSS without SYN"),
+        (". 1:1(0) ack 1 win 250 <wscale 1,nop>", "window scale without SYN"),
+        (". 1:1(0) ack 1 win 250 <sackOK,nop,nop>", "SACK permitted without SYN"),
+        (". 1:1(0) ack 1 win 250 urg 3", "stray urgent"),
+        (". 1:1(0) ack 1 win 250 <raw 08000000>", "options"),
+        (". 1:1(0) ack 1 win 250 <eol,raw 000300>", "options"),
+        (". 1:1(0) ack 1 win 250 <nop,nop,TS val 1 ecr 1>", "timestamps"),
+        (". 1:502(501) ack 1 win 250", "MSS 500"),
+    ] {
+        Game::started().fouls(line, reason);
+    }
+}
+
+#[test]
+fn timestamps_are_in_every_segment_and_never_go_back() {
+    let mut game = Game { referee: Referee::new(HOST.0.0, HOST.1, 1500) };
+    game.hears("S 0:0(0) win 1000 <mss 500,TS val 1 ecr 0>");
+    game.says("S. 0:0(0) ack 1 win 2000 <mss 1460,TS val 7 ecr 1>");
+    game.fouls(". 1:1(0) ack 1 win 2000", "timestamps None");
+    game.fouls(". 1:1(0) ack 1 win 2000 <nop,nop,TS val 6 ecr 1>", "TSval goes back");
+    game.says(". 1:1(0) ack 1 win 2000 <nop,nop,TS val 8 ecr 1>");
+}
+
+#[test]
+fn the_initial_window_is_bounded() {
+    let mut game = Game { referee: Referee::new(HOST.0.0, HOST.1, 1500) };
+    game.hears("S 0:0(0) win 65535 <mss 100>");
+    game.says("S. 0:0(0) ack 1 win 2000 <mss 1460>");
+    game.hears(". 1:1(0) ack 1 win 65535");
+    for i in 0..10 {
+        let (from, to) = (1 + i * 100, 101 + i * 100);
+        game.says(&format!(". {from}:{to}(100) ack 1 win 2000"));
+    }
+    game.fouls(". 1001:1101(100) ack 1 win 2000", "at once");
+}
+
+#[test]
+fn frames_are_sound() {
+    let mut referee = Referee::new(HOST.0.0, HOST.1, 1500);
+    let good = Game::segment("R 0:0(0)", HOST.1, BASES).to_frame(HOST.0, PEER.0);
+    assert_eq!(referee.sent(&good), Ok(()));
+    for bit in 6 * 8..good.len() * 8 {
+        let mut bad = good.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        assert!(referee.sent(&bad).is_err(), "bit {bit} was not looked at");
+    }
+    let mut padded = good.clone();
+    padded.resize(60, 0);
+    assert_eq!(referee.sent(&padded), Ok(()));
+    padded[59] = 1;
+    assert!(referee.sent(&padded).unwrap_err().0.contains("padding"));
+    let long = packet::ipv4(HOST.1, PEER.1, 99, &[0; 1481]);
+    let long = packet::ethernet(HOST.0, PEER.0, 0x0800, &long);
+    assert!(referee.sent(&long).unwrap_err().0.contains("MTU 1500"));
+    let alien = packet::ipv4(PEER.1, HOST.1, 99, &[0; 8]);
+    let alien = packet::ethernet(HOST.0, PEER.0, 0x0800, &alien);
+    assert!(referee.sent(&alien).unwrap_err().0.contains("sent from"));
+}
+
+#[test]
+fn errors_are_not_answered_with_errors() {
+    let mut referee = Referee::new(HOST.0.0, HOST.1, 1500);
+    let quoted = |message: &[u8]| packet::ipv4(PEER.1, HOST.1, 1, message);
+    let error = |about: &[u8]| {
+        let message = packet::icmp(3, 3, [0; 4], &quoted(about));
+        packet::ethernet(HOST.0, PEER.0, 0x0800, &packet::ipv4(HOST.1, PEER.1, 1, &message))
+    };
+    assert_eq!(referee.sent(&error(&packet::icmp(8, 0, [0; 4], b"ping"))), Ok(()));
+    let foul = referee.sent(&error(&packet::icmp(3, 1, [0; 4], b"twentybytesofnothing")));
+    assert!(foul.unwrap_err().0.contains("about an ICMP error"));
+}
