@@ -1,6 +1,7 @@
 //! A TCP/IP host with no wires attached.
 #![forbid(unsafe_code)]
 
+mod counters;
 #[allow(dead_code)]
 mod link;
 #[allow(dead_code)]
@@ -18,6 +19,7 @@ mod time;
 #[allow(dead_code)]
 mod wire;
 
+pub use counters::{Counters, DropReason, Drops};
 pub use link::neighbor::NeighborLimits;
 pub use net::cidr::{Cidr, CidrParseError};
 pub use net::fragment::FragmentLimits;

@@ -1,4 +1,8 @@
 //! Bytes: what stands in a frame and where. Knows no protocol rules.
 
 pub(crate) mod address;
+pub(crate) mod checksum;
+pub(crate) mod emit;
 pub(crate) mod frame;
+pub(crate) mod options;
+pub(crate) mod parse;

@@ -1,0 +1,271 @@
+//! What happened, in numbers, under the names that Linux gives them (`/proc/net/snmp`,
+//! `/proc/net/netstat`), and where each received frame ended (law 7: the books balance exactly).
+
+use core::fmt;
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $field:ident = $name:literal,)+) => {
+        /// Counters of one stack. They only grow, except `TcpCurrEstab`, which is a gauge.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Counters {
+            $($(#[doc = $doc])+ pub $field: u64,)+
+            /// Frames that ended at each [`DropReason`].
+            pub drops: Drops,
+        }
+
+        impl Counters {
+            /// Every counter with its Linux-style name, drop reasons last.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+                let named = [$(($name, self.$field),)+];
+                named.into_iter().chain(self.drops.iter().map(|(reason, n)| (reason.name(), n)))
+            }
+        }
+    };
+}
+
+macro_rules! drop_reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident,)+) => {
+        /// Why a received frame went no further.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum DropReason { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl DropReason {
+            /// Every reason, in order.
+            pub const ALL: &'static [DropReason] = &[$(DropReason::$variant,)+];
+
+            /// The reason's name, as counters print it.
+            pub const fn name(self) -> &'static str {
+                match self { $(DropReason::$variant => concat!("Drop", stringify!($variant)),)+ }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Frames handed to `Stack::receive`.
+    frames_in = "FramesIn",
+    /// Frames that reached a protocol which used them.
+    frames_delivered = "FramesDelivered",
+    /// Frames handed out by `Stack::poll_transmit`.
+    frames_out = "FramesOut",
+    /// IP packets received.
+    ip_in_receives = "IpInReceives",
+    /// IP packets delivered to a transport.
+    ip_in_delivers = "IpInDelivers",
+    /// IP packets that local transports asked to send.
+    ip_out_requests = "IpOutRequests",
+    /// Outgoing packets without a route.
+    ip_out_no_routes = "IpOutNoRoutes",
+    /// Outgoing packets given up: the neighbour did not answer, or a queue was full.
+    ip_out_discards = "IpOutDiscards",
+    /// Fragments received.
+    ip_reasm_reqds = "IpReasmReqds",
+    /// Datagrams reassembled.
+    ip_reasm_oks = "IpReasmOKs",
+    /// Reassemblies that failed: time, limits, overlap.
+    ip_reasm_fails = "IpReasmFails",
+    /// Fragments made.
+    ip_frag_creates = "IpFragCreates",
+    /// ICMP messages received.
+    icmp_in_msgs = "IcmpInMsgs",
+    /// ICMP echo requests answered.
+    icmp_in_echos = "IcmpInEchos",
+    /// ICMP messages sent.
+    icmp_out_msgs = "IcmpOutMsgs",
+    /// ICMP errors not sent because of the rate limit.
+    icmp_out_rate_limited = "IcmpOutRateLimitGlobal",
+    /// UDP datagrams delivered.
+    udp_in_datagrams = "UdpInDatagrams",
+    /// UDP datagrams for a port that nobody has.
+    udp_no_ports = "UdpNoPorts",
+    /// UDP datagrams dropped because the socket's receive buffer was full.
+    udp_rcvbuf_errors = "UdpRcvbufErrors",
+    /// UDP datagrams sent.
+    udp_out_datagrams = "UdpOutDatagrams",
+    /// Connections opened by `connect`.
+    tcp_active_opens = "TcpActiveOpens",
+    /// Connections opened through a listener.
+    tcp_passive_opens = "TcpPassiveOpens",
+    /// Opens that failed before ESTABLISHED.
+    tcp_attempt_fails = "TcpAttemptFails",
+    /// Established connections that a RST ended.
+    tcp_estab_resets = "TcpEstabResets",
+    /// Connections in ESTABLISHED or CLOSE-WAIT now (a gauge).
+    tcp_curr_estab = "TcpCurrEstab",
+    /// Segments received, bad ones included.
+    tcp_in_segs = "TcpInSegs",
+    /// Segments sent, retransmissions excluded.
+    tcp_out_segs = "TcpOutSegs",
+    /// Segments retransmitted.
+    tcp_retrans_segs = "TcpRetransSegs",
+    /// RSTs sent.
+    tcp_out_rsts = "TcpOutRsts",
+    /// SYNs dropped because a listener's or the half-open table's limit was reached.
+    tcp_listen_drops = "TcpExtListenDrops",
+    /// Handshakes that could not finish because the accept queue was full.
+    tcp_listen_overflows = "TcpExtListenOverflows",
+    /// Half-open connections evicted to make room for newer ones.
+    tcp_half_open_evicted = "TcpExtTCPReqQFullDrop",
+    /// Retransmission timeouts.
+    tcp_timeouts = "TcpExtTCPTimeouts",
+    /// Fast retransmits.
+    tcp_fast_retrans = "TcpExtTCPFastRetrans",
+    /// Zero-window probes sent.
+    tcp_win_probe = "TcpExtTCPWinProbe",
+    /// Keepalive probes sent.
+    tcp_keep_alive = "TcpExtTCPKeepAlive",
+    /// Pure ACKs sent by the delayed-ACK timer.
+    tcp_delayed_acks = "TcpExtDelayedACKs",
+    /// Challenge ACKs sent (RFC 5961).
+    tcp_challenge_ack = "TcpExtTCPChallengeACK",
+    /// Challenge ACKs and duplicate ACKs withheld by a connection's own rate limit.
+    tcp_ack_skipped = "TcpExtTCPACKSkipped",
+    /// Segments queued out of order.
+    tcp_ofo_queue = "TcpExtTCPOFOQueue",
+    /// Connections dropped because memory ran out.
+    tcp_abort_on_memory = "TcpExtTCPAbortOnMemory",
+    /// Connections given up after retransmissions or keepalives went unanswered.
+    tcp_abort_on_timeout = "TcpExtTCPAbortOnTimeout",
+    /// Connections that the application closed with data unread.
+    tcp_abort_on_data = "TcpExtTCPAbortOnData",
+    /// Connections that entered TIME-WAIT.
+    tcp_time_waited = "TcpExtTW",
+    /// TIME-WAITs ended early by a newer SYN (RFC 6191).
+    tcp_time_wait_recycled = "TcpExtTWRecycled",
+    /// TIME-WAITs evicted because the table was full.
+    tcp_time_wait_overflow = "TcpExtTCPTimeWaitOverflow",
+    /// Control segments dropped because the reply queue was full.
+    replies_dropped = "RepliesDropped",
+}
+
+drop_reasons! {
+    /// Shorter than an Ethernet header.
+    FrameTooShort,
+    /// An Ethernet type that the stack does not speak.
+    EtherType,
+    /// Sent to another station.
+    NotOurMac,
+    /// An ARP packet that is malformed.
+    ArpMalformed,
+    /// An ARP packet that says nothing to this host.
+    ArpIgnored,
+    /// An IP header that is malformed or cut off.
+    IpMalformed,
+    /// A wrong IP header checksum.
+    IpChecksum,
+    /// For an address that is not ours.
+    IpNotForUs,
+    /// From an address that cannot be a sender (RFC 1122 §3.2.1.3).
+    IpBadSource,
+    /// A source route, which hosts do not follow (RFC 7126).
+    IpSourceRoute,
+    /// A transport protocol that the stack does not speak.
+    IpProtocol,
+    /// A fragment refused by the reassembler.
+    IpFragment,
+    /// An ICMP message that is malformed or has a wrong checksum.
+    IcmpMalformed,
+    /// An ICMP message that is known and ignored, or quotes nothing of ours.
+    IcmpIgnored,
+    /// A UDP datagram that is malformed.
+    UdpMalformed,
+    /// A wrong UDP checksum.
+    UdpChecksum,
+    /// A UDP port that nobody has.
+    UdpNoPort,
+    /// A UDP socket's receive buffer is full.
+    UdpBufferFull,
+    /// A TCP header that is malformed.
+    TcpMalformed,
+    /// A wrong TCP checksum.
+    TcpChecksum,
+    /// A TCP segment to or from a broadcast or multicast address, or port 0.
+    TcpBadAddress,
+    /// A segment for no connection and no listener.
+    TcpNoConnection,
+    /// A segment that a listener does not accept.
+    TcpListener,
+    /// A SYN refused because a queue is full.
+    TcpListenQueue,
+    /// A segment outside the receive window.
+    TcpSequence,
+    /// A segment with an old timestamp (PAWS, RFC 7323 §5).
+    TcpPaws,
+    /// A segment without the timestamp that was negotiated.
+    TcpNoTimestamp,
+    /// A RST that does not prove itself (RFC 5961 §3).
+    TcpReset,
+    /// A SYN inside a connection (RFC 5961 §4).
+    TcpSyn,
+    /// A segment without an ACK where one is due.
+    TcpNoAck,
+    /// An unacceptable acknowledgment.
+    TcpAck,
+    /// Text for a connection whose application has gone.
+    TcpClosed,
+    /// Text that memory or the out-of-order limit had no room for.
+    TcpMemory,
+    /// A segment for a connection in TIME-WAIT.
+    TcpTimeWait,
+    /// The loopback queue was full.
+    Loopback,
+}
+
+/// Frames ended, by reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drops([u64; DropReason::ALL.len()]);
+
+impl Default for Drops {
+    fn default() -> Drops {
+        Drops([0; DropReason::ALL.len()])
+    }
+}
+
+impl Drops {
+    /// Frames that ended for `reason`.
+    pub fn get(&self, reason: DropReason) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// Frames that ended for any reason.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Every reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.iter().copied().zip(self.0.iter().copied())
+    }
+
+    pub(crate) fn count(&mut self, reason: DropReason) {
+        self.0[reason as usize] += 1;
+    }
+}
+
+impl fmt::Display for Counters {
+    /// One `Name value` line for each counter that is not zero, like `nstat`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in self.iter().filter(|&(_, value)| value != 0) {
+            writeln!(f, "{name:<32}{value}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_are_listed_under_their_names() {
+        let mut counters = Counters { tcp_in_segs: 3, ..Counters::default() };
+        counters.drops.count(DropReason::TcpChecksum);
+        counters.drops.count(DropReason::TcpChecksum);
+        let text = counters.to_string();
+        assert!(text.contains("TcpInSegs"), "{text}");
+        assert!(text.contains("DropTcpChecksum                 2"), "{text}");
+        assert_eq!(counters.drops.total(), 2);
+    }
+}

@@ -1,0 +1,198 @@
+//! From bytes to facts: the only file that names etherparse. Each layer is trimmed to the length
+//! that the layer above it grants, once, here; nothing later subtracts unchecked (THREATS P-2).
+
+use super::address::{Address, Mac};
+use super::checksum::{self, Checksum};
+use super::frame::RxChecksum;
+use crate::counters::DropReason;
+use etherparse::{Ethernet2HeaderSlice, Ipv4HeaderSlice, TcpSlice, UdpHeaderSlice};
+
+/// Ethernet type of IPv4.
+pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
+/// Ethernet type of ARP.
+pub(crate) const ETHERTYPE_ARP: u16 = 0x0806;
+
+/// IP protocol numbers that the stack speaks.
+pub(crate) const PROTOCOL_ICMP: u8 = 1;
+pub(crate) const PROTOCOL_TCP: u8 = 6;
+pub(crate) const PROTOCOL_UDP: u8 = 17;
+
+/// An Ethernet II frame.
+pub(crate) struct Ethernet<'a> {
+    pub(crate) destination: Mac,
+    pub(crate) source: Mac,
+    pub(crate) ethertype: u16,
+    pub(crate) payload: &'a [u8],
+}
+
+/// Splits a frame into its link header and payload.
+pub(crate) fn ethernet(bytes: &[u8]) -> Result<Ethernet<'_>, DropReason> {
+    let header = Ethernet2HeaderSlice::from_slice(bytes).map_err(|_| DropReason::FrameTooShort)?;
+    Ok(Ethernet {
+        destination: Mac(header.destination()),
+        source: Mac(header.source()),
+        ethertype: header.ether_type().0,
+        payload: &bytes[header.slice().len()..],
+    })
+}
+
+/// An IP packet, its header verified.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IpPacket<'a> {
+    pub(crate) source: Address,
+    pub(crate) destination: Address,
+    pub(crate) protocol: u8,
+    pub(crate) ttl: u8,
+    pub(crate) tos: u8,
+    pub(crate) fragment: Option<Fragment>,
+    /// The whole header with its options.
+    pub(crate) header: &'a [u8],
+    pub(crate) payload: &'a [u8],
+}
+
+/// Where a fragment belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fragment {
+    pub(crate) id: u32,
+    /// Bytes from the start of the datagram's payload.
+    pub(crate) offset: u32,
+    pub(crate) more: bool,
+}
+
+/// Reads an IPv4 packet: version, header length, total length, header checksum (RFC 1122 §3.2.1),
+/// and options as far as they matter to a host: source routes are refused, all others skipped.
+pub(crate) fn ipv4(bytes: &[u8]) -> Result<IpPacket<'_>, DropReason> {
+    let header = Ipv4HeaderSlice::from_slice(bytes).map_err(|_| DropReason::IpMalformed)?;
+    let header_len = header.slice().len();
+    // Bytes behind the total length are the padding of a short frame.
+    let payload =
+        bytes.get(header_len..usize::from(header.total_len())).ok_or(DropReason::IpMalformed)?;
+    if !checksum::is_valid(header.slice()) {
+        return Err(DropReason::IpChecksum);
+    }
+    if has_source_route(header.options()) {
+        return Err(DropReason::IpSourceRoute);
+    }
+    let offset = u32::from(header.fragments_offset().value()) * 8;
+    let more = header.more_fragments();
+    Ok(IpPacket {
+        source: Address::v4(header.source()),
+        destination: Address::v4(header.destination()),
+        protocol: header.protocol().0,
+        ttl: header.ttl(),
+        tos: header.slice()[1],
+        fragment: (more || offset != 0).then_some(Fragment {
+            id: u32::from(header.identification()),
+            offset,
+            more,
+        }),
+        header: header.slice(),
+        payload,
+    })
+}
+
+/// Loose and strict source routes (RFC 791 §3.1), which hosts drop (RFC 7126 §4.3, §4.4).
+fn has_source_route(options: &[u8]) -> bool {
+    const END: u8 = 0;
+    const NOP: u8 = 1;
+    const LSRR: u8 = 131;
+    const SSRR: u8 = 137;
+    let mut rest = options;
+    while let [kind, tail @ ..] = rest {
+        match *kind {
+            END => break,
+            NOP => rest = tail,
+            LSRR | SSRR => return true,
+            _ => {
+                let len = usize::from(tail.first().copied().unwrap_or(0));
+                // An illegal length ends the list: nothing behind it can be found.
+                let Some(next) = rest.get(len..).filter(|_| len >= 2) else { break };
+                rest = next;
+            }
+        }
+    }
+    false
+}
+
+/// A TCP segment's fields as they stand on the wire.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TcpHeader<'a> {
+    pub(crate) source_port: u16,
+    pub(crate) destination_port: u16,
+    pub(crate) seq: u32,
+    pub(crate) ack: u32,
+    /// CWR, ECE, URG, ACK, PSH, RST, SYN, FIN from the high bit down.
+    pub(crate) flags: u8,
+    pub(crate) window: u16,
+    pub(crate) options: &'a [u8],
+    pub(crate) text: &'a [u8],
+}
+
+/// Reads the TCP segment in `packet` and verifies its checksum (MUST-3).
+pub(crate) fn tcp<'a>(
+    packet: &IpPacket<'a>,
+    device: RxChecksum,
+) -> Result<TcpHeader<'a>, DropReason> {
+    let tcp = TcpSlice::from_slice(packet.payload).map_err(|_| DropReason::TcpMalformed)?;
+    if !transport_checksum_ok(packet, PROTOCOL_TCP, packet.payload, device) {
+        return Err(DropReason::TcpChecksum);
+    }
+    let header = tcp.header_slice();
+    Ok(TcpHeader {
+        source_port: tcp.source_port(),
+        destination_port: tcp.destination_port(),
+        seq: tcp.sequence_number(),
+        ack: tcp.acknowledgment_number(),
+        flags: header[13],
+        window: tcp.window_size(),
+        options: &header[20..],
+        text: tcp.payload(),
+    })
+}
+
+/// A UDP datagram.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UdpHeader<'a> {
+    pub(crate) source_port: u16,
+    pub(crate) destination_port: u16,
+    pub(crate) payload: &'a [u8],
+}
+
+/// Reads the UDP datagram in `packet`. A checksum of zero means none over IPv4 (RFC 768) and is
+/// refused over IPv6 (RFC 8200 §8.1).
+pub(crate) fn udp<'a>(
+    packet: &IpPacket<'a>,
+    device: RxChecksum,
+) -> Result<UdpHeader<'a>, DropReason> {
+    let bytes = packet.payload;
+    let header = UdpHeaderSlice::from_slice(bytes).map_err(|_| DropReason::UdpMalformed)?;
+    let len = usize::from(header.length());
+    let datagram = bytes.get(..len).ok_or(DropReason::UdpMalformed)?;
+    let payload = datagram.get(8..).ok_or(DropReason::UdpMalformed)?;
+    let absent = header.checksum() == 0;
+    if absent && packet.source.as_v4().is_none() {
+        return Err(DropReason::UdpChecksum);
+    }
+    if !absent && !transport_checksum_ok(packet, PROTOCOL_UDP, datagram, device) {
+        return Err(DropReason::UdpChecksum);
+    }
+    Ok(UdpHeader {
+        source_port: header.source_port(),
+        destination_port: header.destination_port(),
+        payload,
+    })
+}
+
+fn transport_checksum_ok(
+    packet: &IpPacket<'_>,
+    protocol: u8,
+    bytes: &[u8],
+    device: RxChecksum,
+) -> bool {
+    if device == RxChecksum::Verified {
+        return true;
+    }
+    let mut sum = Checksum::pseudo_header(packet.source, packet.destination, protocol, bytes.len());
+    sum.add(bytes);
+    sum.is_valid()
+}
