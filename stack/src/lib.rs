@@ -8,6 +8,8 @@ mod link;
 mod net;
 #[allow(dead_code)]
 mod random;
+#[allow(dead_code)]
+mod readiness;
 // The engine takes its containers up one by one; until then some of their methods have no caller.
 #[allow(dead_code)]
 mod store;
@@ -26,6 +28,7 @@ pub use net::fragment::FragmentLimits;
 pub use net::limiter::RateLimits;
 pub use net::route::Route;
 pub use random::Seed;
+pub use readiness::Readiness;
 pub use time::Instant;
 pub use wire::address::{Mac, MacParseError};
 pub use wire::frame::{ChecksumAt, Gso, RxChecksum, RxFrame, TxFrame};

@@ -53,6 +53,11 @@ impl Instant {
         self.0 / 1_000_000
     }
 
+    /// The later of two.
+    pub(crate) fn latest(self, other: Instant) -> Instant {
+        self.max(other)
+    }
+
     /// True for [`Instant::FAR_FUTURE`], the unset deadline.
     pub const fn is_never(self) -> bool {
         self.0 == u64::MAX
