@@ -14,7 +14,7 @@ const WAYS: usize = 4;
 
 /// The limits of a [`RateLimiter`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimits {
+pub struct IcmpLimits {
     /// One message to a target in this time, on average. Default 1 s, as Linux.
     pub target_interval: Duration,
     /// Messages to a target at once, after silence. Default 6, as Linux.
@@ -28,9 +28,9 @@ pub struct RateLimits {
     pub global_burst: u32,
 }
 
-impl Default for RateLimits {
-    fn default() -> RateLimits {
-        RateLimits {
+impl Default for IcmpLimits {
+    fn default() -> IcmpLimits {
+        IcmpLimits {
             target_interval: Duration::from_secs(1),
             target_burst: 6,
             targets: 4_096,
@@ -61,7 +61,7 @@ impl Bucket {
 
 /// Decides for each error whether it may be sent.
 pub(crate) struct RateLimiter {
-    limits: RateLimits,
+    limits: IcmpLimits,
     secret: Secret,
     global: Bucket,
     /// Sets of `WAYS`; made with the first error.
@@ -70,7 +70,7 @@ pub(crate) struct RateLimiter {
 }
 
 impl RateLimiter {
-    pub(crate) fn new(limits: RateLimits, secret: Secret) -> RateLimiter {
+    pub(crate) fn new(limits: IcmpLimits, secret: Secret) -> RateLimiter {
         RateLimiter { limits, secret, global: Bucket::default(), targets: Vec::new(), refused: 0 }
     }
 
@@ -125,7 +125,7 @@ mod tests {
 
     fn limiter(seed: u64) -> (RateLimiter, Random) {
         let seed = Seed::from_number(seed);
-        (RateLimiter::new(RateLimits::default(), Secret::derive(&seed, "l")), Random::new(&seed))
+        (RateLimiter::new(IcmpLimits::default(), Secret::derive(&seed, "l")), Random::new(&seed))
     }
 
     fn target(n: u32) -> Address {

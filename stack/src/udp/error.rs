@@ -1,0 +1,168 @@
+//! What can go wrong with a datagram socket. Each text says what to do.
+
+use crate::net::icmp::Unreachable;
+use core::error::Error;
+use core::fmt;
+
+/// A failure that the network reported about a datagram sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UdpError {
+    /// Nobody listens at the remote port (ECONNREFUSED).
+    Refused,
+    /// The remote host does not answer or cannot be reached (EHOSTUNREACH).
+    HostUnreachable,
+    /// No router knows the way (ENETUNREACH).
+    NetworkUnreachable,
+    /// The remote host does not speak UDP (ENOPROTOOPT).
+    ProtocolUnreachable,
+    /// The datagram did not fit through the network (EMSGSIZE).
+    MessageTooLong,
+    /// A filter on the way forbids it (EACCES).
+    Prohibited,
+}
+
+impl From<Unreachable> for UdpError {
+    fn from(reason: Unreachable) -> UdpError {
+        match reason {
+            Unreachable::Port => UdpError::Refused,
+            Unreachable::Host | Unreachable::SourceRoute => UdpError::HostUnreachable,
+            Unreachable::Network => UdpError::NetworkUnreachable,
+            Unreachable::Protocol => UdpError::ProtocolUnreachable,
+            Unreachable::TooBig { .. } => UdpError::MessageTooLong,
+            Unreachable::Prohibited => UdpError::Prohibited,
+        }
+    }
+}
+
+impl fmt::Display for UdpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            UdpError::Refused => {
+                "the remote host refused a datagram: check that the service runs and its port"
+            }
+            UdpError::HostUnreachable => {
+                "the remote host cannot be reached: check its address and that it is up"
+            }
+            UdpError::NetworkUnreachable => {
+                "no way leads to the remote network: check the gateway and the routes"
+            }
+            UdpError::ProtocolUnreachable => {
+                "the remote host does not speak this protocol: check its address"
+            }
+            UdpError::MessageTooLong => {
+                "a datagram was too long for the way to the remote host: send shorter ones"
+            }
+            UdpError::Prohibited => {
+                "a filter on the way to the remote host forbids this: ask who runs the network"
+            }
+        })
+    }
+}
+
+impl Error for UdpError {}
+
+/// Why a datagram was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UdpSendError {
+    /// The send buffer is full (EWOULDBLOCK).
+    WouldBlock,
+    /// More bytes than a datagram can have, 65,507 (EMSGSIZE).
+    MessageTooLong,
+    /// No remote address given, and the socket is not connected (EDESTADDRREQ).
+    NotConnected,
+    /// No route leads to the remote address (ENETUNREACH).
+    NetworkUnreachable,
+    /// Nobody can have the remote address, or its port is 0 (EINVAL).
+    InvalidRemote,
+    /// The remote address is a broadcast, which the socket's options do not allow (EACCES).
+    PermissionDenied,
+    /// An error about a datagram sent before, reported once; this one was not sent.
+    Failed(UdpError),
+}
+
+impl fmt::Display for UdpSendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            UdpSendError::WouldBlock => "the send buffer is full: wait until it is writable",
+            UdpSendError::MessageTooLong => {
+                "the datagram is too long: send at most 65507 bytes in one"
+            }
+            UdpSendError::NotConnected => {
+                "no destination: give a remote address or connect the socket first"
+            }
+            UdpSendError::NetworkUnreachable => {
+                "no route leads to the remote address: configure a gateway or a route"
+            }
+            UdpSendError::InvalidRemote => {
+                "nothing can be sent there: give the address of a host and a port that is not 0"
+            }
+            UdpSendError::PermissionDenied => {
+                "a broadcast is not allowed: set the socket's option `broadcast` first"
+            }
+            UdpSendError::Failed(error) => return error.fmt(f),
+        })
+    }
+}
+
+impl Error for UdpSendError {}
+
+/// Why no datagram was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UdpRecvError {
+    /// None has come yet (EWOULDBLOCK).
+    WouldBlock,
+    /// An error about a datagram sent before, reported once.
+    Failed(UdpError),
+}
+
+impl fmt::Display for UdpRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UdpRecvError::WouldBlock => {
+                f.write_str("no datagram has come yet: wait until the socket is readable")
+            }
+            UdpRecvError::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for UdpRecvError {}
+
+/// Why a socket was not bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindError {
+    /// Another socket has this address and port (EADDRINUSE).
+    AddressInUse,
+    /// This host does not have the address (EADDRNOTAVAIL).
+    AddressNotAvailable,
+    /// This host has no address of this IP version (EAFNOSUPPORT).
+    UnsupportedFamily,
+    /// As many sockets as the configuration allows (EMFILE).
+    TooManySockets,
+    /// All ephemeral ports are in use (EADDRINUSE).
+    NoPorts,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BindError::AddressInUse => {
+                "another socket has this address and port: close it or choose another port"
+            }
+            BindError::AddressNotAvailable => {
+                "this host does not have the address: bind to one of its own or to 0.0.0.0"
+            }
+            BindError::UnsupportedFamily => {
+                "this host has no address of this IP version: configure one first"
+            }
+            BindError::TooManySockets => {
+                "too many sockets: close some or raise the limit in the configuration"
+            }
+            BindError::NoPorts => {
+                "all ephemeral ports are in use: close some sockets or name a port"
+            }
+        })
+    }
+}
+
+impl Error for BindError {}

@@ -1,0 +1,169 @@
+//! One UDP socket: its names, its two queues, its pending error.
+
+use super::MAX_PAYLOAD;
+use super::datagrams::Datagrams;
+use super::error::{UdpError, UdpRecvError, UdpSendError};
+use crate::store::queue::{Link, Linked};
+use crate::wire::address::Endpoint;
+
+/// Options of a UDP socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UdpOptions {
+    /// Time to live of its packets, 1 to 255. Default 64.
+    pub ttl: u8,
+    /// Type of service of its packets (DSCP and ECN). Default 0.
+    pub tos: u8,
+    /// May send to broadcast addresses. Default false, as Linux's SO_BROADCAST.
+    pub broadcast: bool,
+    /// Bytes that may wait to be received, each datagram charged its length and 64; beyond, new
+    /// ones are dropped and counted. Default 208 KiB, as Linux.
+    pub receive_buffer: usize,
+    /// Bytes that may wait to be sent, charged alike; beyond, sending would block. A datagram is
+    /// always taken when none waits. Default 208 KiB, as Linux.
+    pub send_buffer: usize,
+}
+
+impl Default for UdpOptions {
+    fn default() -> UdpOptions {
+        UdpOptions {
+            ttl: 64,
+            tos: 0,
+            broadcast: false,
+            receive_buffer: 208 << 10,
+            send_buffer: 208 << 10,
+        }
+    }
+}
+
+/// Sockets with something to send, in turn.
+pub(super) const TRANSMIT: usize = 0;
+/// Sockets whose readiness may have changed.
+pub(super) const EVENT: usize = 1;
+
+/// One UDP socket. The table makes, finds and removes it.
+pub(crate) struct UdpSocket {
+    /// The name it is found by.
+    pub(super) bound: Endpoint,
+    /// What it sends from: `bound`, or while connected with the address that leads to the peer.
+    pub(super) local: Endpoint,
+    pub(super) remote: Option<Endpoint>,
+    pub(super) options: UdpOptions,
+    pub(super) error: Option<UdpError>,
+    /// With where from.
+    pub(super) received: Datagrams<Endpoint>,
+    /// With where from and where to.
+    pub(super) unsent: Datagrams<(Endpoint, Endpoint)>,
+    /// Datagrams dropped because `received` was full.
+    pub(super) dropped: u64,
+    /// Closed by its owner: it lives until what it was given to send is sent.
+    pub(super) closed: bool,
+    links: [Link; 2],
+}
+
+impl Linked<TRANSMIT> for UdpSocket {
+    fn link(&mut self) -> &mut Link {
+        &mut self.links[TRANSMIT]
+    }
+}
+
+impl Linked<EVENT> for UdpSocket {
+    fn link(&mut self) -> &mut Link {
+        &mut self.links[EVENT]
+    }
+}
+
+impl UdpSocket {
+    pub(super) fn new(bound: Endpoint, options: UdpOptions) -> UdpSocket {
+        UdpSocket {
+            bound,
+            local: bound,
+            remote: None,
+            options,
+            error: None,
+            received: Datagrams::default(),
+            unsent: Datagrams::default(),
+            dropped: 0,
+            closed: false,
+            links: Default::default(),
+        }
+    }
+
+    pub(crate) fn local(&self) -> Endpoint {
+        self.local
+    }
+
+    /// The connected peer.
+    pub(crate) fn remote(&self) -> Option<Endpoint> {
+        self.remote
+    }
+
+    pub(crate) fn options(&self) -> UdpOptions {
+        self.options
+    }
+
+    /// A datagram or an error waits.
+    pub(crate) fn is_readable(&self) -> bool {
+        !self.received.is_empty() || self.error.is_some()
+    }
+
+    /// At least half of the send buffer is free.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.unsent.charge() <= self.options.send_buffer / 2
+    }
+
+    pub(crate) fn has_error(&self) -> bool {
+        self.error.is_some()
+    }
+
+    /// The length of the next datagram to be received.
+    pub(crate) fn next_len(&self) -> Option<usize> {
+        self.received.front().map(|(_, len)| len)
+    }
+
+    /// Datagrams dropped so far because the receive buffer was full.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Is a datagram from `remote` to `local` this socket's? A connected socket hears its peer
+    /// only, at the address it speaks from.
+    pub(super) fn accepts(&self, local: Endpoint, remote: Endpoint) -> bool {
+        self.remote.is_none_or(|peer| peer == remote && self.local == local)
+    }
+
+    /// The next datagram, as much as fits, left in its place.
+    pub(crate) fn peek(&mut self, out: &mut [u8]) -> Result<(usize, Endpoint), UdpRecvError> {
+        if let Some(error) = self.error.take() {
+            return Err(UdpRecvError::Failed(error));
+        }
+        let (from, len) = self.received.peek(out).ok_or(UdpRecvError::WouldBlock)?;
+        Ok((len, *from))
+    }
+
+    pub(super) fn recv(&mut self, out: &mut [u8]) -> Result<(usize, Endpoint), UdpRecvError> {
+        if let Some(error) = self.error.take() {
+            return Err(UdpRecvError::Failed(error));
+        }
+        let (from, len) = self.received.pop(out).ok_or(UdpRecvError::WouldBlock)?;
+        Ok((len, from))
+    }
+
+    /// The checks before a datagram is queued, in Linux's order. Returns where it goes.
+    pub(super) fn may_send(
+        &mut self,
+        len: usize,
+        to: Option<Endpoint>,
+    ) -> Result<Endpoint, UdpSendError> {
+        if len > MAX_PAYLOAD {
+            return Err(UdpSendError::MessageTooLong);
+        }
+        let to = to.or(self.remote).ok_or(UdpSendError::NotConnected)?;
+        if to.port == 0 || to.address.is_unspecified() {
+            return Err(UdpSendError::InvalidRemote);
+        }
+        match self.error.take() {
+            Some(error) => Err(UdpSendError::Failed(error)),
+            None => Ok(to),
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! All UDP sockets: names, ports, demultiplexing, and whose turn it is to send.
+//!
+//! No two sockets share a local endpoint, and none has a port that another has for all addresses
+//! (Linux without SO_REUSEADDR). So a datagram finds its socket by its destination alone, with
+//! at most two look-ups: the address and port, then the port for all addresses.
+
+use super::error::{BindError, UdpError, UdpRecvError, UdpSendError};
+use super::socket::{EVENT, TRANSMIT, UdpOptions, UdpSocket};
+use crate::random::{Random, Secret};
+use crate::store::arena::{Arena, Key};
+use crate::store::queue::Queue;
+use crate::wire::address::{Address, Endpoint};
+use core::net::{IpAddr, Ipv6Addr};
+use hashbrown::HashTable;
+use std::collections::BTreeMap;
+
+/// The limits of UDP, each with what happens there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UdpLimits {
+    /// Sockets; `bind` fails beyond. Default 65,536.
+    pub sockets: usize,
+    /// Bytes in all queues of all sockets. Beyond, received datagrams are dropped and sending
+    /// would block. Default 256 MiB.
+    pub bytes: usize,
+    /// The largest buffer that a socket's options may ask for; more is cut to it. Default 8 MiB.
+    pub buffer: usize,
+    /// First and last port for sockets that name none (RFC 6056 §3.2). Default 32,768 to 60,999.
+    pub ephemeral_ports: (u16, u16),
+}
+
+impl Default for UdpLimits {
+    fn default() -> UdpLimits {
+        UdpLimits {
+            sockets: 65_536,
+            bytes: 256 << 20,
+            buffer: 8 << 20,
+            ephemeral_ports: (32_768, 60_999),
+        }
+    }
+}
+
+/// Throws of dice for an ephemeral port before `NoPorts`: with one port in fifty free, one bind
+/// in two hundred fails.
+const PORT_TRIES: usize = 256;
+
+/// What the routes say about the destination of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// The address of ours to send from.
+    pub(crate) source: Address,
+    /// The destination is a broadcast address.
+    pub(crate) broadcast: bool,
+}
+
+/// A datagram to be sent; its payload is in the caller's buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Datagram {
+    pub(crate) id: Key<UdpSocket>,
+    pub(crate) local: Endpoint,
+    pub(crate) remote: Endpoint,
+    pub(crate) ttl: u8,
+    pub(crate) tos: u8,
+}
+
+/// All UDP sockets.
+pub(crate) struct UdpTable {
+    limits: UdpLimits,
+    secret: Secret,
+    sockets: Arena<UdpSocket>,
+    names: HashTable<(Endpoint, Key<UdpSocket>)>,
+    /// Names with this port, for each IP version.
+    ports: BTreeMap<(bool, u16), u32>,
+    transmit: Queue<TRANSMIT>,
+    events: Queue<EVENT>,
+    bytes: usize,
+    dropped: u64,
+}
+
+impl UdpTable {
+    pub(crate) fn new(limits: UdpLimits, secret: Secret) -> UdpTable {
+        UdpTable {
+            limits,
+            secret,
+            sockets: Arena::new(limits.sockets),
+            names: HashTable::new(),
+            ports: BTreeMap::new(),
+            transmit: Queue::default(),
+            events: Queue::default(),
+            bytes: 0,
+            dropped: 0,
+        }
+    }
+
+    /// Bytes charged in all queues, for the ledger.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Received datagrams dropped so far for full buffers (Linux's RcvbufErrors).
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Sockets, closed ones that still have something to send included.
+    pub(crate) fn len(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Makes a socket named `local`; the unspecified address stands for all, port 0 for a free
+    /// one (RFC 6056 §3.3.1). Whether `local` is an address of this host is the caller's matter.
+    pub(crate) fn bind(
+        &mut self,
+        local: Endpoint,
+        options: UdpOptions,
+        random: &mut Random,
+    ) -> Result<Key<UdpSocket>, BindError> {
+        let local = match local.port {
+            0 => self.ephemeral(local.address, random).ok_or(BindError::NoPorts)?,
+            _ if self.is_taken(local) => return Err(BindError::AddressInUse),
+            _ => local,
+        };
+        let socket = UdpSocket::new(local, self.held(options));
+        let key = self.sockets.insert(socket).map_err(|_| BindError::TooManySockets)?;
+        let secret = self.secret;
+        let rehash = |(name, _): &(Endpoint, _)| hash(secret, *name);
+        self.names.insert_unique(hash(secret, local), (local, key), rehash);
+        *self.ports.entry(port_of(local)).or_default() += 1;
+        Ok(key)
+    }
+
+    fn ephemeral(&self, address: Address, random: &mut Random) -> Option<Endpoint> {
+        let (first, last) = self.limits.ephemeral_ports;
+        let count = u32::from(last.saturating_sub(first)) + 1;
+        let draw = |_| {
+            let port = first.saturating_add(random.below(count) as u16);
+            Some(Endpoint::new(address, port)).filter(|name| !self.is_taken(*name))
+        };
+        (0..PORT_TRIES).find_map(draw)
+    }
+
+    fn is_taken(&self, name: Endpoint) -> bool {
+        if name.address.is_unspecified() {
+            return self.ports.contains_key(&port_of(name));
+        }
+        self.named(name).is_some() || self.named(wildcard(name)).is_some()
+    }
+
+    fn named(&self, name: Endpoint) -> Option<Key<UdpSocket>> {
+        let found = self.names.find(hash(self.secret, name), |(other, _)| *other == name);
+        found.map(|(_, key)| *key)
+    }
+
+    /// The socket for a datagram from `remote` to `local`.
+    pub(crate) fn find(&self, local: Endpoint, remote: Endpoint) -> Option<Key<UdpSocket>> {
+        let accepts = |key: &Key<UdpSocket>| {
+            self.sockets.get(*key).is_some_and(|socket| socket.accepts(local, remote))
+        };
+        self.named(local).or_else(|| self.named(wildcard(local))).filter(accepts)
+    }
+
+    /// Gives a received datagram to a socket; false if its buffer is full.
+    pub(crate) fn deliver(&mut self, key: Key<UdpSocket>, src: Endpoint, payload: &[u8]) -> bool {
+        let total = self.limits.bytes.saturating_sub(self.bytes);
+        let Some(socket) = self.socket_mut(key) else { return false };
+        let limit = socket.options.receive_buffer.min(socket.received.charge() + total);
+        let Some(cost) = socket.received.push(src, payload, limit) else {
+            socket.dropped += 1;
+            self.dropped += 1;
+            return false;
+        };
+        self.bytes += cost;
+        self.events.push(&mut self.sockets, key);
+        true
+    }
+
+    /// A live socket.
+    pub(crate) fn socket(&self, key: Key<UdpSocket>) -> Option<&UdpSocket> {
+        self.sockets.get(key).filter(|socket| !socket.closed)
+    }
+
+    /// A live socket, for what needs no table.
+    pub(crate) fn socket_mut(&mut self, key: Key<UdpSocket>) -> Option<&mut UdpSocket> {
+        self.sockets.get_mut(key).filter(|socket| !socket.closed)
+    }
+
+    /// Restricts the socket to one peer, to which it sends from our address `source`.
+    pub(crate) fn connect(&mut self, key: Key<UdpSocket>, source: Address, remote: Endpoint) {
+        let Some(socket) = self.socket_mut(key) else { return };
+        if socket.bound.address.is_unspecified() {
+            socket.local.address = source;
+        }
+        socket.remote = Some(remote);
+        socket.error = None;
+        self.events.push(&mut self.sockets, key);
+    }
+
+    /// Opens the socket to all peers again.
+    pub(crate) fn disconnect(&mut self, key: Key<UdpSocket>) {
+        let Some(socket) = self.socket_mut(key) else { return };
+        (socket.remote, socket.local) = (None, socket.bound);
+    }
+
+    pub(crate) fn set_options(&mut self, key: Key<UdpSocket>, options: UdpOptions) {
+        let options = self.held(options);
+        if let Some(socket) = self.socket_mut(key) {
+            socket.options = options;
+            self.events.push(&mut self.sockets, key);
+        }
+    }
+
+    /// The options within what the limits and the protocol allow.
+    fn held(&self, options: UdpOptions) -> UdpOptions {
+        UdpOptions {
+            ttl: options.ttl.max(1),
+            receive_buffer: options.receive_buffer.min(self.limits.buffer),
+            send_buffer: options.send_buffer.min(self.limits.buffer),
+            ..options
+        }
+    }
+
+    pub(crate) fn take_error(&mut self, key: Key<UdpSocket>) -> Option<UdpError> {
+        self.socket_mut(key)?.error.take()
+    }
+
+    /// Queues a datagram for `to`, or for the connected peer. `way` asks the routes about the
+    /// destination's address.
+    pub(crate) fn send(
+        &mut self,
+        key: Key<UdpSocket>,
+        payload: &[u8],
+        to: Option<Endpoint>,
+        way: impl FnOnce(Address) -> Result<Way, UdpSendError>,
+    ) -> Result<(), UdpSendError> {
+        let total = self.limits.bytes.saturating_sub(self.bytes);
+        let socket = self.socket_mut(key).ok_or(UdpSendError::NotConnected)?;
+        let to = socket.may_send(payload.len(), to)?;
+        let way = way(to.address)?;
+        if way.broadcast && !socket.options.broadcast {
+            return Err(UdpSendError::PermissionDenied);
+        }
+        let mut from = socket.local;
+        if from.address.is_unspecified() {
+            from.address = way.source;
+        }
+        let idle = socket.unsent.is_empty();
+        let own = if idle { usize::MAX } else { socket.options.send_buffer };
+        let limit = own.min(socket.unsent.charge() + total);
+        let cost = socket.unsent.push((from, to), payload, limit);
+        self.bytes += cost.ok_or(UdpSendError::WouldBlock)?;
+        self.transmit.push(&mut self.sockets, key);
+        Ok(())
+    }
+
+    /// The next datagram, as much of it as fits into `out`; the rest is lost.
+    pub(crate) fn recv(
+        &mut self,
+        key: Key<UdpSocket>,
+        out: &mut [u8],
+    ) -> Result<(usize, Endpoint), UdpRecvError> {
+        let Some(socket) = self.socket_mut(key) else { return Err(UdpRecvError::WouldBlock) };
+        let before = socket.received.charge();
+        let result = socket.recv(out);
+        let freed = before.saturating_sub(socket.received.charge());
+        self.bytes = self.bytes.saturating_sub(freed);
+        result
+    }
+
+    /// The next datagram to be sent, its payload in `payload` and nothing else. Sockets take
+    /// turns, one datagram each.
+    pub(crate) fn poll_transmit(&mut self, payload: &mut Vec<u8>) -> Option<Datagram> {
+        let id = self.transmit.pop(&mut self.sockets)?;
+        let socket = self.sockets.get_mut(id)?;
+        let (was_writable, before) = (socket.is_writable(), socket.unsent.charge());
+        let (local, remote) = socket.unsent.pop_into(payload)?;
+        let freed = before.saturating_sub(socket.unsent.charge());
+        self.bytes = self.bytes.saturating_sub(freed);
+        let UdpOptions { ttl, tos, .. } = socket.options;
+        let became_writable = !was_writable && socket.is_writable() && !socket.closed;
+        let (closed, more) = (socket.closed, !socket.unsent.is_empty());
+        if became_writable {
+            self.events.push(&mut self.sockets, id);
+        }
+        if more {
+            self.transmit.push(&mut self.sockets, id);
+        } else if closed {
+            self.sockets.remove(id);
+        }
+        Some(Datagram { id, local, remote, ttl, tos })
+    }
+
+    /// An ICMP error about a datagram that went from `local` to `remote`. Only a connected socket
+    /// hears of it: others could not tell which of their peers it is about (RFC 1122 §4.1.3.3).
+    pub(crate) fn on_icmp_error(&mut self, local: Endpoint, remote: Endpoint, error: UdpError) {
+        let Some(key) = self.find(local, remote) else { return };
+        let Some(socket) = self.socket_mut(key) else { return };
+        if socket.remote.is_some() {
+            socket.error = Some(error);
+            self.events.push(&mut self.sockets, key);
+        }
+    }
+
+    /// The next socket whose readiness may have changed; each at most once until it is polled.
+    pub(crate) fn poll_event(&mut self) -> Option<Key<UdpSocket>> {
+        self.events.pop(&mut self.sockets)
+    }
+
+    /// Gives the socket and its name up. What it was given to send is still sent.
+    pub(crate) fn close(&mut self, key: Key<UdpSocket>) {
+        let Some(socket) = self.socket_mut(key) else { return };
+        socket.closed = true;
+        let (bound, freed) = (socket.bound, socket.received.charge());
+        socket.received = Default::default();
+        let idle = socket.unsent.is_empty();
+        self.bytes = self.bytes.saturating_sub(freed);
+        self.events.remove(&mut self.sockets, key);
+        if let Ok(name) = self.names.find_entry(hash(self.secret, bound), |(_, k)| *k == key) {
+            name.remove();
+        }
+        if let Some(count) = self.ports.get_mut(&port_of(bound)) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.ports.remove(&port_of(bound));
+            }
+        }
+        if idle {
+            self.sockets.remove(key);
+        }
+    }
+}
+
+/// The IP version and the port.
+fn port_of(name: Endpoint) -> (bool, u16) {
+    (name.address.as_v4().is_some(), name.port)
+}
+
+/// The name for all addresses of the same IP version.
+fn wildcard(name: Endpoint) -> Endpoint {
+    let address = match name.address.as_v4() {
+        Some(_) => Address::UNSPECIFIED_V4,
+        None => IpAddr::V6(Ipv6Addr::UNSPECIFIED).into(),
+    };
+    Endpoint { address, ..name }
+}
+
+fn hash(secret: Secret, name: Endpoint) -> u64 {
+    let mut bytes = [0; 18];
+    bytes[..16].copy_from_slice(name.address.octets());
+    bytes[16..].copy_from_slice(&name.port.to_be_bytes());
+    secret.table_hash(&bytes)
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

@@ -1,0 +1,305 @@
+use super::*;
+use crate::random::Seed;
+use proptest::prelude::*;
+
+const OURS: Address = Address::v4([192, 0, 2, 2]);
+const SECOND: Address = Address::v4([10, 0, 0, 2]);
+const PEER: Endpoint = Endpoint::new(Address::v4([192, 0, 2, 1]), 53);
+const OTHER: Endpoint = Endpoint::new(Address::v4([192, 0, 2, 9]), 53);
+const ALL: Address = Address::UNSPECIFIED_V4;
+
+fn table() -> (UdpTable, Random) {
+    with(UdpLimits::default())
+}
+
+fn with(limits: UdpLimits) -> (UdpTable, Random) {
+    let seed = Seed::from_number(1);
+    (UdpTable::new(limits, Secret::derive(&seed, "udp")), Random::new(&seed))
+}
+
+fn here(address: Address, port: u16) -> Endpoint {
+    Endpoint::new(address, port)
+}
+
+fn bind(table: &mut UdpTable, address: Address, port: u16) -> Result<Key<UdpSocket>, BindError> {
+    let mut random = Random::new(&Seed::from_number(9));
+    table.bind(here(address, port), UdpOptions::default(), &mut random)
+}
+
+fn way(_: Address) -> Result<Way, UdpSendError> {
+    Ok(Way { source: OURS, broadcast: false })
+}
+
+fn send(table: &mut UdpTable, key: Key<UdpSocket>, payload: &[u8]) -> Result<(), UdpSendError> {
+    table.send(key, payload, Some(PEER), way)
+}
+
+#[test]
+fn a_name_is_given_once_and_a_port_for_all_addresses_excludes_the_others() {
+    let (mut table, _) = table();
+    let specific = bind(&mut table, OURS, 7).unwrap();
+    assert_eq!(bind(&mut table, OURS, 7), Err(BindError::AddressInUse));
+    assert_eq!(bind(&mut table, ALL, 7), Err(BindError::AddressInUse));
+    let second = bind(&mut table, SECOND, 7).unwrap();
+    table.close(specific);
+    assert_eq!(bind(&mut table, ALL, 7), Err(BindError::AddressInUse));
+    table.close(second);
+    let all = bind(&mut table, ALL, 7).unwrap();
+    assert_eq!(bind(&mut table, OURS, 7), Err(BindError::AddressInUse));
+    let six: Address = "::".parse::<IpAddr>().unwrap().into();
+    assert!(bind(&mut table, six, 7).is_ok(), "the other IP version is another world");
+    table.close(all);
+    assert!(bind(&mut table, OURS, 7).is_ok());
+}
+
+#[test]
+fn datagrams_find_the_socket_of_their_address_then_of_all_addresses() {
+    let (mut table, _) = table();
+    let all = bind(&mut table, ALL, 53).unwrap();
+    let ours = bind(&mut table, OURS, 54).unwrap();
+    assert_eq!(table.find(here(OURS, 53), PEER), Some(all));
+    assert_eq!(table.find(here(Address::v4([192, 0, 2, 255]), 53), PEER), Some(all));
+    assert_eq!(table.find(here(OURS, 54), PEER), Some(ours));
+    assert_eq!(table.find(here(SECOND, 54), PEER), None);
+    assert_eq!(table.find(here(OURS, 55), PEER), None);
+}
+
+#[test]
+fn a_connected_socket_hears_its_peer_only_at_the_address_it_speaks_from() {
+    let (mut table, _) = table();
+    let key = bind(&mut table, ALL, 53).unwrap();
+    table.connect(key, OURS, PEER);
+    assert_eq!(table.socket(key).unwrap().local(), here(OURS, 53));
+    assert_eq!(table.find(here(OURS, 53), PEER), Some(key));
+    assert_eq!(table.find(here(SECOND, 53), PEER), None);
+    assert_eq!(table.find(here(OURS, 53), OTHER), None);
+    assert_eq!(table.find(here(OURS, 53), Endpoint { port: 54, ..PEER }), None);
+    table.disconnect(key);
+    assert_eq!(table.socket(key).unwrap().local(), here(ALL, 53));
+    assert_eq!(table.find(here(SECOND, 53), OTHER), Some(key));
+}
+
+#[test]
+fn received_datagrams_wait_in_order_and_long_ones_are_cut() {
+    let (mut table, _) = table();
+    let key = bind(&mut table, ALL, 53).unwrap();
+    assert!(table.deliver(key, PEER, b"first"));
+    assert!(table.deliver(key, OTHER, b""));
+    let socket = table.socket_mut(key).unwrap();
+    assert_eq!((socket.next_len(), socket.is_readable()), (Some(5), true));
+    let mut out = [0; 3];
+    assert_eq!(socket.peek(&mut out), Ok((3, PEER)));
+    assert_eq!(table.recv(key, &mut out), Ok((3, PEER)));
+    assert_eq!(&out, b"fir");
+    assert_eq!(table.recv(key, &mut out), Ok((0, OTHER)));
+    assert_eq!(table.recv(key, &mut out), Err(UdpRecvError::WouldBlock));
+    assert_eq!(table.bytes(), 0);
+}
+
+#[test]
+fn r13_a_flood_to_a_slow_reader_stays_within_its_buffer() {
+    let (mut table, _) = table();
+    let key = bind(&mut table, ALL, 53).unwrap();
+    let mut taken = 0;
+    for n in 0..100_000u32 {
+        taken += u64::from(table.deliver(key, PEER, &n.to_be_bytes()));
+        assert!(table.bytes() <= 208 << 10);
+    }
+    assert_eq!(taken, (208 << 10) / 68);
+    assert_eq!(table.dropped(), 100_000 - taken);
+    assert_eq!(table.socket(key).unwrap().dropped(), 100_000 - taken);
+    // The oldest stay, and there is room again after one is taken.
+    let mut out = [9; 4];
+    assert_eq!(table.recv(key, &mut out), Ok((4, PEER)));
+    assert_eq!(out, [0; 4]);
+    assert!(table.deliver(key, PEER, b"more"));
+}
+
+#[test]
+fn law6_all_queues_together_stay_within_the_limit() {
+    let (mut table, _) = with(UdpLimits { bytes: 10_000, ..UdpLimits::default() });
+    let keys: Vec<_> = (1..=20).map(|port| bind(&mut table, ALL, port).unwrap()).collect();
+    for key in &keys {
+        table.deliver(*key, PEER, &[0; 436]);
+        let _ = send(&mut table, *key, &[0; 436]);
+        assert!(table.bytes() <= 10_000);
+    }
+    assert_eq!(table.bytes(), 10_000);
+    assert_eq!(send(&mut table, keys[19], b""), Err(UdpSendError::WouldBlock));
+    assert!(!table.deliver(keys[19], PEER, b""));
+    keys.iter().for_each(|key| table.close(*key));
+    while table.poll_transmit(&mut Vec::new()).is_some() {}
+    assert_eq!((table.bytes(), table.len()), (0, 0));
+}
+
+#[test]
+fn sending_is_bounded_and_says_when_there_is_room() {
+    let (mut table, _) = table();
+    let key = bind(&mut table, ALL, 53).unwrap();
+    table.set_options(key, UdpOptions { send_buffer: 1_000, ..UdpOptions::default() });
+    assert_eq!(send(&mut table, key, &[1; 65_507]), Ok(()), "one is always taken");
+    assert_eq!(send(&mut table, key, b""), Err(UdpSendError::WouldBlock));
+    assert_eq!(table.poll_event(), Some(key));
+    let mut payload = vec![9; 3];
+    let datagram = table.poll_transmit(&mut payload).unwrap();
+    assert_eq!((datagram.local, datagram.remote, datagram.ttl), (here(OURS, 53), PEER, 64));
+    assert_eq!(payload, [1; 65_507]);
+    assert_eq!(table.poll_event(), Some(key), "writable again");
+    assert_eq!(table.poll_event(), None);
+    assert_eq!(table.poll_transmit(&mut payload), None);
+    assert_eq!(send(&mut table, key, &[1; 65_508]), Err(UdpSendError::MessageTooLong));
+}
+
+#[test]
+fn destinations_are_checked() {
+    let (mut table, _) = table();
+    let key = bind(&mut table, ALL, 53).unwrap();
+    let broadcast = |_| Ok(Way { source: OURS, broadcast: true });
+    let none = |_| Err(UdpSendError::NetworkUnreachable);
+    assert_eq!(table.send(key, b"", None, way), Err(UdpSendError::NotConnected));
+    let invalid = Err(UdpSendError::InvalidRemote);
+    assert_eq!(table.send(key, b"", Some(Endpoint { port: 0, ..PEER }), way), invalid);
+    assert_eq!(table.send(key, b"", Some(here(ALL, 5)), way), invalid);
+    assert_eq!(table.send(key, b"", Some(PEER), none), Err(UdpSendError::NetworkUnreachable));
+    let denied = Err(UdpSendError::PermissionDenied);
+    assert_eq!(table.send(key, b"", Some(PEER), broadcast), denied);
+    table.set_options(key, UdpOptions { broadcast: true, ..UdpOptions::default() });
+    assert_eq!(table.send(key, b"", Some(PEER), broadcast), Ok(()));
+    table.connect(key, SECOND, OTHER);
+    assert_eq!(table.send(key, b"", None, way), Ok(()));
+    let sent: Vec<_> = std::iter::from_fn(|| table.poll_transmit(&mut Vec::new()))
+        .map(|datagram| (datagram.local, datagram.remote))
+        .collect();
+    assert_eq!(sent, [(here(OURS, 53), PEER), (here(SECOND, 53), OTHER)]);
+}
+
+#[test]
+fn sockets_take_turns() {
+    let (mut table, _) = table();
+    let keys: Vec<_> = (1..=3).map(|port| bind(&mut table, ALL, port).unwrap()).collect();
+    for _ in 0..3 {
+        send(&mut table, keys[0], b"a").unwrap();
+    }
+    send(&mut table, keys[1], b"b").unwrap();
+    send(&mut table, keys[2], b"c").unwrap();
+    let turns: Vec<_> =
+        std::iter::from_fn(|| table.poll_transmit(&mut Vec::new())).map(|d| d.id).collect();
+    assert_eq!(turns, [keys[0], keys[1], keys[2], keys[0], keys[0]]);
+}
+
+#[test]
+fn rfc1122_4_1_3_3_errors_reach_the_connected_socket_once() {
+    let (mut table, _) = table();
+    let key = bind(&mut table, ALL, 53).unwrap();
+    table.on_icmp_error(here(OURS, 53), PEER, UdpError::Refused);
+    assert!(!table.socket(key).unwrap().has_error(), "not connected");
+    table.connect(key, OURS, PEER);
+    while table.poll_event().is_some() {}
+    table.on_icmp_error(here(OURS, 53), OTHER, UdpError::Refused);
+    table.on_icmp_error(here(OURS, 54), PEER, UdpError::Refused);
+    assert_eq!(table.poll_event(), None);
+    let raise = |table: &mut UdpTable| {
+        table.on_icmp_error(here(OURS, 53), PEER, UdpError::Refused);
+        assert!(table.socket(key).unwrap().is_readable());
+        assert_eq!((table.poll_event(), table.poll_event()), (Some(key), None));
+    };
+    raise(&mut table);
+    assert_eq!(table.recv(key, &mut []), Err(UdpRecvError::Failed(UdpError::Refused)));
+    assert_eq!(table.recv(key, &mut []), Err(UdpRecvError::WouldBlock));
+    raise(&mut table);
+    let failed = UdpSendError::Failed(UdpError::Refused);
+    assert_eq!(table.send(key, b"x", None, way), Err(failed));
+    assert_eq!(table.send(key, b"x", None, way), Ok(()));
+    raise(&mut table);
+    assert_eq!(table.take_error(key), Some(UdpError::Refused));
+    assert_eq!(table.take_error(key), None);
+}
+
+#[test]
+fn a_closed_socket_sends_what_it_was_given_and_its_key_names_nothing() {
+    let (mut table, _) = table();
+    let key = bind(&mut table, ALL, 53).unwrap();
+    send(&mut table, key, b"last").unwrap();
+    table.deliver(key, PEER, b"unread");
+    table.close(key);
+    assert!(table.socket(key).is_none());
+    assert_eq!(table.poll_event(), None);
+    assert_eq!(table.find(here(OURS, 53), PEER), None);
+    assert!(!table.deliver(key, PEER, b"late"));
+    let next = bind(&mut table, ALL, 53).unwrap();
+    let mut payload = Vec::new();
+    assert_eq!(table.poll_transmit(&mut payload).map(|d| d.id), Some(key));
+    assert_eq!((&payload[..], table.len(), table.bytes()), (&b"last"[..], 1, 0));
+    assert!(table.socket(next).is_some());
+}
+
+#[test]
+fn rfc6056_ephemeral_ports_are_scattered_and_end() {
+    let limits = UdpLimits { ephemeral_ports: (40_000, 40_099), ..UdpLimits::default() };
+    let (mut table, mut random) = with(limits);
+    let mut ports = vec![];
+    while let Ok(key) = table.bind(here(ALL, 0), UdpOptions::default(), &mut random) {
+        ports.push(table.socket(key).unwrap().local().port);
+    }
+    let steps = ports.windows(2).filter(|pair| pair[1].wrapping_sub(pair[0]) == 1).count();
+    assert!(steps < 10, "{ports:?}");
+    assert!(ports.iter().all(|port| (40_000..=40_099).contains(port)));
+    ports.sort_unstable();
+    ports.dedup();
+    assert!(ports.len() >= 95, "{}", ports.len());
+    assert_eq!(table.len(), ports.len());
+}
+
+#[test]
+fn x3_ephemeral_ports_are_uniform() {
+    let (mut table, mut random) = table();
+    let mut buckets = [0u32; 16];
+    for _ in 0..16_000 {
+        let key = table.bind(here(ALL, 0), UdpOptions::default(), &mut random).unwrap();
+        let port = table.socket(key).unwrap().local().port;
+        buckets[usize::from(port - 32_768) * 16 / 28_232] += 1;
+        table.close(key);
+    }
+    let chi: f64 = buckets.iter().map(|n| (f64::from(*n) - 1_000.0).powi(2) / 1_000.0).sum();
+    assert!(chi < 37.7, "chi square with 15 degrees of freedom, p = 0.001: {chi}");
+}
+
+#[test]
+fn the_number_of_sockets_is_limited() {
+    let (mut table, _) = with(UdpLimits { sockets: 2, ..UdpLimits::default() });
+    let first = bind(&mut table, ALL, 1).unwrap();
+    bind(&mut table, ALL, 2).unwrap();
+    assert_eq!(bind(&mut table, ALL, 3), Err(BindError::TooManySockets));
+    table.close(first);
+    assert!(bind(&mut table, ALL, 3).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn names_agree_with_a_list(
+        ops in prop::collection::vec((0usize..3, 1u16..4, any::<bool>()), 0..60),
+    ) {
+        let (mut table, _) = table();
+        let mut list: Vec<(Endpoint, Key<UdpSocket>)> = vec![];
+        for (which, port, open) in ops {
+            let name = here([ALL, OURS, SECOND][which], port);
+            if open {
+                let overlap = |a: Address, b: Address| a == b || a == ALL || b == ALL;
+                let clash = list.iter().any(|(other, _)| {
+                    other.port == port && overlap(other.address, name.address)
+                });
+                let got = bind(&mut table, name.address, port);
+                prop_assert_eq!(got.is_err(), clash);
+                list.extend(got.ok().map(|key| (name, key)));
+            } else if let Some(at) = list.iter().position(|(other, _)| *other == name) {
+                table.close(list.remove(at).1);
+            }
+            for local in [1, 2, 3].map(|port| [OURS, SECOND].map(|a| here(a, port))).concat() {
+                let wanted = list.iter().find(|(other, _)| {
+                    *other == local || *other == here(ALL, local.port)
+                });
+                prop_assert_eq!(table.find(local, PEER), wanted.map(|(_, key)| *key));
+            }
+        }
+    }
+}
