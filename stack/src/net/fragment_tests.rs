@@ -137,6 +137,14 @@ fn f2_an_exact_duplicate_is_ignored_the_last_one_too() {
 }
 
 #[test]
+fn f2_two_fragments_in_one_are_no_duplicate() {
+    let mut table = table();
+    assert_eq!(put(&mut table, 0, true, &[1; 8]), Insert::Held);
+    assert_eq!(put(&mut table, 8, true, &[1; 8]), Insert::Held);
+    assert_eq!(put(&mut table, 0, true, &[1; 16]), Insert::Dropped(FragmentDrop::Overlap));
+}
+
+#[test]
 fn f2_a_last_fragment_before_the_end_of_another_is_an_overlap() {
     let mut table = table();
     assert_eq!(put(&mut table, 64, true, &[1; 64]), Insert::Held);
@@ -270,6 +278,18 @@ fn f4_a_flood_from_one_or_a_million_sources_spares_the_honest() {
             assert!(arrived >= 198, "{sources} sources at {offset}: {arrived} of 200");
         }
     }
+}
+
+#[test]
+fn f4_hoarders_pay_before_a_slow_honest_source() {
+    let mut table = table();
+    table.insert(at(0), key(9_999, 1), 0, true, &HEADER, &[7; 1_480]);
+    // Seventeen sources fill the table with what they may hold, over and over.
+    for n in 0..100_000 {
+        table.insert(at(1), key(n % 17, n), 65_400, true, &HEADER, &[0; 8]);
+    }
+    let last = table.insert(at(29_000), key(9_999, 1), 1_480, false, &HEADER, &[7; 20]);
+    assert_eq!(last, Insert::Complete(vec![7; 1_500]));
 }
 
 #[test]
