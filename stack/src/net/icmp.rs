@@ -2,6 +2,7 @@
 //! error may be sent (RFC 1122 §3.2.2).
 
 use crate::wire::address::Address;
+use crate::wire::checksum;
 
 /// The protocol number of ICMP in an IPv4 header.
 pub(crate) const PROTOCOL: u8 = 1;
@@ -102,7 +103,7 @@ impl<'a> Message<'a> {
     /// Reads a message, which is the whole payload of an IP packet.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Message<'a>, IcmpDrop> {
         let (header, rest) = bytes.split_first_chunk::<8>().ok_or(IcmpDrop::TooShort)?;
-        if checksum(bytes) != 0 {
+        if !checksum::is_valid(bytes) {
             return Err(IcmpDrop::BadChecksum);
         }
         let [kind, code, _, _, a, b, c, d] = *header;
@@ -149,9 +150,9 @@ impl<'a> Message<'a> {
         out.extend([kind, code, 0, 0]);
         out.extend(rest);
         out.extend(payload);
-        let sum = checksum(out.get(start..).unwrap_or_default());
+        let sum = checksum::checksum(out.get(start..).unwrap_or_default());
         if let Some(place) = out.get_mut(start + 2..start + 4) {
-            place.copy_from_slice(&sum.to_be_bytes());
+            place.copy_from_slice(&sum);
         }
     }
 }
@@ -236,20 +237,6 @@ pub(crate) fn may_report(about: &About<'_>) -> bool {
         && !about.source_is_broadcast
 }
 
-/// RFC 1071 over the whole message: 0 for one whose checksum is right.
-fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks_exact(2);
-    let last = words.remainder().first().map_or(0, |&byte| u64::from(byte) << 8);
-    let mut sum = words.fold(last, |sum, word| match word {
-        [a, b] => sum + u64::from(u16::from_be_bytes([*a, *b])),
-        _ => sum,
-    });
-    while sum >> 16 != 0 {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,7 +302,7 @@ mod tests {
         for kind in 0..=255u8 {
             for code in 0..=255u8 {
                 (bytes[0], bytes[1], bytes[2], bytes[3]) = (kind, code, 0, 0);
-                let sum = checksum(&bytes).to_be_bytes();
+                let sum = checksum::checksum(&bytes);
                 bytes[2..4].copy_from_slice(&sum);
                 if Message::parse(&bytes) != Ok(Message::Ignored { kind }) {
                     assert!(matches!(
@@ -416,7 +403,7 @@ mod tests {
             let mut bytes = bytes;
             if fix && bytes.len() >= 8 {
                 (bytes[2], bytes[3]) = (0, 0);
-                let sum = checksum(&bytes).to_be_bytes();
+                let sum = checksum::checksum(&bytes);
                 bytes[2..4].copy_from_slice(&sum);
                 prop_assert!(Message::parse(&bytes).is_ok());
             }
