@@ -284,9 +284,9 @@ fn f4_a_flood_from_one_or_a_million_sources_spares_the_honest() {
 fn f4_hoarders_pay_before_a_slow_honest_source() {
     let mut table = table();
     table.insert(at(0), key(9_999, 1), 0, true, &HEADER, &[7; 1_480]);
-    // Seventeen sources fill the table with what they may hold, over and over.
+    // Twenty-five sources fill the table with what they may hold, over and over.
     for n in 0..100_000 {
-        table.insert(at(1), key(n % 17, n), 65_400, true, &HEADER, &[0; 8]);
+        table.insert(at(1), key(n % 25, n), 65_400, true, &HEADER, &[0; 8]);
     }
     let last = table.insert(at(29_000), key(9_999, 1), 1_480, false, &HEADER, &[7; 20]);
     assert_eq!(last, Insert::Complete(vec![7; 1_500]));
