@@ -1,1 +1,3 @@
 //! What the demos share.
+
+pub mod http;

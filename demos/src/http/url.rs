@@ -1,0 +1,173 @@
+//! URLs: as much as a client without names and without encryption can use.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// `http://ADDRESS[:PORT]/TARGET`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// The host as it stands in the URL, with the port if there is one: for the `Host` field.
+    pub host: String,
+    /// The path and the query: never empty.
+    pub target: String,
+}
+
+/// Why a URL cannot be fetched, and what could be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UrlError {
+    /// Another scheme than `http`.
+    Scheme(String),
+    /// A user name before the host.
+    UserInfo,
+    /// The host is a name.
+    Name(String),
+    /// The port is no port.
+    Port(String),
+}
+
+impl Url {
+    /// Reads a URL. Without a scheme it is taken to be `http`.
+    ///
+    /// # Errors
+    /// [`UrlError`].
+    pub fn parse(text: &str) -> Result<Url, UrlError> {
+        let rest = match text.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
+            Some((scheme, _)) => return Err(UrlError::Scheme(scheme.to_owned())),
+            None => text,
+        };
+        let rest = rest.split('#').next().unwrap_or_default();
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (host, target) = rest.split_at(end);
+        if host.contains('@') {
+            return Err(UrlError::UserInfo);
+        }
+        let address = parse_host(host)?;
+        let target = if target.starts_with('/') { target.into() } else { format!("/{target}") };
+        Ok(Url { address, host: host.to_owned(), target: printable(&target) })
+    }
+
+    /// The URL that a `Location` field names, seen from this one.
+    ///
+    /// # Errors
+    /// [`UrlError`].
+    pub fn join(&self, location: &str) -> Result<Url, UrlError> {
+        if location.contains("://") {
+            return Url::parse(location);
+        }
+        if let Some(rest) = location.strip_prefix("//") {
+            return Url::parse(rest);
+        }
+        let target = if location.starts_with('/') {
+            location.to_owned()
+        } else {
+            let path = self.target.split('?').next().unwrap_or_default();
+            let folder = path.rfind('/').map_or("/", |end| &path[..=end]);
+            format!("{folder}{location}")
+        };
+        let target = target.split('#').next().unwrap_or_default();
+        Ok(Url { target: printable(target), ..self.clone() })
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.host, self.target)
+    }
+}
+
+fn parse_host(host: &str) -> Result<SocketAddr, UrlError> {
+    if let Ok(address) = host.parse() {
+        return Ok(address);
+    }
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(address, 80));
+    }
+    match host.rsplit_once(':') {
+        Some((address, port)) if address.parse::<IpAddr>().is_ok() => {
+            Err(UrlError::Port(port.to_owned()))
+        }
+        _ => Err(UrlError::Name(host.to_owned())),
+    }
+}
+
+/// Spaces and control characters would end the request line: they are escaped.
+fn printable(target: &str) -> String {
+    let mut out = String::with_capacity(target.len());
+    for byte in target.bytes() {
+        if byte.is_ascii_graphic() {
+            out.push(byte.into());
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UrlError::Scheme(scheme) => {
+                write!(f, "{scheme}: is not spoken here, only http: (no encryption)")
+            }
+            UrlError::UserInfo => write!(f, "user names in a URL are not supported"),
+            UrlError::Name(name) => write!(
+                f,
+                "{name:?} is not an address: names are not resolved yet, write one like \
+                 http://192.0.2.1:8000/path"
+            ),
+            UrlError::Port(port) => write!(f, "{port:?} is not a port: 1 to 65535"),
+        }
+    }
+}
+
+impl std::error::Error for UrlError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> (String, String) {
+        let url = Url::parse(text).unwrap();
+        (url.address.to_string(), url.target)
+    }
+
+    #[test]
+    fn urls_are_taken_apart() {
+        for (text, address, target) in [
+            ("http://192.0.2.1", "192.0.2.1:80", "/"),
+            ("HTTP://192.0.2.1:8080/a?b#c", "192.0.2.1:8080", "/a?b"),
+            ("192.0.2.1:81/x y", "192.0.2.1:81", "/x%20y"),
+            ("http://192.0.2.1?q", "192.0.2.1:80", "/?q"),
+            ("http://[2001:db8::1]:8/", "[2001:db8::1]:8", "/"),
+            ("http://[2001:db8::1]/", "[2001:db8::1]:80", "/"),
+        ] {
+            assert_eq!(shown(text), (address.into(), target.into()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_fetched_is_named() {
+        let error = |text| Url::parse(text).unwrap_err();
+        assert_eq!(error("https://192.0.2.1/"), UrlError::Scheme("https".into()));
+        assert_eq!(error("http://example.com/"), UrlError::Name("example.com".into()));
+        assert_eq!(error("http://a@192.0.2.1/"), UrlError::UserInfo);
+        assert_eq!(error("http://192.0.2.1:99999/"), UrlError::Port("99999".into()));
+    }
+
+    #[test]
+    fn redirects_are_joined() {
+        let base = Url::parse("http://192.0.2.1:8080/a/b?c").unwrap();
+        for (location, whole) in [
+            ("/x", "http://192.0.2.1:8080/x"),
+            ("x/", "http://192.0.2.1:8080/a/x/"),
+            ("http://192.0.2.3/y", "http://192.0.2.3/y"),
+            ("//192.0.2.3/y", "http://192.0.2.3/y"),
+        ] {
+            assert_eq!(base.join(location).unwrap().to_string(), whole);
+        }
+    }
+}
