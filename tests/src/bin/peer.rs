@@ -1,0 +1,188 @@
+//! The kernel's end of the interop tests: clients and checks on Linux sockets.
+//!
+//! ```text
+//! peer make BYTES [SEED]              a pattern on standard output
+//! peer check BYTES [SEED]             standard input must be that pattern
+//! peer crowd ADDRESS COUNT BYTES      so many echo connections at once, each with its own pattern
+//! peer sequence ADDRESS COUNT PATH    so many HTTP requests, each on a connection of its own
+//! peer reset ADDRESS PATH             an HTTP request whose answer is refused with a RST
+//! peer udp-echo ADDRESS FROM TO STEP  datagrams of these sizes, each echoed
+//! peer udp-refused ADDRESS            a datagram to a closed port: ECONNREFUSED
+//! ```
+#![expect(clippy::print_stdout, reason = "a command line program")]
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::Barrier;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tests::pattern::{self, Pattern};
+
+/// Nothing here takes so long, so nothing here hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a connection of a crowd says before it listens, bytes.
+const SAYING: usize = 4096;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("peer: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let what: String = argument(1)?;
+    match what.as_str() {
+        "make" => {
+            let out = &mut io::stdout().lock();
+            pattern::make(argument(3).unwrap_or(0), argument(2)?, out)?;
+        }
+        "check" => {
+            let (count, seed) = (argument(2)?, argument(3).unwrap_or(0));
+            pattern::check(seed, count, &mut io::stdin().lock()).map_err(anyhow::Error::msg)?;
+        }
+        "crowd" => crowd(argument(2)?, argument(3)?, argument(4)?)?,
+        "sequence" => sequence(argument(2)?, argument(3)?, &argument::<String>(4)?)?,
+        "reset" => reset(argument(2)?, &argument::<String>(3)?)?,
+        "udp-echo" => udp_echo(argument(2)?, argument(3)?, argument(4)?, argument(5)?)?,
+        "udp-refused" => udp_refused(argument(2)?)?,
+        _ => bail!("{what}: not one of make, check, crowd, sequence, reset, udp-*"),
+    }
+    println!("ok");
+    Ok(())
+}
+
+fn argument<T: FromStr>(index: usize) -> Result<T> {
+    let text = std::env::args().nth(index).context("an argument is missing: see the source")?;
+    text.parse().ok().with_context(|| format!("{text:?} is not understood"))
+}
+
+fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).context("connect")?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// All connections are open before the first of them says a word, and all talk at once.
+fn crowd(address: SocketAddr, count: usize, bytes: usize) -> Result<()> {
+    let streams = (0..count)
+        .map(|number| connect(address).with_context(|| format!("connection {number}")))
+        .collect::<Result<Vec<TcpStream>>>()?;
+    let barrier = Barrier::new(count);
+    std::thread::scope(|scope| {
+        let talks: Vec<_> = streams
+            .into_iter()
+            .enumerate()
+            .map(|(seed, stream)| {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    barrier.wait();
+                    talk(stream, seed as u64, bytes).with_context(|| format!("connection {seed}"))
+                })
+            })
+            .collect();
+        talks.into_iter().try_for_each(|talk| talk.join().expect("no panic"))
+    })
+}
+
+fn talk(mut stream: TcpStream, seed: u64, bytes: usize) -> Result<()> {
+    let (mut said, mut heard) = (Pattern::new(seed), Pattern::new(seed));
+    let mut buffer = [0; SAYING];
+    let mut left = bytes;
+    while left > 0 {
+        let now = &mut buffer[..left.min(SAYING)];
+        said.fill(now);
+        stream.write_all(now).context("write")?;
+        stream.read_exact(now).context("read")?;
+        if let Err(at) = heard.check(now) {
+            bail!("byte {at} of the echo is another");
+        }
+        left -= now.len();
+    }
+    stream.shutdown(std::net::Shutdown::Write)?;
+    ensure!(stream.read(&mut buffer)? == 0, "more bytes than were sent");
+    Ok(())
+}
+
+/// The client closes first, so that the server keeps no TIME-WAIT.
+fn sequence(address: SocketAddr, count: usize, path: &str) -> Result<()> {
+    let mut length = None;
+    for number in 0..count {
+        let got = fetch(address, path).with_context(|| format!("request {number}"))?;
+        ensure!(*length.get_or_insert(got) == got, "answer {number} has {got} bytes");
+    }
+    Ok(())
+}
+
+fn fetch(address: SocketAddr, path: &str) -> Result<usize> {
+    let mut stream = connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n")?;
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let count = stream.read(&mut buffer).context("read")?;
+        ensure!(count > 0, "closed after {} bytes", answer.len());
+        answer.extend_from_slice(&buffer[..count]);
+        if let Some(length) = whole(&answer) {
+            return Ok(length);
+        }
+    }
+}
+
+/// The length of the body, once all of it is there.
+fn whole(answer: &[u8]) -> Option<usize> {
+    let text = String::from_utf8_lossy(answer);
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+    })?;
+    (body.len() >= length).then_some(length)
+}
+
+/// Linux answers with a RST when a socket is closed that holds unread text.
+fn reset(address: SocketAddr, path: &str) -> Result<()> {
+    let mut stream = connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n")?;
+    let mut first = [0; 1];
+    ensure!(stream.peek(&mut first)? == 1, "no answer");
+    Ok(())
+}
+
+fn udp_echo(address: SocketAddr, from: usize, to: usize, step: usize) -> Result<()> {
+    let socket = udp_socket(address)?;
+    let mut buffer = vec![0; 65_535];
+    for size in (from..=to).step_by(step.max(1)) {
+        let mut sent = vec![0; size];
+        Pattern::new(size as u64).fill(&mut sent);
+        socket.send(&sent).with_context(|| format!("send {size}"))?;
+        let count = socket.recv(&mut buffer).with_context(|| format!("receive {size}"))?;
+        ensure!(buffer[..count] == sent, "{size} bytes came back as {count}, or as others");
+    }
+    Ok(())
+}
+
+fn udp_refused(address: SocketAddr) -> Result<()> {
+    let socket = udp_socket(address)?;
+    socket.send(b"anybody?")?;
+    match socket.recv(&mut [0; 16]) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        other => bail!("expected ECONNREFUSED and got {other:?}"),
+    }
+}
+
+fn udp_socket(address: SocketAddr) -> Result<UdpSocket> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    socket.connect(address)?;
+    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+    Ok(socket)
+}
