@@ -1,0 +1,93 @@
+# What the scripts share. Sourced, not run; POSIX sh.
+# shellcheck shell=sh
+
+# The words that a terminal shows in colour, and a file without.
+# shellcheck disable=SC2034 # those who source this use them
+if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
+    bold=$(printf '\033[1m') green=$(printf '\033[32m') red=$(printf '\033[31m')
+    plain=$(printf '\033[0m')
+else
+    bold='' green='' red='' plain=''
+fi
+
+step() {
+    printf '%s==> %s%s\n' "$bold" "$*" "$plain"
+}
+
+die() {
+    printf '%serror:%s %s\n' "$red" "$plain" "$*" >&2
+    exit 1
+}
+
+has() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+# usage FILE: the comment at the top of a script is its help.
+usage() {
+    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1"
+}
+
+# install PACKAGE...: with apt-get as root; otherwise says what to type.
+install() {
+    [ $# -gt 0 ] || return 0
+    if [ "$(id -u)" -eq 0 ] && has apt-get; then
+        step "installing $*"
+        # Twice: the lists of packages may be missing or stale.
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" \
+            >/dev/null 2>&1 || {
+            apt-get update -qq
+            DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" \
+                >/dev/null
+        } || die "apt-get could not install: $*"
+    elif has apt-get; then
+        die "missing: $*. Type: sudo apt-get install $*"
+    else
+        die "missing: $* (Debian's names). Install them with your system's package manager"
+    fi
+}
+
+# need COMMAND=PACKAGE...: installs the packages of those commands that are missing.
+need() {
+    missing=''
+    for pair in "$@"; do
+        has "${pair%%=*}" || missing="$missing ${pair#*=}"
+    done
+    # shellcheck disable=SC2086 # a list of words
+    install $missing
+}
+
+# A Rust tool chain new enough for the workspace, and a linker for it.
+need_rust() {
+    need cc=gcc
+    has cargo || PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    if ! has cargo && [ "$(id -u)" -eq 0 ] && has apt-cache &&
+        apt-cache show rustup >/dev/null 2>&1; then
+        install rustup
+        rustup toolchain install stable --profile minimal --component clippy,rustfmt
+    fi
+    has cargo || die "missing: cargo $wanted or newer. Type:
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
+    found=$(cargo --version | cut -d ' ' -f 2)
+    oldest=$(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -n 1)
+    [ "$oldest" = "$wanted" ] || die "cargo is $found, and $wanted or newer is needed. Type:
+    rustup update stable"
+}
+
+# The device behind every TAP.
+need_tun() {
+    if [ ! -e /dev/net/tun ] && [ "$(id -u)" -eq 0 ]; then
+        modprobe tun 2>/dev/null || true
+        [ -e /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; } || true
+    fi
+    # Opening tells more than its mode: a container may refuse the device.
+    (: <>/dev/net/tun) 2>/dev/null || die "/dev/net/tun cannot be opened. Type:
+    sudo modprobe tun; sudo chmod 0666 /dev/net/tun
+A container must be given the device: --device /dev/net/tun"
+}
+
+# Where cargo puts what it builds.
+target_dir() {
+    printf '%s\n' "${CARGO_TARGET_DIR:-target}"
+}
