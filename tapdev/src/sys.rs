@@ -24,6 +24,16 @@ pub(crate) fn adopt(fd: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
+/// A descriptor of our own for the open file behind a number that somebody passed to this program.
+pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: takes integers, and any number: it fails for one that is not open. The descriptor
+    // it returns is new and ours.
+    unsafe {
+        let fd = check(libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
 /// Reads up to `buf.len()` bytes.
 pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
     // SAFETY: the pointer and the length are those of one exclusively borrowed slice.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use crate::device::{Device, Wake, check_frame};
@@ -75,6 +75,16 @@ impl Tap {
             step,
             source,
         })
+    }
+
+    /// [`Tap::from_fd`] for a number, as it stands on a command line. The number itself stays
+    /// open: this takes a duplicate.
+    ///
+    /// # Errors
+    /// [`OpenError::NotATap`], also if the number is not open.
+    pub fn inherited(number: RawFd) -> Result<Tap, OpenError> {
+        let fd = sys::duplicate(number).map_err(|source| OpenError::NotATap { source })?;
+        Tap::from_fd(fd)
     }
 
     fn prepare(

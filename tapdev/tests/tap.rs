@@ -11,7 +11,7 @@ mod skip;
 
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, UdpSocket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -150,7 +150,7 @@ fn a_tap_used_with_offloads_is_plain_again() {
 }
 
 fn raw(fd: &impl AsFd) -> i32 {
-    std::os::fd::AsRawFd::as_raw_fd(&fd.as_fd())
+    fd.as_fd().as_raw_fd()
 }
 
 #[test]
@@ -189,12 +189,15 @@ fn an_inherited_descriptor_is_checked_and_used() {
         let tap = open("tap0");
         let again = Tap::from_fd(tap.as_fd().try_clone_to_owned().unwrap()).unwrap();
         assert_eq!(again.name(), "tap0");
+        assert_eq!(Tap::inherited(tap.as_fd().as_raw_fd()).unwrap().name(), "tap0");
         drop(tap);
         configure("tap0", Some((KERNEL, 24))).unwrap();
         again.send(&[IoSlice::new(&arp_request())]).unwrap();
 
         let other = std::fs::File::open("/dev/null").unwrap();
         let error = Tap::from_fd(other.into()).unwrap_err();
+        assert!(matches!(error, OpenError::NotATap { .. }), "{error:?}");
+        let error = Tap::inherited(-1).unwrap_err();
         assert!(matches!(error, OpenError::NotATap { .. }), "{error:?}");
     });
 }
