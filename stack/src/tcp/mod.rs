@@ -1,3 +1,60 @@
-//! TCP (RFC 9293).
+//! TCP (RFC 9293), and the life of a connection on one page.
+//!
+//! ```text
+//!  connect                                   SYN arrives
+//!     |                                           |
+//!  open.rs: Tcb::connecting              passive.rs: HalfOpen (syncache.rs)
+//!     |  SYN-SENT                                 |  SYN-RECEIVED, in a small entry
+//!     |                                           |  third segment
+//!     +------------------> Tcb <------------------+--> accept queue (listener.rs)
+//!                           |
+//!      arrive.rs   takes segments: first check ... eighth check (§3.10.7.4)
+//!      timers.rs   takes time
+//!      calls.rs    takes the application's wishes (with tcb.rs and close.rs)
+//!      output.rs   says what is sent next: the only place that forms segments
+//!                           |
+//!      close.rs    ends it: CLOSED, or TimeWait (timewait.rs), a small entry again
+//! ```
+//!
+//! | kind | files |
+//! |---|---|
+//! | notions | `seq` `segment` `state` `options` `error` `info` |
+//! | lives | `layer` `demux` `listener` `syncache` `passive` `timewait` `isn` `calls` `reply` |
+//! | body (`impl Tcb`) | `tcb` `open` `arrive` `output` `timers` `close` |
+//! | organs | `send` `recv` `ack` `assembler` `rtt` `rto` `recovery` `timestamps` `memory` `congestion` |
+//!
+//! Organs take values and give reports; they know no `Tcb` (law 4). Variables bear the RFC's
+//! names: SND.UNA is `snd.una`, RCV.NXT is `rcv.nxt` (§3.3.1).
 
+pub(crate) mod error;
+pub(crate) mod info;
+pub(crate) mod layer;
+pub(crate) mod listener;
+pub(crate) mod options;
+pub(crate) mod segment;
+pub(crate) mod seq;
+pub(crate) mod state;
+pub(crate) mod tcb;
+
+mod ack;
+mod arrive;
 mod assembler;
+mod calls;
+mod close;
+mod congestion;
+mod demux;
+mod isn;
+mod memory;
+mod open;
+mod output;
+mod passive;
+mod recovery;
+mod recv;
+mod reply;
+mod rto;
+mod rtt;
+mod send;
+mod syncache;
+mod timers;
+mod timestamps;
+mod timewait;

@@ -24,6 +24,10 @@ pub(crate) struct FlowKey {
 impl Address {
     pub(crate) const UNSPECIFIED_V4: Address = Address::v4([0, 0, 0, 0]);
 
+    /// The first and last address in sorting order: the bounds of a range over all.
+    pub(crate) const MIN: Address = Address([0; 16]);
+    pub(crate) const MAX: Address = Address([0xff; 16]);
+
     /// The IPv4 address `a.b.c.d`.
     pub(crate) const fn v4(octets: [u8; 4]) -> Address {
         let [a, b, c, d] = octets;

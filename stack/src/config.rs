@@ -1,0 +1,209 @@
+//! Every limit and default of a stack, by name (law 6).
+
+use crate::net::cidr::Cidr;
+use crate::net::route::Route;
+use crate::wire::address::Mac;
+use core::fmt;
+use core::net::IpAddr;
+use core::time::Duration;
+
+/// What a [`Stack`](crate::Stack) is told about itself and its limits.
+///
+/// ```
+/// use stack::{Config, Mac};
+/// let mut config = Config::new(Mac([2, 0, 0, 0, 0, 2]));
+/// config.addresses = vec!["192.0.2.2/24".parse()?];
+/// config.gateway = Some("192.0.2.1".parse()?);
+/// config.validate()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This host's Ethernet address; not a group address.
+    pub mac: Mac,
+    /// Largest IP packet on the link, bytes: 576 to 65,535.
+    pub mtu: usize,
+    /// This host's addresses, each with the prefix of its network.
+    pub addresses: Vec<Cidr>,
+    /// The default gateway, on one of those networks.
+    pub gateway: Option<IpAddr>,
+    /// Further routes.
+    pub routes: Vec<Route>,
+    /// TTL of packets that no socket has set one for (RFC 1122 §3.2.1.7): 1 to 255.
+    pub ttl: u8,
+    /// Control packets waiting to be sent (echo replies, errors, RSTs, ARP); more are dropped and
+    /// counted as `RepliesDropped`.
+    pub replies_max: usize,
+    /// Bytes in frames from this host to itself waiting to be received.
+    pub loopback_max: usize,
+    /// Limits of TCP.
+    pub tcp: TcpConfig,
+    /// Limits of UDP.
+    pub udp: crate::udp::table::UdpLimits,
+    /// Limits of ICMP echo sockets.
+    pub echo: crate::udp::echo::EchoLimits,
+    /// Limits of ICMP.
+    pub icmp: crate::net::limiter::IcmpLimits,
+    /// Limits of reassembly.
+    pub fragments: crate::net::fragment::FragmentLimits,
+    /// Limits of the neighbour table.
+    pub neighbors: crate::link::neighbor::NeighborLimits,
+}
+
+/// Limits and defaults of TCP.
+#[derive(Clone, Debug)]
+pub struct TcpConfig {
+    /// Live connections, orphans included; `connect` fails and SYNs are dropped beyond.
+    pub connections_max: usize,
+    /// Listeners.
+    pub listeners_max: usize,
+    /// Half-open connections of all listeners; the oldest is evicted for a newer one.
+    pub half_open_max: usize,
+    /// Half-open connections of one listener; its oldest is evicted for a newer one.
+    pub half_open_per_listener: usize,
+    /// Greatest backlog; greater ones are cut to it, as by Linux's `somaxconn`.
+    pub backlog_max: usize,
+    /// TIME-WAIT entries; the oldest is evicted for a newer one.
+    pub time_wait_max: usize,
+    /// 2 MSL (MUST-13). Linux's 60 s.
+    pub time_wait: Duration,
+    /// How long an orphan may stay in FIN-WAIT-2.
+    pub fin_wait_2: Duration,
+    /// How long an orphan may go without progress in any state.
+    pub orphan: Duration,
+    /// Bytes of memory for all send and receive buffers; beyond, buffers do not grow.
+    pub memory_max: usize,
+    /// Out-of-order ranges of one connection; text that would need more is dropped.
+    pub ranges_max: usize,
+    /// R2 for data (RFC 9293 §3.8.3): a connection without progress for so long fails. SHLD-11
+    /// wants at least 100 s; Linux's 15 retransmissions take about 924 s.
+    pub give_up: Duration,
+    /// R2 for a SYN: at least 3 minutes (MUST-23).
+    pub connect_give_up: Duration,
+    /// SYN-ACK retransmissions of a half-open connection (THREATS R-16).
+    pub syn_ack_retries: u8,
+    /// Longest delay of an acknowledgment, below 0.5 s (MUST-40).
+    pub delayed_ack: Duration,
+    /// Least time between two challenge ACKs, or ACKs of text-free segments outside the window, on
+    /// one connection (RFC 5961 §7). There is no limit common to connections: it would be a side
+    /// channel (CVE-2016-5696).
+    pub challenge_interval: Duration,
+    /// Smallest segment that is sent, whatever MSS the peer claims (THREATS R-8).
+    pub mss_min: u16,
+    /// First and last port given to sockets that name none (RFC 6056).
+    pub ephemeral_ports: (u16, u16),
+}
+
+impl Default for TcpConfig {
+    fn default() -> TcpConfig {
+        TcpConfig {
+            connections_max: 1 << 20,
+            listeners_max: 1024,
+            half_open_max: 16_384,
+            half_open_per_listener: 1024,
+            backlog_max: 4096,
+            time_wait_max: 131_072,
+            time_wait: Duration::from_secs(60),
+            fin_wait_2: Duration::from_secs(60),
+            orphan: Duration::from_secs(100),
+            memory_max: 1 << 30,
+            ranges_max: 128,
+            give_up: Duration::from_secs(924),
+            connect_give_up: Duration::from_secs(190),
+            syn_ack_retries: 3,
+            delayed_ack: Duration::from_millis(40),
+            challenge_interval: Duration::from_millis(500),
+            mss_min: 88,
+            ephemeral_ports: (32_768, 60_999),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults for a host with this Ethernet address and no IP address yet.
+    pub fn new(mac: Mac) -> Config {
+        Config {
+            mac,
+            mtu: 1500,
+            addresses: Vec::new(),
+            gateway: None,
+            routes: Vec::new(),
+            ttl: 64,
+            replies_max: 1024,
+            loopback_max: 4 << 20,
+            tcp: TcpConfig::default(),
+            udp: Default::default(),
+            echo: Default::default(),
+            icmp: Default::default(),
+            fragments: Default::default(),
+            neighbors: Default::default(),
+        }
+    }
+
+    /// Checks that the values make sense together.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.mac.is_multicast() {
+            return Err(ConfigError::GroupMac(self.mac));
+        }
+        if !(576..=65_535).contains(&self.mtu) {
+            return Err(ConfigError::Mtu(self.mtu));
+        }
+        if let Some(gateway) = self.gateway
+            && !self.addresses.iter().any(|cidr| cidr.contains(gateway))
+        {
+            return Err(ConfigError::GatewayOffLink(gateway));
+        }
+        let (first, last) = self.tcp.ephemeral_ports;
+        if first == 0 || first > last {
+            return Err(ConfigError::EphemeralPorts(first, last));
+        }
+        if self.tcp.delayed_ack >= Duration::from_millis(500) {
+            return Err(ConfigError::DelayedAck(self.tcp.delayed_ack));
+        }
+        if self.ttl == 0 {
+            return Err(ConfigError::Ttl);
+        }
+        Ok(())
+    }
+}
+
+/// A configuration that contradicts itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The Ethernet address is a group address.
+    GroupMac(Mac),
+    /// The MTU is out of range.
+    Mtu(usize),
+    /// The gateway is on none of the networks.
+    GatewayOffLink(IpAddr),
+    /// The range of ephemeral ports is empty.
+    EphemeralPorts(u16, u16),
+    /// Acknowledgments would be delayed longer than RFC 9293 allows.
+    DelayedAck(Duration),
+    /// A TTL of zero never leaves the host.
+    Ttl,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::GroupMac(mac) => {
+                write!(f, "{mac} is a group address: the first octet must be even, like 02")
+            }
+            ConfigError::Mtu(mtu) => write!(f, "an MTU of {mtu} is not within 576 to 65535"),
+            ConfigError::GatewayOffLink(gateway) => {
+                write!(f, "the gateway {gateway} is on none of the host's networks: check --addr")
+            }
+            ConfigError::EphemeralPorts(first, last) => {
+                write!(f, "the ephemeral ports {first} to {last} are no range above 0")
+            }
+            ConfigError::DelayedAck(delay) => {
+                write!(f, "a delayed ACK of {delay:?} is not below 500 ms")
+            }
+            ConfigError::Ttl => f.write_str("a TTL of 0 never leaves the host: use 1 to 255"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}

@@ -1,0 +1,402 @@
+//! Sockets as the engine's user sees them: ids that go stale instead of wrong, and handles that
+//! borrow the stack for one call.
+
+use crate::counters::Counters;
+use crate::net::route::{HopKind, RouteTable};
+use crate::readiness::Readiness;
+use crate::store::arena::Key;
+use crate::tcp::error::ConnectError;
+use crate::tcp::error::{NotConnected, RecvError, SendError, TcpError};
+use crate::tcp::info::TcpInfo;
+use crate::tcp::layer::TcpLayer;
+use crate::tcp::listener::Listener;
+use crate::tcp::options::TcpOptions;
+use crate::tcp::state::State;
+use crate::tcp::tcb::Tcb;
+use crate::time::Instant;
+use crate::udp::echo::{EchoReply, EchoSocket, EchoTable};
+use crate::udp::error::{UdpError, UdpRecvError, UdpSendError};
+use crate::udp::socket::{UdpOptions, UdpSocket};
+use crate::udp::table::{UdpTable, Way};
+use crate::wire::address::{Address, Endpoint};
+use core::net::{IpAddr, SocketAddr};
+
+macro_rules! ids {
+    ($($(#[doc = $doc:literal])+ $name:ident => $object:ty;)+) => {$(
+        $(#[doc = $doc])+
+        ///
+        /// The id carries a generation: once its socket is gone it names nothing, never another.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub(crate) Key<$object>);
+
+        impl $name {
+            /// A small number that no other living socket of this kind has: an index for tables.
+            pub fn index(self) -> u32 {
+                self.0.index()
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// A TCP connection.
+    TcpId => Tcb;
+    /// A TCP listener.
+    ListenerId => Listener;
+    /// A UDP socket.
+    UdpId => UdpSocket;
+    /// An ICMP echo socket.
+    EchoId => EchoSocket;
+}
+
+/// Any socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SocketId {
+    /// A TCP connection.
+    Tcp(TcpId),
+    /// A TCP listener.
+    Listener(ListenerId),
+    /// A UDP socket.
+    Udp(UdpId),
+    /// An ICMP echo socket.
+    Echo(EchoId),
+}
+
+/// A socket's readiness may have changed. New data is told even where there was data before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Whose.
+    pub socket: SocketId,
+    /// What it is ready for now.
+    pub readiness: Readiness,
+}
+
+/// A listener at a glance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListenerStatus {
+    /// The address and port it listens on.
+    pub local: SocketAddr,
+    /// How many finished connections may wait.
+    pub backlog: usize,
+    /// How many wait.
+    pub pending: usize,
+    /// How many handshakes are under way.
+    pub half_open: usize,
+    /// `READABLE` when a connection waits.
+    pub readiness: Readiness,
+}
+
+/// A TCP connection, borrowed for a call.
+pub struct Tcp<'a> {
+    pub(crate) layer: &'a mut TcpLayer,
+    pub(crate) counters: &'a mut Counters,
+    pub(crate) key: Key<Tcb>,
+}
+
+impl Tcp<'_> {
+    fn tcb(&self) -> Option<&Tcb> {
+        self.layer.get(self.key)
+    }
+
+    /// The connection's state.
+    pub fn state(&self) -> State {
+        self.tcb().map_or(State::Closed, |tcb| tcb.state)
+    }
+
+    /// This host's end.
+    pub fn local(&self) -> SocketAddr {
+        self.info().local
+    }
+
+    /// The peer's end.
+    pub fn remote(&self) -> SocketAddr {
+        self.info().remote
+    }
+
+    /// What the socket is ready for.
+    pub fn readiness(&self) -> Readiness {
+        self.tcb().map_or(Readiness::CLOSED, Tcb::readiness)
+    }
+
+    /// The connection's numbers.
+    pub fn info(&self) -> TcpInfo {
+        // The handle is only given out for a living connection, and borrows the stack since.
+        self.tcb().map_or_else(TcpInfo::none, TcpInfo::of)
+    }
+
+    /// The options in force.
+    pub fn options(&self) -> TcpOptions {
+        self.tcb().map_or_else(TcpOptions::default, |tcb| tcb.options)
+    }
+
+    /// Changes options; values outside their ranges are moved inside.
+    pub fn set_options(&mut self, now: Instant, options: TcpOptions) {
+        let (layer, key) = (&mut *self.layer, self.key);
+        let _: Option<()> =
+            layer.with(now, self.counters, key, |tcb, _| tcb.set_options(now, options));
+    }
+
+    /// Queues `bytes` for sending; returns how many were taken.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the buffer is full or the connection not open yet; `Closed` after
+    /// [`Tcp::shutdown_write`]; `Failed` once, with the reason, when the connection has failed.
+    pub fn send(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, SendError> {
+        let sent = self.layer.with(now, self.counters, self.key, |tcb, cx| tcb.send(cx, bytes));
+        sent.unwrap_or(Err(SendError::NotConnected))
+    }
+
+    /// Takes received bytes into `out`; `Ok(0)` is the end of the stream.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing has arrived; `Failed` once, with the reason, after everything
+    /// that arrived before the failure has been read.
+    pub fn recv(&mut self, now: Instant, out: &mut [u8]) -> Result<usize, RecvError> {
+        let read = self.layer.with(now, self.counters, self.key, |tcb, cx| tcb.recv(cx, out));
+        read.unwrap_or(Err(RecvError::NotConnected))
+    }
+
+    /// As [`Tcp::recv`], but the bytes stay.
+    ///
+    /// # Errors
+    /// As [`Tcp::recv`].
+    pub fn peek(&mut self, out: &mut [u8]) -> Result<usize, RecvError> {
+        match self.layer.get_mut(self.key) {
+            Some(tcb) => tcb.peek(out),
+            None => Err(RecvError::NotConnected),
+        }
+    }
+
+    /// Bytes that can be read (`FIONREAD`).
+    pub fn unread(&self) -> usize {
+        self.tcb().map_or(0, |tcb| tcb.rcv.unread())
+    }
+
+    /// Bytes not yet acknowledged by the peer (`SIOCOUTQ`).
+    pub fn unsent(&self) -> usize {
+        self.tcb().map_or(0, |tcb| tcb.snd.queued())
+    }
+
+    /// Bytes that [`Tcp::send`] would take.
+    pub fn send_room(&self) -> usize {
+        self.tcb().filter(|tcb| tcb.state.may_send()).map_or(0, |tcb| tcb.snd.room())
+    }
+
+    /// Closes this side of the stream: a FIN follows what is queued.
+    ///
+    /// # Errors
+    /// [`NotConnected`] before the handshake and after the end.
+    pub fn shutdown_write(&mut self, now: Instant) -> Result<(), NotConnected> {
+        let done = self.layer.with(now, self.counters, self.key, |tcb, cx| tcb.close_write(cx));
+        done.unwrap_or(Err(NotConnected))
+    }
+
+    /// Reads no more: what arrives is acknowledged and forgotten.
+    ///
+    /// # Errors
+    /// [`NotConnected`] before the handshake and after the end.
+    pub fn shutdown_read(&mut self, now: Instant) -> Result<(), NotConnected> {
+        let done = self.layer.with(now, self.counters, self.key, |tcb, cx| tcb.close_read(cx));
+        done.unwrap_or(Err(NotConnected))
+    }
+
+    /// Takes the pending error (`SO_ERROR`).
+    pub fn take_error(&mut self) -> Option<TcpError> {
+        let tcb = self.layer.get_mut(self.key)?;
+        tcb.error.take()
+    }
+
+    /// Gives the connection up: it finishes by itself. With unread data, or with linger zero, it
+    /// is reset. The id is stale from here on.
+    pub fn close(self, now: Instant) {
+        let _: Option<()> =
+            self.layer.with(now, self.counters, self.key, |tcb, cx| tcb.release(cx));
+    }
+
+    /// Resets the connection and gives it up. The id is stale from here on.
+    pub fn abort(self, now: Instant) {
+        let _: Option<()> = self.layer.with(now, self.counters, self.key, |tcb, cx| {
+            tcb.orphan = true;
+            tcb.abort(cx);
+        });
+    }
+}
+
+/// A UDP socket, borrowed for a call.
+pub struct Udp<'a> {
+    pub(crate) table: &'a mut UdpTable,
+    pub(crate) routes: &'a RouteTable,
+    pub(crate) key: Key<UdpSocket>,
+}
+
+impl Udp<'_> {
+    fn socket(&self) -> Option<&UdpSocket> {
+        self.table.socket(self.key)
+    }
+
+    /// The address and port it has.
+    pub fn local(&self) -> SocketAddr {
+        let nobody = Endpoint::new(Address::UNSPECIFIED_V4, 0);
+        self.socket().map_or(nobody, UdpSocket::local).to_socket_addr()
+    }
+
+    /// The connected peer.
+    pub fn remote(&self) -> Option<SocketAddr> {
+        self.socket()?.remote().map(Endpoint::to_socket_addr)
+    }
+
+    /// What the socket is ready for.
+    pub fn readiness(&self) -> Readiness {
+        self.socket().map_or(Readiness::CLOSED, udp_readiness)
+    }
+
+    /// Receives only from `remote` from now on, and sends to it by default.
+    ///
+    /// # Errors
+    /// `InvalidRemote`, `NetworkUnreachable`, `UnsupportedFamily`.
+    pub fn connect(&mut self, remote: SocketAddr) -> Result<(), ConnectError> {
+        let remote = Endpoint::from(remote);
+        if remote.address.as_v4().is_none() {
+            return Err(ConnectError::UnsupportedFamily);
+        }
+        if remote.port == 0 || remote.address.is_unspecified() {
+            return Err(ConnectError::InvalidRemote);
+        }
+        let hop = self.routes.lookup(remote.address).ok_or(ConnectError::NetworkUnreachable)?;
+        self.table.connect(self.key, hop.source, remote);
+        Ok(())
+    }
+
+    /// Receives from anybody again.
+    pub fn disconnect(&mut self) {
+        self.table.disconnect(self.key);
+    }
+
+    /// Queues one datagram for `to`, or for the connected peer.
+    ///
+    /// # Errors
+    /// See [`UdpSendError`].
+    pub fn send_to(
+        &mut self,
+        _now: Instant,
+        bytes: &[u8],
+        to: Option<SocketAddr>,
+    ) -> Result<(), UdpSendError> {
+        let routes = self.routes;
+        self.table.send(self.key, bytes, to.map(Endpoint::from), |to| {
+            let hop = routes.lookup(to).ok_or(UdpSendError::NetworkUnreachable)?;
+            Ok(Way { source: hop.source, broadcast: hop.kind == HopKind::Broadcast })
+        })
+    }
+
+    /// Takes the next datagram into `out`: its length, cut to `out`, and its sender. The rest of
+    /// a longer one is lost.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is none; `Failed` once, for an error that the network reported.
+    pub fn recv_from(&mut self, out: &mut [u8]) -> Result<(usize, SocketAddr), UdpRecvError> {
+        let (len, from) = self.table.recv(self.key, out)?;
+        Ok((len, from.to_socket_addr()))
+    }
+
+    /// As [`Udp::recv_from`], but the datagram stays.
+    ///
+    /// # Errors
+    /// As [`Udp::recv_from`].
+    pub fn peek_from(&mut self, out: &mut [u8]) -> Result<(usize, SocketAddr), UdpRecvError> {
+        let Some(socket) = self.table.socket_mut(self.key) else {
+            return Err(UdpRecvError::WouldBlock);
+        };
+        let (len, from) = socket.peek(out)?;
+        Ok((len, from.to_socket_addr()))
+    }
+
+    /// The length of the next datagram.
+    pub fn next_len(&self) -> Option<usize> {
+        self.socket()?.next_len()
+    }
+
+    /// The options in force.
+    pub fn options(&self) -> UdpOptions {
+        self.socket().map_or_else(UdpOptions::default, UdpSocket::options)
+    }
+
+    /// Changes options; values outside their ranges are moved inside.
+    pub fn set_options(&mut self, options: UdpOptions) {
+        self.table.set_options(self.key, options);
+    }
+
+    /// Takes the pending error (`SO_ERROR`).
+    pub fn take_error(&mut self) -> Option<UdpError> {
+        self.table.take_error(self.key)
+    }
+
+    /// Gives the socket up. What is queued is still sent.
+    pub fn close(self) {
+        self.table.close(self.key);
+    }
+}
+
+pub(crate) fn udp_readiness(socket: &UdpSocket) -> Readiness {
+    Readiness::EMPTY
+        .with(Readiness::READABLE, socket.is_readable())
+        .with(Readiness::WRITABLE, socket.is_writable())
+        .with(Readiness::ERROR, socket.has_error())
+}
+
+/// An ICMP echo socket, borrowed for a call.
+pub struct Echo<'a> {
+    pub(crate) table: &'a mut EchoTable,
+    pub(crate) routes: &'a RouteTable,
+    pub(crate) key: Key<EchoSocket>,
+}
+
+impl Echo<'_> {
+    /// The identifier in its requests.
+    pub fn ident(&self) -> u16 {
+        self.table.socket(self.key).map_or(0, EchoSocket::ident)
+    }
+
+    /// What the socket is ready for.
+    pub fn readiness(&self) -> Readiness {
+        echo_readiness(self.table, self.key)
+    }
+
+    /// Queues an echo request. `ttl` of None is the stack's default.
+    ///
+    /// # Errors
+    /// `MessageTooLong`, `WouldBlock`, `NetworkUnreachable`, `InvalidRemote`.
+    pub fn send(
+        &mut self,
+        _now: Instant,
+        to: IpAddr,
+        sequence: u16,
+        payload: &[u8],
+        ttl: Option<u8>,
+    ) -> Result<(), UdpSendError> {
+        let to = Address::from(to);
+        if to.as_v4().is_none() || to.is_unspecified() {
+            return Err(UdpSendError::InvalidRemote);
+        }
+        self.routes.lookup(to).ok_or(UdpSendError::NetworkUnreachable)?;
+        self.table.send(self.key, to, sequence, payload, ttl)
+    }
+
+    /// Takes the next answer, its payload into `payload`.
+    pub fn recv(&mut self, payload: &mut [u8]) -> Option<EchoReply> {
+        self.table.recv(self.key, payload)
+    }
+
+    /// Gives the socket up.
+    pub fn close(self) {
+        self.table.close(self.key);
+    }
+}
+
+pub(crate) fn echo_readiness(table: &EchoTable, key: Key<EchoSocket>) -> Readiness {
+    let Some(socket) = table.socket(key) else { return Readiness::CLOSED };
+    Readiness::EMPTY
+        .with(Readiness::READABLE, socket.is_readable())
+        .with(Readiness::WRITABLE, table.is_writable(key))
+}

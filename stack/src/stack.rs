@@ -1,0 +1,214 @@
+//! [`Stack`]: a TCP/IP host with no wires attached.
+//!
+//! Four kinds of methods (law 2): **inputs** ([`Stack::receive`], [`Stack::advance`]) and **socket
+//! calls** change state and mark who has something to say; **outputs** ([`Stack::poll_transmit`],
+//! [`Stack::poll_event`]) are drained until None after any burst of them;
+//! [`Stack::next_timeout`] says when `advance` has work.
+
+mod input;
+mod output;
+mod sockets;
+
+pub use sockets::ConnectOptions;
+
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::link::Link;
+use crate::net::fragment::{Piece, Reassembler};
+use crate::net::limiter::RateLimiter;
+use crate::net::route::RouteTable;
+use crate::random::{Random, Secret, Seed};
+use crate::socket::{self, EchoId, Event, ListenerId, SocketId, TcpId, UdpId};
+use crate::tcp::layer::{Changed, TcpLayer};
+use crate::time::Instant;
+use crate::udp::echo::EchoTable;
+use crate::udp::table::UdpTable;
+use crate::wire::address::Address;
+use crate::wire::emit::{Head, Ipv4Fields};
+use crate::wire::frame::TxFrame;
+use output::Body;
+use std::collections::VecDeque;
+
+/// A TCP/IP host: frames and the time go in; frames, events and the next deadline come out.
+///
+/// ```
+/// use stack::{Config, Instant, Mac, RxFrame, Seed, Stack};
+///
+/// let mut config = Config::new(Mac([2, 0, 0, 0, 0, 2]));
+/// config.addresses = vec!["192.0.2.2/24".parse()?];
+/// let mut stack = Stack::new(config, Seed::from_number(1));
+/// let now = Instant::ZERO;
+///
+/// // Somebody asks who has 192.0.2.2.
+/// let request = [
+///     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 8, 6, // Ethernet, ARP
+///     0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 192, 0, 2, 1, // from 192.0.2.1
+///     0, 0, 0, 0, 0, 0, 192, 0, 2, 2,
+/// ];
+/// stack.receive(now, RxFrame::plain(&request));
+/// let reply = stack.poll_transmit(now).expect("an answer").to_vec();
+/// assert_eq!(reply[..6], [2, 0, 0, 0, 0, 1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Stack {
+    config: Config,
+    counters: Counters,
+    random: Random,
+    link: Link,
+    routes: RouteTable,
+    reassembler: Reassembler,
+    limiter: RateLimiter,
+    tcp: TcpLayer,
+    udp: UdpTable,
+    echo: EchoTable,
+    /// ICMP messages waiting to be sent, at most `config.replies_max`.
+    messages: VecDeque<Message>,
+    /// Frames from this host to itself, at most `config.loopback_max` bytes.
+    loopback: VecDeque<Vec<u8>>,
+    loopback_bytes: usize,
+    /// A datagram being sent in fragments: its fields, and the pieces still to go.
+    fragmenting: Option<(Ipv4Fields, crate::wire::address::Mac, VecDeque<Piece>)>,
+    /// Headers of the frame that `poll_transmit` last returned.
+    head: Head,
+    /// Its payload, where that is not in a send ring.
+    body: Vec<u8>,
+}
+
+/// An ICMP message on its way out.
+struct Message {
+    source: Address,
+    destination: Address,
+    bytes: Vec<u8>,
+}
+
+/// Work done so far, for the test of law 5: it must not depend on the number of sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Entries looked at in the table of connections.
+    pub demux_probes: u64,
+    /// Slots and nodes touched in the timer wheels.
+    pub timer_probes: u64,
+    /// Connections taken from the list of those with something to send.
+    pub queue_pops: u64,
+}
+
+impl Stack {
+    /// A host with this configuration. All its chance comes from `seed`: entropy in production, a
+    /// number in a test. See [`Config::validate`] for what makes sense.
+    pub fn new(config: Config, seed: Seed) -> Stack {
+        let routes = RouteTable::new(&config.addresses, config.gateway, &config.routes);
+        let mut link = Link::new(config.mac, config.neighbors, &seed);
+        if let Some(gateway) = config.gateway {
+            link.neighbors.pin(gateway.into());
+        }
+        Stack {
+            counters: Counters::default(),
+            random: Random::new(&seed),
+            link,
+            routes,
+            reassembler: Reassembler::new(config.fragments),
+            limiter: RateLimiter::new(config.icmp, Secret::derive(&seed, "icmp")),
+            tcp: TcpLayer::new(&config.tcp, config.mtu, config.replies_max, &seed),
+            udp: UdpTable::new(config.udp, Secret::derive(&seed, "udp")),
+            echo: EchoTable::new(config.echo),
+            messages: VecDeque::new(),
+            loopback: VecDeque::new(),
+            loopback_bytes: 0,
+            fragmenting: None,
+            head: Head::new(),
+            body: Vec::new(),
+            config,
+        }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What happened so far, in numbers.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Work done so far.
+    pub fn work(&self) -> Work {
+        let (demux_probes, timer_probes, queue_pops) = self.tcp.work();
+        Work { demux_probes, timer_probes, queue_pops }
+    }
+
+    /// Bytes held in buffers: TCP's rings, datagrams, fragments, packets waiting for a neighbour.
+    pub fn memory_used(&self) -> usize {
+        self.tcp.memory_used()
+            + self.udp.bytes()
+            + self.echo.bytes()
+            + self.reassembler.bytes()
+            + self.link.neighbors.held_bytes()
+            + self.loopback_bytes
+    }
+
+    /// Time has passed: handles every timer that is due.
+    pub fn advance(&mut self, now: Instant) {
+        self.tcp.advance(now, &mut self.counters);
+        self.link.neighbors.advance(now);
+        self.report_failed_neighbors(now);
+        self.reassembler.advance(now);
+        self.report_expired_fragments(now);
+    }
+
+    /// The earliest time at which [`Stack::advance`] has work. A deadline may be a tick (66 µs)
+    /// early or stale; `advance` then does nothing and the next answer is later.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let timeouts = [
+            self.tcp.next_timeout(),
+            self.link.neighbors.next_timeout(),
+            self.reassembler.next_timeout(),
+        ];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// The next frame to send, or None. It borrows the send rings: hand it to the device, then
+    /// ask again.
+    #[must_use]
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<TxFrame<'_>> {
+        let body = self.next_frame(now)?;
+        self.counters.frames_out += 1;
+        let body: [&[u8]; 2] = match body {
+            Body::Ring { key, offset, len } => {
+                self.tcp.get(key).map_or([&[], &[]], |tcb| tcb.snd.text(offset, len))
+            }
+            Body::Scratch { start, end } => [self.body.get(start..end).unwrap_or(&[]), &[]],
+        };
+        Some(TxFrame { head: self.head.as_slice(), body, checksum: None, gso: None })
+    }
+
+    /// The next socket whose readiness may have changed, or None.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        while let Some(changed) = self.tcp.poll_changed() {
+            let event = match changed {
+                Changed::Connection(key) => self.tcp.get(key).map(|tcb| Event {
+                    socket: SocketId::Tcp(TcpId(key)),
+                    readiness: tcb.readiness(),
+                }),
+                Changed::Listener(key) => {
+                    let id = ListenerId(key);
+                    self.listener(id).map(|status| Event {
+                        socket: SocketId::Listener(id),
+                        readiness: status.readiness,
+                    })
+                }
+            };
+            if event.is_some() {
+                return event;
+            }
+        }
+        if let Some(key) = self.udp.poll_event() {
+            let readiness = self.udp.socket(key).map(socket::udp_readiness).unwrap_or_default();
+            return Some(Event { socket: SocketId::Udp(UdpId(key)), readiness });
+        }
+        let key = self.echo.poll_event()?;
+        let readiness = socket::echo_readiness(&self.echo, key);
+        Some(Event { socket: SocketId::Echo(EchoId(key)), readiness })
+    }
+}

@@ -1,0 +1,403 @@
+//! The way in: from a frame to the socket it is for. Every frame ends in exactly one counter
+//! (law 7).
+
+use super::{Message as Outgoing, Stack};
+use crate::counters::DropReason;
+use crate::net::fragment::{FragmentKey, Insert};
+use crate::net::icmp::{self, About, Message, Quoted, Unreachable};
+use crate::tcp::error::TcpError;
+use crate::tcp::segment::Segment;
+use crate::tcp::seq::Seq;
+use crate::time::Instant;
+use crate::udp::echo::{EchoAnswer, EchoReplyKind};
+use crate::udp::error::UdpError;
+use crate::wire::address::{Endpoint, FlowKey, Mac};
+use crate::wire::frame::{RxChecksum, RxFrame};
+use crate::wire::parse::{self, IpPacket};
+
+/// How a packet came: what the transport layers must know of the link.
+#[derive(Clone, Copy)]
+struct Arrival {
+    now: Instant,
+    checksum: RxChecksum,
+    /// The frame was for a group of stations.
+    link_group: bool,
+    /// It never left this host.
+    looped: bool,
+}
+
+/// Most bytes of an ICMP error, IP header included (RFC 1812 §4.3.2.3).
+const ICMP_ERROR_MAX: usize = 576;
+
+impl Stack {
+    /// A frame arrived. It changes state and marks who has something to say, no more.
+    pub fn receive(&mut self, now: Instant, frame: RxFrame<'_>) {
+        self.counters.frames_in += 1;
+        let ended = self.take_frame(now, frame, false);
+        self.count(ended);
+    }
+
+    pub(super) fn count(&mut self, ended: Result<(), DropReason>) {
+        match ended {
+            Ok(()) => self.counters.frames_delivered += 1,
+            Err(reason) => self.counters.drops.count(reason),
+        }
+    }
+
+    pub(super) fn take_frame(
+        &mut self,
+        now: Instant,
+        frame: RxFrame<'_>,
+        looped: bool,
+    ) -> Result<(), DropReason> {
+        let ethernet = parse::ethernet(frame.bytes)?;
+        let to = ethernet.destination;
+        if to != self.config.mac && !to.is_multicast() {
+            return Err(DropReason::NotOurMac);
+        }
+        match ethernet.ethertype {
+            parse::ETHERTYPE_IPV4 => {
+                let link_group = to.is_multicast();
+                let arrival = Arrival { now, checksum: frame.checksum, link_group, looped };
+                self.on_ipv4(arrival, ethernet.payload)
+            }
+            parse::ETHERTYPE_ARP => self.on_arp(now, ethernet.source, ethernet.payload),
+            _ => Err(DropReason::EtherType),
+        }
+    }
+
+    fn on_arp(&mut self, now: Instant, source: Mac, payload: &[u8]) -> Result<(), DropReason> {
+        if source == self.config.mac {
+            return Err(DropReason::ArpIgnored);
+        }
+        self.link.on_arp(now, &self.routes, payload).map_or(Ok(()), Err)
+    }
+
+    /// RFC 1122 §3.2.1: is it for us, and may it be from whom it says?
+    fn on_ipv4(&mut self, arrival: Arrival, bytes: &[u8]) -> Result<(), DropReason> {
+        self.counters.ip_in_receives += 1;
+        let packet = parse::ipv4(bytes)?;
+        if !arrival.looped {
+            let source = packet.source;
+            let own = self.routes.is_own(source) || self.routes.is_broadcast(source);
+            if !source.is_valid_source() || own {
+                return Err(DropReason::IpBadSource);
+            }
+            if packet.destination.is_loopback() {
+                return Err(DropReason::IpNotForUs);
+            }
+        }
+        let to = packet.destination;
+        if !self.routes.is_local(to) && !self.routes.is_broadcast(to) {
+            return Err(DropReason::IpNotForUs);
+        }
+        match packet.fragment {
+            None => self.deliver(arrival, &packet),
+            Some(_) => self.on_fragment(arrival, &packet),
+        }
+    }
+
+    fn on_fragment(&mut self, arrival: Arrival, packet: &IpPacket<'_>) -> Result<(), DropReason> {
+        let Some(fragment) = packet.fragment else { return Err(DropReason::IpFragment) };
+        self.counters.ip_reasm_reqds += 1;
+        let key = FragmentKey {
+            src: packet.source,
+            dst: packet.destination,
+            id: fragment.id,
+            protocol: packet.protocol,
+        };
+        let (offset, more) = (fragment.offset, fragment.more);
+        let (header, payload) = (packet.header, packet.payload);
+        match self.reassembler.insert(arrival.now, key, offset, more, header, payload) {
+            Insert::Held => Ok(()),
+            Insert::Dropped(_) => {
+                self.counters.ip_reasm_fails += 1;
+                Err(DropReason::IpFragment)
+            }
+            Insert::Complete(payload) => {
+                self.counters.ip_reasm_oks += 1;
+                let whole = IpPacket { fragment: None, payload: &payload, ..*packet };
+                self.deliver(arrival, &whole)
+            }
+        }
+    }
+
+    /// A whole packet for this host.
+    fn deliver(&mut self, arrival: Arrival, packet: &IpPacket<'_>) -> Result<(), DropReason> {
+        self.counters.ip_in_delivers += 1;
+        match packet.protocol {
+            parse::PROTOCOL_TCP => self.on_tcp(arrival, packet),
+            parse::PROTOCOL_UDP => self.on_udp(arrival, packet),
+            parse::PROTOCOL_ICMP => self.on_icmp(arrival, packet),
+            _ => {
+                self.report(arrival, packet, Unreachable::Protocol);
+                Err(DropReason::IpProtocol)
+            }
+        }
+    }
+
+    fn on_tcp(&mut self, arrival: Arrival, packet: &IpPacket<'_>) -> Result<(), DropReason> {
+        self.counters.tcp_in_segs += 1;
+        let header = parse::tcp(packet, arrival.checksum)?;
+        // MUST-57: a SYN to a group is silently dropped; so is all else.
+        let group = arrival.link_group || !self.routes.is_local(packet.destination);
+        if group || header.source_port == 0 || header.destination_port == 0 {
+            return Err(DropReason::TcpBadAddress);
+        }
+        let flow = FlowKey {
+            local: Endpoint::new(packet.destination, header.destination_port),
+            remote: Endpoint::new(packet.source, header.source_port),
+        };
+        let segment = Segment::new(&header);
+        let dropped = self.tcp.receive(arrival.now, &mut self.counters, flow, segment);
+        dropped.map_or(Ok(()), Err)
+    }
+
+    fn on_udp(&mut self, arrival: Arrival, packet: &IpPacket<'_>) -> Result<(), DropReason> {
+        let header = parse::udp(packet, arrival.checksum)?;
+        let local = Endpoint::new(packet.destination, header.destination_port);
+        let remote = Endpoint::new(packet.source, header.source_port);
+        let Some(key) = self.udp.find(local, remote) else {
+            self.counters.udp_no_ports += 1;
+            self.report(arrival, packet, Unreachable::Port);
+            return Err(DropReason::UdpNoPort);
+        };
+        if !self.udp.deliver(key, remote, header.payload) {
+            self.counters.udp_rcvbuf_errors += 1;
+            return Err(DropReason::UdpBufferFull);
+        }
+        self.counters.udp_in_datagrams += 1;
+        Ok(())
+    }
+
+    fn on_icmp(&mut self, arrival: Arrival, packet: &IpPacket<'_>) -> Result<(), DropReason> {
+        self.counters.icmp_in_msgs += 1;
+        let message = Message::parse(packet.payload).map_err(|_| DropReason::IcmpMalformed)?;
+        match message {
+            Message::EchoRequest { ident, sequence, payload } => {
+                self.on_echo_request(arrival, packet, ident, sequence, payload)
+            }
+            Message::EchoReply { ident, sequence, payload } => {
+                let kind = EchoReplyKind::Reply;
+                self.answer_echo(arrival.now, packet, ident, sequence, kind, payload)
+            }
+            Message::Unreachable { reason, original } => {
+                self.on_unreachable(arrival.now, packet, reason, original)
+            }
+            Message::TimeExceeded { original, .. } => {
+                self.on_time_exceeded(arrival.now, packet, original)
+            }
+            Message::ParameterProblem { .. } | Message::Ignored { .. } => {
+                Err(DropReason::IcmpIgnored)
+            }
+        }
+    }
+
+    /// RFC 1122 §3.2.2.6; requests to broadcast addresses are ignored (THREATS N-10).
+    fn on_echo_request(
+        &mut self,
+        arrival: Arrival,
+        packet: &IpPacket<'_>,
+        ident: u16,
+        sequence: u16,
+        payload: &[u8],
+    ) -> Result<(), DropReason> {
+        if arrival.link_group || !self.routes.is_local(packet.destination) {
+            return Err(DropReason::IcmpIgnored);
+        }
+        self.counters.icmp_in_echos += 1;
+        let reply = Message::EchoReply { ident, sequence, payload };
+        let mut bytes = Vec::with_capacity(payload.len() + 8);
+        reply.emit(&mut bytes);
+        let (source, destination) = (packet.destination, packet.source);
+        self.queue_message(Outgoing { source, destination, bytes });
+        Ok(())
+    }
+
+    fn answer_echo(
+        &mut self,
+        now: Instant,
+        packet: &IpPacket<'_>,
+        ident: u16,
+        sequence: u16,
+        kind: EchoReplyKind,
+        payload: &[u8],
+    ) -> Result<(), DropReason> {
+        let answer = EchoAnswer { from: packet.source, sequence, ttl: packet.ttl, kind };
+        let taken = self.echo.deliver(now, ident, answer, payload);
+        if taken { Ok(()) } else { Err(DropReason::IcmpIgnored) }
+    }
+
+    /// MUST-54: an error goes to the socket that its quoted packet names, and to no other.
+    fn on_unreachable(
+        &mut self,
+        now: Instant,
+        packet: &IpPacket<'_>,
+        reason: Unreachable,
+        original: &[u8],
+    ) -> Result<(), DropReason> {
+        let quoted = self.quoted(original)?;
+        let local = Endpoint::new(quoted.src, quoted.source_port);
+        let remote = Endpoint::new(quoted.dst, quoted.destination_port);
+        match quoted.protocol {
+            parse::PROTOCOL_TCP => {
+                let flow = FlowKey { local, remote };
+                self.on_tcp_unreachable(now, &flow, Seq(quoted.sequence), reason)
+            }
+            parse::PROTOCOL_UDP => {
+                self.udp.on_icmp_error(local, remote, UdpError::from(reason));
+                Ok(())
+            }
+            parse::PROTOCOL_ICMP => {
+                let (ident, sequence) = quoted.echo().ok_or(DropReason::IcmpIgnored)?;
+                let kind = EchoReplyKind::Unreachable(reason.code());
+                self.answer_echo(now, packet, ident, sequence, kind, &[])
+            }
+            _ => Err(DropReason::IcmpIgnored),
+        }
+    }
+
+    fn on_tcp_unreachable(
+        &mut self,
+        now: Instant,
+        flow: &FlowKey,
+        seq: Seq,
+        reason: Unreachable,
+    ) -> Result<(), DropReason> {
+        let error = match reason {
+            Unreachable::Port | Unreachable::Prohibited => TcpError::Refused,
+            Unreachable::Protocol => TcpError::ProtocolUnreachable,
+            Unreachable::Network => TcpError::NetworkUnreachable,
+            Unreachable::Host | Unreachable::SourceRoute => TcpError::HostUnreachable,
+            Unreachable::TooBig { mtu } => {
+                let known = self.tcp.on_too_big(now, &mut self.counters, flow, seq, mtu);
+                return if known { Ok(()) } else { Err(DropReason::IcmpIgnored) };
+            }
+        };
+        let known = self.tcp.on_icmp_error(now, &mut self.counters, flow, seq, error);
+        if known { Ok(()) } else { Err(DropReason::IcmpIgnored) }
+    }
+
+    fn on_time_exceeded(
+        &mut self,
+        now: Instant,
+        packet: &IpPacket<'_>,
+        original: &[u8],
+    ) -> Result<(), DropReason> {
+        let quoted = self.quoted(original)?;
+        if quoted.protocol == parse::PROTOCOL_ICMP {
+            let (ident, sequence) = quoted.echo().ok_or(DropReason::IcmpIgnored)?;
+            let kind = EchoReplyKind::TimeExceeded;
+            return self.answer_echo(now, packet, ident, sequence, kind, &[]);
+        }
+        if quoted.protocol == parse::PROTOCOL_TCP {
+            let flow = FlowKey {
+                local: Endpoint::new(quoted.src, quoted.source_port),
+                remote: Endpoint::new(quoted.dst, quoted.destination_port),
+            };
+            let (seq, reason) = (Seq(quoted.sequence), Unreachable::Host);
+            return self.on_tcp_unreachable(now, &flow, seq, reason);
+        }
+        Err(DropReason::IcmpIgnored)
+    }
+
+    /// The packet that an ICMP error is about, if it is one of ours.
+    fn quoted(&self, original: &[u8]) -> Result<Quoted, DropReason> {
+        let quoted = Quoted::parse(original).ok_or(DropReason::IcmpMalformed)?;
+        let ours = self.routes.is_own(quoted.src);
+        if ours { Ok(quoted) } else { Err(DropReason::IcmpIgnored) }
+    }
+
+    /// Tells the sender that its packet cannot be delivered, where RFC 1122 §3.2.2 and the rate
+    /// limit let us.
+    fn report(&mut self, arrival: Arrival, packet: &IpPacket<'_>, reason: Unreachable) {
+        let fragment = packet.fragment.map_or(0, |fragment| fragment.offset / 8);
+        let about = About {
+            source: packet.source,
+            source_is_broadcast: self.routes.is_broadcast(packet.source),
+            destination: packet.destination,
+            destination_is_broadcast: self.routes.is_broadcast(packet.destination),
+            link_group: arrival.link_group,
+            fragment_offset: fragment as u16,
+            protocol: packet.protocol,
+            payload: packet.payload,
+        };
+        if !icmp::may_report(&about) {
+            return;
+        }
+        if !self.limiter.allow(arrival.now, packet.source, &mut self.random) {
+            self.counters.icmp_out_rate_limited += 1;
+            return;
+        }
+        // The packet as it came, as much of it as fits (RFC 1812 §4.3.2.3).
+        let room = ICMP_ERROR_MAX - 28;
+        let mut original = packet.header.to_vec();
+        original.extend_from_slice(packet.payload);
+        original.truncate(room);
+        let mut bytes = Vec::with_capacity(room + 8);
+        Message::Unreachable { reason, original: &original }.emit(&mut bytes);
+        let (source, destination) = (packet.destination, packet.source);
+        self.queue_message(Outgoing { source, destination, bytes });
+    }
+
+    pub(super) fn queue_message(&mut self, message: Outgoing) {
+        if self.messages.len() < self.config.replies_max {
+            self.messages.push_back(message);
+        } else {
+            self.counters.replies_dropped += 1;
+        }
+    }
+
+    /// Datagrams whose fragments did not all come in time (RFC 1122 §3.3.2).
+    pub(super) fn report_expired_fragments(&mut self, now: Instant) {
+        while let Some(expired) = self.reassembler.poll_expired() {
+            self.counters.ip_reasm_fails += 1;
+            let Some(original) = expired.first_fragment else { continue };
+            if !self.routes.is_own(expired.dst)
+                || !self.limiter.allow(now, expired.src, &mut self.random)
+            {
+                continue;
+            }
+            let mut bytes = Vec::new();
+            Message::TimeExceeded { reassembly: true, original: &original }.emit(&mut bytes);
+            let (source, destination) = (expired.dst, expired.src);
+            self.queue_message(Outgoing { source, destination, bytes });
+        }
+    }
+
+    /// Neighbours that did not answer: who sent the packets that waited learns it.
+    pub(super) fn report_failed_neighbors(&mut self, now: Instant) {
+        while let Some((_, packets)) = self.link.neighbors.poll_failed() {
+            for packet in packets {
+                self.counters.ip_out_discards += 1;
+                self.report_undeliverable(now, &packet);
+            }
+        }
+    }
+
+    /// A packet of ours that could not leave the link.
+    pub(super) fn report_undeliverable(&mut self, now: Instant, packet: &[u8]) {
+        let Some(quoted) = Quoted::parse(packet) else { return };
+        let local = Endpoint::new(quoted.src, quoted.source_port);
+        let remote = Endpoint::new(quoted.dst, quoted.destination_port);
+        match quoted.protocol {
+            parse::PROTOCOL_TCP => {
+                let (flow, seq) = (FlowKey { local, remote }, Seq(quoted.sequence));
+                let error = TcpError::HostUnreachable;
+                self.tcp.on_no_neighbor(now, &mut self.counters, &flow, seq, error);
+            }
+            parse::PROTOCOL_UDP => {
+                self.udp.on_icmp_error(local, remote, UdpError::HostUnreachable);
+            }
+            parse::PROTOCOL_ICMP => {
+                if let Some((ident, sequence)) = quoted.echo() {
+                    let kind = EchoReplyKind::Unreachable(Unreachable::Host.code());
+                    let (from, ttl) = (quoted.src, 0);
+                    let answer = EchoAnswer { from, sequence, ttl, kind };
+                    let _: bool = self.echo.deliver(now, ident, answer, &[]);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! The way out: from what somebody has to say to a frame. ARP first, then packets that waited for
+//! a neighbour, ICMP, TCP, UDP, echo requests.
+
+use super::{Message, Stack};
+use crate::counters::DropReason;
+use crate::link::neighbor::Resolution;
+use crate::net::fragment::fragments;
+use crate::net::icmp;
+use crate::net::route::HopKind;
+use crate::store::arena::Key;
+use crate::tcp::layer::Departure;
+use crate::tcp::tcb::Tcb;
+use crate::time::Instant;
+use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
+use crate::wire::emit::{IPV4_HEADER, Ipv4Fields, TcpFields, UDP_HEADER};
+use crate::wire::frame::{RxChecksum, RxFrame};
+use crate::wire::parse::{
+    ETHERTYPE_ARP, ETHERTYPE_IPV4, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP,
+};
+
+/// Where the payload of the frame whose headers are in `head` lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Body {
+    /// In a connection's send ring.
+    Ring { key: Key<Tcb>, offset: usize, len: usize },
+    /// In the stack's own buffer.
+    Scratch { start: usize, end: usize },
+}
+
+const NO_BODY: Body = Body::Scratch { start: 0, end: 0 };
+
+/// What stands behind the IP header.
+enum Transport {
+    Tcp {
+        flow: FlowKey,
+        fields: TcpFields,
+    },
+    Udp {
+        flow: FlowKey,
+    },
+    /// The message is whole in the stack's buffer.
+    Icmp,
+}
+
+impl Stack {
+    /// Writes the next frame's headers into `head` and says where its payload is.
+    pub(super) fn next_frame(&mut self, now: Instant) -> Option<Body> {
+        loop {
+            if let Some(body) = self.next_link_frame() {
+                return Some(body);
+            }
+            if let Some(body) = self.next_fragment() {
+                return Some(body);
+            }
+            match self.next_packet(now) {
+                Some(Some(body)) => return Some(body),
+                // It waits for a neighbour, went to ourselves, or had no way to go.
+                Some(None) => {}
+                None if self.receive_looped(now) => {}
+                None => return None,
+            }
+        }
+    }
+
+    /// ARP, and packets whose neighbour has answered.
+    fn next_link_frame(&mut self) -> Option<Body> {
+        self.counters.replies_dropped += self.link.take_dropped();
+        let routes = &self.routes;
+        let source_for = |target| routes.lookup(target).map(|hop| hop.source);
+        if let Some((to, packet)) = self.link.poll_arp(source_for) {
+            self.start_frame(to, ETHERTYPE_ARP);
+            self.body.clear();
+            self.body.extend_from_slice(&packet.to_bytes());
+            return Some(self.whole_body());
+        }
+        let (to, packet) = self.link.neighbors.poll_released()?;
+        self.start_frame(to, ETHERTYPE_IPV4);
+        self.body.clear();
+        self.body.extend_from_slice(&packet);
+        Some(self.whole_body())
+    }
+
+    fn start_frame(&mut self, to: Mac, ethertype: u16) {
+        self.head.clear();
+        self.head.ethernet(to, self.link.mac, ethertype);
+    }
+
+    fn whole_body(&self) -> Body {
+        Body::Scratch { start: 0, end: self.body.len() }
+    }
+
+    /// The next piece of a datagram that did not fit into one packet.
+    fn next_fragment(&mut self) -> Option<Body> {
+        let (fields, to, pieces) = self.fragmenting.as_mut()?;
+        let Some(piece) = pieces.pop_front() else {
+            self.fragmenting = None;
+            return None;
+        };
+        let (mut fields, to) = (*fields, *to);
+        fields.fragment_offset = piece.offset;
+        fields.more_fragments = piece.more;
+        fields.payload_len = piece.len;
+        self.counters.ip_frag_creates += 1;
+        self.start_frame(to, ETHERTYPE_IPV4);
+        self.head.ipv4(&fields);
+        Some(Body::Scratch { start: piece.offset, end: piece.offset + piece.len })
+    }
+
+    /// Takes the next packet from whoever has one. The outer None: nobody has. The inner None: it
+    /// makes no frame now.
+    fn next_packet(&mut self, now: Instant) -> Option<Option<Body>> {
+        if let Some(message) = self.messages.pop_front() {
+            return Some(self.send_message(now, message));
+        }
+        if let Some(departure) = self.tcp.poll_segment(now, &mut self.counters) {
+            return Some(self.send_segment(now, departure));
+        }
+        if let Some(datagram) = self.udp.poll_transmit(&mut self.body) {
+            self.counters.udp_out_datagrams += 1;
+            let flow = FlowKey { local: datagram.local, remote: datagram.remote };
+            let (ttl, tos) = (datagram.ttl, datagram.tos);
+            let fields = self.ip_fields(flow, PROTOCOL_UDP, ttl, tos);
+            let body = self.whole_body();
+            return Some(self.send_packet(now, fields, Transport::Udp { flow }, body));
+        }
+        let request = self.echo.poll_transmit(&mut self.body)?;
+        let payload = core::mem::take(&mut self.body);
+        let mut bytes = Vec::with_capacity(payload.len() + 8);
+        let (ident, sequence) = (request.ident, request.sequence);
+        icmp::Message::EchoRequest { ident, sequence, payload: &payload }.emit(&mut bytes);
+        let source = self.routes.lookup(request.to).map(|hop| hop.source);
+        let Some(source) = source else { return Some(None) };
+        let message = Message { source, destination: request.to, bytes };
+        Some(self.send_icmp(now, message, request.ttl.unwrap_or(self.config.ttl)))
+    }
+
+    fn send_message(&mut self, now: Instant, message: Message) -> Option<Body> {
+        let ttl = self.config.ttl;
+        self.send_icmp(now, message, ttl)
+    }
+
+    fn send_icmp(&mut self, now: Instant, message: Message, ttl: u8) -> Option<Body> {
+        self.counters.icmp_out_msgs += 1;
+        self.body = message.bytes;
+        let flow = FlowKey {
+            local: Endpoint::new(message.source, 0),
+            remote: Endpoint::new(message.destination, 0),
+        };
+        let fields = self.ip_fields(flow, PROTOCOL_ICMP, ttl, 0);
+        let body = self.whole_body();
+        self.send_packet(now, fields, Transport::Icmp, body)
+    }
+
+    fn send_segment(&mut self, now: Instant, departure: Departure) -> Option<Body> {
+        self.counters.tcp_out_segs += 1;
+        let (flow, fields, (ttl, tos), body) = match departure {
+            Departure::Control(reply) => {
+                if reply.flags.has(crate::tcp::segment::Flags::RST) {
+                    self.counters.tcp_out_rsts += 1;
+                }
+                let fields = TcpFields {
+                    seq: reply.seq.0,
+                    ack: reply.ack.0,
+                    flags: reply.flags.0,
+                    window: reply.window,
+                    options: reply.options,
+                };
+                (reply.flow, fields, (reply.ttl, reply.tos), NO_BODY)
+            }
+            Departure::Live(key, segment) => {
+                let tcb = self.tcp.get(key)?;
+                let marks = (tcb.options.ttl, tcb.options.tos);
+                let body = Body::Ring { key, offset: segment.offset, len: segment.len };
+                (tcb.flow, segment.fields, marks, body)
+            }
+        };
+        let mut ip = self.ip_fields(flow, PROTOCOL_TCP, ttl, tos);
+        // Segments fit the MTU, and say so, that a path may tell when it is smaller (RFC 1191).
+        ip.dont_fragment = true;
+        ip.id = 0;
+        self.send_packet(now, ip, Transport::Tcp { flow, fields }, body)
+    }
+
+    fn ip_fields(&mut self, flow: FlowKey, protocol: u8, ttl: u8, tos: u8) -> Ipv4Fields {
+        Ipv4Fields {
+            source: flow.local.address,
+            destination: flow.remote.address,
+            protocol,
+            ttl,
+            tos,
+            // Unpredictable, and unrelated between destinations (THREATS X-4). Segments, which
+            // are never cut up, carry none.
+            id: if protocol == PROTOCOL_TCP { 0 } else { self.random.next_u32() as u16 },
+            dont_fragment: false,
+            more_fragments: false,
+            fragment_offset: 0,
+            payload_len: 0,
+        }
+    }
+
+    /// Finds the way and writes the frame, or makes the packet wait, go round, or end here.
+    fn send_packet(
+        &mut self,
+        now: Instant,
+        mut ip: Ipv4Fields,
+        transport: Transport,
+        body: Body,
+    ) -> Option<Body> {
+        self.counters.ip_out_requests += 1;
+        let Some(hop) = self.routes.lookup(ip.destination) else {
+            self.counters.ip_out_no_routes += 1;
+            return None;
+        };
+        ip.payload_len = transport_len(&transport) + self.body_len(body);
+        let to = match hop.kind {
+            HopKind::Loopback => {
+                self.loop_back(&ip, &transport, body);
+                return None;
+            }
+            HopKind::Broadcast => Mac::BROADCAST,
+            HopKind::Multicast => multicast_mac(ip.destination),
+            HopKind::Direct | HopKind::Gateway => {
+                match self.link.neighbors.resolve(now, hop.next_hop) {
+                    Resolution::Known(mac) => mac,
+                    Resolution::Pending => {
+                        self.hold(hop.next_hop, &ip, &transport, body);
+                        return None;
+                    }
+                    Resolution::Failed => {
+                        self.counters.ip_out_discards += 1;
+                        let packet = self.packet_bytes(&ip, &transport, body);
+                        self.report_undeliverable(now, &packet);
+                        return None;
+                    }
+                }
+            }
+        };
+        if IPV4_HEADER + ip.payload_len > self.config.mtu {
+            return self.begin_fragments(ip, to, &transport, body);
+        }
+        self.start_frame(to, ETHERTYPE_IPV4);
+        self.write_headers(&ip, &transport, body);
+        Some(body)
+    }
+
+    fn body_len(&self, body: Body) -> usize {
+        match body {
+            Body::Ring { len, .. } => len,
+            Body::Scratch { start, end } => end - start,
+        }
+    }
+
+    /// IP and transport header, with checksums over `body`.
+    fn write_headers(&mut self, ip: &Ipv4Fields, transport: &Transport, body: Body) {
+        let text = match body {
+            Body::Ring { key, offset, len } => {
+                self.tcp.get(key).map_or([&[][..], &[][..]], |tcb| tcb.snd.text(offset, len))
+            }
+            Body::Scratch { start, end } => [self.body.get(start..end).unwrap_or(&[]), &[][..]],
+        };
+        self.head.ipv4(ip);
+        match transport {
+            Transport::Tcp { flow, fields } => self.head.tcp(flow, fields, text),
+            Transport::Udp { flow } => self.head.udp(flow, text),
+            Transport::Icmp => {}
+        }
+    }
+
+    /// The packet in one piece, without a link header.
+    fn packet_bytes(&mut self, ip: &Ipv4Fields, transport: &Transport, body: Body) -> Vec<u8> {
+        self.head.clear();
+        self.write_headers(ip, transport, body);
+        let mut bytes = self.head.as_slice().to_vec();
+        match body {
+            Body::Ring { key, offset, len } => {
+                if let Some(tcb) = self.tcp.get(key) {
+                    let [a, b] = tcb.snd.text(offset, len);
+                    bytes.extend_from_slice(a);
+                    bytes.extend_from_slice(b);
+                }
+            }
+            Body::Scratch { start, end } => {
+                bytes.extend_from_slice(self.body.get(start..end).unwrap_or(&[]));
+            }
+        }
+        bytes
+    }
+
+    /// The neighbour is being asked for: the packet waits, as long as there is room.
+    fn hold(&mut self, next_hop: Address, ip: &Ipv4Fields, transport: &Transport, body: Body) {
+        let packet = self.packet_bytes(ip, transport, body);
+        let mtu = self.config.mtu;
+        if packet.len() <= mtu {
+            self.hold_one(next_hop, packet);
+            return;
+        }
+        let payload = packet.get(IPV4_HEADER..).unwrap_or(&[]).to_vec();
+        for piece in fragments(payload.len(), mtu, IPV4_HEADER) {
+            let fields = Ipv4Fields {
+                fragment_offset: piece.offset,
+                more_fragments: piece.more,
+                payload_len: piece.len,
+                ..*ip
+            };
+            self.counters.ip_frag_creates += 1;
+            self.head.clear();
+            self.head.ipv4(&fields);
+            let mut bytes = self.head.as_slice().to_vec();
+            let text = payload.get(piece.offset..piece.offset + piece.len).unwrap_or(&[]);
+            bytes.extend_from_slice(text);
+            self.hold_one(next_hop, bytes);
+        }
+    }
+
+    fn hold_one(&mut self, next_hop: Address, packet: Vec<u8>) {
+        if self.link.neighbors.hold(next_hop, packet.into_boxed_slice()).is_err() {
+            self.counters.ip_out_discards += 1;
+        }
+    }
+
+    /// The packet is for this host: it comes back in, bounded, when everything else is said.
+    fn loop_back(&mut self, ip: &Ipv4Fields, transport: &Transport, body: Body) {
+        let mut frame = Vec::new();
+        self.start_frame(self.link.mac, ETHERTYPE_IPV4);
+        frame.extend_from_slice(self.head.as_slice());
+        frame.extend_from_slice(&self.packet_bytes(ip, transport, body));
+        if self.loopback_bytes + frame.len() > self.config.loopback_max {
+            self.counters.frames_in += 1;
+            self.counters.drops.count(DropReason::Loopback);
+            return;
+        }
+        self.loopback_bytes += frame.len();
+        self.loopback.push_back(frame);
+    }
+
+    /// Takes one frame that this host sent to itself. False when there is none.
+    fn receive_looped(&mut self, now: Instant) -> bool {
+        let Some(bytes) = self.loopback.pop_front() else { return false };
+        self.loopback_bytes -= bytes.len();
+        self.counters.frames_in += 1;
+        let frame = RxFrame { bytes: &bytes, checksum: RxChecksum::Verified, gso: None };
+        let ended = self.take_frame(now, frame, true);
+        self.count(ended);
+        true
+    }
+
+    /// Cuts a datagram that does not fit; the transport header goes into the first piece.
+    fn begin_fragments(
+        &mut self,
+        ip: Ipv4Fields,
+        to: Mac,
+        transport: &Transport,
+        body: Body,
+    ) -> Option<Body> {
+        let packet = self.packet_bytes(&ip, transport, body);
+        self.body = packet;
+        self.body.drain(..IPV4_HEADER);
+        let pieces = fragments(self.body.len(), self.config.mtu, IPV4_HEADER).collect();
+        self.fragmenting = Some((ip, to, pieces));
+        self.next_fragment()
+    }
+}
+
+fn transport_len(transport: &Transport) -> usize {
+    match transport {
+        Transport::Tcp { fields, .. } => crate::wire::emit::TCP_HEADER + fields.options.len(),
+        Transport::Udp { .. } => UDP_HEADER,
+        Transport::Icmp => 0,
+    }
+}
+
+/// RFC 1112 §6.4.
+fn multicast_mac(group: Address) -> Mac {
+    let [_, b, c, d] = group.as_v4().unwrap_or_default();
+    Mac([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+}

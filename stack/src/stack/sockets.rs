@@ -1,0 +1,163 @@
+//! Making and finding sockets.
+
+use super::Stack;
+use crate::net::route::HopKind;
+use crate::readiness::Readiness;
+use crate::socket::{Echo, EchoId, ListenerId, ListenerStatus, Tcp, TcpId, Udp, UdpId};
+use crate::tcp::error::{AcceptError, ConnectError, ListenError};
+use crate::tcp::info::TcpInfo;
+use crate::tcp::listener::ListenOptions;
+use crate::tcp::options::TcpOptions;
+use crate::time::Instant;
+use crate::udp::error::BindError;
+use crate::udp::socket::UdpOptions;
+use crate::wire::address::{Address, Endpoint};
+use core::net::SocketAddr;
+
+/// What an active open may say beyond the remote endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectOptions {
+    /// The local endpoint; None, an unspecified address, or port 0 leave the choice to the stack.
+    pub local: Option<SocketAddr>,
+    /// Options of the connection.
+    pub tcp: TcpOptions,
+}
+
+impl Stack {
+    /// Listens on `local`; port 0 picks an ephemeral port, the unspecified address means all.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn listen(
+        &mut self,
+        local: SocketAddr,
+        options: ListenOptions,
+    ) -> Result<ListenerId, ListenError> {
+        let local = Endpoint::from(local);
+        if local.address.as_v4().is_none() {
+            return Err(ListenError::UnsupportedFamily);
+        }
+        if !self.is_own_or_any(local.address) {
+            return Err(ListenError::AddressNotAvailable);
+        }
+        self.tcp.listen(local, options, &mut self.random).map(ListenerId)
+    }
+
+    /// Takes the next finished connection of a listener.
+    ///
+    /// # Errors
+    /// `WouldBlock` when none waits, `NotListening` for a stale id.
+    pub fn accept(&mut self, id: ListenerId) -> Result<TcpId, AcceptError> {
+        self.tcp.accept(id.0).map(TcpId)
+    }
+
+    /// A listener at a glance; None for a stale id.
+    pub fn listener(&self, id: ListenerId) -> Option<ListenerStatus> {
+        let listener = self.tcp.listener(id.0)?;
+        let pending = listener.accept.len() as usize;
+        Some(ListenerStatus {
+            local: listener.local.to_socket_addr(),
+            backlog: listener.options.backlog,
+            pending,
+            half_open: listener.half_open.len() as usize,
+            readiness: Readiness::EMPTY.with(Readiness::READABLE, pending > 0),
+        })
+    }
+
+    /// Closes a listener: handshakes are forgotten, connections nobody accepted are reset. Those
+    /// accepted live on (MUST-41).
+    pub fn close_listener(&mut self, now: Instant, id: ListenerId) {
+        self.tcp.close_listener(now, &mut self.counters, id.0);
+    }
+
+    /// Begins a connection; `WRITABLE` or `ERROR` tells how it went.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        options: ConnectOptions,
+    ) -> Result<TcpId, ConnectError> {
+        let remote = Endpoint::from(remote);
+        if remote.address.as_v4().is_none() {
+            return Err(ConnectError::UnsupportedFamily);
+        }
+        // MUST-46: only a single host can be connected to.
+        let group = remote.address.is_multicast() || self.routes.is_broadcast(remote.address);
+        if remote.port == 0 || remote.address.is_unspecified() || group {
+            return Err(ConnectError::InvalidRemote);
+        }
+        let hop = self.routes.lookup(remote.address).ok_or(ConnectError::NetworkUnreachable)?;
+        if hop.kind == HopKind::Broadcast || hop.kind == HopKind::Multicast {
+            return Err(ConnectError::InvalidRemote);
+        }
+        let mut local = options.local.map_or(Endpoint::new(hop.source, 0), Endpoint::from);
+        if local.address.is_unspecified() {
+            // MUST-44: the IP layer picks the address, before the first SYN.
+            local.address = hop.source;
+        }
+        if !self.routes.is_local(local.address) {
+            return Err(ConnectError::AddressNotAvailable);
+        }
+        let ends = (local, remote);
+        let (counters, random) = (&mut self.counters, &mut self.random);
+        self.tcp.connect(now, counters, ends, options.tcp, random).map(TcpId)
+    }
+
+    /// A connection, for one call; None for a stale id.
+    pub fn tcp(&mut self, id: TcpId) -> Option<Tcp<'_>> {
+        self.tcp.get(id.0).filter(|tcb| !tcb.orphan)?;
+        Some(Tcp { layer: &mut self.tcp, counters: &mut self.counters, key: id.0 })
+    }
+
+    /// Makes a UDP socket on `local`; port 0 picks an ephemeral port, the unspecified address
+    /// means all.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub fn bind_udp(&mut self, local: SocketAddr) -> Result<UdpId, BindError> {
+        let local = Endpoint::from(local);
+        if local.address.as_v4().is_none() {
+            return Err(BindError::UnsupportedFamily);
+        }
+        if !self.is_own_or_any(local.address) {
+            return Err(BindError::AddressNotAvailable);
+        }
+        self.udp.bind(local, UdpOptions::default(), &mut self.random).map(UdpId)
+    }
+
+    /// A UDP socket, for one call; None for a stale id.
+    pub fn udp(&mut self, id: UdpId) -> Option<Udp<'_>> {
+        self.udp.socket(id.0)?;
+        Some(Udp { table: &mut self.udp, routes: &self.routes, key: id.0 })
+    }
+
+    /// Makes an ICMP echo socket; `ident` of None picks one.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub fn bind_echo(&mut self, ident: Option<u16>) -> Result<EchoId, BindError> {
+        self.echo.bind(ident, &mut self.random).map(EchoId)
+    }
+
+    /// An ICMP echo socket, for one call; None for a stale id.
+    pub fn echo(&mut self, id: EchoId) -> Option<Echo<'_>> {
+        self.echo.socket(id.0)?;
+        Some(Echo { table: &mut self.echo, routes: &self.routes, key: id.0 })
+    }
+
+    /// Every TCP object, with the ids of those an application holds: listeners, handshakes,
+    /// connections, TIME-WAITs.
+    pub fn connections(&self) -> impl Iterator<Item = (Option<TcpId>, TcpInfo)> + '_ {
+        self.tcp.list().map(|(key, info)| {
+            let id = key.filter(|_| !info.orphan).map(TcpId);
+            (id, info)
+        })
+    }
+
+    fn is_own_or_any(&self, address: Address) -> bool {
+        address.is_unspecified() || self.routes.is_local(address)
+    }
+}

@@ -1,0 +1,444 @@
+//! SEGMENT ARRIVES (RFC 9293 §3.10.7), for connections: the RFC's own outline, check by check.
+//! LISTEN is in `listener`, SYN-RECEIVED of a passive open in `syncache`, TIME-WAIT in `timewait`.
+
+use super::close::Ended;
+use super::congestion::AckReport;
+use super::error::TcpError;
+use super::recovery::Advice;
+use super::recv::Taken;
+use super::reply::Reply;
+use super::segment::{Flags, Segment};
+use super::send::Acked;
+use super::seq::Seq;
+use super::state::{Event, State};
+use super::tcb::{Cx, Tcb};
+use super::timers::Timer;
+use crate::counters::DropReason;
+use core::ops::ControlFlow::{self, Break, Continue};
+
+/// Why a check lets a segment go no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// "Drop the segment and return."
+    Drop(DropReason),
+    /// "Send an acknowledgment, drop the segment, and return."
+    AckAndDrop(DropReason),
+    /// RFC 5961: an acknowledgment that makes an honest peer prove itself; rate-limited.
+    ChallengeAck(DropReason),
+    /// "Send a reset and return."
+    ResetAndDrop(DropReason),
+    /// Done with it, nothing wrong.
+    Done,
+}
+
+/// Smallest path MTU believed (RFC 1122 §3.3.2: every host takes 576 bytes).
+const LEAST_PATH_MTU: u16 = 576;
+
+type Check = ControlFlow<Stop>;
+
+impl Tcb {
+    /// Takes a segment of this connection. None: it was used; otherwise why it was dropped.
+    pub(crate) fn arrive(&mut self, cx: &mut Cx<'_>, seg: Segment<'_>) -> Option<DropReason> {
+        self.stats.segments_in += 1;
+        let outcome = match self.state {
+            State::SynSent => self.arrive_in_syn_sent(cx, seg),
+            _ => self.arrive_otherwise(cx, seg),
+        };
+        match outcome {
+            Continue(()) | Break(Stop::Done) => None,
+            Break(Stop::Drop(reason)) => Some(reason),
+            Break(Stop::AckAndDrop(reason)) => {
+                self.ack.owe_now();
+                Some(reason)
+            }
+            Break(Stop::ChallengeAck(reason)) => {
+                if self.ack.challenge(cx.now, cx.config.challenge_interval) {
+                    cx.counters.tcp_challenge_ack += 1;
+                } else {
+                    cx.counters.tcp_ack_skipped += 1;
+                }
+                Some(reason)
+            }
+            Break(Stop::ResetAndDrop(reason)) => {
+                if let Some(reset) = Reply::reset_for(self.flow, &seg) {
+                    cx.replies.push(reset);
+                }
+                Some(reason)
+            }
+        }
+    }
+
+    /// RFC 9293 §3.10.7.3.
+    fn arrive_in_syn_sent(&mut self, cx: &mut Cx<'_>, seg: Segment<'_>) -> Check {
+        let acks = seg.has(Flags::ACK);
+        // First, check the ACK bit.
+        if acks && !(seg.ack.after(self.snd.iss) && seg.ack.at_or_before(self.snd.max)) {
+            return Break(Stop::ResetAndDrop(DropReason::TcpAck));
+        }
+        // Second, check the RST bit. Without an acceptable ACK it proves nothing.
+        if seg.has(Flags::RST) {
+            if !acks {
+                return Break(Stop::Drop(DropReason::TcpReset));
+            }
+            self.end(cx, Ended::Failed(TcpError::Refused));
+            return Break(Stop::Done);
+        }
+        // Fourth, check the SYN bit. (Third, security, is obsolete.)
+        if !seg.has(Flags::SYN) {
+            return Break(Stop::Drop(DropReason::TcpNoAck));
+        }
+        self.heard_at = cx.now;
+        self.on_peer_syn(cx, &seg);
+        if acks {
+            self.on_syn_acked(cx, &seg);
+            self.become_established(cx, Event::RcvSynAck);
+            self.ack.owe_now();
+        } else {
+            // Simultaneous open (MUST-10): our SYN goes out again, with an ACK.
+            self.state = self.state.on(Event::RcvSyn);
+            self.snd.rewind();
+            return Break(Stop::Done);
+        }
+        self.after_handshake(cx, seg)
+    }
+
+    /// Text and FIN that came with the SYN-ACK.
+    fn after_handshake(&mut self, cx: &mut Cx<'_>, mut seg: Segment<'_>) -> Check {
+        self.rcv.open_window();
+        seg.trim_to(self.rcv.nxt, self.rcv.edge());
+        self.seventh_process_text(cx, &seg)?;
+        self.eighth_check_fin(cx, &seg)
+    }
+
+    /// RFC 9293 §3.10.7.4: SYN-RECEIVED and the synchronized states.
+    fn arrive_otherwise(&mut self, cx: &mut Cx<'_>, mut seg: Segment<'_>) -> Check {
+        self.first_check_sequence(cx, &mut seg)?;
+        self.second_check_rst(cx, &seg)?;
+        // Third, security and compartment, is obsolete.
+        self.fourth_check_syn(&seg)?;
+        self.fifth_check_ack(cx, &seg)?;
+        // Sixth, URG: urgent text is text like any other here (RFC 6093 §6 advises no use of it).
+        self.seventh_process_text(cx, &seg)?;
+        self.eighth_check_fin(cx, &seg)
+    }
+
+    /// PAWS (RFC 7323 §5.3), then the window test; what is outside the window is cut away.
+    fn first_check_sequence(&mut self, cx: &mut Cx<'_>, seg: &mut Segment<'_>) -> Check {
+        let reset = seg.has(Flags::RST);
+        if let (Some(ts), false) = (&self.timestamps, reset) {
+            let Some(option) = seg.options.timestamps else {
+                return Break(Stop::Drop(DropReason::TcpNoTimestamp));
+            };
+            if !ts.is_fresh(option, cx.now) {
+                return Break(self.answer_unacceptable(seg, DropReason::TcpPaws));
+            }
+        }
+        let starved = self.rcv.window() == 0 && seg.seq == self.rcv.nxt;
+        if !self.rcv.is_acceptable(seg.seq, seg.len()) {
+            if reset {
+                return Break(Stop::Drop(DropReason::TcpReset));
+            }
+            if !starved {
+                return Break(self.answer_unacceptable(seg, DropReason::TcpSequence));
+            }
+            // A closed window: text is refused, but ACK, URG and RST are processed (MUST-66).
+            self.ack.owe_now();
+        }
+        if let (Some(ts), Some(option)) = (&mut self.timestamps, seg.options.timestamps) {
+            ts.on_segment(option, seg.seq, cx.now);
+        }
+        self.heard_at = cx.now;
+        self.keepalives = 0;
+        if seg.has(Flags::SYN) && !self.state.is_synchronized() {
+            return Continue(());
+        }
+        let old = seg.len() > 0 && seg.seq.before(self.rcv.nxt);
+        if old {
+            // Part of it is a retransmission: the peer has not seen our acknowledgment.
+            self.ack.owe_now();
+        }
+        if !seg.has(Flags::SYN) && !reset {
+            seg.trim_to(self.rcv.nxt, self.rcv.edge());
+        }
+        Continue(())
+    }
+
+    /// Text outside the window is always acknowledged, or a lossy path would starve (THREATS
+    /// T-10); an empty segment only at the challenge rate, or two stacks could talk for ever (T-9).
+    fn answer_unacceptable(&self, seg: &Segment<'_>, reason: DropReason) -> Stop {
+        if seg.len() > 0 && !seg.has(Flags::SYN) {
+            Stop::AckAndDrop(reason)
+        } else {
+            Stop::ChallengeAck(reason)
+        }
+    }
+
+    /// RFC 9293 §3.10.7.4 second, with RFC 5961 §3.2: only the exact sequence number resets.
+    fn second_check_rst(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Check {
+        if !seg.has(Flags::RST) {
+            return Continue(());
+        }
+        if seg.seq != self.rcv.nxt {
+            return Break(Stop::ChallengeAck(DropReason::TcpReset));
+        }
+        let ended = match self.state {
+            State::SynReceived => Ended::Failed(TcpError::Refused),
+            State::Closing | State::LastAck => Ended::Normally,
+            _ => Ended::Failed(TcpError::Reset),
+        };
+        if matches!(self.state, State::Established | State::CloseWait) {
+            cx.counters.tcp_estab_resets += 1;
+        }
+        self.end(cx, ended);
+        Break(Stop::Done)
+    }
+
+    /// RFC 5961 §4.2: a SYN inside a connection is challenged wherever it stands.
+    fn fourth_check_syn(&mut self, seg: &Segment<'_>) -> Check {
+        if seg.has(Flags::SYN) {
+            return Break(Stop::ChallengeAck(DropReason::TcpSyn));
+        }
+        Continue(())
+    }
+
+    /// RFC 9293 §3.10.7.4 fifth, with RFC 5961 §5.2.
+    fn fifth_check_ack(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Check {
+        if !seg.has(Flags::ACK) {
+            return Break(Stop::Drop(DropReason::TcpNoAck));
+        }
+        if self.snd.una == self.snd.iss {
+            // Our SYN is unacknowledged: SYN-RECEIVED, or a state that CLOSE led to from there.
+            if !self.snd.is_new_ack(seg.ack) {
+                return Break(Stop::ResetAndDrop(DropReason::TcpAck));
+            }
+            self.on_syn_acked(cx, seg);
+            self.become_established(cx, Event::AckOfSyn);
+        }
+        let oldest = self.snd.una - self.snd.max_wnd.max(self.snd.outstanding());
+        if seg.ack.before(oldest) || seg.ack.after(self.snd.max) {
+            return Break(Stop::ChallengeAck(DropReason::TcpAck));
+        }
+        if self.snd.is_new_ack(seg.ack) {
+            self.on_new_ack(cx, seg);
+        } else if self.is_duplicate_ack(seg) {
+            self.on_duplicate_ack(cx);
+        }
+        self.update_send_window(cx, seg);
+        if self.state == State::Closed || self.state == State::TimeWait {
+            return Break(Stop::Done);
+        }
+        Continue(())
+    }
+
+    /// RFC 5681 §2: no text, no FIN, nothing new acknowledged, the same window, text outstanding.
+    fn is_duplicate_ack(&self, seg: &Segment<'_>) -> bool {
+        seg.ack == self.snd.una
+            && seg.len() == 0
+            && self.snd.outstanding() > 0
+            && self.scaled_window(seg) == self.snd.wnd
+    }
+
+    /// SND.UNA < SEG.ACK =< SND.NXT.
+    fn on_new_ack(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) {
+        self.take_rtt_sample(cx, seg);
+        let (in_flight, mss) = (self.snd.in_flight(), self.snd.mss_u32());
+        let acked = self.snd.on_ack(seg.ack, cx.memory);
+        self.stats.bytes_acked += u64::from(acked.text);
+        self.progress_at = cx.now;
+        self.soft_error = None;
+        self.rto.on_progress();
+        let segments = acked.text.div_ceil(mss.max(1));
+        match self.recovery.on_ack(seg.ack, segments) {
+            Advice::RetransmitNext => self.marks.retransmit = true,
+            Advice::Recovered => self.congestion.on_recovered(self.snd.in_flight(), mss),
+            _ => {
+                let report = AckReport { acked: acked.text, in_flight, mss };
+                self.congestion.on_ack(report);
+            }
+        }
+        self.rearm_retransmission(cx);
+        self.after_ack(cx, acked);
+    }
+
+    /// RFC 6298 §5.2, §5.3.
+    fn rearm_retransmission(&mut self, cx: &Cx<'_>) {
+        if self.snd.outstanding() == 0 {
+            self.timers.clear(Timer::Retransmit);
+        } else {
+            self.timers.set(Timer::Retransmit, cx.now + self.rto.current());
+        }
+    }
+
+    /// What the acknowledged octets mean to the application and to the state.
+    fn after_ack(&mut self, cx: &mut Cx<'_>, acked: Acked) {
+        if self.write_blocked && self.snd.is_writable() {
+            self.write_blocked = false;
+            self.marks.event = true;
+        }
+        if acked.fin {
+            self.on_fin_acked(cx);
+        }
+    }
+
+    fn on_duplicate_ack(&mut self, cx: &mut Cx<'_>) {
+        let mss = self.snd.mss_u32().max(1);
+        let outstanding = self.snd.outstanding().div_ceil(mss);
+        let advice = self.recovery.on_duplicate(self.snd.una, self.snd.max, outstanding);
+        if advice == Advice::EnterRecovery {
+            cx.counters.tcp_fast_retrans += 1;
+            self.congestion.on_loss(self.snd.outstanding(), mss);
+            self.marks.retransmit = true;
+        }
+    }
+
+    /// A sample from the timed segment, or from the timestamp's echo where a retransmission made
+    /// that ambiguous (RFC 6298 §3, RFC 7323 §4).
+    fn take_rtt_sample(&mut self, cx: &Cx<'_>, seg: &Segment<'_>) {
+        let timed = match self.timing {
+            Some((seq, at)) if seg.ack.at_or_after(seq) => Some(cx.now - at),
+            _ => None,
+        };
+        if timed.is_some() {
+            self.timing = None;
+        }
+        let echoed = || {
+            let ts = self.timestamps.as_ref()?;
+            ts.round_trip(seg.options.timestamps?.echo, cx.now)
+        };
+        // A running measurement is better than an echo in whole milliseconds.
+        let sample = timed.or_else(|| if self.timing.is_none() { echoed() } else { None });
+        if let Some(sample) = sample {
+            self.rtt.on_sample(sample);
+            self.rto.on_sample(&self.rtt);
+        }
+    }
+
+    fn scaled_window(&self, seg: &Segment<'_>) -> u32 {
+        u32::from(seg.window) << self.snd.scale
+    }
+
+    /// SND.WND from an acceptable segment (RFC 9293 §3.10.7.4, WL1 and WL2).
+    fn update_send_window(&mut self, cx: &Cx<'_>, seg: &Segment<'_>) {
+        let window = self.scaled_window(seg);
+        if !self.snd.update_window(seg.seq, seg.ack, window) {
+            return;
+        }
+        if window > 0 && self.timers.is_set(Timer::Probe) {
+            self.probes = 0;
+            self.timers.clear(Timer::Probe);
+            self.progress_at = cx.now;
+        }
+    }
+
+    /// RFC 9293 §3.10.7.4 seventh.
+    fn seventh_process_text(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Check {
+        if seg.text.is_empty() || !self.state.may_receive() {
+            return Continue(());
+        }
+        if self.orphan {
+            // Nobody will ever read it: the peer must know (SHLD-3, RFC 9293 §3.6.1).
+            cx.counters.tcp_abort_on_data += 1;
+            self.end(cx, Ended::Failed(TcpError::Aborted));
+            return Break(Stop::ResetAndDrop(DropReason::TcpClosed));
+        }
+        let had_holes = self.rcv.has_holes();
+        match self.rcv.take(seg.seq, seg.text, cx.memory) {
+            Taken::Refused => {
+                self.ack.owe_now();
+                return Break(Stop::Drop(DropReason::TcpMemory));
+            }
+            Taken::OutOfOrder => {
+                cx.counters.tcp_ofo_queue += 1;
+                self.ack.owe_now();
+            }
+            Taken::InOrder { octets, filled } => {
+                self.stats.bytes_received += u64::from(octets);
+                self.marks.event = true;
+                self.owe_ack_for(cx, octets, filled || had_holes);
+            }
+        }
+        Continue(())
+    }
+
+    fn owe_ack_for(&mut self, cx: &Cx<'_>, octets: u32, at_once: bool) {
+        let mss = u32::from(self.announced_mss);
+        let later = self.ack.on_text(octets, mss, self.options.quick_ack);
+        if at_once {
+            self.ack.owe_now();
+        } else if later && !self.timers.is_set(Timer::DelayedAck) {
+            self.timers.set(Timer::DelayedAck, cx.now + cx.config.delayed_ack);
+        }
+    }
+
+    /// RFC 9293 §3.10.7.4 eighth. A FIN ahead of missing text is remembered.
+    fn eighth_check_fin(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Check {
+        if seg.has(Flags::FIN) && self.state.may_receive() {
+            self.rcv.note_fin(seg.seq + seg.text.len() as u32);
+            self.ack.owe_now();
+        }
+        if self.state.may_receive() && self.rcv.take_fin() {
+            self.ack.owe_now();
+            self.marks.event = true;
+            self.on_fin_received(cx);
+        }
+        Continue(())
+    }
+
+    /// Our SYN is acknowledged: the first sample, and the first window.
+    fn on_syn_acked(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) {
+        self.take_rtt_sample(cx, seg);
+        let _: Acked = self.snd.on_ack(seg.ack, cx.memory);
+        self.progress_at = cx.now;
+        self.rearm_retransmission(cx);
+        // The window of a segment with SYN is never scaled (RFC 7323 §2.2).
+        let scale = if seg.has(Flags::SYN) { 0 } else { self.snd.scale };
+        self.snd.set_window(seg.seq, seg.ack, u32::from(seg.window) << scale);
+    }
+
+    /// ESTABLISHED, or where an early CLOSE has already led (RFC 9293 §3.10.4.3).
+    fn become_established(&mut self, cx: &mut Cx<'_>, event: Event) {
+        self.state = self.state.on(event);
+        let syn_lost = self.rto.backoff() > 0;
+        self.congestion.on_established(self.snd.mss_u32(), syn_lost);
+        self.rto.on_established(&self.rtt);
+        self.arm_keepalive(cx.now);
+        self.marks.event = true;
+    }
+
+    /// An ICMP error about this connection (RFC 1122 §4.2.3.9, RFC 5461, RFC 5927): hard errors
+    /// end only an attempt to connect; afterwards every error is soft.
+    pub(crate) fn on_icmp_error(&mut self, cx: &mut Cx<'_>, seq: Seq, error: TcpError) {
+        let in_flight = seq.at_or_after(self.snd.una) && seq.before(self.snd.max);
+        if !in_flight {
+            return;
+        }
+        let hard = matches!(error, TcpError::Refused | TcpError::ProtocolUnreachable);
+        if hard && !self.state.is_synchronized() {
+            self.end(cx, Ended::Failed(error));
+        } else {
+            self.soft_error = Some(error);
+        }
+    }
+
+    /// A smaller path MTU (RFC 1191 §6.4): only for a segment in flight (RFC 5927 §7.2), never
+    /// below 576 bytes, and never larger than before. What was lost is sent again at once.
+    pub(crate) fn on_too_big(&mut self, seq: Seq, mtu: u16) {
+        let in_flight = seq.at_or_after(self.snd.una) && seq.before(self.snd.max);
+        let headers = if self.timestamps.is_some() { 52 } else { 40 };
+        let mss = mtu.max(LEAST_PATH_MTU) - headers;
+        if in_flight && mss < self.snd.mss {
+            self.snd.mss = mss;
+            self.snd.rewind();
+        }
+    }
+
+    /// The next hop does not answer ARP. Opening fails at once (Linux's EHOSTUNREACH); an open
+    /// connection goes on trying, as for any soft error.
+    pub(crate) fn on_no_neighbor(&mut self, cx: &mut Cx<'_>, seq: Seq, error: TcpError) {
+        if self.state == State::SynSent {
+            self.end(cx, Ended::Failed(error));
+        } else {
+            self.on_icmp_error(cx, seq, error);
+        }
+    }
+}

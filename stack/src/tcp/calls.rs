@@ -1,0 +1,166 @@
+//! The calls of the application that begin and end TCP objects (RFC 9293 §3.10.1 to §3.10.5).
+
+use super::demux::Slot;
+use super::error::{AcceptError, ConnectError, ListenError};
+use super::layer::TcpLayer;
+use super::listener::{ListenOptions, Listener};
+use super::open::{Start, announced_mss};
+use super::options::TcpOptions;
+use super::tcb::Tcb;
+use crate::counters::Counters;
+use crate::random::Random;
+use crate::store::arena::Key;
+use crate::store::queue::Queue;
+use crate::time::Instant;
+use crate::wire::address::{Address, Endpoint, FlowKey};
+
+impl TcpLayer {
+    /// A passive OPEN. Port 0 picks an ephemeral one.
+    pub(crate) fn listen(
+        &mut self,
+        local: Endpoint,
+        options: ListenOptions,
+        random: &mut Random,
+    ) -> Result<Key<Listener>, ListenError> {
+        let local = match local.port {
+            0 => self.ephemeral_listener(local.address, random)?,
+            _ => local,
+        };
+        if self.conflicts(local) {
+            return Err(ListenError::AddressInUse);
+        }
+        let backlog = options.backlog.clamp(1, self.config.backlog_max);
+        let options = ListenOptions { backlog, tcp: options.tcp.clamped() };
+        let listener = Listener {
+            local,
+            options,
+            accept: Queue::default(),
+            half_open: Queue::default(),
+            changed: Default::default(),
+        };
+        let key = self.listeners.insert(listener).map_err(|_| ListenError::TooManyListeners)?;
+        self.ports.insert((local.port, local.address), key);
+        Ok(key)
+    }
+
+    /// Another listener has the port: on the same address, or on all, or this one wants all.
+    fn conflicts(&self, local: Endpoint) -> bool {
+        let first = (local.port, Address::UNSPECIFIED_V4);
+        if self.ports.contains_key(&first) {
+            return true;
+        }
+        let mut same_port = self
+            .ports
+            .range((local.port, Address::MIN)..=(local.port, Address::MAX))
+            .map(|(&(_, address), _)| address);
+        same_port.any(|address| local.address.is_unspecified() || address == local.address)
+    }
+
+    fn ephemeral_listener(
+        &self,
+        address: Address,
+        random: &mut Random,
+    ) -> Result<Endpoint, ListenError> {
+        self.ephemeral_ports(random)
+            .map(|port| Endpoint::new(address, port))
+            .find(|&local| !self.conflicts(local))
+            .ok_or(ListenError::NoPorts)
+    }
+
+    /// Every ephemeral port once, from a random one on (RFC 6056 §3.3.1, algorithm 1).
+    fn ephemeral_ports(&self, random: &mut Random) -> impl Iterator<Item = u16> + use<> {
+        let (first, last) = self.config.ephemeral_ports;
+        let count = u32::from(last - first) + 1;
+        let start = random.below(count);
+        (0..count).map(move |i| first + ((start + i) % count) as u16)
+    }
+
+    /// Takes the next finished connection.
+    pub(crate) fn accept(&mut self, key: Key<Listener>) -> Result<Key<Tcb>, AcceptError> {
+        let listener = self.listeners.get_mut(key).ok_or(AcceptError::NotListening)?;
+        let accepted = listener.accept.pop(&mut self.live).ok_or(AcceptError::WouldBlock)?;
+        // Somebody holds it now, who has not been told of what came before.
+        self.changed.push(&mut self.live, accepted);
+        Ok(accepted)
+    }
+
+    /// Closes a listener: handshakes are forgotten, connections nobody accepted are reset.
+    pub(crate) fn close_listener(
+        &mut self,
+        now: Instant,
+        counters: &mut Counters,
+        key: Key<Listener>,
+    ) {
+        let Some(listener) = self.listeners.get(key) else { return };
+        self.ports.remove(&(listener.local.port, listener.local.address));
+        while let Some(half) =
+            self.listeners.get(key).and_then(|l| l.half_open.front(&self.half_open))
+        {
+            self.remove_half_open(half);
+        }
+        while let Ok(pending) = self.accept(key) {
+            let _: Option<()> = self.with(now, counters, pending, |tcb, cx| {
+                tcb.orphan = true;
+                tcb.abort(cx);
+            });
+        }
+        self.listeners_changed.remove(&mut self.listeners, key);
+        self.listeners.remove(key);
+    }
+
+    /// An active OPEN. A local port of 0 picks an ephemeral one.
+    pub(crate) fn connect(
+        &mut self,
+        now: Instant,
+        counters: &mut Counters,
+        (local, remote): (Endpoint, Endpoint),
+        options: TcpOptions,
+        random: &mut Random,
+    ) -> Result<Key<Tcb>, ConnectError> {
+        let flow = self.choose_flow(local, remote, random)?;
+        if self.live.len() >= self.live.limit() {
+            return Err(ConnectError::TooManyConnections);
+        }
+        let start = Start {
+            now,
+            iss: self.isn.next(&flow, now),
+            timestamp_offset: self.isn.timestamp_offset(&flow),
+            announced_mss: announced_mss(self.mtu, remote.address, &options),
+            options,
+        };
+        let node = self.timers.insert(u64::MAX);
+        let tcb = Tcb::connecting(flow, start, &self.config, node);
+        let key = self.place(tcb, flow).ok_or(ConnectError::TooManyConnections)?;
+        counters.tcp_active_opens += 1;
+        self.ready.push(&mut self.live, key);
+        Ok(key)
+    }
+
+    fn choose_flow(
+        &mut self,
+        local: Endpoint,
+        remote: Endpoint,
+        random: &mut Random,
+    ) -> Result<FlowKey, ConnectError> {
+        if local.port != 0 {
+            let flow = FlowKey { local, remote };
+            return match self.find(&flow) {
+                Some(_) => Err(ConnectError::AddressInUse),
+                None => Ok(flow),
+            };
+        }
+        for port in self.ephemeral_ports(random) {
+            let local = Endpoint::new(local.address, port);
+            let flow = FlowKey { local, remote };
+            if !self.conflicts(local) && self.find(&flow).is_none() {
+                return Ok(flow);
+            }
+        }
+        Err(ConnectError::NoPorts)
+    }
+
+    /// Whether some object has `flow`: for tests and listings.
+    pub(crate) fn slot_of(&mut self, flow: &FlowKey) -> Option<Slot> {
+        self.find(flow)
+    }
+}

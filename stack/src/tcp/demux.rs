@@ -1,0 +1,119 @@
+//! Which TCP object a segment belongs to: one keyed-hash look-up for each packet (law 5,
+//! THREATS R-14). The table holds places, not keys; the keys are in the objects.
+
+use crate::random::Secret;
+use crate::wire::address::FlowKey;
+use hashbrown::HashTable;
+
+/// Where an object is: its arena and index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// A connection's block.
+    Live(u32),
+    /// A half-open connection.
+    HalfOpen(u32),
+    /// A connection in TIME-WAIT.
+    TimeWait(u32),
+}
+
+/// The table of all flows.
+pub(crate) struct Demux {
+    table: HashTable<(Slot, u32)>,
+    secret: Secret,
+    probes: u64,
+}
+
+impl Demux {
+    pub(crate) fn new(secret: Secret) -> Demux {
+        Demux { table: HashTable::new(), secret, probes: 0 }
+    }
+
+    fn hash(&self, flow: &FlowKey) -> u64 {
+        self.secret.table_hash(&flow.to_bytes())
+    }
+
+    /// Entries looked at so far (law 5's counter).
+    pub(crate) fn probes(&self) -> u64 {
+        self.probes
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The object of `flow`. `key_of` reads the key in the object at a place.
+    pub(crate) fn find(
+        &mut self,
+        flow: &FlowKey,
+        key_of: impl Fn(Slot) -> Option<FlowKey>,
+    ) -> Option<Slot> {
+        let hash = self.hash(flow);
+        let tag = (hash >> 32) as u32;
+        let probes = &mut self.probes;
+        let found = self.table.find(hash, |&(slot, kept)| {
+            *probes += 1;
+            kept == tag && key_of(slot).as_ref() == Some(flow)
+        });
+        found.map(|&(slot, _)| slot)
+    }
+
+    /// Enters `flow`, which must not be there, at `slot`.
+    pub(crate) fn insert(
+        &mut self,
+        flow: &FlowKey,
+        slot: Slot,
+        key_of: impl Fn(Slot) -> Option<FlowKey>,
+    ) {
+        let hash = self.hash(flow);
+        let secret = self.secret;
+        self.table.insert_unique(hash, (slot, (hash >> 32) as u32), |&(slot, _)| {
+            // Growing the table needs the hash of what is in it.
+            key_of(slot).map_or(0, |key| secret.table_hash(&key.to_bytes()))
+        });
+    }
+
+    /// Moves `flow` from one place to another, or out with None.
+    pub(crate) fn replace(&mut self, flow: &FlowKey, old: Slot, new: Option<Slot>) {
+        let hash = self.hash(flow);
+        let Ok(entry) = self.table.find_entry(hash, |&(slot, _)| slot == old) else { return };
+        match new {
+            Some(slot) => entry.into_mut().0 = slot,
+            None => {
+                entry.remove();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Seed;
+    use crate::wire::address::{Address, Endpoint};
+
+    #[test]
+    fn a_hundred_thousand_flows_cost_one_look() {
+        let key = |i: u32| FlowKey {
+            local: Endpoint::new(Address::v4([192, 0, 2, 2]), 80),
+            remote: Endpoint::new(Address::v4((0xc612_0000 + (i >> 8)).to_be_bytes()), i as u16),
+        };
+        let key_of = |slot| match slot {
+            Slot::Live(i) => Some(key(i)),
+            _ => None,
+        };
+        let mut demux = Demux::new(Secret::derive(&Seed::from_number(3), "demux"));
+        for i in 0..100_000 {
+            demux.insert(&key(i), Slot::Live(i), key_of);
+        }
+        let before = demux.probes();
+        for i in 0..100_000 {
+            assert_eq!(demux.find(&key(i), key_of), Some(Slot::Live(i)));
+        }
+        let probes = demux.probes() - before;
+        assert!(probes < 110_000, "{probes} looks for 100,000 finds");
+        demux.replace(&key(5), Slot::Live(5), Some(Slot::TimeWait(9)));
+        demux.replace(&key(6), Slot::Live(6), None);
+        assert_eq!(demux.find(&key(6), key_of), None);
+        assert_eq!(demux.len(), 99_999);
+    }
+}

@@ -1,0 +1,176 @@
+//! What a connection can tell about itself, in the manner of Linux's `struct tcp_info`.
+
+use super::layer::TcpLayer;
+use super::state::State;
+use super::tcb::Tcb;
+use crate::store::arena::Key;
+use crate::wire::address::{Address, Endpoint, FlowKey};
+use core::net::SocketAddr;
+use core::time::Duration;
+
+/// The state and numbers of one TCP object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TcpInfo {
+    /// This host's end.
+    pub local: SocketAddr,
+    /// The peer's end; unspecified for a listener.
+    pub remote: SocketAddr,
+    /// The state.
+    pub state: State,
+    /// Congestion window, bytes.
+    pub cwnd: u32,
+    /// Slow-start threshold, bytes; `u32::MAX` before the first loss.
+    pub ssthresh: u32,
+    /// Smoothed round-trip time; zero before the first sample.
+    pub rtt: Duration,
+    /// Variation of the round-trip time.
+    pub rtt_var: Duration,
+    /// Smallest round-trip time seen; zero before the first sample.
+    pub rtt_min: Duration,
+    /// Retransmission time-out, back-off included.
+    pub rto: Duration,
+    /// Expiries of the retransmission timer since the last progress.
+    pub backoff: u8,
+    /// Most text in one sent segment, bytes.
+    pub send_mss: u16,
+    /// Segment size that this side announced, bytes.
+    pub advertised_mss: u16,
+    /// The peer's window, bytes.
+    pub send_window: u32,
+    /// This side's window, bytes.
+    pub receive_window: u32,
+    /// Octets between SND.UNA and SND.NXT.
+    pub in_flight: u32,
+    /// Text received and unread, bytes. For a listener: connections waiting to be accepted.
+    pub unread: usize,
+    /// Text queued or unacknowledged, bytes. For a listener: its backlog.
+    pub unsent: usize,
+    /// Text sent, retransmissions included.
+    pub bytes_sent: u64,
+    /// Text acknowledged.
+    pub bytes_acked: u64,
+    /// Text received in order.
+    pub bytes_received: u64,
+    /// Segments received.
+    pub segments_in: u64,
+    /// Segments sent.
+    pub segments_out: u64,
+    /// Segments retransmitted.
+    pub retransmits: u64,
+    /// Retransmission time-outs.
+    pub timeouts: u64,
+    /// Timestamps were negotiated (RFC 7323).
+    pub timestamps: bool,
+    /// Selective acknowledgments were negotiated (RFC 2018).
+    pub sack: bool,
+    /// Shifts of the peer's window and ours, if scaling was negotiated (RFC 7323).
+    pub window_scale: Option<(u8, u8)>,
+    /// The congestion controller's name.
+    pub congestion: &'static str,
+    /// The application has closed the socket; the connection finishes by itself.
+    pub orphan: bool,
+}
+
+impl TcpInfo {
+    /// The line of an object that is no live connection.
+    fn bare(flow: &FlowKey, state: State) -> TcpInfo {
+        TcpInfo {
+            local: flow.local.to_socket_addr(),
+            remote: flow.remote.to_socket_addr(),
+            state,
+            cwnd: 0,
+            ssthresh: 0,
+            rtt: Duration::ZERO,
+            rtt_var: Duration::ZERO,
+            rtt_min: Duration::ZERO,
+            rto: Duration::ZERO,
+            backoff: 0,
+            send_mss: 0,
+            advertised_mss: 0,
+            send_window: 0,
+            receive_window: 0,
+            in_flight: 0,
+            unread: 0,
+            unsent: 0,
+            bytes_sent: 0,
+            bytes_acked: 0,
+            bytes_received: 0,
+            segments_in: 0,
+            segments_out: 0,
+            retransmits: 0,
+            timeouts: 0,
+            timestamps: false,
+            sack: false,
+            window_scale: None,
+            congestion: "",
+            orphan: false,
+        }
+    }
+
+    /// What a handle says whose connection is gone.
+    pub(crate) fn none() -> TcpInfo {
+        let nobody = Endpoint::new(Address::UNSPECIFIED_V4, 0);
+        TcpInfo::bare(&FlowKey { local: nobody, remote: nobody }, State::Closed)
+    }
+
+    /// The numbers of a live connection.
+    pub(crate) fn of(tcb: &Tcb) -> TcpInfo {
+        TcpInfo {
+            cwnd: tcb.congestion.window(),
+            ssthresh: tcb.congestion.ssthresh(),
+            rtt: tcb.rtt.srtt().unwrap_or_default(),
+            rtt_var: tcb.rtt.rttvar(),
+            rtt_min: tcb.rtt.min().unwrap_or_default(),
+            rto: tcb.rto.current(),
+            backoff: tcb.rto.backoff(),
+            send_mss: tcb.snd.mss,
+            advertised_mss: tcb.announced_mss,
+            send_window: tcb.snd.wnd,
+            receive_window: tcb.rcv.window(),
+            in_flight: tcb.snd.in_flight(),
+            unread: tcb.rcv.unread(),
+            unsent: tcb.snd.queued(),
+            bytes_sent: tcb.stats.bytes_sent,
+            bytes_acked: tcb.stats.bytes_acked,
+            bytes_received: tcb.stats.bytes_received,
+            segments_in: tcb.stats.segments_in,
+            segments_out: tcb.stats.segments_out,
+            retransmits: tcb.stats.retransmits,
+            timeouts: tcb.stats.timeouts,
+            timestamps: tcb.timestamps.is_some(),
+            sack: tcb.sack,
+            window_scale: tcb.scaling.then_some((tcb.snd.scale, tcb.rcv.scale)),
+            congestion: tcb.congestion.name(),
+            orphan: tcb.orphan,
+            ..TcpInfo::bare(&tcb.flow, tcb.state)
+        }
+    }
+}
+
+impl TcpLayer {
+    /// Every TCP object: listeners, handshakes, connections, TIME-WAITs.
+    pub(crate) fn list(&self) -> impl Iterator<Item = (Option<Key<Tcb>>, TcpInfo)> + '_ {
+        let listeners = self.listeners.iter().map(|(_, listener)| {
+            let nobody = Endpoint::new(Address::UNSPECIFIED_V4, 0);
+            let flow = FlowKey { local: listener.local, remote: nobody };
+            let mut info = TcpInfo::bare(&flow, State::Listen);
+            info.unread = listener.accept.len() as usize;
+            info.unsent = listener.options.backlog;
+            (None, info)
+        });
+        let half_open = self
+            .half_open
+            .iter()
+            .map(|(_, half)| (None, TcpInfo::bare(&half.flow, State::SynReceived)));
+        // A block in TIME-WAIT is listed by its entry there.
+        let live = self
+            .live
+            .iter()
+            .filter(|(_, tcb)| tcb.state != State::TimeWait)
+            .map(|(key, tcb)| (Some(key), TcpInfo::of(tcb)));
+        let waits =
+            self.waits.iter().map(|(_, wait)| (None, TcpInfo::bare(&wait.flow, State::TimeWait)));
+        listeners.chain(half_open).chain(live).chain(waits)
+    }
+}

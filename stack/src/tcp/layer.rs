@@ -1,0 +1,351 @@
+//! All of TCP on one host: four kinds of objects in four arenas, one table that finds them, one
+//! wheel that wakes them, and the lists of those with something to say.
+
+use super::demux::{Demux, Slot};
+use super::isn::Isn;
+use super::listener::{LISTENER_CHANGED, Listener};
+use super::memory::Memory;
+use super::output::Outgoing;
+use super::reply::{Replies, Reply};
+use super::segment::Segment;
+use super::state::State;
+use super::syncache::HalfOpen;
+use super::tcb::{CHANGED, Cx, READY, Tcb};
+use super::timewait::{EXPIRY, TimeWait};
+use crate::config::TcpConfig;
+use crate::counters::{Counters, DropReason};
+use crate::random::{Secret, Seed};
+use crate::store::arena::{Arena, Key};
+use crate::store::queue::Queue;
+use crate::store::wheel::Wheel;
+use crate::time::Instant;
+use crate::wire::address::{Address, FlowKey};
+use std::collections::BTreeMap;
+
+/// All TCP objects of a host.
+pub(crate) struct TcpLayer {
+    pub(super) config: TcpConfig,
+    pub(super) mtu: usize,
+    pub(super) live: Arena<Tcb>,
+    pub(super) half_open: Arena<HalfOpen>,
+    pub(super) waits: Arena<TimeWait>,
+    pub(super) listeners: Arena<Listener>,
+    /// Listeners by port and address; IPv4's wildcard is 0.0.0.0.
+    pub(super) ports: BTreeMap<(u16, Address), Key<Listener>>,
+    pub(super) demux: Demux,
+    pub(super) timers: Wheel,
+    pub(super) half_open_timers: Wheel,
+    pub(super) expiry: Queue<EXPIRY>,
+    pub(super) ready: Queue<READY>,
+    pub(super) changed: Queue<CHANGED>,
+    pub(super) listeners_changed: Queue<LISTENER_CHANGED>,
+    pub(super) replies: Replies,
+    pub(super) memory: Memory,
+    pub(super) isn: Isn,
+    pub(super) queue_pops: u64,
+}
+
+/// A segment on its way out.
+pub(crate) enum Departure {
+    /// Of a live connection: its text lies in the send ring.
+    Live(Key<Tcb>, Outgoing),
+    /// Of no live connection.
+    Control(Reply),
+}
+
+/// Something whose readiness may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    Connection(Key<Tcb>),
+    Listener(Key<Listener>),
+}
+
+impl TcpLayer {
+    pub(crate) fn new(config: &TcpConfig, mtu: usize, replies_max: usize, seed: &Seed) -> TcpLayer {
+        TcpLayer {
+            config: config.clone(),
+            mtu,
+            live: Arena::new(config.connections_max),
+            half_open: Arena::new(config.half_open_max),
+            waits: Arena::new(config.time_wait_max),
+            listeners: Arena::new(config.listeners_max),
+            ports: BTreeMap::new(),
+            demux: Demux::new(Secret::derive(seed, "demux")),
+            timers: Wheel::new(),
+            half_open_timers: Wheel::new(),
+            expiry: Queue::default(),
+            ready: Queue::default(),
+            changed: Queue::default(),
+            listeners_changed: Queue::default(),
+            replies: Replies::new(replies_max),
+            memory: Memory::new(config.memory_max),
+            isn: Isn::new(seed),
+            queue_pops: 0,
+        }
+    }
+
+    /// SEGMENT ARRIVES for whatever object the flow has. None: it was used; else why dropped.
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        counters: &mut Counters,
+        flow: FlowKey,
+        seg: Segment<'_>,
+    ) -> Option<DropReason> {
+        match self.find(&flow) {
+            Some(Slot::Live(index)) => {
+                let key = self.live.key_at(index)?;
+                self.with(now, counters, key, |tcb, cx| tcb.arrive(cx, seg)).flatten()
+            }
+            Some(Slot::HalfOpen(index)) => self.on_half_open(now, counters, index, seg),
+            Some(Slot::TimeWait(index)) => self.on_time_wait(now, counters, index, seg),
+            None => self.on_no_connection(now, counters, flow, seg),
+        }
+    }
+
+    pub(super) fn find(&mut self, flow: &FlowKey) -> Option<Slot> {
+        let (live, half_open, waits) = (&self.live, &self.half_open, &self.waits);
+        self.demux.find(flow, |slot| key_of(live, half_open, waits, slot))
+    }
+
+    pub(super) fn enter(&mut self, flow: &FlowKey, slot: Slot) {
+        let (live, half_open, waits) = (&self.live, &self.half_open, &self.waits);
+        self.demux.insert(flow, slot, |slot| key_of(live, half_open, waits, slot));
+    }
+
+    /// Lets `work` act on a connection, then draws the consequences. None for a stale key.
+    pub(crate) fn with<R>(
+        &mut self,
+        now: Instant,
+        counters: &mut Counters,
+        key: Key<Tcb>,
+        work: impl FnOnce(&mut Tcb, &mut Cx<'_>) -> R,
+    ) -> Option<R> {
+        let tcb = self.live.get_mut(key)?;
+        let before = tcb.state;
+        let mut cx = Cx {
+            now,
+            config: &self.config,
+            counters,
+            memory: &mut self.memory,
+            replies: &mut self.replies,
+        };
+        let result = work(tcb, &mut cx);
+        self.settle(now, counters, key, before);
+        Some(result)
+    }
+
+    /// After anything that may have changed a connection: its timer, its place in the lists, and
+    /// what follows from a change of state.
+    fn settle(&mut self, now: Instant, counters: &mut Counters, key: Key<Tcb>, before: State) {
+        let Some(tcb) = self.live.get_mut(key) else { return };
+        let (state, orphan) = (tcb.state, tcb.orphan);
+        if core::mem::take(&mut tcb.marks.event) && !orphan {
+            self.changed.push(&mut self.live, key);
+        }
+        count_established(counters, before, state);
+        if state == State::Closed || state == State::TimeWait {
+            if before != state {
+                self.leave_demux(now, counters, key, state);
+            }
+            if orphan {
+                self.remove_live(key);
+            }
+            return;
+        }
+        self.arm(key);
+        self.ready.push(&mut self.live, key);
+    }
+
+    pub(super) fn arm(&mut self, key: Key<Tcb>) {
+        if let Some(tcb) = self.live.get(key) {
+            self.timers.arm(tcb.node, tcb.timers.earliest().as_nanos());
+        }
+    }
+
+    /// The protocol life of a connection is over, or goes on in TIME-WAIT.
+    fn leave_demux(&mut self, now: Instant, counters: &mut Counters, key: Key<Tcb>, state: State) {
+        let Some(tcb) = self.live.get_mut(key) else { return };
+        self.timers.disarm(tcb.node);
+        let (flow, slot) = (tcb.flow, Slot::Live(key.index()));
+        if state == State::Closed {
+            self.demux.replace(&flow, slot, None);
+            return;
+        }
+        let wait = TimeWait {
+            flow,
+            snd_nxt: tcb.snd.max,
+            rcv_nxt: tcb.rcv.nxt,
+            timestamps: tcb.timestamps.as_ref().map(|ts| (ts.recent, ts.offset)),
+            expires: now + self.config.time_wait,
+            expiry: Default::default(),
+        };
+        if tcb.ack.is_due() {
+            tcb.ack.on_sent();
+            self.replies.push(wait.ack(now));
+        }
+        counters.tcp_time_waited += 1;
+        self.begin_time_wait(counters, wait, slot);
+    }
+
+    /// Forgets a connection that nobody holds.
+    pub(super) fn remove_live(&mut self, key: Key<Tcb>) {
+        self.ready.remove(&mut self.live, key);
+        self.changed.remove(&mut self.live, key);
+        if let Some(mut tcb) = self.live.remove(key) {
+            tcb.rcv.discard(&mut self.memory);
+            tcb.snd.release(&mut self.memory);
+            self.timers.remove(tcb.node);
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn advance(&mut self, now: Instant, counters: &mut Counters) {
+        while let Some(token) = self.timers.pop_due(now.as_nanos()) {
+            let key = Key::from_bits(token);
+            let _: Option<()> = self.with(now, counters, key, |tcb, cx| tcb.on_timers(cx));
+        }
+        while let Some(token) = self.half_open_timers.pop_due(now.as_nanos()) {
+            self.on_half_open_timer(now, counters, Key::from_bits(token));
+        }
+        self.end_time_waits(now);
+    }
+
+    /// The earliest time at which `advance` has work.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let wheels = [self.timers.next_ns(), self.half_open_timers.next_ns()];
+        let wait = self.expiry.front(&self.waits).and_then(|key| self.waits.get(key));
+        let wait = wait.map(|wait| wait.expires);
+        wheels.into_iter().flatten().map(Instant::from_nanos).chain(wait).min()
+    }
+
+    /// The next segment to send, replies first, then the connections in turn.
+    pub(crate) fn poll_segment(
+        &mut self,
+        now: Instant,
+        counters: &mut Counters,
+    ) -> Option<Departure> {
+        counters.replies_dropped += self.replies.take_dropped();
+        if let Some(reply) = self.replies.pop() {
+            return Some(Departure::Control(reply));
+        }
+        while let Some(key) = self.ready.pop(&mut self.live) {
+            self.queue_pops += 1;
+            let Some(tcb) = self.live.get_mut(key) else { continue };
+            let mut cx = Cx {
+                now,
+                config: &self.config,
+                counters,
+                memory: &mut self.memory,
+                replies: &mut self.replies,
+            };
+            let segment = tcb.next_segment(&mut cx);
+            self.arm(key);
+            if let Some(segment) = segment {
+                self.ready.push(&mut self.live, key);
+                return Some(Departure::Live(key, segment));
+            }
+        }
+        None
+    }
+
+    /// The next socket whose readiness may have changed.
+    pub(crate) fn poll_changed(&mut self) -> Option<Changed> {
+        if let Some(key) = self.listeners_changed.pop(&mut self.listeners) {
+            return Some(Changed::Listener(key));
+        }
+        self.changed.pop(&mut self.live).map(Changed::Connection)
+    }
+
+    /// The connection under `key`.
+    pub(crate) fn get(&self, key: Key<Tcb>) -> Option<&Tcb> {
+        self.live.get(key)
+    }
+
+    /// Tells the connection of `flow` what ICMP said about a segment of it (MUST-54).
+    pub(crate) fn on_icmp_error(
+        &mut self,
+        now: Instant,
+        counters: &mut Counters,
+        flow: &FlowKey,
+        seq: super::seq::Seq,
+        error: super::error::TcpError,
+    ) -> bool {
+        let Some(Slot::Live(index)) = self.find(flow) else { return false };
+        let Some(key) = self.live.key_at(index) else { return false };
+        self.with(now, counters, key, |tcb, cx| tcb.on_icmp_error(cx, seq, error)).is_some()
+    }
+
+    /// A router says that a segment of the connection does not fit (RFC 1191 §6.4).
+    pub(crate) fn on_too_big(
+        &mut self,
+        now: Instant,
+        counters: &mut Counters,
+        flow: &FlowKey,
+        seq: super::seq::Seq,
+        mtu: u16,
+    ) -> bool {
+        let Some(Slot::Live(index)) = self.find(flow) else { return false };
+        let Some(key) = self.live.key_at(index) else { return false };
+        self.with(now, counters, key, |tcb, _| tcb.on_too_big(seq, mtu)).is_some()
+    }
+
+    /// The connection's next hop does not answer: as if a router had said so.
+    pub(crate) fn on_no_neighbor(
+        &mut self,
+        now: Instant,
+        counters: &mut Counters,
+        flow: &FlowKey,
+        seq: super::seq::Seq,
+        error: super::error::TcpError,
+    ) {
+        let Some(Slot::Live(index)) = self.find(flow) else { return };
+        let Some(key) = self.live.key_at(index) else { return };
+        let _: Option<()> = self.with(now, counters, key, |tcb, cx| {
+            tcb.on_no_neighbor(cx, seq, error);
+        });
+    }
+
+    /// A listener.
+    pub(crate) fn listener(&self, key: Key<Listener>) -> Option<&Listener> {
+        self.listeners.get(key)
+    }
+
+    /// The connection under `key`, for what needs no consequences.
+    pub(crate) fn get_mut(&mut self, key: Key<Tcb>) -> Option<&mut Tcb> {
+        self.live.get_mut(key)
+    }
+
+    /// Bytes of buffer memory in use.
+    pub(crate) fn memory_used(&self) -> usize {
+        self.memory.used()
+    }
+
+    /// Looks into tables, timer nodes touched, list entries taken (law 5).
+    pub(crate) fn work(&self) -> (u64, u64, u64) {
+        let timers = self.timers.probes() + self.half_open_timers.probes();
+        (self.demux.probes(), timers, self.queue_pops)
+    }
+}
+
+fn key_of(
+    live: &Arena<Tcb>,
+    half_open: &Arena<HalfOpen>,
+    waits: &Arena<TimeWait>,
+    slot: Slot,
+) -> Option<FlowKey> {
+    match slot {
+        Slot::Live(index) => live.get_at(index).map(|tcb| tcb.flow),
+        Slot::HalfOpen(index) => half_open.get_at(index).map(|half| half.flow),
+        Slot::TimeWait(index) => waits.get_at(index).map(|wait| wait.flow),
+    }
+}
+
+/// `TcpCurrEstab` counts ESTABLISHED and CLOSE-WAIT (RFC 4022).
+fn count_established(counters: &mut Counters, before: State, after: State) {
+    match (before.may_send(), after.may_send()) {
+        (false, true) => counters.tcp_curr_estab += 1,
+        (true, false) => counters.tcp_curr_estab = counters.tcp_curr_estab.saturating_sub(1),
+        _ => {}
+    }
+}

@@ -1,0 +1,72 @@
+//! Passive opens: LISTEN (RFC 9293 §3.10.7.2), the backlog, and the queue of finished connections.
+
+use super::options::TcpOptions;
+use super::segment::{Flags, Segment};
+use super::syncache::AGE;
+use super::tcb::ACCEPT;
+use crate::store::queue::{Link, Linked, Queue};
+use crate::wire::address::Endpoint;
+
+/// The queue of listeners whose readiness may have changed.
+pub(crate) const LISTENER_CHANGED: usize = 0;
+
+/// What an application asks of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// Finished connections that may wait for `accept`; further ones wait in the handshake.
+    pub backlog: usize,
+    /// Options that accepted connections start with.
+    pub tcp: TcpOptions,
+}
+
+impl Default for ListenOptions {
+    fn default() -> ListenOptions {
+        ListenOptions { backlog: 128, tcp: TcpOptions::default() }
+    }
+}
+
+/// A listener: no buffers, no sequence numbers.
+pub(crate) struct Listener {
+    pub(crate) local: Endpoint,
+    pub(crate) options: ListenOptions,
+    /// Finished connections, waiting to be accepted.
+    pub(crate) accept: Queue<ACCEPT>,
+    /// Half-open connections, oldest first.
+    pub(crate) half_open: Queue<AGE>,
+    pub(crate) changed: Link,
+}
+
+impl Linked<LISTENER_CHANGED> for Listener {
+    fn link(&mut self) -> &mut Link {
+        &mut self.changed
+    }
+}
+
+/// What LISTEN does with a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Begin a handshake.
+    Open,
+    /// Answer with a RST.
+    Reset,
+    /// Drop it.
+    Ignore,
+}
+
+impl Listener {
+    /// RFC 9293 §3.10.7.2, first to fourth.
+    pub(crate) fn judge(seg: &Segment<'_>) -> Verdict {
+        if seg.has(Flags::RST) {
+            return Verdict::Ignore;
+        }
+        if seg.has(Flags::ACK) {
+            return Verdict::Reset;
+        }
+        if seg.has(Flags::SYN) { Verdict::Open } else { Verdict::Ignore }
+    }
+
+    /// The accept queue has no room: a handshake must not finish.
+    pub(crate) fn is_full(&self) -> bool {
+        self.accept.len() as usize >= self.options.backlog.max(1)
+    }
+}

@@ -1,0 +1,163 @@
+//! How connections begin (RFC 9293 §3.10.1, §3.5): the block of an active open, the block that a
+//! finished handshake makes, and what the peer's SYN settles.
+
+use super::ack::AckPolicy;
+use super::congestion::reno::Reno;
+use super::options::TcpOptions;
+use super::recovery::Recovery;
+use super::recv::Recv;
+use super::rto::Rto;
+use super::rtt::Rtt;
+use super::segment::Segment;
+use super::send::Send;
+use super::seq::Seq;
+use super::state::{Event, State};
+use super::syncache::HalfOpen;
+use super::tcb::{Cx, Marks, Origin, Stats, Tcb};
+use super::timers::Timers;
+use super::timestamps::TimestampState;
+use crate::config::TcpConfig;
+use crate::store::queue::Link;
+use crate::store::wheel::NodeId;
+use crate::time::Instant;
+use crate::wire::address::{Address, FlowKey};
+
+/// MSS that counts when the peer names none (MUST-15).
+const DEFAULT_MSS_V4: u16 = 536;
+const DEFAULT_MSS_V6: u16 = 1220;
+/// Octets that the timestamps option takes from each segment's text (RFC 6691).
+const TIMESTAMP_OCTETS: u16 = 12;
+
+/// The numbers a new connection starts with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    pub(crate) now: Instant,
+    pub(crate) iss: Seq,
+    /// Offset of this connection's timestamp clock.
+    pub(crate) timestamp_offset: u32,
+    /// MSS to announce.
+    pub(crate) announced_mss: u16,
+    pub(crate) options: TcpOptions,
+}
+
+/// The MSS to announce on a link of this MTU: it ignores options (MUST-67, RFC 6691).
+pub(crate) fn announced_mss(mtu: usize, remote: Address, options: &TcpOptions) -> u16 {
+    let headers = if remote.as_v4().is_some() { 40 } else { 60 };
+    let most = mtu.saturating_sub(headers).min(0xffff) as u16;
+    options.max_segment.map_or(most, |mss| mss.min(most))
+}
+
+/// The effective send MSS (MUST-16): what the peer takes and the link carries, less our options,
+/// but never below `config.mss_min` (THREATS R-8).
+pub(crate) fn send_mss(
+    peer: Option<u16>,
+    announced: u16,
+    remote: Address,
+    timestamps: bool,
+    config: &TcpConfig,
+) -> u16 {
+    let default = if remote.as_v4().is_some() { DEFAULT_MSS_V4 } else { DEFAULT_MSS_V6 };
+    let peer = peer.filter(|&mss| mss != 0).unwrap_or(default);
+    let text = peer.min(announced).max(config.mss_min);
+    if timestamps { text - TIMESTAMP_OCTETS } else { text }
+}
+
+impl Tcb {
+    /// The block of an active open: SYN-SENT, its SYN still to be sent.
+    pub(crate) fn connecting(flow: FlowKey, start: Start, config: &TcpConfig, node: NodeId) -> Tcb {
+        let mss = send_mss(None, start.announced_mss, flow.remote.address, false, config);
+        let mut tcb = Tcb::blank(flow, start, config, node, mss);
+        tcb.state = State::Closed.on(Event::ActiveOpen);
+        // Offered until the peer's SYN says otherwise.
+        tcb.sack = true;
+        tcb.scaling = true;
+        tcb.timestamps = Some(TimestampState::new(start.timestamp_offset, 0, start.now, Seq(0)));
+        tcb
+    }
+
+    /// The block that a half-open connection becomes with the third segment of the handshake.
+    pub(crate) fn accepted(half: &HalfOpen, start: Start, cx: &mut Cx<'_>, node: NodeId) -> Tcb {
+        let mut tcb = Tcb::blank(half.flow, start, cx.config, node, half.mss);
+        tcb.origin = Origin::Passive;
+        tcb.state = State::SynReceived;
+        tcb.scaling = half.peer_scale.is_some();
+        tcb.sack = half.sack;
+        tcb.snd.scale = half.peer_scale.unwrap_or(0);
+        let scale = if tcb.scaling { tcb.options.window_scale() } else { 0 };
+        let buffer = tcb.options.receive_buffer;
+        tcb.rcv = Recv::new(half.irs, start.announced_mss, scale, buffer, cx.config.ranges_max);
+        let _: u16 = tcb.rcv.open_unscaled();
+        let rcv_nxt = tcb.rcv.nxt;
+        tcb.timestamps = half
+            .timestamp
+            .map(|recent| TimestampState::new(start.timestamp_offset, recent, start.now, rcv_nxt));
+        // The SYN-ACK has been sent on this block's behalf.
+        let _: bool = tcb.snd.on_sent(1);
+        tcb.timing = (half.retries == 0).then_some((half.iss + 1, half.sent_at));
+        if half.retries > 0 {
+            tcb.rto.on_timeout();
+        }
+        tcb
+    }
+
+    fn blank(flow: FlowKey, start: Start, config: &TcpConfig, node: NodeId, mss: u16) -> Tcb {
+        let options = start.options.clamped();
+        let (scale, buffer) = (options.window_scale(), options.receive_buffer);
+        Tcb {
+            flow,
+            state: State::Closed,
+            origin: Origin::Active,
+            snd: Send::new(start.iss, mss, options.send_buffer),
+            rcv: Recv::new(Seq(0), start.announced_mss, scale, buffer, config.ranges_max),
+            rtt: Rtt::new(),
+            rto: Rto::new(),
+            recovery: Recovery::new(start.iss),
+            congestion: Box::new(Reno::new(u32::from(mss))),
+            ack: AckPolicy::default(),
+            timers: Timers::new(),
+            marks: Marks::default(),
+            timestamps: None,
+            sack: false,
+            scaling: false,
+            timing: None,
+            options,
+            error: None,
+            soft_error: None,
+            announced_mss: start.announced_mss,
+            heard_at: start.now,
+            progress_at: start.now,
+            sent_at: start.now,
+            probes: 0,
+            keepalives: 0,
+            orphan: false,
+            read_shut: false,
+            write_blocked: false,
+            stats: Stats::default(),
+            node,
+            links: [Link::default(); 3],
+        }
+    }
+
+    /// The peer's SYN in answer to, or crossing, ours: IRS, MSS, scale, SACK and timestamps.
+    pub(crate) fn on_peer_syn(&mut self, cx: &Cx<'_>, seg: &Segment<'_>) {
+        let peer = &seg.options;
+        self.scaling = peer.window_scale.is_some();
+        self.sack = peer.sack_permitted;
+        self.snd.scale = peer.window_scale.unwrap_or(0);
+        let scale = if self.scaling { self.options.window_scale() } else { 0 };
+        let (mss, buffer) = (self.announced_mss, self.options.receive_buffer);
+        self.rcv = Recv::new(seg.seq, mss, scale, buffer, cx.config.ranges_max);
+        let _: u16 = self.rcv.open_unscaled();
+        let offset = self.timestamps.as_ref().map_or(0, |ts| ts.offset);
+        let rcv_nxt = self.rcv.nxt;
+        self.timestamps =
+            peer.timestamps.map(|ts| TimestampState::new(offset, ts.value, cx.now, rcv_nxt));
+        self.snd.mss = send_mss(
+            peer.mss,
+            self.announced_mss,
+            self.flow.remote.address,
+            self.timestamps.is_some(),
+            cx.config,
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! What an application may set on a connection.
+
+use core::time::Duration;
+
+/// Options of a TCP socket, with Linux's defaults. A listener's are inherited by what it accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpOptions {
+    /// Send at once, without Nagle's algorithm (`TCP_NODELAY`, MUST-17).
+    pub nodelay: bool,
+    /// Acknowledge at once (`TCP_QUICKACK`, but lasting).
+    pub quick_ack: bool,
+    /// Probe an idle peer (`SO_KEEPALIVE`, MUST-24); off by default (MUST-25).
+    pub keepalive: bool,
+    /// Idle time before the first keepalive probe (`TCP_KEEPIDLE`); 2 hours (MUST-28).
+    pub keepalive_idle: Duration,
+    /// Time between keepalive probes (`TCP_KEEPINTVL`).
+    pub keepalive_interval: Duration,
+    /// Unanswered keepalive probes that end the connection (`TCP_KEEPCNT`).
+    pub keepalive_count: u8,
+    /// How long sent text may stay unacknowledged (`TCP_USER_TIMEOUT`, MUST-21). None: the stack's
+    /// `TcpConfig::give_up`.
+    pub user_timeout: Option<Duration>,
+    /// `SO_LINGER`. Some(zero): close resets the connection. Longer times are waited for by the
+    /// shell; the engine never waits.
+    pub linger: Option<Duration>,
+    /// TTL of the connection's packets (`IP_TTL`, MUST-49).
+    pub ttl: u8,
+    /// Diffserv octet (`IP_TOS`, MUST-48). The ECN bits belong to TCP and are masked out.
+    pub tos: u8,
+    /// Most bytes held for the application to read, and so the greatest window (`SO_RCVBUF`).
+    /// 2 KiB to 64 MiB. The window scale is fixed in the handshake, so a later rise is limited.
+    pub receive_buffer: usize,
+    /// Most bytes held until the peer acknowledges them (`SO_SNDBUF`). 2 KiB to 64 MiB.
+    pub send_buffer: usize,
+    /// Greatest segment to send and to announce (`TCP_MAXSEG`); None: what the MTU allows.
+    pub max_segment: Option<u16>,
+}
+
+/// Smallest and greatest buffer that an option may ask for.
+const BUFFER: core::ops::RangeInclusive<usize> = 2048..=64 << 20;
+
+impl Default for TcpOptions {
+    fn default() -> TcpOptions {
+        TcpOptions {
+            nodelay: false,
+            quick_ack: false,
+            keepalive: false,
+            keepalive_idle: Duration::from_secs(7200),
+            keepalive_interval: Duration::from_secs(75),
+            keepalive_count: 9,
+            user_timeout: None,
+            linger: None,
+            ttl: 64,
+            tos: 0,
+            receive_buffer: 1 << 20,
+            send_buffer: 1 << 20,
+            max_segment: None,
+        }
+    }
+}
+
+impl TcpOptions {
+    /// The options with every value inside its range.
+    pub(crate) fn clamped(mut self) -> TcpOptions {
+        self.receive_buffer = self.receive_buffer.clamp(*BUFFER.start(), *BUFFER.end());
+        self.send_buffer = self.send_buffer.clamp(*BUFFER.start(), *BUFFER.end());
+        self.keepalive_idle = self.keepalive_idle.max(Duration::from_secs(1));
+        self.keepalive_interval = self.keepalive_interval.max(Duration::from_secs(1));
+        self.keepalive_count = self.keepalive_count.max(1);
+        self.ttl = self.ttl.max(1);
+        self.tos &= !0b11;
+        self.max_segment = self.max_segment.map(|mss| mss.max(88));
+        self
+    }
+
+    /// The smallest window scale that can announce the whole receive buffer (RFC 7323 §2.3).
+    pub(crate) fn window_scale(&self) -> u8 {
+        (0..14).find(|shift| self.receive_buffer >> shift <= 0xffff).unwrap_or(14)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_scale_reaches_the_buffer() {
+        let scale =
+            |bytes| TcpOptions { receive_buffer: bytes, ..Default::default() }.window_scale();
+        assert_eq!((scale(65_535), scale(65_536), scale(1 << 20), scale(64 << 20)), (0, 1, 5, 11));
+    }
+}

@@ -1,0 +1,252 @@
+//! What a connection sends next: one documented priority list, of which the first that applies
+//! wins (DESIGN §4). Inputs only mark; this is the only file that forms a connection's segments.
+//!
+//! 1. SYN, or SYN-ACK of a simultaneous open
+//! 2. the retransmission that a duplicate or partial acknowledgment asked for
+//! 3. a zero-window probe
+//! 4. text at SND.NXT, new or sent again after a time-out, with FIN behind the last of it
+//! 5. acknowledgments owed, and window updates
+//! 6. a keepalive probe
+
+use super::segment::Flags;
+use super::seq::Seq;
+use super::state::State;
+use super::tcb::{Cx, Tcb};
+use super::timers::Timer;
+use crate::wire::emit::TcpFields;
+use crate::wire::options::Options;
+
+/// A segment to be sent: header fields, and where its text lies in the send ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) fields: TcpFields,
+    /// Offset of the text in the send ring.
+    pub(crate) offset: usize,
+    /// Octets of text.
+    pub(crate) len: usize,
+}
+
+impl Tcb {
+    /// The next segment, or None when there is nothing to say.
+    pub(crate) fn next_segment(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
+        if let Some(syn) = self.next_syn(cx) {
+            return Some(syn);
+        }
+        if !self.state.is_synchronized() || self.snd.nxt == self.snd.iss {
+            return self.next_ack(cx);
+        }
+        if self.marks.retransmit {
+            self.marks.retransmit = false;
+            if let Some(segment) = self.retransmit_first(cx) {
+                return Some(segment);
+            }
+        }
+        if self.marks.probe {
+            self.marks.probe = false;
+            cx.counters.tcp_win_probe += 1;
+            return Some(self.probe_segment(cx));
+        }
+        if let Some(segment) = self.next_text(cx) {
+            return Some(segment);
+        }
+        if let Some(ack) = self.next_ack(cx) {
+            return Some(ack);
+        }
+        if self.marks.keepalive {
+            self.marks.keepalive = false;
+            cx.counters.tcp_keep_alive += 1;
+            return Some(self.probe_segment(cx));
+        }
+        None
+    }
+
+    /// Our SYN when it is at SND.NXT: first, again after a time-out, or with an ACK (MUST-10).
+    fn next_syn(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
+        let awaited = matches!(self.state, State::SynSent | State::SynReceived | State::FinWait1);
+        if !awaited || self.snd.nxt != self.snd.iss {
+            return None;
+        }
+        let answers = self.state != State::SynSent;
+        let flags = if answers { Flags::SYN.with(Flags::ACK) } else { Flags::SYN };
+        let options = Options {
+            mss: Some(self.announced_mss),
+            window_scale: self.scaling.then(|| self.options.window_scale()),
+            sack_permitted: self.sack,
+            timestamps: self.timestamps.as_ref().map(|ts| ts.option(cx.now)),
+            ..Options::default()
+        };
+        let window = self.rcv.open_unscaled();
+        let window = if answers { window } else { syn_window(self.options.receive_buffer) };
+        let seq = self.snd.iss;
+        self.account_sent(cx, seq, 1);
+        self.ack.on_sent();
+        self.stats.segments_out += 1;
+        let ack = if answers { self.rcv.nxt.0 } else { 0 };
+        let fields = TcpFields { seq: seq.0, ack, flags: flags.0, window, options };
+        Some(Outgoing { fields, offset: 0, len: 0 })
+    }
+
+    /// The first unacknowledged segment again (RFC 5681 §3.2 step 2, RFC 6582 §3.2 step 3).
+    fn retransmit_first(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
+        let nxt = self.snd.nxt;
+        self.snd.rewind();
+        let len = self.snd.unsent().min(usize::from(self.snd.mss));
+        let fin = self.snd.fin_is_next_after(len);
+        let segment = (len > 0 || fin).then(|| self.text_segment(cx, len, fin));
+        self.snd.nxt = nxt.latest(self.snd.nxt);
+        segment
+    }
+
+    /// Text and FIN at SND.NXT, as far as the windows, Nagle and silly-window avoidance let it.
+    fn next_text(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
+        if !self.snd.has_unsent() {
+            return None;
+        }
+        self.restart_after_idle(cx);
+        let unsent = self.snd.unsent();
+        let usable = self.snd.usable(self.send_allowance()) as usize;
+        let len = unsent.min(usable).min(usize::from(self.snd.mss));
+        let fin = self.snd.fin_is_next_after(len) && (usable > len || self.fin_is_free());
+        if self.is_worth_sending(len, unsent, fin) {
+            self.marks.push_out = false;
+            return Some(self.text_segment(cx, len, fin));
+        }
+        self.arm_probe(cx);
+        None
+    }
+
+    /// A FIN needs no window when nothing is outstanding: it may go to a closed window, as in
+    /// Linux, because it carries no text.
+    fn fin_is_free(&self) -> bool {
+        self.snd.in_flight() == 0
+    }
+
+    /// Sender's silly-window avoidance with Nagle's algorithm (RFC 9293 §3.8.6.2.1, §3.7.4).
+    fn is_worth_sending(&self, len: usize, unsent: usize, fin: bool) -> bool {
+        if len == 0 {
+            return fin;
+        }
+        let full = len >= usize::from(self.snd.mss);
+        let all = len == unsent;
+        let idle = self.snd.in_flight() == 0;
+        let again = self.snd.nxt.before(self.snd.max);
+        full || (all && (self.options.nodelay || idle || fin))
+            || len >= self.snd.max_wnd as usize / 2
+            || (again && (all || idle))
+            || self.marks.push_out
+    }
+
+    /// Text that cannot be sent and nothing in flight whose acknowledgment would come: the probe
+    /// timer takes over, for a closed window (MUST-36) or one not worth using (SWS override).
+    fn arm_probe(&mut self, cx: &Cx<'_>) {
+        if self.snd.outstanding() == 0 && !self.timers.is_set(Timer::Probe) {
+            self.timers.set(Timer::Probe, cx.now + self.rto.current());
+        }
+        if self.snd.in_flight() == 0 && self.snd.outstanding() > 0 && self.snd.wnd == 0 {
+            self.timers.clear(Timer::Retransmit);
+            if !self.timers.is_set(Timer::Probe) {
+                self.timers.set(Timer::Probe, cx.now + self.rto.current());
+            }
+        }
+    }
+
+    /// RFC 5681 §4.1.
+    fn restart_after_idle(&mut self, cx: &Cx<'_>) {
+        if self.snd.outstanding() == 0 && cx.now - self.sent_at > self.rto.current() {
+            self.congestion.on_idle(self.snd.mss_u32());
+            self.sent_at = cx.now;
+            // Silence was no failure to progress.
+            self.progress_at = cx.now;
+        }
+    }
+
+    /// Forms a segment of `len` octets at SND.NXT.
+    fn text_segment(&mut self, cx: &mut Cx<'_>, len: usize, fin: bool) -> Outgoing {
+        let (seq, offset) = (self.snd.nxt, self.snd.nxt_offset());
+        let mut flags = Flags::ACK;
+        if len > 0 && len == self.snd.unsent() {
+            // The last of what is buffered (MUST-61).
+            flags = flags.with(Flags::PSH);
+        }
+        if fin {
+            flags = flags.with(Flags::FIN);
+        }
+        self.account_sent(cx, seq, len as u32 + u32::from(fin));
+        self.stats.bytes_sent += len as u64;
+        let fields = self.fields(cx, seq, flags);
+        Outgoing { fields, offset, len }
+    }
+
+    /// A segment that any peer must answer: no text, one octet before SND.NXT (SHLD-12). It serves
+    /// a closed window and an idle peer alike.
+    fn probe_segment(&mut self, cx: &mut Cx<'_>) -> Outgoing {
+        let fields = self.fields(cx, self.snd.una - 1, Flags::ACK);
+        Outgoing { fields, offset: 0, len: 0 }
+    }
+
+    /// An acknowledgment that is due, or a window update (RFC 9293 §3.8.6.2.2).
+    fn next_ack(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
+        let knows_peer = self.state.is_synchronized() || self.state == State::SynReceived;
+        let update = self.state.may_receive() && self.rcv.wants_update();
+        if !knows_peer || !(self.ack.is_due() || update) {
+            return None;
+        }
+        let seq = self.snd.nxt;
+        let fields = self.fields(cx, seq, Flags::ACK);
+        Some(Outgoing { fields, offset: 0, len: 0 })
+    }
+
+    /// The fields that every segment of an open connection shares. It carries the acknowledgment,
+    /// so none is owed afterwards.
+    fn fields(&mut self, cx: &Cx<'_>, seq: Seq, flags: Flags) -> TcpFields {
+        let timestamps = self.timestamps.as_ref().map(|ts| ts.option(cx.now));
+        let room = if timestamps.is_some() { 3 } else { 4 };
+        let sack = if self.sack && self.rcv.has_holes() {
+            self.rcv.sack_blocks(room)
+        } else {
+            Default::default()
+        };
+        if self.state.may_receive() {
+            self.rcv.open_window();
+        }
+        let window = self.rcv.window_field();
+        self.ack.on_sent();
+        self.timers.clear(Timer::DelayedAck);
+        if let Some(ts) = &mut self.timestamps {
+            ts.last_ack_sent = self.rcv.nxt;
+        }
+        self.stats.segments_out += 1;
+        let options = Options { timestamps, sack, ..Options::default() };
+        TcpFields { seq: seq.0, ack: self.rcv.nxt.0, flags: flags.0, window, options }
+    }
+
+    /// Notes `len` octets of sequence space sent at SND.NXT: retransmissions, the timed segment,
+    /// the timer (RFC 6298 §5.1).
+    fn account_sent(&mut self, cx: &mut Cx<'_>, seq: Seq, len: u32) {
+        let end = seq + len;
+        if self.snd.outstanding() == 0 {
+            self.progress_at = cx.now;
+        }
+        if self.snd.on_sent(len) {
+            if self.timing.is_none() {
+                self.timing = Some((end, cx.now));
+            }
+        } else {
+            self.stats.retransmits += 1;
+            cx.counters.tcp_retrans_segs += 1;
+            // Karn: what is sent twice is not timed.
+            if self.timing.is_some_and(|(timed, _)| timed.after(seq)) {
+                self.timing = None;
+            }
+        }
+        self.sent_at = cx.now;
+        if !self.timers.is_set(Timer::Retransmit) {
+            self.timers.set(Timer::Retransmit, cx.now + self.rto.current());
+        }
+    }
+}
+
+/// The window field of a SYN: never scaled (RFC 7323 §2.2).
+fn syn_window(buffer: usize) -> u16 {
+    buffer.min(0xffff) as u16
+}

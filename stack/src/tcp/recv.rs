@@ -1,0 +1,307 @@
+//! The receive sequence space (RFC 9293 §3.3.1, figure 4), the text in it, and the window
+//! announced for it. An organ.
+//!
+//! Text is written once, to its final place in the ring, ahead of RCV.NXT when it is early; the
+//! assembler remembers which ranges are there.
+
+use super::assembler::Assembler;
+use super::memory::Memory;
+use super::seq::Seq;
+use crate::store::ring::Ring;
+use crate::wire::options::{SACK_BLOCKS, SackBlocks};
+
+/// Receive sequence variables and the receive ring.
+#[derive(Debug)]
+pub(crate) struct Recv {
+    /// Initial receive sequence number.
+    pub(crate) irs: Seq,
+    pub(crate) nxt: Seq,
+    /// RCV.NXT + RCV.WND as announced: it never moves left (SHLD-14).
+    edge: Seq,
+    /// Shift of our window field.
+    pub(crate) scale: u8,
+    /// Largest segment text we announced, for the silly-window rules.
+    mss: u16,
+    /// Greatest window, bytes.
+    buffer: usize,
+    ring: Ring,
+    assembler: Assembler,
+    /// Where the peer's FIN stands, once seen.
+    fin: Option<Seq>,
+    /// Nobody will read: text is taken and forgotten.
+    discard: bool,
+}
+
+/// What became of a segment's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// RCV.NXT moved by so many octets; `filled` when text queued earlier came along.
+    InOrder { octets: u32, filled: bool },
+    /// Queued ahead of RCV.NXT.
+    OutOfOrder,
+    /// No room in memory or in the list of ranges.
+    Refused,
+}
+
+impl Recv {
+    pub(crate) fn new(irs: Seq, mss: u16, scale: u8, buffer: usize, ranges_max: usize) -> Recv {
+        // Rounding to the scale may announce up to one unit more than the buffer.
+        let ring = Ring::new(buffer + (1 << scale));
+        let nxt = irs + 1;
+        let assembler = Assembler::new(ranges_max);
+        let (fin, discard) = (None, false);
+        Recv { irs, nxt, edge: nxt, scale, mss, buffer, ring, assembler, fin, discard }
+    }
+
+    /// RCV.WND.
+    pub(crate) fn window(&self) -> u32 {
+        self.edge.since(self.nxt)
+    }
+
+    /// RCV.NXT + RCV.WND.
+    pub(crate) fn edge(&self) -> Seq {
+        self.edge
+    }
+
+    /// The acceptability test of RFC 9293 §3.10.7.4 (table 6).
+    pub(crate) fn is_acceptable(&self, seq: Seq, len: u32) -> bool {
+        let inside = |s: Seq| s.at_or_after(self.nxt) && s.before(self.edge);
+        match (len, self.window()) {
+            (0, 0) => seq == self.nxt,
+            (0, _) => inside(seq),
+            (_, 0) => false,
+            (len, _) => inside(seq) || inside(seq + (len - 1)),
+        }
+    }
+
+    /// Takes text that has been trimmed to the window.
+    pub(crate) fn take(&mut self, seq: Seq, text: &[u8], memory: &mut Memory) -> Taken {
+        let offset = seq.since(self.nxt);
+        if self.discard {
+            return self.take_unread(offset, text.len() as u32);
+        }
+        let end = self.ring.len() + offset as usize + text.len();
+        if end > self.ring.cap() || !memory.allows(&self.ring, end) {
+            return Taken::Refused;
+        }
+        if self.assembler.add(offset, text.len() as u32).is_err() {
+            return Taken::Refused;
+        }
+        let before = self.ring.allocated();
+        self.ring.write_ahead(offset as usize, text);
+        memory.settle(before, self.ring.allocated());
+        if offset > 0 {
+            return Taken::OutOfOrder;
+        }
+        let octets = self.assembler.advance(0);
+        self.ring.advance_tail(octets as usize);
+        self.nxt += octets;
+        Taken::InOrder { octets, filled: octets > text.len() as u32 }
+    }
+
+    /// Counts text that nobody will read: only RCV.NXT and the ranges move.
+    fn take_unread(&mut self, offset: u32, len: u32) -> Taken {
+        if self.assembler.add(offset, len).is_err() {
+            return Taken::Refused;
+        }
+        if offset > 0 {
+            return Taken::OutOfOrder;
+        }
+        let octets = self.assembler.advance(0);
+        self.nxt += octets;
+        Taken::InOrder { octets, filled: octets > len }
+    }
+
+    /// Text is missing between RCV.NXT and something already here.
+    pub(crate) fn has_holes(&self) -> bool {
+        !self.assembler.is_empty()
+    }
+
+    /// Remembers where the peer's FIN stands. The first word counts.
+    pub(crate) fn note_fin(&mut self, seq: Seq) {
+        self.fin.get_or_insert(seq);
+    }
+
+    /// Consumes the FIN when all text before it is here. True once.
+    pub(crate) fn take_fin(&mut self) -> bool {
+        if self.fin != Some(self.nxt) {
+            return false;
+        }
+        self.nxt += 1;
+        self.edge = self.edge.latest(self.nxt);
+        true
+    }
+
+    /// The ranges to report, as sequence numbers (RFC 2018 §4).
+    pub(crate) fn sack_blocks(&self, most: usize) -> SackBlocks {
+        let mut ranges = [(0, 0); SACK_BLOCKS];
+        let count = self.assembler.sack_ranges(&mut ranges[..most.min(SACK_BLOCKS)]);
+        let mut blocks = SackBlocks::default();
+        for &(start, end) in &ranges[..count] {
+            blocks.push((self.nxt + start).0, (self.nxt + end).0);
+        }
+        blocks
+    }
+
+    /// Moves the right edge as far as silly-window avoidance lets it (MUST-39, RFC 9293
+    /// §3.8.6.2.2): by at least a segment or half the buffer.
+    pub(crate) fn open_window(&mut self) {
+        let (free, offered) = (self.free(), self.window() as usize);
+        if free >= offered + self.least_step() {
+            let unit = 1usize << self.scale;
+            self.edge = self.edge.latest(self.nxt + (free / unit * unit) as u32);
+        }
+    }
+
+    /// Announces what a window field without scaling can: for SYN and SYN-ACK (RFC 7323 §2.2).
+    pub(crate) fn open_unscaled(&mut self) -> u16 {
+        let window = self.free().min(0xffff) as u16;
+        self.edge = self.edge.latest(self.nxt + u32::from(window));
+        window
+    }
+
+    /// The window field for RCV.WND. Rounded up, for a promise is not taken back; the edge follows.
+    pub(crate) fn window_field(&mut self) -> u16 {
+        let unit = 1u32 << self.scale;
+        let field = self.window().div_ceil(unit).min(0xffff);
+        self.edge = self.edge.latest(self.nxt + (field << self.scale));
+        field as u16
+    }
+
+    /// Enough has been read that the peer should hear of it without waiting for the next
+    /// acknowledgment: the window is nearly closed and can open by a segment, or it can open by a
+    /// quarter of the buffer.
+    pub(crate) fn wants_update(&self) -> bool {
+        let (free, offered) = (self.free(), self.window() as usize);
+        let gain = free.saturating_sub(offered);
+        let starving = offered < 2 * usize::from(self.mss);
+        gain >= self.buffer / 4 || (starving && gain >= self.least_step())
+    }
+
+    fn least_step(&self) -> usize {
+        (self.buffer / 2).min(usize::from(self.mss)).max(1)
+    }
+
+    fn free(&self) -> usize {
+        if self.discard { self.buffer } else { self.buffer.saturating_sub(self.ring.len()) }
+    }
+
+    /// Octets in order and unread.
+    pub(crate) fn unread(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Copies unread text without consuming it.
+    pub(crate) fn peek(&self, out: &mut [u8]) -> usize {
+        self.ring.copy_out(0, out)
+    }
+
+    /// Gives text to the application.
+    pub(crate) fn read(&mut self, out: &mut [u8], memory: &mut Memory) -> usize {
+        let before = self.ring.allocated();
+        let n = self.ring.read(out);
+        if self.ring.len() == 0 && self.assembler.is_empty() {
+            self.ring.release_if_empty();
+        }
+        memory.settle(before, self.ring.allocated());
+        n
+    }
+
+    /// Changes the greatest window; a promise already made stays.
+    pub(crate) fn set_buffer(&mut self, bytes: usize) {
+        self.buffer = bytes.min(0xffff << self.scale);
+        self.ring.set_cap(self.buffer.max(self.window() as usize) + (1 << self.scale));
+    }
+
+    /// Nobody will read any more: gives the memory back and forgets further text.
+    pub(crate) fn discard(&mut self, memory: &mut Memory) {
+        memory.settle(self.ring.allocated(), 0);
+        self.ring = Ring::new(0);
+        self.discard = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recv(buffer: usize, scale: u8) -> (Recv, Memory) {
+        let mut recv = Recv::new(Seq(0xffff_fff0), 1000, scale, buffer, 8);
+        recv.open_window();
+        (recv, Memory::new(1 << 20))
+    }
+
+    #[test]
+    fn early_text_waits_and_comes_along() {
+        let (mut r, mut m) = recv(10_000, 0);
+        let at = r.nxt;
+        assert_eq!(r.take(at + 3, b"def", &mut m), Taken::OutOfOrder);
+        assert_eq!(r.sack_blocks(3).as_slice(), [((at + 3).0, (at + 6).0)]);
+        assert_eq!(r.take(at, b"abc", &mut m), Taken::InOrder { octets: 6, filled: true });
+        let mut out = [0; 10];
+        assert_eq!(r.read(&mut out, &mut m), 6);
+        assert_eq!((&out[..6], m.used()), (&b"abcdef"[..], 0));
+    }
+
+    #[test]
+    fn shld_14_the_right_edge_never_moves_left() {
+        for scale in [0, 3, 7] {
+            let (mut r, mut m) = recv(20_000, scale);
+            let mut edge = r.edge();
+            for step in 0..200u32 {
+                let seq = r.nxt;
+                let len = (step * 37 % 900).min(r.window()) as usize;
+                let _: Taken = r.take(seq, &vec![0; len], &mut m);
+                if step % 5 == 0 {
+                    let mut out = [0; 1500];
+                    let _: usize = r.read(&mut out, &mut m);
+                }
+                r.open_window();
+                let field = r.window_field();
+                let announced = r.nxt + (u32::from(field) << scale);
+                assert!(announced.at_or_after(edge), "scale {scale} step {step}");
+                edge = announced;
+            }
+        }
+    }
+
+    #[test]
+    fn must_39_the_window_does_not_open_by_crumbs() {
+        let (mut r, mut m) = recv(4000, 0);
+        let seq = r.nxt;
+        assert!(matches!(r.take(seq, &[0; 4000], &mut m), Taken::InOrder { octets: 4000, .. }));
+        let mut byte = [0];
+        for _ in 0..999 {
+            let _: usize = r.read(&mut byte, &mut m);
+            r.open_window();
+            assert_eq!((r.window(), r.wants_update()), (0, false));
+        }
+        let _: usize = r.read(&mut byte, &mut m);
+        assert!(r.wants_update());
+        r.open_window();
+        assert_eq!(r.window(), 1000);
+    }
+
+    #[test]
+    fn acceptability_is_table_6() {
+        let (mut r, mut m) = recv(2000, 0);
+        let n = r.nxt;
+        assert!(r.is_acceptable(n, 0) && r.is_acceptable(n + 1999, 0));
+        assert!(!r.is_acceptable(n - 1, 0) && !r.is_acceptable(n + 2000, 0));
+        assert!(r.is_acceptable(n - 5, 6) && !r.is_acceptable(n - 5, 5));
+        assert!(r.is_acceptable(n + 1999, 100));
+        let _: Taken = r.take(n, &[0; 2000], &mut m);
+        assert!(r.is_acceptable(n + 2000, 0) && !r.is_acceptable(n + 2000, 1));
+    }
+
+    #[test]
+    fn a_fin_waits_for_the_text_before_it() {
+        let (mut r, mut m) = recv(2000, 0);
+        let n = r.nxt;
+        r.note_fin(n + 3);
+        assert!(!r.take_fin());
+        let _: Taken = r.take(n, b"abc", &mut m);
+        assert!(r.take_fin() && !r.take_fin());
+        assert_eq!(r.nxt, n + 4);
+    }
+}

@@ -1,0 +1,296 @@
+//! The send sequence space (RFC 9293 §3.3.1, figure 3) and the text in it. An organ.
+//!
+//! ```text
+//!            1         2          3          4
+//!       ----------|----------|----------|----------
+//!              SND.UNA    SND.NXT    SND.UNA+SND.WND
+//! ```
+//!
+//! `max` is the highest SND.NXT ever: after a time-out SND.NXT goes back to SND.UNA, and what
+//! lies between SND.NXT and `max` is sent again.
+
+use super::memory::Memory;
+use super::seq::Seq;
+use crate::store::ring::Ring;
+
+/// Send sequence variables and the retransmission ring.
+#[derive(Debug)]
+pub(crate) struct Send {
+    /// Initial send sequence number.
+    pub(crate) iss: Seq,
+    pub(crate) una: Seq,
+    pub(crate) nxt: Seq,
+    pub(crate) max: Seq,
+    /// SND.WND, scaled.
+    pub(crate) wnd: u32,
+    wl1: Seq,
+    wl2: Seq,
+    /// MAX.SND.WND: the greatest window seen (RFC 5961 §5.2, RFC 9293 §3.8.6.2.1).
+    pub(crate) max_wnd: u32,
+    /// Shift of the peer's window field (RFC 7323 §2.3).
+    pub(crate) scale: u8,
+    /// Effective send MSS: text in one segment, options already subtracted (MUST-16).
+    pub(crate) mss: u16,
+    /// Text from SND.UNA on: sent and unacknowledged first, then unsent.
+    ring: Ring,
+    fin: Fin,
+}
+
+/// Our FIN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fin {
+    /// The application may still send.
+    None,
+    /// It follows the text in the ring, sent or not.
+    Queued,
+    /// The peer has acknowledged it, or the connection is over.
+    Done,
+}
+
+/// What an acknowledgment moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Acked {
+    /// Octets of text newly acknowledged.
+    pub(crate) text: u32,
+    /// The acknowledgment covers our FIN.
+    pub(crate) fin: bool,
+}
+
+impl Send {
+    pub(crate) fn new(iss: Seq, mss: u16, buffer: usize) -> Send {
+        Send {
+            iss,
+            una: iss,
+            nxt: iss,
+            max: iss,
+            wnd: 0,
+            wl1: Seq(0),
+            wl2: iss,
+            max_wnd: 0,
+            scale: 0,
+            mss,
+            ring: Ring::new(buffer),
+            fin: Fin::None,
+        }
+    }
+
+    /// The sequence number of the first octet in the ring.
+    fn text_start(&self) -> Seq {
+        self.una.latest(self.iss + 1)
+    }
+
+    /// The sequence number that our FIN has or will have.
+    fn fin_seq(&self) -> Seq {
+        self.text_start() + self.ring.len() as u32
+    }
+
+    pub(crate) fn mss_u32(&self) -> u32 {
+        u32::from(self.mss)
+    }
+
+    /// Octets between SND.UNA and SND.NXT.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.nxt.since(self.una)
+    }
+
+    /// Octets sent at some time and not acknowledged.
+    pub(crate) fn outstanding(&self) -> u32 {
+        self.max.since(self.una)
+    }
+
+    /// Offset in the ring of the octet at SND.NXT.
+    pub(crate) fn nxt_offset(&self) -> usize {
+        self.nxt.since(self.text_start()) as usize
+    }
+
+    /// Octets of text at and behind SND.NXT.
+    pub(crate) fn unsent(&self) -> usize {
+        self.ring.len().saturating_sub(self.nxt_offset())
+    }
+
+    /// Text, or the FIN, waits at SND.NXT.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.unsent() > 0 || self.fin_is_next_after(0)
+    }
+
+    /// The FIN comes right after `len` further octets from SND.NXT.
+    pub(crate) fn fin_is_next_after(&self, len: usize) -> bool {
+        self.fin == Fin::Queued && self.nxt != self.iss && self.nxt + len as u32 == self.fin_seq()
+    }
+
+    /// Octets of window left at SND.NXT under a send window of `window` bytes.
+    pub(crate) fn usable(&self, window: u32) -> u32 {
+        window.saturating_sub(self.in_flight())
+    }
+
+    /// Queues text; returns how much the buffer and the memory ledger took.
+    pub(crate) fn push(&mut self, bytes: &[u8], memory: &mut Memory) -> usize {
+        let room = bytes.len().min(self.ring.free());
+        if !memory.allows(&self.ring, self.ring.len() + room) {
+            // Only what fits without growing.
+            let spare = self.ring.allocated().saturating_sub(self.ring.len());
+            return self.push_within(&bytes[..room.min(spare)], memory);
+        }
+        self.push_within(&bytes[..room], memory)
+    }
+
+    fn push_within(&mut self, bytes: &[u8], memory: &mut Memory) -> usize {
+        let before = self.ring.allocated();
+        let taken = self.ring.push(bytes);
+        memory.settle(before, self.ring.allocated());
+        taken
+    }
+
+    /// The application closes its half: a FIN follows what is queued.
+    pub(crate) fn queue_fin(&mut self) {
+        if self.fin == Fin::None {
+            self.fin = Fin::Queued;
+        }
+    }
+
+    /// Room for more text, bytes.
+    pub(crate) fn room(&self) -> usize {
+        if self.fin == Fin::None { self.ring.free() } else { 0 }
+    }
+
+    /// A third of the buffer is free: worth waking a writer (as Linux's `sk_stream_is_writeable`).
+    pub(crate) fn is_writable(&self) -> bool {
+        self.fin == Fin::None && self.ring.free() * 3 >= self.ring.cap()
+    }
+
+    /// Octets queued or unacknowledged.
+    pub(crate) fn queued(&self) -> usize {
+        self.ring.len()
+    }
+
+    pub(crate) fn set_buffer(&mut self, bytes: usize) {
+        self.ring.set_cap(bytes);
+    }
+
+    /// `len` octets of text from `offset` in the ring.
+    pub(crate) fn text(&self, offset: usize, len: usize) -> [&[u8]; 2] {
+        self.ring.peek(offset, len)
+    }
+
+    /// SND.UNA < SEG.ACK =< SND.NXT's maximum: something new is acknowledged.
+    pub(crate) fn is_new_ack(&self, ack: Seq) -> bool {
+        ack.after(self.una) && ack.at_or_before(self.max)
+    }
+
+    /// Moves SND.UNA to `ack`, which [`Send::is_new_ack`] has accepted.
+    pub(crate) fn on_ack(&mut self, ack: Seq, memory: &mut Memory) -> Acked {
+        let fin = self.fin == Fin::Queued && ack.after(self.fin_seq());
+        if fin {
+            self.fin = Fin::Done;
+        }
+        let text = (ack.since(self.text_start()) as usize).min(self.ring.len());
+        let before = self.ring.allocated();
+        self.ring.consume(text);
+        self.una = ack;
+        self.nxt = self.nxt.latest(ack);
+        if self.ring.len() == 0 {
+            self.ring.release_if_empty();
+        }
+        memory.settle(before, self.ring.allocated());
+        Acked { text: text as u32, fin }
+    }
+
+    /// Takes the window of a segment if it is not an older one (RFC 9293 §3.10.7.4, WL1 and WL2).
+    /// True when SND.WND changed.
+    pub(crate) fn update_window(&mut self, seq: Seq, ack: Seq, window: u32) -> bool {
+        let newer = self.wl1.before(seq) || (self.wl1 == seq && self.wl2.at_or_before(ack));
+        if !newer {
+            return false;
+        }
+        let changed = self.wnd != window;
+        self.set_window(seq, ack, window);
+        changed
+    }
+
+    /// Sets SND.WND, SND.WL1 and SND.WL2 unconditionally: the handshake's segment.
+    pub(crate) fn set_window(&mut self, seq: Seq, ack: Seq, window: u32) {
+        self.wnd = window;
+        self.max_wnd = self.max_wnd.max(window);
+        self.wl1 = seq;
+        self.wl2 = ack;
+    }
+
+    /// SND.NXT goes back to SND.UNA: everything outstanding is sent again (RFC 6298 §5.4).
+    pub(crate) fn rewind(&mut self) {
+        self.nxt = self.una;
+    }
+
+    /// `len` octets of sequence space went out at SND.NXT. True when they were new.
+    pub(crate) fn on_sent(&mut self, len: u32) -> bool {
+        let new = self.nxt == self.max;
+        self.nxt += len;
+        self.max = self.max.latest(self.nxt);
+        new
+    }
+
+    /// The connection is over: gives the memory back.
+    pub(crate) fn release(&mut self, memory: &mut Memory) {
+        memory.settle(self.ring.allocated(), 0);
+        self.ring = Ring::new(0);
+        self.fin = Fin::Done;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn established(iss: u32) -> (Send, Memory) {
+        let mut send = Send::new(Seq(iss), 1000, 64 << 10);
+        let mut memory = Memory::new(1 << 20);
+        send.on_sent(1);
+        let acked = send.on_ack(Seq(iss) + 1, &mut memory);
+        assert_eq!(acked, Acked { text: 0, fin: false });
+        (send, memory)
+    }
+
+    #[test]
+    fn s1_text_and_fin_at_every_edge_of_the_space() {
+        for iss in [0, 1, 0x7fff_fffe, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff] {
+            let (mut send, mut memory) = established(iss);
+            assert_eq!(send.push(&[7; 2500], &mut memory), 2500);
+            send.queue_fin();
+            assert!(send.on_sent(1000) && send.on_sent(1000));
+            assert!(send.fin_is_next_after(500));
+            assert!(send.on_sent(501));
+            assert!(!send.has_unsent());
+            assert_eq!(send.on_ack(Seq(iss) + 2001, &mut memory), Acked { text: 2000, fin: false });
+            send.rewind();
+            assert_eq!((send.unsent(), send.nxt_offset(), send.outstanding()), (500, 0, 501));
+            assert!(!send.on_sent(501), "a retransmission");
+            assert_eq!(send.on_ack(Seq(iss) + 2502, &mut memory), Acked { text: 500, fin: true });
+            assert_eq!((send.outstanding(), memory.used()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn an_older_segment_does_not_move_the_window() {
+        let (mut send, _) = established(100);
+        send.set_window(Seq(50), Seq(101), 5000);
+        assert!(!send.update_window(Seq(49), Seq(101), 9));
+        assert!(!send.update_window(Seq(50), Seq(100), 9));
+        assert!(send.update_window(Seq(50), Seq(101), 6000));
+        assert!(send.update_window(Seq(51), Seq(101), 0));
+        assert_eq!((send.wnd, send.max_wnd), (0, 6000));
+    }
+
+    #[test]
+    fn t13_a_shrunk_window_leaves_nothing_usable() {
+        let (mut send, mut memory) = established(0);
+        send.push(&[0; 4000], &mut memory);
+        send.on_sent(4000);
+        assert_eq!(send.usable(1000), 0);
+    }
+
+    #[test]
+    fn r12_without_memory_nothing_is_taken() {
+        let (mut send, _) = established(0);
+        let mut memory = Memory::new(0);
+        assert_eq!(send.push(&[0; 10], &mut memory), 0);
+    }
+}

@@ -1,0 +1,140 @@
+//! Half-open connections of passive opens: SYN-RECEIVED in a small entry (RFC 4987 §3.3), so that
+//! a flood of SYNs costs little and a listener has no send buffer to lose.
+
+use super::listener::Listener;
+use super::reply::Reply;
+use super::segment::{Flags, Segment};
+use super::seq::Seq;
+use super::timestamps;
+use crate::store::arena::Key;
+use crate::store::queue::{Link, Linked};
+use crate::store::wheel::NodeId;
+use crate::time::Instant;
+use crate::wire::address::FlowKey;
+use crate::wire::options::{Options, Timestamps};
+use core::time::Duration;
+
+/// The queue of half-open connections by age.
+pub(crate) const AGE: usize = 0;
+
+/// What a handshake has to remember.
+pub(crate) struct HalfOpen {
+    pub(crate) flow: FlowKey,
+    pub(crate) listener: Key<Listener>,
+    pub(crate) irs: Seq,
+    pub(crate) iss: Seq,
+    /// Effective send MSS.
+    pub(crate) mss: u16,
+    /// MSS that the SYN-ACK announces.
+    pub(crate) announced_mss: u16,
+    /// The peer's window scale, if it sent one.
+    pub(crate) peer_scale: Option<u8>,
+    /// Ours.
+    pub(crate) scale: u8,
+    pub(crate) sack: bool,
+    /// The peer's latest TSval, if it sent one.
+    pub(crate) timestamp: Option<u32>,
+    pub(crate) timestamp_offset: u32,
+    /// Window to announce.
+    pub(crate) window: u16,
+    pub(crate) ttl: u8,
+    pub(crate) tos: u8,
+    /// SYN-ACKs sent again.
+    pub(crate) retries: u8,
+    pub(crate) sent_at: Instant,
+    pub(crate) node: Option<NodeId>,
+    pub(crate) age: Link,
+}
+
+impl Linked<AGE> for HalfOpen {
+    fn link(&mut self) -> &mut Link {
+        &mut self.age
+    }
+}
+
+/// What SYN-RECEIVED does with a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The handshake is finished: make a connection, and give it the segment.
+    Establish,
+    /// A RST from the peer, or a SYN that begins anew: back to LISTEN.
+    Remove,
+    /// The same SYN again: answer it again.
+    Repeat,
+    /// An acknowledgment of something never sent.
+    Reset,
+    /// Outside the window: an acknowledgment in reply.
+    Ack,
+    /// Nothing.
+    Ignore,
+}
+
+/// First SYN-ACK retransmission after this long, doubled each time (RFC 6298 §2.1).
+const RETRANSMIT_AFTER: Duration = Duration::from_secs(1);
+
+impl HalfOpen {
+    /// RFC 9293 §3.10.7.4 for SYN-RECEIVED of a passive open, with RFC 5961 §3 and RFC 7323 §5.
+    pub(crate) fn judge(&self, seg: &Segment<'_>) -> Verdict {
+        if let (Some(recent), Some(ts)) = (self.timestamp, seg.options.timestamps)
+            && timestamps::is_older(ts.value, recent)
+            && !seg.has(Flags::RST)
+        {
+            return Verdict::Ack;
+        }
+        if seg.has(Flags::SYN) && !seg.has(Flags::ACK) && seg.seq == self.irs {
+            return Verdict::Repeat;
+        }
+        let nxt = self.irs + 1;
+        let edge = nxt + u32::from(self.window);
+        if seg.seq.before(nxt) || seg.seq.at_or_after(edge) {
+            return if seg.has(Flags::RST) { Verdict::Ignore } else { Verdict::Ack };
+        }
+        if seg.has(Flags::RST) {
+            return if seg.seq == nxt { Verdict::Remove } else { Verdict::Ack };
+        }
+        if seg.has(Flags::SYN) {
+            // "If the connection was initiated with a passive OPEN, return to LISTEN."
+            return Verdict::Remove;
+        }
+        if !seg.has(Flags::ACK) {
+            return Verdict::Ignore;
+        }
+        if seg.ack == self.iss + 1 { Verdict::Establish } else { Verdict::Reset }
+    }
+
+    /// The SYN-ACK.
+    pub(crate) fn syn_ack(&self, now: Instant) -> Reply {
+        let flags = Flags::SYN.with(Flags::ACK);
+        let mut reply = Reply::new(self.flow, self.iss, self.irs + 1, flags);
+        reply.window = self.window;
+        reply.options = Options {
+            mss: Some(self.announced_mss),
+            window_scale: self.peer_scale.map(|_| self.scale),
+            sack_permitted: self.sack,
+            timestamps: self.timestamps(now),
+            ..Options::default()
+        };
+        (reply.ttl, reply.tos) = (self.ttl, self.tos);
+        reply
+    }
+
+    /// The acknowledgment for a segment outside the window.
+    pub(crate) fn ack(&self, now: Instant) -> Reply {
+        let mut reply = Reply::new(self.flow, self.iss + 1, self.irs + 1, Flags::ACK);
+        reply.window =
+            if self.peer_scale.is_some() { self.window >> self.scale } else { self.window };
+        reply.options.timestamps = self.timestamps(now);
+        (reply.ttl, reply.tos) = (self.ttl, self.tos);
+        reply
+    }
+
+    fn timestamps(&self, now: Instant) -> Option<Timestamps> {
+        let echo = self.timestamp?;
+        Some(Timestamps { value: timestamps::value(self.timestamp_offset, now), echo })
+    }
+
+    /// When the SYN-ACK is to be sent again.
+    pub(crate) fn retransmit_at(&self, now: Instant) -> Instant {
+        now + RETRANSMIT_AFTER * (1 << self.retries.min(6))
+    }
+}

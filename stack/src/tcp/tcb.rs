@@ -1,0 +1,243 @@
+//! The transmission control block of a live connection (RFC 9293 §3.3.1). The body: it owns the
+//! organs and calls them; how it lives stands in `open`, `arrive`, `output`, `timers` and `close`.
+
+use super::ack::AckPolicy;
+use super::congestion::CongestionControl;
+use super::error::{RecvError, SendError, TcpError};
+use super::memory::Memory;
+use super::options::TcpOptions;
+use super::recovery::Recovery;
+use super::recv::Recv;
+use super::reply::Replies;
+use super::rto::Rto;
+use super::rtt::Rtt;
+use super::send::Send;
+use super::seq::Seq;
+use super::state::State;
+use super::timers::{Timer, Timers};
+use super::timestamps::TimestampState;
+use crate::config::TcpConfig;
+use crate::counters::Counters;
+use crate::readiness::Readiness;
+use crate::store::queue::{Link, Linked};
+use crate::store::wheel::NodeId;
+use crate::time::Instant;
+use crate::wire::address::FlowKey;
+
+/// The queue of connections that may have something to send.
+pub(crate) const READY: usize = 0;
+/// The queue of connections whose readiness may have changed.
+pub(crate) const CHANGED: usize = 1;
+/// The queue of connections that wait to be accepted.
+pub(crate) const ACCEPT: usize = 2;
+
+/// What the body needs from outside while it works: all by reference, nothing kept.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: Instant,
+    pub(crate) config: &'a TcpConfig,
+    pub(crate) counters: &'a mut Counters,
+    pub(crate) memory: &'a mut Memory,
+    pub(crate) replies: &'a mut Replies,
+}
+
+/// Who began the connection (MUST-11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Active,
+    Passive,
+}
+
+/// Things decided by inputs and done by output.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks {
+    /// Retransmit the segment at SND.UNA (fast retransmit, partial acknowledgment).
+    pub(crate) retransmit: bool,
+    /// Probe a closed window.
+    pub(crate) probe: bool,
+    /// Probe an idle peer.
+    pub(crate) keepalive: bool,
+    /// Send what there is although it is small (RFC 9293 §3.8.6.2.1's override).
+    pub(crate) push_out: bool,
+    /// The application should look at the socket.
+    pub(crate) event: bool,
+}
+
+/// Numbers for `TcpInfo`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stats {
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_acked: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) segments_in: u64,
+    pub(crate) segments_out: u64,
+    pub(crate) retransmits: u64,
+    pub(crate) timeouts: u64,
+}
+
+/// A connection in one of the eight states from SYN-SENT to LAST-ACK; or, while the application
+/// still holds its id, one whose protocol life is over (CLOSED, or TIME-WAIT kept elsewhere).
+pub(crate) struct Tcb {
+    pub(crate) flow: FlowKey,
+    pub(crate) state: State,
+    pub(crate) origin: Origin,
+    pub(crate) snd: Send,
+    pub(crate) rcv: Recv,
+    pub(crate) rtt: Rtt,
+    pub(crate) rto: Rto,
+    pub(crate) recovery: Recovery,
+    pub(crate) congestion: Box<dyn CongestionControl + core::marker::Send>,
+    pub(crate) ack: AckPolicy,
+    pub(crate) timers: Timers,
+    pub(crate) marks: Marks,
+    /// None when timestamps were not negotiated.
+    pub(crate) timestamps: Option<TimestampState>,
+    /// Both sides sent SACK permitted.
+    pub(crate) sack: bool,
+    /// Both sides sent a window scale.
+    pub(crate) scaling: bool,
+    /// The segment that is being timed: the sequence number whose acknowledgment gives a sample,
+    /// and when it was sent (RFC 6298 §3, Karn's algorithm).
+    pub(crate) timing: Option<(Seq, Instant)>,
+    pub(crate) options: TcpOptions,
+    pub(crate) error: Option<TcpError>,
+    /// What ICMP said without ending the connection (RFC 1122 §4.2.3.9).
+    pub(crate) soft_error: Option<TcpError>,
+    /// MSS that our SYN announces.
+    pub(crate) announced_mss: u16,
+    /// When a segment last arrived.
+    pub(crate) heard_at: Instant,
+    /// When the peer last acknowledged something new, or sending began.
+    pub(crate) progress_at: Instant,
+    /// When text was last sent.
+    pub(crate) sent_at: Instant,
+    /// Zero-window probes since the window closed.
+    pub(crate) probes: u8,
+    /// Keepalives since the peer was heard.
+    pub(crate) keepalives: u8,
+    /// The application has closed the socket: nobody holds the id.
+    pub(crate) orphan: bool,
+    /// The application reads no more (`shutdown(SHUT_RD)` or close).
+    pub(crate) read_shut: bool,
+    /// A send found no room: tell when there is some.
+    pub(crate) write_blocked: bool,
+    pub(crate) stats: Stats,
+    pub(crate) node: NodeId,
+    pub(crate) links: [Link; 3],
+}
+
+impl Linked<READY> for Tcb {
+    fn link(&mut self) -> &mut Link {
+        &mut self.links[READY]
+    }
+}
+
+impl Linked<CHANGED> for Tcb {
+    fn link(&mut self) -> &mut Link {
+        &mut self.links[CHANGED]
+    }
+}
+
+impl Linked<ACCEPT> for Tcb {
+    fn link(&mut self) -> &mut Link {
+        &mut self.links[ACCEPT]
+    }
+}
+
+impl Tcb {
+    /// The congestion window with what recovery adds to it.
+    pub(crate) fn send_allowance(&self) -> u32 {
+        let inflation = self.recovery.inflation(self.snd.mss_u32());
+        self.snd.wnd.min(self.congestion.window().saturating_add(inflation))
+    }
+}
+
+/// What the application does with a connection (RFC 9293 §3.10.2, §3.10.3).
+impl Tcb {
+    /// SEND: queues text. What is queued before ESTABLISHED is sent then.
+    pub(crate) fn send(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) -> Result<usize, SendError> {
+        if let Some(error) = self.error.take() {
+            return Err(SendError::Failed(error));
+        }
+        match self.state {
+            State::SynSent | State::SynReceived => {
+                self.write_blocked = true;
+                return Err(SendError::WouldBlock);
+            }
+            State::Established | State::CloseWait => {}
+            _ => return Err(SendError::Closed),
+        }
+        let taken = self.snd.push(bytes, cx.memory);
+        if taken < bytes.len() {
+            self.write_blocked = true;
+        }
+        if taken == 0 && !bytes.is_empty() {
+            return Err(SendError::WouldBlock);
+        }
+        Ok(taken)
+    }
+
+    /// Text can still come to the reader: it is here, or the peer may send it.
+    fn is_readable_end(&self) -> bool {
+        self.read_shut || !self.state.may_receive()
+    }
+
+    /// RECEIVE: `Ok(0)` is the end of the stream. Text that arrived before a failure is read
+    /// first, then the failure is told once.
+    pub(crate) fn recv(&mut self, cx: &mut Cx<'_>, out: &mut [u8]) -> Result<usize, RecvError> {
+        self.before_read(out.len())?;
+        let n = self.rcv.read(out, cx.memory);
+        Ok(n)
+    }
+
+    /// RECEIVE without consuming.
+    pub(crate) fn peek(&mut self, out: &mut [u8]) -> Result<usize, RecvError> {
+        self.before_read(out.len())?;
+        Ok(self.rcv.peek(out))
+    }
+
+    fn before_read(&mut self, wanted: usize) -> Result<(), RecvError> {
+        if self.rcv.unread() > 0 || (wanted == 0 && self.error.is_none()) {
+            return Ok(());
+        }
+        if let Some(error) = self.error.take() {
+            return Err(RecvError::Failed(error));
+        }
+        match self.state {
+            State::SynSent | State::SynReceived => Err(RecvError::WouldBlock),
+            _ if self.is_readable_end() => Ok(()),
+            _ => Err(RecvError::WouldBlock),
+        }
+    }
+
+    /// What the socket is ready for.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let opening = matches!(self.state, State::SynSent | State::SynReceived);
+        let over = matches!(self.state, State::Closed | State::TimeWait);
+        let read_end = !opening && self.is_readable_end();
+        let write_end = !opening && !self.state.may_send();
+        let error = self.error.is_some();
+        Readiness::EMPTY
+            .with(Readiness::READABLE, self.rcv.unread() > 0 || read_end || error)
+            .with(Readiness::WRITABLE, write_end || error || (!opening && self.snd.is_writable()))
+            .with(Readiness::READ_CLOSED, read_end)
+            .with(Readiness::WRITE_CLOSED, write_end)
+            .with(Readiness::ERROR, error)
+            .with(Readiness::CLOSED, over)
+    }
+
+    /// Takes new options; those that matter at once are put to work.
+    pub(crate) fn set_options(&mut self, now: Instant, options: TcpOptions) {
+        let options = options.clamped();
+        if options.receive_buffer != self.options.receive_buffer && !self.read_shut {
+            self.rcv.set_buffer(options.receive_buffer);
+        }
+        if options.send_buffer != self.options.send_buffer {
+            self.snd.set_buffer(options.send_buffer);
+        }
+        // Turning Nagle off sends what it held back (TCP_NODELAY's documented effect).
+        self.marks.push_out |= options.nodelay && !self.options.nodelay && self.snd.unsent() > 0;
+        self.options = options;
+        self.timers.clear(Timer::Keepalive);
+        self.arm_keepalive(now);
+    }
+}

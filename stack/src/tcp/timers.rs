@@ -1,0 +1,200 @@
+//! A connection's timers: one table, one wheel node, and what each expiry does
+//! (RFC 9293 §3.10.8, §3.8.3, §3.8.4, §3.8.6.1).
+
+use super::close::Ended;
+use super::error::TcpError;
+use super::state::State;
+use super::tcb::{Cx, Tcb};
+use crate::time::Instant;
+use core::time::Duration;
+
+/// Longest time between zero-window probes (THREATS T-14).
+const PROBE_MAX: Duration = Duration::from_secs(60);
+
+/// Why a connection may have to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// Text, SYN or FIN is unacknowledged (RFC 6298).
+    Retransmit,
+    /// The window is closed, or too small to be worth using (RFC 9293 §3.8.6.1, §3.8.6.2.1).
+    Probe,
+    /// An acknowledgment is owed (RFC 9293 §3.8.6.3).
+    DelayedAck,
+    /// Nothing has been heard for long (RFC 9293 §3.8.4).
+    Keepalive,
+    /// The application has gone and the peer does not finish.
+    Orphan,
+}
+
+const TIMERS: [Timer; 5] =
+    [Timer::Retransmit, Timer::Probe, Timer::DelayedAck, Timer::Keepalive, Timer::Orphan];
+
+/// The deadlines of one connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timers {
+    at: [Instant; TIMERS.len()],
+}
+
+impl Timers {
+    pub(crate) const fn new() -> Timers {
+        Timers { at: [Instant::FAR_FUTURE; TIMERS.len()] }
+    }
+
+    pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
+        self.at[timer as usize] = at;
+    }
+
+    pub(crate) fn clear(&mut self, timer: Timer) {
+        self.at[timer as usize] = Instant::FAR_FUTURE;
+    }
+
+    pub(crate) fn clear_all(&mut self) {
+        *self = Timers::new();
+    }
+
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        !self.at[timer as usize].is_never()
+    }
+
+    /// The earliest deadline, `FAR_FUTURE` when there is none.
+    pub(crate) fn earliest(&self) -> Instant {
+        self.at.into_iter().min().unwrap_or(Instant::FAR_FUTURE)
+    }
+
+    /// Takes a timer that is due.
+    fn take_due(&mut self, now: Instant) -> Option<Timer> {
+        let timer = TIMERS.into_iter().find(|&timer| self.at[timer as usize] <= now)?;
+        self.clear(timer);
+        Some(timer)
+    }
+}
+
+impl Tcb {
+    /// Handles every timer that is due. What has to be sent is marked, and sent by `output`.
+    pub(crate) fn on_timers(&mut self, cx: &mut Cx<'_>) {
+        while let Some(timer) = self.timers.take_due(cx.now) {
+            match timer {
+                Timer::Retransmit => self.on_retransmission_timeout(cx),
+                Timer::Probe => self.on_probe_timeout(cx),
+                Timer::DelayedAck => {
+                    cx.counters.tcp_delayed_acks += 1;
+                    self.ack.owe_now();
+                }
+                Timer::Keepalive => self.on_keepalive_timeout(cx),
+                Timer::Orphan => self.on_orphan_timeout(cx),
+            }
+        }
+    }
+
+    /// RFC 6298 §5.4 to §5.6, RFC 5681 §3.1 equation (4).
+    fn on_retransmission_timeout(&mut self, cx: &mut Cx<'_>) {
+        if self.has_given_up(cx) {
+            cx.counters.tcp_abort_on_timeout += 1;
+            // The last soft error is the better reason, if ICMP gave one (RFC 1122 §4.2.3.9).
+            let error = self.soft_error.unwrap_or(TcpError::TimedOut);
+            return self.end(cx, Ended::Failed(error));
+        }
+        cx.counters.tcp_timeouts += 1;
+        if self.state.is_synchronized() {
+            if self.snd.wnd == 0 && self.snd.queued() > 0 {
+                // The window closed over text in flight: probe instead (RFC 9293 SHLD-16, 17).
+                self.snd.rewind();
+                self.timers.set(Timer::Probe, cx.now);
+                return;
+            }
+            // RFC 5681 §3.1: ssthresh is set by the first expiry for a segment only.
+            if self.rto.backoff() == 0 {
+                let (in_flight, mss) = (self.snd.in_flight(), self.snd.mss_u32());
+                self.congestion.on_timeout(in_flight, mss);
+            }
+        }
+        self.recovery.on_timeout(self.snd.max);
+        self.rto.on_timeout();
+        self.stats.timeouts += 1;
+        self.timing = None;
+        self.snd.rewind();
+    }
+
+    /// R2 of RFC 9293 §3.8.3: no progress for longer than the user or the stack allows.
+    fn has_given_up(&self, cx: &Cx<'_>) -> bool {
+        let limit = match (self.options.user_timeout, self.state) {
+            (Some(user), _) => user,
+            (None, State::SynSent | State::SynReceived) => cx.config.connect_give_up,
+            (None, _) => cx.config.give_up,
+        };
+        cx.now - self.progress_at >= limit
+    }
+
+    /// The window is still closed: probe it (MUST-36), and again later (SHLD-30). As long as the
+    /// peer answers, the connection stays (MUST-37).
+    fn on_probe_timeout(&mut self, cx: &mut Cx<'_>) {
+        if !self.snd.has_unsent() {
+            return;
+        }
+        let silent_for = cx.now - self.heard_at.latest(self.progress_at);
+        let limit = self.options.user_timeout.unwrap_or(cx.config.give_up);
+        if self.probes > 0 && silent_for >= limit {
+            cx.counters.tcp_abort_on_timeout += 1;
+            return self.end(cx, Ended::Failed(TcpError::TimedOut));
+        }
+        if self.snd.wnd > 0 {
+            // The window is open by a crumb: send what fits after all (RFC 9293 §3.8.6.2.1).
+            self.marks.push_out = true;
+            return;
+        }
+        self.probes = self.probes.saturating_add(1);
+        self.marks.probe = true;
+        let backoff = 1u32 << self.probes.min(10);
+        let interval = self.rto.current().saturating_mul(backoff).min(PROBE_MAX);
+        self.timers.set(Timer::Probe, cx.now + interval);
+    }
+
+    /// RFC 9293 §3.8.4. Only sent when idle with nothing outstanding (MUST-26).
+    fn on_keepalive_timeout(&mut self, cx: &mut Cx<'_>) {
+        if !self.options.keepalive || !self.state.is_synchronized() {
+            return;
+        }
+        let idle = cx.now - self.heard_at;
+        if idle < self.options.keepalive_idle {
+            self.keepalives = 0;
+            self.timers.set(Timer::Keepalive, self.heard_at + self.options.keepalive_idle);
+            return;
+        }
+        let exhausted = match self.options.user_timeout {
+            Some(limit) => self.keepalives > 0 && idle >= limit,
+            None => self.keepalives >= self.options.keepalive_count,
+        };
+        if exhausted {
+            cx.counters.tcp_abort_on_timeout += 1;
+            return self.end(cx, Ended::Failed(TcpError::TimedOut));
+        }
+        if self.snd.in_flight() == 0 {
+            self.keepalives = self.keepalives.saturating_add(1);
+            self.marks.keepalive = true;
+        }
+        self.timers.set(Timer::Keepalive, cx.now + self.options.keepalive_interval);
+    }
+
+    /// The application has gone. Text still being delivered keeps the connection; silence, or a
+    /// peer that never closes, does not (THREATS R-11).
+    fn on_orphan_timeout(&mut self, cx: &mut Cx<'_>) {
+        let until = self.progress_at + cx.config.orphan;
+        if self.state != State::FinWait2 && cx.now < until {
+            self.timers.set(Timer::Orphan, until);
+        } else {
+            self.end(cx, Ended::Failed(TcpError::TimedOut));
+        }
+    }
+
+    /// Arms the keepalive timer when the option is on and it is not running. It is not moved by
+    /// every segment: it looks at `heard_at` when it expires.
+    pub(crate) fn arm_keepalive(&mut self, now: Instant) {
+        if self.options.keepalive && self.state.is_synchronized() {
+            if !self.timers.is_set(Timer::Keepalive) {
+                self.timers.set(Timer::Keepalive, now + self.options.keepalive_idle);
+            }
+        } else {
+            self.timers.clear(Timer::Keepalive);
+        }
+    }
+}
