@@ -117,6 +117,10 @@ mod tests {
         for seq in 90..115 {
             for len in 0..=text.len() {
                 for flags in [Flags(0), Flags::SYN, Flags::FIN, Flags::SYN.with(Flags::FIN)] {
+                    // A SYN behind the window is not acceptable, and never gets here.
+                    if flags.has(Flags::SYN) && seq >= 106 {
+                        continue;
+                    }
                     let before = segment(seq, flags, &text[..len]);
                     let mut after = before;
                     after.trim_to(Seq(100), Seq(106));
