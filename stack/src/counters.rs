@@ -66,6 +66,8 @@ counters! {
     ip_reasm_oks = "IpReasmOKs",
     /// Reassemblies that failed: time, limits, overlap.
     ip_reasm_fails = "IpReasmFails",
+    /// Reassemblies given up to keep within limits.
+    ip_reasm_evicted = "IpReasmEvicted",
     /// Fragments made.
     ip_frag_creates = "IpFragCreates",
     /// ICMP messages received.

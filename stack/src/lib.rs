@@ -14,7 +14,6 @@
 //! Modules depend one way: `store`, `wire` <- `link`, `net` <- `udp`, `tcp` <- `socket` <-
 //! `stack` <- `host`.
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
 
 mod config;
 mod counters;
@@ -34,7 +33,7 @@ mod wire;
 
 pub use config::{Config, ConfigError, TcpConfig};
 pub use counters::{Counters, DropReason, Drops};
-pub use link::neighbor::NeighborLimits;
+pub use link::neighbor::{NeighborCounters, NeighborLimits};
 pub use net::cidr::{Cidr, CidrParseError};
 pub use net::fragment::FragmentLimits;
 pub use net::limiter::IcmpLimits;
@@ -44,7 +43,7 @@ pub use readiness::Readiness;
 pub use socket::{
     Echo, EchoId, Event, ListenerId, ListenerStatus, SocketId, Tcp, TcpId, Udp, UdpId,
 };
-pub use stack::{ConnectOptions, Stack, Work};
+pub use stack::{ConnectOptions, Stack, Usage, Work};
 pub use tcp::error::{
     AcceptError, ConnectError, ListenError, NotConnected, RecvError, SendError, TcpError,
 };

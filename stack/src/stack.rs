@@ -14,6 +14,7 @@ pub use sockets::ConnectOptions;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::link::Link;
+use crate::link::neighbor::NeighborCounters;
 use crate::net::fragment::{Piece, Reassembler};
 use crate::net::limiter::RateLimiter;
 use crate::net::route::RouteTable;
@@ -92,6 +93,34 @@ pub struct Work {
     pub queue_pops: u64,
 }
 
+/// Objects in a stack, and the memory of their buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Listeners.
+    pub listeners: usize,
+    /// Handshakes under way.
+    pub half_open: usize,
+    /// Connections, those that an application holds and orphans.
+    pub connections: usize,
+    /// TIME-WAITs.
+    pub time_waits: usize,
+    /// Entries in the table of flows.
+    pub flows: usize,
+    /// Nodes in the timer wheels.
+    pub timers: usize,
+    /// UDP sockets.
+    pub udp_sockets: usize,
+    /// ICMP echo sockets.
+    pub echo_sockets: usize,
+    /// Datagrams whose fragments are being collected.
+    pub reassemblies: usize,
+    /// Neighbours.
+    pub neighbors: usize,
+    /// Bytes held in buffers.
+    pub memory: usize,
+}
+
 impl Stack {
     /// A host with this configuration. All its chance comes from `seed`: entropy in production, a
     /// number in a test. See [`Config::validate`] for what makes sense.
@@ -135,6 +164,30 @@ impl Stack {
     pub fn work(&self) -> Work {
         let (demux_probes, timer_probes, queue_pops) = self.tcp.work();
         Work { demux_probes, timer_probes, queue_pops }
+    }
+
+    /// What happened among the neighbours so far.
+    pub fn neighbor_counters(&self) -> NeighborCounters {
+        self.link.neighbors.counters()
+    }
+
+    /// How many objects there are: what a leak would make grow.
+    pub fn usage(&self) -> Usage {
+        let (flows, timers) = self.tcp.tables();
+        let [listeners, half_open, connections, time_waits] = self.tcp.objects();
+        Usage {
+            listeners,
+            half_open,
+            connections,
+            time_waits,
+            flows,
+            timers,
+            udp_sockets: self.udp.len(),
+            echo_sockets: self.echo.len(),
+            reassemblies: self.reassembler.len(),
+            neighbors: self.link.neighbors.len(),
+            memory: self.memory_used(),
+        }
     }
 
     /// Bytes held in buffers: TCP's rings, datagrams, fragments, packets waiting for a neighbour.

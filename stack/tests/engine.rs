@@ -167,7 +167,7 @@ fn refused_unanswered_and_pinged() {
     assert!(net.events[0].iter().any(|e| e.socket == SocketId::Echo(ping)));
     let mut out = vec![0; 30_000];
     let reply = net.hosts[0].echo(ping).unwrap().recv(&mut out).unwrap();
-    assert_eq!((reply.len, &out[..20_000] == &big[..]), (20_000, true));
+    assert_eq!((reply.len, out[..20_000] == big[..]), (20_000, true));
 }
 
 #[test]

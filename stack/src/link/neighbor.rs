@@ -68,23 +68,24 @@ impl Default for NeighborLimits {
     }
 }
 
-/// What happened in a [`NeighborTable`] so far.
+/// What happened in the neighbour table so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct NeighborCounters {
+#[non_exhaustive]
+pub struct NeighborCounters {
     /// Held packets dropped, for a limit or because their neighbour was evicted.
-    pub(crate) dropped: u64,
+    pub dropped: u64,
     /// Neighbours not taken in because of a limit.
-    pub(crate) refused: u64,
+    pub refused: u64,
     /// Neighbours forgotten because of a limit.
-    pub(crate) evicted: u64,
+    pub evicted: u64,
     /// Resolutions that failed after all tries.
-    pub(crate) failed: u64,
+    pub failed: u64,
     /// Known neighbours that stopped answering.
-    pub(crate) lost: u64,
+    pub lost: u64,
     /// Claims of another link address for a known neighbour.
-    pub(crate) contested: u64,
+    pub contested: u64,
     /// Contests that the old link address lost by its silence.
-    pub(crate) switched: u64,
+    pub switched: u64,
 }
 
 /// What is known about a next hop.

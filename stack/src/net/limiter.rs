@@ -75,6 +75,7 @@ impl RateLimiter {
     }
 
     /// Errors that were not allowed so far.
+    #[cfg(test)]
     pub(crate) fn refused(&self) -> u64 {
         self.refused
     }

@@ -108,7 +108,9 @@ impl Stack {
         };
         let (offset, more) = (fragment.offset, fragment.more);
         let (header, payload) = (packet.header, packet.payload);
-        match self.reassembler.insert(arrival.now, key, offset, more, header, payload) {
+        let ended = self.reassembler.insert(arrival.now, key, offset, more, header, payload);
+        self.counters.ip_reasm_evicted = self.reassembler.evicted();
+        match ended {
             Insert::Held => Ok(()),
             Insert::Dropped(_) => {
                 self.counters.ip_reasm_fails += 1;
@@ -150,6 +152,11 @@ impl Stack {
         };
         let segment = Segment::new(&header);
         let dropped = self.tcp.receive(arrival.now, &mut self.counters, flow, segment);
+        if let Some(remote) = self.tcp.take_reached()
+            && let Some(hop) = self.routes.lookup(remote)
+        {
+            self.link.neighbors.confirm(arrival.now, hop.next_hop);
+        }
         dropped.map_or(Ok(()), Err)
     }
 

@@ -54,12 +54,12 @@ impl Stack {
     /// A listener at a glance; None for a stale id.
     pub fn listener(&self, id: ListenerId) -> Option<ListenerStatus> {
         let listener = self.tcp.listener(id.0)?;
-        let pending = listener.accept.len() as usize;
+        let pending = listener.accept.len();
         Some(ListenerStatus {
             local: listener.local.to_socket_addr(),
             backlog: listener.options.backlog,
             pending,
-            half_open: listener.half_open.len() as usize,
+            half_open: listener.half_open.len(),
             readiness: Readiness::EMPTY.with(Readiness::READABLE, pending > 0),
         })
     }

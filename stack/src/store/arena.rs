@@ -203,6 +203,7 @@ impl<T> Arena<T> {
     }
 
     /// Whether nothing lives here.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -15,6 +15,7 @@ pub(crate) struct Link {
 
 impl Link {
     /// Whether the object waits in the queue of this link.
+    #[cfg(test)]
     pub(crate) fn is_queued(&self) -> bool {
         self.queued
     }
@@ -101,6 +102,7 @@ impl<const Q: usize> Queue<Q> {
     }
 
     /// Whether nobody waits.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -154,6 +154,7 @@ impl Wheel {
     }
 
     /// Whether the node has a deadline that has not been popped.
+    #[cfg(test)]
     pub(crate) fn is_armed(&self, node: NodeId) -> bool {
         !self.is_stale(node) && self.nodes[node.0 as usize].tick != NEVER
     }

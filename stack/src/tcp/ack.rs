@@ -37,6 +37,7 @@ impl AckPolicy {
     }
 
     /// Text has been received that no acknowledgment has covered.
+    #[cfg(test)]
     pub(crate) fn is_pending(&self) -> bool {
         self.pending > 0
     }

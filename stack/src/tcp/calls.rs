@@ -1,6 +1,5 @@
 //! The calls of the application that begin and end TCP objects (RFC 9293 §3.10.1 to §3.10.5).
 
-use super::demux::Slot;
 use super::error::{AcceptError, ConnectError, ListenError};
 use super::layer::TcpLayer;
 use super::listener::{ListenOptions, Listener};
@@ -157,10 +156,5 @@ impl TcpLayer {
             }
         }
         Err(ConnectError::NoPorts)
-    }
-
-    /// Whether some object has `flow`: for tests and listings.
-    pub(crate) fn slot_of(&mut self, flow: &FlowKey) -> Option<Slot> {
-        self.find(flow)
     }
 }

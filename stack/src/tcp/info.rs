@@ -155,7 +155,7 @@ impl TcpLayer {
             let nobody = Endpoint::new(Address::UNSPECIFIED_V4, 0);
             let flow = FlowKey { local: listener.local, remote: nobody };
             let mut info = TcpInfo::bare(&flow, State::Listen);
-            info.unread = listener.accept.len() as usize;
+            info.unread = listener.accept.len();
             info.unsent = listener.options.backlog;
             (None, info)
         });

@@ -20,7 +20,11 @@ use crate::store::queue::Queue;
 use crate::store::wheel::Wheel;
 use crate::time::Instant;
 use crate::wire::address::{Address, FlowKey};
+use core::time::Duration;
 use std::collections::BTreeMap;
+
+/// How often a connection's progress is told to the neighbour table.
+const REACHED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// All TCP objects of a host.
 pub(crate) struct TcpLayer {
@@ -43,6 +47,8 @@ pub(crate) struct TcpLayer {
     pub(super) memory: Memory,
     pub(super) isn: Isn,
     pub(super) queue_pops: u64,
+    /// See [`TcpLayer::take_reached`].
+    reached: Option<Address>,
 }
 
 /// A segment on its way out.
@@ -81,6 +87,7 @@ impl TcpLayer {
             memory: Memory::new(config.memory_max),
             isn: Isn::new(seed),
             queue_pops: 0,
+            reached: None,
         }
     }
 
@@ -95,11 +102,22 @@ impl TcpLayer {
         match self.find(&flow) {
             Some(Slot::Live(index)) => {
                 let key = self.live.key_at(index)?;
-                self.with(now, counters, key, |tcb, cx| tcb.arrive(cx, seg)).flatten()
+                let dropped =
+                    self.with(now, counters, key, |tcb, cx| tcb.arrive(cx, seg)).flatten();
+                self.note_reached(now, key);
+                dropped
             }
             Some(Slot::HalfOpen(index)) => self.on_half_open(now, counters, index, seg),
             Some(Slot::TimeWait(index)) => self.on_time_wait(now, counters, index, seg),
             None => self.on_no_connection(now, counters, flow, seg),
+        }
+    }
+
+    fn note_reached(&mut self, now: Instant, key: Key<Tcb>) {
+        let Some(tcb) = self.live.get_mut(key) else { return };
+        if tcb.progress_at == now && now - tcb.reached_at >= REACHED_INTERVAL {
+            tcb.reached_at = now;
+            self.reached = Some(tcb.flow.remote.address);
         }
     }
 
@@ -319,6 +337,22 @@ impl TcpLayer {
     /// Bytes of buffer memory in use.
     pub(crate) fn memory_used(&self) -> usize {
         self.memory.used()
+    }
+
+    /// Listeners, handshakes, connections, TIME-WAITs.
+    pub(crate) fn objects(&self) -> [usize; 4] {
+        [self.listeners.len(), self.half_open.len(), self.live.len(), self.waits.len()]
+    }
+
+    /// Entries in the table of flows, nodes in the wheels.
+    pub(crate) fn tables(&self) -> (usize, usize) {
+        (self.demux.len(), self.timers.len() + self.half_open_timers.len())
+    }
+
+    /// The remote address of a connection that has just made progress, at most once a second
+    /// each: proof that the next hop is alive (RFC 4861 §7.3.1).
+    pub(crate) fn take_reached(&mut self) -> Option<Address> {
+        self.reached.take()
     }
 
     /// Looks into tables, timer nodes touched, list entries taken (law 5).

@@ -67,6 +67,6 @@ impl Listener {
 
     /// The accept queue has no room: a handshake must not finish.
     pub(crate) fn is_full(&self) -> bool {
-        self.accept.len() as usize >= self.options.backlog.max(1)
+        self.accept.len() >= self.options.backlog.max(1)
     }
 }

@@ -126,6 +126,7 @@ impl Tcb {
             announced_mss: start.announced_mss,
             heard_at: start.now,
             progress_at: start.now,
+            reached_at: start.now,
             sent_at: start.now,
             probes: 0,
             keepalives: 0,

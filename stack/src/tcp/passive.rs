@@ -100,7 +100,7 @@ impl TcpLayer {
     /// round trip, a flood's never ends (RFC 4987 §3.5; THREATS R-1). False when it has none.
     fn make_room_for_half_open(&mut self, counters: &mut Counters, key: Key<Listener>) -> bool {
         let Some(listener) = self.listeners.get(key) else { return false };
-        let mine = listener.half_open.len() as usize;
+        let mine = listener.half_open.len();
         let full = self.half_open.len() >= self.half_open.limit();
         if mine < self.config.half_open_per_listener && !full {
             return true;

@@ -37,6 +37,7 @@ impl Recovery {
     }
 
     /// In fast recovery.
+    #[cfg(test)]
     pub(crate) const fn is_active(&self) -> bool {
         self.active
     }

@@ -13,8 +13,6 @@ use crate::wire::options::{SACK_BLOCKS, SackBlocks};
 /// Receive sequence variables and the receive ring.
 #[derive(Debug)]
 pub(crate) struct Recv {
-    /// Initial receive sequence number.
-    pub(crate) irs: Seq,
     pub(crate) nxt: Seq,
     /// RCV.NXT + RCV.WND as announced: it never moves left (SHLD-14).
     edge: Seq,
@@ -50,7 +48,7 @@ impl Recv {
         let nxt = irs + 1;
         let assembler = Assembler::new(ranges_max);
         let (fin, discard) = (None, false);
-        Recv { irs, nxt, edge: nxt, scale, mss, buffer, ring, assembler, fin, discard }
+        Recv { nxt, edge: nxt, scale, mss, buffer, ring, assembler, fin, discard }
     }
 
     /// RCV.WND.

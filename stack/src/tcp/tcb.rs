@@ -108,6 +108,8 @@ pub(crate) struct Tcb {
     pub(crate) heard_at: Instant,
     /// When the peer last acknowledged something new, or sending began.
     pub(crate) progress_at: Instant,
+    /// When the neighbour table was last told of progress.
+    pub(crate) reached_at: Instant,
     /// When text was last sent.
     pub(crate) sent_at: Instant,
     /// Zero-window probes since the window closed.

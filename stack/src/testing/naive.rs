@@ -270,9 +270,4 @@ impl NaiveAssembler {
         ranges.truncate(blocks);
         ranges
     }
-
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        self.arrived.clear();
-    }
 }

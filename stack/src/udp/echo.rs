@@ -149,6 +149,7 @@ impl EchoTable {
     }
 
     /// Answers dropped so far for full buffers.
+    #[cfg(test)]
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }

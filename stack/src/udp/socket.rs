@@ -121,6 +121,7 @@ impl UdpSocket {
     }
 
     /// Datagrams dropped so far because the receive buffer was full.
+    #[cfg(test)]
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }

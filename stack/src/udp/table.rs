@@ -97,6 +97,7 @@ impl UdpTable {
     }
 
     /// Received datagrams dropped so far for full buffers (Linux's RcvbufErrors).
+    #[cfg(test)]
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }

@@ -2,7 +2,7 @@
 
 use super::address::{Address, FlowKey, Mac};
 use super::checksum::{Checksum, checksum};
-use super::options::Options;
+use super::options::{OPTIONS_MAX, Options};
 
 /// Length of an Ethernet II header.
 pub(crate) const ETHERNET_HEADER: usize = 14;
@@ -13,7 +13,7 @@ pub(crate) const TCP_HEADER: usize = 20;
 /// Length of a UDP header.
 pub(crate) const UDP_HEADER: usize = 8;
 /// Room for the longest head: Ethernet, IPv6, TCP with all its options.
-pub(crate) const HEAD_MAX: usize = ETHERNET_HEADER + 40 + TCP_HEADER + 40;
+pub(crate) const HEAD_MAX: usize = ETHERNET_HEADER + 40 + TCP_HEADER + OPTIONS_MAX;
 
 /// Headers of one frame, written front to back.
 pub(crate) struct Head {

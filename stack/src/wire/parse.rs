@@ -43,7 +43,6 @@ pub(crate) struct IpPacket<'a> {
     pub(crate) destination: Address,
     pub(crate) protocol: u8,
     pub(crate) ttl: u8,
-    pub(crate) tos: u8,
     pub(crate) fragment: Option<Fragment>,
     /// The whole header with its options.
     pub(crate) header: &'a [u8],
@@ -80,7 +79,6 @@ pub(crate) fn ipv4(bytes: &[u8]) -> Result<IpPacket<'_>, DropReason> {
         destination: Address::v4(header.destination()),
         protocol: header.protocol().0,
         ttl: header.ttl(),
-        tos: header.slice()[1],
         fragment: (more || offset != 0).then_some(Fragment {
             id: u32::from(header.identification()),
             offset,
