@@ -17,6 +17,8 @@
 
 mod config;
 mod counters;
+#[cfg(feature = "host")]
+pub mod host;
 mod link;
 mod net;
 mod random;

@@ -1,0 +1,156 @@
+//! Every blocking call is one loop and a closure.
+
+use std::time::Duration;
+
+use super::park::Parker;
+use super::seat::Holder;
+use super::shard::{Engine, Guard, Shard};
+use super::watch::Key;
+use crate::Instant;
+
+/// How long a call may block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Not at all: a non-blocking socket.
+    None,
+    /// As long as this.
+    For(Duration),
+    /// Until it succeeds or fails.
+    Forever,
+}
+
+impl Patience {
+    fn deadline(self, now: Instant) -> Instant {
+        match self {
+            Patience::None => now,
+            Patience::For(time) => now + time,
+            Patience::Forever => Instant::FAR_FUTURE,
+        }
+    }
+}
+
+/// Why a blocking call gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GaveUp {
+    /// It would block, and its patience was at an end.
+    TimedOut,
+    /// The host shuts down.
+    Stopped,
+}
+
+/// How a stretch of driving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Done,
+    TimedOut,
+    Stopped,
+    /// The seat is left to others. The attempt has just failed, in the same hold of the lock.
+    Yielded,
+}
+
+/// What a thread waits for.
+pub(super) struct Wish<'a> {
+    pub(super) key: Key,
+    pub(super) deadline: Instant,
+    /// It goes on while the host shuts down.
+    pub(super) despite_stop: bool,
+    /// Under the lock: true once it has what it came for.
+    pub(super) attempt: &'a mut dyn FnMut(&mut Engine, Instant) -> bool,
+}
+
+impl Wish<'_> {
+    /// Makes the attempt, and says whether the waiting is over.
+    pub(super) fn look(&mut self, engine: &mut Engine, now: Instant) -> Option<Outcome> {
+        if (self.attempt)(engine, now) {
+            Some(Outcome::Done)
+        } else if engine.stopping && !self.despite_stop {
+            Some(Outcome::Stopped)
+        } else if now >= self.deadline {
+            Some(Outcome::TimedOut)
+        } else {
+            None
+        }
+    }
+}
+
+impl Shard {
+    /// Runs a socket call that may block: `attempt` is repeated, under the lock, whenever what
+    /// `key` names may have changed, until it gives an answer.
+    pub(crate) fn block_on<T>(
+        &self,
+        key: Key,
+        patience: Patience,
+        mut attempt: impl FnMut(&mut Engine, Instant) -> Option<T>,
+    ) -> Result<T, GaveUp> {
+        let (mut guard, now) = self.enter();
+        if let Some(answer) = attempt(&mut guard, now) {
+            self.release(guard, now);
+            return Ok(answer);
+        }
+        if patience == Patience::None || guard.stopping {
+            let why = if guard.stopping { GaveUp::Stopped } else { GaveUp::TimedOut };
+            self.release(guard, now);
+            return Err(why);
+        }
+        let mut answer = None;
+        let mut wish = Wish {
+            key,
+            deadline: patience.deadline(now),
+            despite_stop: false,
+            attempt: &mut |engine, now| {
+                answer = attempt(engine, now);
+                answer.is_some()
+            },
+        };
+        match self.wait_for(guard, &mut wish, now) {
+            Outcome::Stopped => Err(GaveUp::Stopped),
+            _ => answer.ok_or(GaveUp::TimedOut),
+        }
+    }
+
+    /// Waits, in the seat or parked, until the wish comes true. Its attempt has just failed, in
+    /// this hold of the lock.
+    pub(super) fn wait_for<'a>(
+        &'a self,
+        mut guard: Guard<'a>,
+        wish: &mut Wish<'_>,
+        mut now: Instant,
+    ) -> Outcome {
+        let outcome = loop {
+            if guard.seat.holder == Holder::Nobody {
+                let (held, outcome, later) = self.drive(guard, Holder::Caller, wish, now);
+                (guard, now) = (held, later);
+                if outcome != Outcome::Yielded {
+                    break outcome;
+                }
+            }
+            let promoted;
+            (guard, now, promoted) = self.park(guard, wish, now);
+            if let Some(outcome) = wish.look(&mut guard, now) {
+                if promoted {
+                    guard.fill_seat();
+                }
+                break outcome;
+            }
+        };
+        self.release(guard, now);
+        outcome
+    }
+
+    /// Sleeps until woken. True if that was for taking the seat.
+    fn park<'a>(
+        &'a self,
+        mut guard: Guard<'a>,
+        wish: &Wish<'_>,
+        now: Instant,
+    ) -> (Guard<'a>, Instant, bool) {
+        let parker = Parker::of_this_thread();
+        guard.park(&parker, wish.key, now);
+        self.release(guard, now);
+        let timeout = (!wish.deadline.is_never()).then(|| wish.deadline - now);
+        parker.park(timeout);
+        let (mut guard, now) = self.enter();
+        let promoted = guard.unpark(&parker, wish.key);
+        (guard, now, promoted)
+    }
+}

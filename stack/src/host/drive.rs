@@ -1,0 +1,154 @@
+//! What the holder of the seat does: gather frames without the lock, hand them in with it.
+
+use std::sync::Arc;
+
+use tapdev::{Fault, Wake, classify};
+
+use super::batch::Batch;
+use super::block::{Outcome, Wish};
+use super::park::Parker;
+use super::seat::{Holder, Seated};
+use super::shard::{DOWN_PAUSE, Engine, Guard, LinkState, Shard};
+use super::watch::Key;
+use crate::{Instant, RxFrame};
+
+/// How a holder spends one round without the lock.
+struct Round {
+    until: Instant,
+    link: LinkState,
+}
+
+impl Shard {
+    /// Takes the vacant seat and drives until the wish comes true, its time is over, or others
+    /// should have the seat. The attempt has just failed, in this hold of the lock.
+    pub(super) fn drive<'a>(
+        &'a self,
+        mut guard: Guard<'a>,
+        holder: Holder,
+        wish: &mut Wish<'_>,
+        mut now: Instant,
+    ) -> (Guard<'a>, Outcome, Instant) {
+        let parker = Parker::of_this_thread();
+        let seated = Seated::take(self, &mut guard, holder, &parker, now);
+        // Declared after the proof of the seat, the lock is released before it in a panic.
+        let mut guard = guard;
+        let mut batch = guard.spare.pop().unwrap_or_else(|| Batch::new(self.device.mtu()));
+        let outcome = loop {
+            guard.seat.key = wish.key;
+            guard = self.settle(guard, now);
+            if std::mem::take(&mut guard.seat.matched) {
+                // Sending made room, or the like: our own work was what we waited for.
+                guard.seat.key = Key::Nothing;
+                if (wish.attempt)(&mut guard, now) {
+                    break Outcome::Done;
+                }
+                continue;
+            }
+            let round = guard.begin_round(wish.deadline);
+            self.unlock(guard);
+            let fault = self.gather(&mut batch, &round, &parker);
+            (guard, now) = self.enter();
+            guard.absorb(&mut batch, fault, now);
+            guard.seat.key = Key::Nothing;
+            guard.seat.matched = false;
+            if let Some(outcome) = wish.look(&mut guard, now) {
+                break outcome;
+            }
+            if guard.should_yield() {
+                break Outcome::Yielded;
+            }
+        };
+        guard.spare.push(batch);
+        match (outcome, holder) {
+            (Outcome::Yielded, Holder::Caller) => seated.yield_to_others(&mut guard, now),
+            _ => seated.leave(&mut guard, now),
+        }
+        (guard, outcome, now)
+    }
+
+    /// Fills `batch` with what the device has, or sleeps until it has something, `until` comes,
+    /// or the holder is roused.
+    fn gather(&self, batch: &mut Batch, round: &Round, parker: &Arc<Parker>) -> Result<(), Fault> {
+        let left = || (!round.until.is_never()).then(|| round.until - self.clock.now());
+        if round.link != LinkState::Up {
+            batch.clear();
+            parker.park(left());
+            return Ok(());
+        }
+        batch.fill(&*self.device)?;
+        if batch.is_empty() && !self.spin.is_zero() {
+            let end = self.clock.now() + self.spin;
+            while batch.is_empty() && self.clock.now() < end {
+                std::hint::spin_loop();
+                batch.fill(&*self.device)?;
+            }
+        }
+        if !batch.is_empty() {
+            return Ok(());
+        }
+        match self.device.wait(left()) {
+            Ok(Wake::Readable) => batch.fill(&*self.device),
+            Ok(Wake::Woken | Wake::TimedOut) => Ok(()),
+            Err(error) => match classify(&error) {
+                Fault::Again => Ok(()),
+                fault => Err(fault),
+            },
+        }
+    }
+}
+
+impl Engine {
+    /// Sets down until when the holder sleeps: the next timer, or the end of its own patience.
+    fn begin_round(&mut self, deadline: Instant) -> Round {
+        let next = self.stack.next_timeout().unwrap_or(Instant::FAR_FUTURE);
+        let mut until = next.min(deadline);
+        if let LinkState::Down(again) = self.link {
+            until = until.min(again);
+        }
+        self.seat.until = until;
+        Round { until, link: self.link }
+    }
+
+    /// Hands a batch in, and takes note of what the device said.
+    fn absorb(&mut self, batch: &mut Batch, fault: Result<(), Fault>, now: Instant) {
+        self.seat.roused = false;
+        if !batch.is_empty() {
+            self.stats.batches += 1;
+            self.stats.frames_in += batch.len() as u64;
+            for frame in batch.frames() {
+                self.stack.receive(now, RxFrame::plain(frame));
+            }
+            batch.clear();
+        }
+        self.stack.advance(now);
+        self.dispatch();
+        match fault {
+            Ok(()) => self.link_answered(now),
+            Err(Fault::Gone) => self.link_gone(),
+            Err(fault) => self.link_down(fault, now),
+        }
+    }
+
+    /// The device is to be left alone for a while: asking again at once would be a busy loop.
+    fn link_down(&mut self, fault: Fault, now: Instant) {
+        if self.link == LinkState::Up && !self.faulty {
+            log::warn!("the device does not answer ({fault:?}): trying again every {DOWN_PAUSE:?}");
+        }
+        self.faulty = true;
+        if self.link != LinkState::Gone {
+            self.link = LinkState::Down(now + DOWN_PAUSE);
+        }
+    }
+
+    /// A round without a fault. If it was one of leaving the device alone, the next one asks it.
+    fn link_answered(&mut self, now: Instant) {
+        match self.link {
+            LinkState::Up if self.faulty => {
+                self.faulty = false;
+                log::info!("the device answers again");
+            }
+            LinkState::Down(again) if again <= now => self.link = LinkState::Up,
+            LinkState::Up | LinkState::Down(_) | LinkState::Gone => {}
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The imperative shell: a [`Host`] runs a [`Stack`](crate::Stack) over a device, and has the
+//! sockets that programs use.
+//!
+//! [`TcpListener`], [`TcpStream`] and [`UdpSocket`] have the shape of their namesakes in
+//! `std::net`; [`Poller`] waits for many of them. There is no thread between a program and its
+//! packets: a thread that waits drives the stack itself (`shard.rs` tells how), and one that sends
+//! writes to the device.
+//!
+//! Two hosts on a cable, in memory:
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use stack::host::{Host, TcpListener, TcpStream};
+//! use stack::{Config, Mac};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (left, right) = tapdev::pair(1500, 1000);
+//! let mut config = Config::new(Mac([2, 0, 0, 0, 0, 1]));
+//! config.addresses = vec!["192.0.2.1/24".parse()?];
+//! let server = Host::new(config, left)?;
+//! let mut config = Config::new(Mac([2, 0, 0, 0, 0, 2]));
+//! config.addresses = vec!["192.0.2.2/24".parse()?];
+//! let client = Host::new(config, right)?;
+//!
+//! let listener = TcpListener::bind(&server, "192.0.2.1:7")?;
+//! let mut near = TcpStream::connect(&client, "192.0.2.1:7")?;
+//! let (mut far, _) = listener.accept()?;
+//! near.write_all(b"hello")?;
+//! let mut text = [0; 5];
+//! far.read_exact(&mut text)?;
+//! assert_eq!(&text, b"hello");
+//! # Ok(())
+//! # }
+//! ```
+
+mod batch;
+mod block;
+mod clock;
+mod drive;
+mod echo;
+mod errno;
+mod listener;
+mod modes;
+mod park;
+mod poller;
+mod reactor;
+mod ready;
+mod runtime;
+mod seat;
+mod shard;
+mod slots;
+mod sockaddr;
+mod stop;
+mod tcp;
+mod tcp_socket;
+mod udp;
+mod watch;
+
+pub use echo::EchoSocket;
+pub use errno::Errno;
+pub use listener::{Incoming, TcpListener};
+pub use poller::{Events, Interest, PollEvent, PollWaker, Poller, Source, Token};
+pub use runtime::{Host, HostBuilder};
+pub use shard::HostStats;
+pub use sockaddr::ToSocketAddrs;
+pub use tcp::TcpStream;
+pub use udp::UdpSocket;

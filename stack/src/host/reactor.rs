@@ -1,0 +1,121 @@
+//! The understudy: a thread that drives when nobody waits, and otherwise keeps out of the way.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::block::Wish;
+use super::seat::Holder;
+use super::shard::Shard;
+use super::watch::Key;
+use crate::Instant;
+
+/// How often the reactor looks at a seat that is vacant or changes hands.
+const TICK: Duration = Duration::from_millis(1);
+/// The reactor goes to deep sleep when one thread has kept the seat for so many ticks.
+const QUIET_TICKS: u32 = 100;
+
+/// What the reactor is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Control {
+    /// The seat has been left: tick again.
+    Attend,
+    /// The host has halted.
+    Halt,
+}
+
+/// Starts the reactor of `shard`.
+///
+/// # Errors
+/// The operating system refuses a thread.
+#[expect(clippy::disallowed_methods, reason = "the shell's own thread")]
+pub(super) fn start(shard: Arc<Shard>, control: Receiver<Control>) -> io::Result<JoinHandle<()>> {
+    let reactor = Reactor { shard, control, seen: 0, quiet: 0, deep: false };
+    std::thread::Builder::new().name("tapstack".into()).spawn(move || reactor.run())
+}
+
+struct Reactor {
+    shard: Arc<Shard>,
+    control: Receiver<Control>,
+    /// The epoch at the last tick.
+    seen: u64,
+    /// Ticks since the seat last changed hands, while it is taken.
+    quiet: u32,
+    deep: bool,
+}
+
+impl Reactor {
+    fn run(mut self) {
+        // The seat is vacant at first, and nobody need ever wait.
+        while self.look() {
+            let told = match self.deep {
+                true => self.control.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                false => self.control.recv_timeout(TICK),
+            };
+            match told {
+                Ok(Control::Attend) => self.deep = false,
+                Ok(Control::Halt) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// One tick, mostly without the lock: two loads. False once the host has halted.
+    fn look(&mut self) -> bool {
+        let epoch = self.shard.epoch.load(Ordering::Acquire);
+        let unchanged = epoch == self.seen;
+        self.seen = epoch;
+        if !unchanged {
+            self.quiet = 0;
+            // Odd: taken since the last tick. Even: left since then, and perhaps taken again soon.
+            return true;
+        }
+        if epoch.is_multiple_of(2) {
+            return self.fill_vacancy(epoch);
+        }
+        self.quiet += 1;
+        if self.quiet >= QUIET_TICKS {
+            self.quiet = 0;
+            return self.sleep_deeply(epoch);
+        }
+        true
+    }
+
+    /// The seat has been vacant for a tick: somebody must take it.
+    fn fill_vacancy(&mut self, epoch: u64) -> bool {
+        let (mut guard, now) = self.shard.enter();
+        if guard.halted || guard.seat.epoch != epoch {
+            return !guard.halted;
+        }
+        guard.misjudged();
+        if !guard.promotion_under_way() && guard.promote() {
+            self.shard.release(guard, now);
+            return true;
+        }
+        let mut wish = Wish {
+            key: Key::Nothing,
+            deadline: Instant::FAR_FUTURE,
+            despite_stop: true,
+            attempt: &mut |engine, _| engine.halted,
+        };
+        let (guard, _, now) = self.shard.drive(guard, Holder::Reactor, &mut wish, now);
+        let halted = guard.halted;
+        self.seen = guard.seat.epoch;
+        self.shard.release(guard, now);
+        !halted
+    }
+
+    /// One thread has kept the seat for long: from now on, leaving it wakes the reactor.
+    fn sleep_deeply(&mut self, epoch: u64) -> bool {
+        let mut guard = self.shard.lock();
+        if guard.seat.epoch == epoch {
+            guard.seat.deep = true;
+            self.deep = true;
+        }
+        !guard.halted
+    }
+}

@@ -1,0 +1,193 @@
+//! The host: an engine, its device, and the thread that looks after them.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use tapdev::Device;
+
+use super::clock::entropy;
+use super::reactor::{self, Control};
+use super::shard::{HostStats, Shard};
+use super::stop;
+use crate::{Config, Counters, Instant, Seed, Stack, TcpInfo};
+
+/// How long a host that shuts down waits for its connections, by default.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A TCP/IP host on a device. Cloning it gives another handle to the same host.
+///
+/// Sockets keep their host alive. When the last handle and the last socket are gone, the host
+/// [shuts down](Host::shutdown).
+///
+/// ```
+/// use stack::host::{Host, UdpSocket};
+/// use stack::{Config, Mac};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (device, _other_end) = tapdev::pair(1500, 1000);
+/// let mut config = Config::new(Mac([2, 0, 0, 0, 0, 1]));
+/// config.addresses = vec!["192.0.2.1/24".parse()?];
+/// let host = Host::new(config, device)?;
+/// let socket = UdpSocket::bind(&host, "192.0.2.1:0")?;
+/// assert_ne!(socket.local_addr()?.port(), 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Host {
+    pub(crate) core: Arc<Core>,
+}
+
+/// What every handle and every socket of a host holds on to.
+pub(crate) struct Core {
+    pub(crate) shard: Arc<Shard>,
+    pub(super) control: Sender<Control>,
+    pub(super) reactor: Mutex<Option<JoinHandle<()>>>,
+    pub(super) grace: Duration,
+}
+
+/// What a host may be given beside its configuration.
+///
+/// ```
+/// use std::time::Duration;
+/// use stack::host::Host;
+/// use stack::{Config, Mac, Seed};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let (device, _other_end) = tapdev::pair(1500, 1000);
+/// let host = Host::builder(Config::new(Mac([2, 0, 0, 0, 0, 1])))
+///     .seed(Seed::from_number(7))
+///     .spin(Duration::from_micros(20))
+///     .grace(Duration::from_millis(500))
+///     .start(device)?;
+/// host.shutdown();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct HostBuilder {
+    config: Config,
+    seed: Option<Seed>,
+    spin: Duration,
+    grace: Duration,
+}
+
+impl HostBuilder {
+    /// Where all chance comes from. By default the operating system's entropy; a known seed is
+    /// for tests only, because it makes sequence numbers and ports predictable.
+    #[must_use]
+    pub fn seed(mut self, seed: Seed) -> HostBuilder {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// How long a waiting thread polls the device before it sleeps: zero by default. On a machine
+    /// with a core to spare, some tens of microseconds buy latency with processor time.
+    #[must_use]
+    pub fn spin(mut self, spin: Duration) -> HostBuilder {
+        self.spin = spin;
+        self
+    }
+
+    /// How long a shutdown waits for connections to end in peace: five seconds by default.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> HostBuilder {
+        self.grace = grace;
+        self
+    }
+
+    /// Starts the host on `device`.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the configuration is not valid or its MTU exceeds the device's; the
+    /// operating system's refusal of entropy or a thread.
+    pub fn start(self, device: impl Device + 'static) -> io::Result<Host> {
+        let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
+        self.config.validate().map_err(|error| invalid(error.to_string()))?;
+        if self.config.mtu > device.mtu() {
+            let (ours, its) = (self.config.mtu, device.mtu());
+            return Err(invalid(format!("an MTU of {ours} on a device with an MTU of {its}")));
+        }
+        let seed = match self.seed {
+            Some(seed) => seed,
+            None => entropy()?,
+        };
+        let (control, orders) = crossbeam_channel::bounded(4);
+        let stack = Stack::new(self.config, seed);
+        let shard = Shard::new(stack, Box::new(device), self.spin, control.clone());
+        let shard = Arc::new(shard);
+        let reactor = Mutex::new(Some(reactor::start(Arc::clone(&shard), orders)?));
+        Ok(Host { core: Arc::new(Core { shard, control, reactor, grace: self.grace }) })
+    }
+}
+
+impl Host {
+    /// Starts a host on `device`, with the options of an untouched [`HostBuilder`].
+    ///
+    /// # Errors
+    /// Those of [`HostBuilder::start`].
+    pub fn new(config: Config, device: impl Device + 'static) -> io::Result<Host> {
+        Host::builder(config).start(device)
+    }
+
+    /// A host that is yet to be started.
+    pub fn builder(config: Config) -> HostBuilder {
+        HostBuilder { config, seed: None, spin: Duration::ZERO, grace: GRACE }
+    }
+
+    /// Ends the host in good order: listeners close, every connection sends what it has and its
+    /// FIN, and those that have not ended after the builder's `grace` are reset. Calls that are
+    /// blocked fail with `ESHUTDOWN`, and so do all later ones. Blocks until all that is done.
+    pub fn shutdown(&self) {
+        stop::shutdown(&self.core);
+    }
+
+    /// The engine's counters, as they stand now.
+    pub fn counters(&self) -> Counters {
+        self.core.shard.lock().stack.counters().clone()
+    }
+
+    /// The shell's own counters.
+    pub fn stats(&self) -> HostStats {
+        self.core.shard.lock().stats()
+    }
+
+    /// Every TCP object: listeners, half-open and live connections, and those in TIME-WAIT.
+    pub fn connections(&self) -> Vec<TcpInfo> {
+        self.core.shard.lock().stack.connections().map(|(_, info)| info).collect()
+    }
+
+    /// Hands the engine to `visit`, under the lock: what has no method here can be done there.
+    /// Nothing else of this host runs meanwhile; `visit` must not call into the host again.
+    pub fn with_stack<T>(&self, visit: impl FnOnce(&mut Stack, Instant) -> T) -> T {
+        self.core.shard.call(|engine, now| visit(&mut engine.stack, now))
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// Waits for the reactor's end. It never holds a `Core`, so it never waits for itself.
+    pub(super) fn join_reactor(&self) {
+        let reactor = self.reactor.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = reactor
+            && thread.join().is_err()
+        {
+            log::error!("the reactor thread has panicked");
+        }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        stop::shutdown(self);
+    }
+}

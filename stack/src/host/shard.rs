@@ -1,0 +1,422 @@
+//! One device, one engine, one lock, one seat.
+//!
+//! # The protocol: whoever waits, drives
+//!
+//! The *lock* is a mutex around the [`Engine`]: the stack and the tables of who waits for what.
+//! The *seat* is the right to wait for the device; it is a field of the engine, so it changes
+//! hands under the lock, but it is held across the waiting, without the lock.
+//!
+//! A socket call makes its *attempt* under the lock. If that fails and the call may block, then in
+//! the same hold of the lock the thread becomes one of two things:
+//!
+//! - the **driver**, if it can have the seat. It records what it waits for (`seat.key`) and until
+//!   when it may sleep (`seat.until`), releases the lock, reads a batch of frames or sleeps in
+//!   `Device::wait`, takes the lock again, hands the batch in, repeats its attempt, and leaves the
+//!   seat once the attempt succeeds. A request therefore meets the thread that wants it without
+//!   any other thread having run.
+//! - **parked**: its [`Parker`] is filed under the socket (or poller) and in `parked`.
+//!
+//! Every hold of the lock that may have changed something ends in [`Shard::release`]: frames are
+//! sent, events are turned into wake-ups, the lock is released, and only then threads are woken.
+//!
+//! ## Who gets the seat
+//!
+//! Whoever would block and finds it vacant. A seat is never taken from its holder: the holder
+//! leaves it, under the lock, when
+//!
+//! - its attempt succeeds, or its time is over;
+//! - it is the reactor thread, the understudy, and somebody has parked (who rouses it);
+//! - it has of late only woken others, who were back at once to wait again (the acceptor beside a
+//!   busy connection): it then parks and leaves the seat to them.
+//!
+//! A driver that leaves promotes one parked thread: it wakes the one that parked last, which makes
+//! its attempt and then finds the seat vacant. There is at most one promotion under way. A seat
+//! that has lately been taken again within [`QUICK`] is left without a promotion: the next request
+//! of this very thread comes before the promoted thread would run, and a wake-up for nothing costs
+//! more than the request. The reactor repairs what this guess gets wrong.
+//!
+//! ## The reactor
+//!
+//! While the seat is vacant or changes hands the reactor ticks every millisecond. If it finds the
+//! seat vacant for a whole tick it promotes a parked thread; if there is none, or the promoted one
+//! has not come by the next tick, it drives itself. When one thread has kept the seat for a while,
+//! the reactor goes to deep sleep (`seat.deep`), from which the next leaving driver wakes it.
+//!
+//! ## Why no wake-up is lost
+//!
+//! 1. What a thread waits for changes only under the lock. It records itself as driver or as
+//!    parked in the hold in which its attempt failed; so each later change finds the record.
+//! 2. Each change emits an event (or, for a poller, an entry in its list) which `release` of the
+//!    same hold turns into a wake-up: of a parked thread through its parker, which keeps a wake-up
+//!    that comes before the sleep; of the driver through `Device::wake`, which does so too. Only
+//!    the holder of the seat is ever in `Device::wait`, so nobody else consumes that. A driver's
+//!    own changes need no wake-up: it looks at `seat.matched` before it sleeps.
+//! 3. A woken thread always makes its attempt, even if its time is over. A thread that was woken
+//!    for a connection to accept, and was late, has been served no worse than the one that took
+//!    it; whoever accepts and sees more passes the wake-up on.
+//! 4. Frames come in only through the seat. If it is taken, its holder is in `Device::wait` or
+//!    about to take the lock. If it is vacant, either a promoted thread is about to take the lock
+//!    or the reactor ticks: deep sleep begins under the lock with the seat taken, and leaving a
+//!    seat ends it. So a vacant seat is filled within two ticks whatever happens to the others.
+//! 5. The holder sleeps no longer than `seat.until`, the stack's next timeout when it released the
+//!    lock; whoever moves that timeout to an earlier time rouses the holder in its `release`.
+
+use std::io::IoSlice;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use tapdev::{Device, Fault, classify};
+
+use super::batch::Batch;
+use super::clock::Clock;
+use super::park::{Parked, Parker};
+use super::reactor::Control;
+use super::ready::{Offer, Polls, readiness};
+use super::seat::{Holder, Seat};
+use super::watch::Watch;
+use crate::{Event, Instant, ListenerId, SocketId, Stack};
+
+/// A seat that is taken again within this time was not worth a promotion.
+pub(super) const QUICK: Duration = Duration::from_micros(100);
+/// The most frames sent or handed in before the lock is offered to others.
+const FRAMES_PER_HOLD: usize = super::batch::BATCH_MAX;
+/// How long a device that is down is left alone.
+pub(super) const DOWN_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the host's threads share.
+pub(crate) struct Shard {
+    engine: Mutex<Engine>,
+    pub(super) device: Box<dyn Device>,
+    pub(super) clock: Clock,
+    /// How long a driver polls before it sleeps.
+    pub(super) spin: Duration,
+    /// Grows whenever the seat changes hands; odd while it is taken. Written under the lock.
+    pub(super) epoch: AtomicU64,
+    /// Threads that found the lock taken and wait for it.
+    contenders: AtomicUsize,
+    control: Sender<Control>,
+}
+
+/// What is behind the lock.
+pub(crate) struct Engine {
+    pub(crate) stack: Stack,
+    pub(crate) watch: Watch,
+    pub(crate) polls: Polls,
+    pub(super) seat: Seat,
+    pub(super) wakes: Wakes,
+    pub(super) link: LinkState,
+    /// The device's last answer was a fault.
+    pub(super) faulty: bool,
+    /// The host shuts down: no call may block any more, but that of the one who shuts down.
+    pub(crate) stopping: bool,
+    /// The reactor must end.
+    pub(super) halted: bool,
+    /// Receive buffers of drivers that left.
+    pub(super) spare: Vec<Batch>,
+    /// Open listeners, to close them at the end.
+    pub(crate) listeners: Vec<ListenerId>,
+    pub(super) stats: HostStats,
+}
+
+/// How the device fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinkState {
+    Up,
+    /// Try again at this time.
+    Down(Instant),
+    /// It does not exist any more; sockets live on until their timers end them.
+    Gone,
+}
+
+/// Who sleeps, and the wake-ups to deliver after the lock is released.
+#[derive(Default)]
+pub(super) struct Wakes {
+    /// The time at which this hold of the lock began.
+    now: Instant,
+    pub(super) parked: Parked,
+    pub(super) threads: Vec<Arc<Parker>>,
+    /// Make the holder of the seat look.
+    pub(super) rouse: bool,
+    /// Wake the reactor from deep sleep.
+    pub(super) reactor: bool,
+    hand_overs: u64,
+}
+
+impl Wakes {
+    /// Wakes a thread because what it waits for may have come.
+    fn wake(&mut self, parker: Arc<Parker>) {
+        self.parked.remove(&parker);
+        parker.woken(self.now);
+        self.threads.push(parker);
+        self.hand_overs += 1;
+    }
+}
+
+/// A poller has something: its driver looks by itself, or one that sleeps in it is woken.
+fn wake_poller(seat: &mut Seat, polls: &mut Polls, wakes: &mut Wakes, poller: u32) {
+    if seat.waits_for(poller) {
+        seat.matched = true;
+    } else if let Some(parker) = polls.take_thread(poller) {
+        wakes.wake(parker);
+    }
+}
+
+/// What the shell counts about itself; nothing here is about a protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostStats {
+    /// Batches of frames handed in.
+    pub batches: u64,
+    /// Frames handed in.
+    pub frames_in: u64,
+    /// Frames the device took.
+    pub frames_out: u64,
+    /// Frames the device refused: they are lost, as on a wire.
+    pub device_drops: u64,
+    /// Times a thread parked because another one had the seat.
+    pub parks: u64,
+    /// Times a parked thread was woken by another one's work.
+    pub hand_overs: u64,
+    /// Times a parked thread was woken to take the seat.
+    pub promotions: u64,
+    /// Times a driver left the seat to others for whom alone it had worked.
+    pub yields: u64,
+    /// Times the reactor took the seat.
+    pub understudies: u64,
+    /// Times the driver was woken for a timer or by a call of another thread.
+    pub rousings: u64,
+}
+
+pub(crate) type Guard<'a> = MutexGuard<'a, Engine>;
+
+impl Shard {
+    pub(super) fn new(
+        stack: Stack,
+        device: Box<dyn Device>,
+        spin: Duration,
+        control: Sender<Control>,
+    ) -> Shard {
+        let engine = Engine {
+            stack,
+            watch: Watch::default(),
+            polls: Polls::default(),
+            seat: Seat::new(),
+            wakes: Wakes::default(),
+            link: LinkState::Up,
+            faulty: false,
+            stopping: false,
+            halted: false,
+            spare: vec![Batch::new(device.mtu())],
+            listeners: Vec::new(),
+            stats: HostStats::default(),
+        };
+        Shard {
+            engine: Mutex::new(engine),
+            device,
+            clock: Clock::start(),
+            spin,
+            epoch: AtomicU64::new(0),
+            contenders: AtomicUsize::new(0),
+            control,
+        }
+    }
+
+    /// Takes the lock. A panic under it does not close the host: the tables stay consistent at
+    /// every call into the stack, and an error for one thread is better than one for all.
+    pub(crate) fn lock(&self) -> Guard<'_> {
+        match self.engine.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                self.contenders.fetch_add(1, Ordering::Relaxed);
+                let guard = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+                self.contenders.fetch_sub(1, Ordering::Relaxed);
+                guard
+            }
+        }
+    }
+
+    /// Takes the lock and reads the clock, in this order: time never runs backwards under it.
+    pub(super) fn enter(&self) -> (Guard<'_>, Instant) {
+        let mut guard = self.lock();
+        let now = self.clock.now();
+        guard.wakes.now = now;
+        (guard, now)
+    }
+
+    /// Runs a socket call that never blocks.
+    pub(crate) fn call<T>(&self, call: impl FnOnce(&mut Engine, Instant) -> T) -> T {
+        let (mut guard, now) = self.enter();
+        let answer = call(&mut guard, now);
+        self.release(guard, now);
+        answer
+    }
+
+    /// Ends a hold of the lock by a thread that is not the driver.
+    pub(crate) fn release(&self, guard: Guard<'_>, now: Instant) {
+        let mut guard = self.settle(guard, now);
+        guard.rouse_for_changes();
+        self.unlock(guard);
+    }
+
+    /// Sends all there is to send, and turns the stack's events into wake-ups. When others want
+    /// the lock it is offered to them between two bursts of frames.
+    pub(super) fn settle<'a>(&'a self, mut guard: Guard<'a>, now: Instant) -> Guard<'a> {
+        while guard.transmit(&*self.device, now) {
+            if self.contenders.load(Ordering::Relaxed) > 0 {
+                drop(guard);
+                std::thread::yield_now();
+                guard = self.lock();
+            }
+        }
+        guard.dispatch();
+        guard
+    }
+
+    /// Releases the lock and delivers the wake-ups.
+    pub(super) fn unlock(&self, mut guard: Guard<'_>) {
+        let threads = std::mem::take(&mut guard.wakes.threads);
+        let rouse = std::mem::take(&mut guard.wakes.rouse);
+        let reactor = std::mem::take(&mut guard.wakes.reactor);
+        let up = guard.link == LinkState::Up;
+        let holder = if rouse && !up { guard.seat.parker.clone() } else { None };
+        drop(guard);
+        if rouse {
+            self.device.wake();
+        }
+        // Without a device to sleep in, the holder sleeps in its parker.
+        if let Some(holder) = holder {
+            holder.unpark();
+        }
+        if reactor {
+            // A full queue means that it has been called and not yet looked.
+            let _ = self.control.try_send(Control::Attend);
+        }
+        for parker in &threads {
+            parker.unpark();
+        }
+    }
+}
+
+impl Engine {
+    /// Sends a burst of frames; true if there may be more.
+    fn transmit(&mut self, device: &dyn Device, now: Instant) -> bool {
+        for _ in 0..FRAMES_PER_HOLD {
+            let Some(frame) = self.stack.poll_transmit(now) else { return false };
+            if self.link == LinkState::Gone {
+                self.stats.device_drops += 1;
+                continue;
+            }
+            let [first, second] = frame.body;
+            let parts = [IoSlice::new(frame.head), IoSlice::new(first), IoSlice::new(second)];
+            let used = if !second.is_empty() {
+                3
+            } else if !first.is_empty() {
+                2
+            } else {
+                1
+            };
+            match device.send(&parts[..used]) {
+                Ok(()) => self.stats.frames_out += 1,
+                Err(error) => {
+                    self.stats.device_drops += 1;
+                    if classify(&error) == Fault::Gone {
+                        self.link_gone();
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Turns the stack's events into wake-ups.
+    pub(super) fn dispatch(&mut self) {
+        while let Some(event) = self.stack.poll_event() {
+            self.deliver(event);
+        }
+    }
+
+    fn deliver(&mut self, event: Event) {
+        let matched = self.seat.matches(event.socket, event.readiness);
+        self.seat.matched |= matched;
+        let Some(watched) = self.watch.get(event.socket) else { return };
+        // One new connection is for one thread: whoever accepts it passes the wake-up on.
+        let limit = match event.socket {
+            SocketId::Listener(_) => usize::from(!matched),
+            _ => usize::MAX,
+        };
+        watched.take_ready(event.readiness, limit, |parker| self.wakes.wake(parker));
+        for &registration in &watched.polls {
+            if let Offer::Queued(poller) = self.polls.offer(registration, event.readiness) {
+                wake_poller(&mut self.seat, &mut self.polls, &mut self.wakes, poller);
+            }
+        }
+    }
+
+    /// Somebody other than the driver changed something: the driver must look if this is what it
+    /// waits for, or if it sleeps too long.
+    fn rouse_for_changes(&mut self) {
+        let matched = std::mem::take(&mut self.seat.matched);
+        if self.seat.holder == Holder::Nobody {
+            return;
+        }
+        let early = self.stack.next_timeout().is_some_and(|next| next < self.seat.until);
+        if matched || early {
+            self.rouse();
+        }
+    }
+
+    /// What the shell has counted.
+    pub(super) fn stats(&self) -> HostStats {
+        HostStats { hand_overs: self.wakes.hand_overs, ..self.stats }
+    }
+
+    /// Makes the holder of the seat look, once until it has looked.
+    pub(crate) fn rouse(&mut self) {
+        if self.seat.holder != Holder::Nobody && !self.seat.roused {
+            self.seat.roused = true;
+            self.wakes.rouse = true;
+            self.stats.rousings += 1;
+        }
+    }
+
+    /// A socket that somebody waits for has something for one more of them.
+    pub(crate) fn pass_on(&mut self, event: Event) {
+        if self.watch.get(event.socket).is_some_and(|it| it.has_threads()) {
+            self.deliver(event);
+        }
+    }
+
+    /// A registration is new or changed: what is ready now counts as an event.
+    pub(crate) fn offer_now(&mut self, registration: u32, socket: SocketId) {
+        let ready = readiness(&mut self.stack, socket);
+        if let Offer::Queued(poller) = self.polls.offer(registration, ready) {
+            self.wake_poller(poller);
+        }
+    }
+
+    /// A poller has something for one of the threads that wait in it.
+    pub(crate) fn wake_poller(&mut self, poller: u32) {
+        wake_poller(&mut self.seat, &mut self.polls, &mut self.wakes, poller);
+    }
+
+    /// Forgets a socket which its owner has given up.
+    pub(crate) fn forget(&mut self, id: SocketId) {
+        if let Some(mut watched) = self.watch.remove(id) {
+            self.polls.forget(&watched.polls);
+            for parker in watched.take_all() {
+                self.wakes.wake(parker);
+            }
+        }
+    }
+
+    /// The device does not exist any more.
+    pub(super) fn link_gone(&mut self) {
+        if self.link != LinkState::Gone {
+            self.link = LinkState::Gone;
+            log::error!("the device is gone: connections will time out");
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! `TcpStream`, in the shape of std's.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::block::Patience;
+use super::errno::Errno;
+use super::runtime::Host;
+use super::sockaddr::{ToSocketAddrs, try_each};
+use super::tcp_socket::{Half, TcpSocket};
+use crate::{ConnectOptions, TcpInfo, TcpOptions};
+
+/// A TCP connection, in the shape of [`std::net::TcpStream`].
+///
+/// It is closed when its last clone is dropped. `&TcpStream` reads and writes too, so that two
+/// threads can share one connection, one for each direction.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// # use stack::host::{Host, TcpListener, TcpStream};
+/// # use stack::{Config, Mac};
+/// # fn host(last: u8, device: tapdev::PairEnd) -> Host {
+/// #     let mut config = Config::new(Mac([2, 0, 0, 0, 0, last]));
+/// #     config.addresses = vec![format!("192.0.2.{last}/24").parse().unwrap()];
+/// #     Host::new(config, device).unwrap()
+/// # }
+/// # fn main() -> std::io::Result<()> {
+/// # let (left, right) = tapdev::pair(1500, 1000);
+/// # let (server, client) = (host(1, left), host(2, right));
+/// # let listener = TcpListener::bind(&server, "192.0.2.1:80")?;
+/// let mut stream = TcpStream::connect(&client, "192.0.2.1:80")?;
+/// stream.set_nodelay(true)?;
+/// stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+/// # let mut far = listener.accept()?.0;
+/// # far.read_exact(&mut [0; 18])?;
+/// # far.write_all(b"HTTP/1.0 200 OK\r\n\r\n")?;
+/// # drop(far);
+/// let mut answer = String::new();
+/// stream.read_to_string(&mut answer)?;
+/// # assert_eq!(answer, "HTTP/1.0 200 OK\r\n\r\n");
+/// # Ok(())
+/// # }
+/// ```
+pub struct TcpStream {
+    pub(crate) socket: Arc<TcpSocket>,
+}
+
+impl TcpStream {
+    pub(crate) fn of(socket: TcpSocket) -> TcpStream {
+        TcpStream { socket: Arc::new(socket) }
+    }
+
+    /// Connects to the first of `addresses` that accepts, from an address and port of the
+    /// stack's choice.
+    ///
+    /// # Errors
+    /// Of the last address tried: `ConnectionRefused`, `TimedOut`, `HostUnreachable`,
+    /// `NetworkUnreachable`, `AddrNotAvailable` when no port is free; `InvalidInput` for a name.
+    pub fn connect(host: &Host, addresses: impl ToSocketAddrs) -> io::Result<TcpStream> {
+        try_each(addresses, |address| {
+            Self::open(host, address, ConnectOptions::default(), Patience::Forever)
+        })
+    }
+
+    /// Connects, and gives up after `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect); `TimedOut` after `timeout`; `InvalidInput` if that is
+    /// zero.
+    pub fn connect_timeout(
+        host: &Host,
+        address: &SocketAddr,
+        timeout: Duration,
+    ) -> io::Result<TcpStream> {
+        if timeout.is_zero() {
+            return Err(Errno::EINVAL.into());
+        }
+        Self::open(host, *address, ConnectOptions::default(), Patience::For(timeout))
+    }
+
+    /// Connects with options that must be known before the SYN: a local address, buffer sizes,
+    /// the largest segment.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect), and `AddrInUse`.
+    pub fn connect_with(
+        host: &Host,
+        address: SocketAddr,
+        options: ConnectOptions,
+    ) -> io::Result<TcpStream> {
+        Self::open(host, address, options, Patience::Forever)
+    }
+
+    /// Begins to connect, and returns a non-blocking socket at once. It becomes writable when the
+    /// connection is established or has failed; [`take_error`](Self::take_error) tells which.
+    ///
+    /// # Errors
+    /// What can be known at once: no route, no free port, an address nobody can connect to.
+    pub fn connect_nonblocking(
+        host: &Host,
+        address: SocketAddr,
+        options: ConnectOptions,
+    ) -> io::Result<TcpStream> {
+        let socket = TcpSocket::start(&host.core, address, options)?;
+        socket.modes.set_nonblocking(true);
+        Ok(Self::of(socket))
+    }
+
+    fn open(
+        host: &Host,
+        address: SocketAddr,
+        options: ConnectOptions,
+        patience: Patience,
+    ) -> io::Result<TcpStream> {
+        let socket = TcpSocket::start(&host.core, address, options)?;
+        match socket.finish_connect(patience) {
+            Ok(()) => Ok(Self::of(socket)),
+            Err(Errno::EAGAIN) => Err(Errno::ETIMEDOUT.into()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Another handle to the same connection.
+    ///
+    /// # Errors
+    /// None: it returns a `Result` for the sake of std's shape.
+    pub fn try_clone(&self) -> io::Result<TcpStream> {
+        Ok(TcpStream { socket: Arc::clone(&self.socket) })
+    }
+
+    /// The address and port of this end.
+    ///
+    /// # Errors
+    /// None.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.socket.local)
+    }
+
+    /// The address and port of the other end.
+    ///
+    /// # Errors
+    /// `NotConnected` before the connection is established and after it has ended.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.socket.peer()?)
+    }
+
+    /// Ends one or both halves: `Write` sends a FIN after all that was written, `Read` makes all
+    /// further reads answer the end of the stream.
+    ///
+    /// # Errors
+    /// `NotConnected` if there is no connection (any more).
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        let half = match how {
+            Shutdown::Read => Half::Read,
+            Shutdown::Write => Half::Write,
+            Shutdown::Both => Half::Both,
+        };
+        Ok(self.socket.shutdown(half)?)
+    }
+
+    /// Reads what is there without taking it away.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        Ok(self.socket.peek(buf, self.socket.modes.reading())?)
+    }
+
+    /// How long a read may block; `None`: for ever. Then it fails with `WouldBlock`, as std's
+    /// does on Linux.
+    ///
+    /// # Errors
+    /// `InvalidInput` for zero.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        Ok(self.socket.modes.set_read_timeout(timeout)?)
+    }
+
+    /// How long a write may block; `None`: for ever.
+    ///
+    /// # Errors
+    /// `InvalidInput` for zero.
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        Ok(self.socket.modes.set_write_timeout(timeout)?)
+    }
+
+    /// The read time-out.
+    ///
+    /// # Errors
+    /// None.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.socket.modes.read_timeout())
+    }
+
+    /// The write time-out.
+    ///
+    /// # Errors
+    /// None.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.socket.modes.write_timeout())
+    }
+
+    /// Whether calls fail with `WouldBlock` where they would block.
+    ///
+    /// # Errors
+    /// None.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.socket.modes.set_nonblocking(nonblocking);
+        Ok(())
+    }
+
+    /// The error that came up since the last call, and clears it.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        Ok(self.socket.take_error()?.map(io::Error::from))
+    }
+
+    /// Whether small segments are sent at once (true) or gathered by Nagle's rule (false).
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        Ok(self.socket.adjust(|options| options.nodelay = nodelay)?)
+    }
+
+    /// Whether Nagle's rule is off.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn nodelay(&self) -> io::Result<bool> {
+        Ok(self.socket.options()?.nodelay)
+    }
+
+    /// The time to live of packets sent.
+    ///
+    /// # Errors
+    /// `InvalidInput` unless it is 1 to 255; the host has been shut down.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        let ttl = u8::try_from(ttl).ok().filter(|&ttl| ttl > 0).ok_or(Errno::EINVAL)?;
+        Ok(self.socket.adjust(|options| options.ttl = ttl)?)
+    }
+
+    /// The time to live of packets sent.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(self.socket.options()?.ttl.into())
+    }
+
+    /// What closing does: `None` lets the connection finish by itself; zero resets it; a positive
+    /// time makes the closing (the drop of the last clone) wait until the other end has
+    /// everything, at most so long.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        Ok(self.socket.adjust(|options| options.linger = linger)?)
+    }
+
+    /// What closing does.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        Ok(self.socket.options()?.linger)
+    }
+
+    /// Whether an idle connection is probed; the times are in [`options`](Self::options).
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn set_keepalive(&self, keepalive: bool) -> io::Result<()> {
+        Ok(self.socket.adjust(|options| options.keepalive = keepalive)?)
+    }
+
+    /// Whether an idle connection is probed.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn keepalive(&self) -> io::Result<bool> {
+        Ok(self.socket.options()?.keepalive)
+    }
+
+    /// How long what was sent may stay unacknowledged before the connection fails.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn set_user_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        Ok(self.socket.adjust(|options| options.user_timeout = timeout)?)
+    }
+
+    /// How long what was sent may stay unacknowledged.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn user_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.socket.options()?.user_timeout)
+    }
+
+    /// All options of the connection.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn options(&self) -> io::Result<TcpOptions> {
+        Ok(self.socket.options()?)
+    }
+
+    /// Sets all options of the connection.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn set_options(&self, options: TcpOptions) -> io::Result<()> {
+        Ok(self.socket.adjust(|current| *current = options)?)
+    }
+
+    /// What the engine knows of the connection: state, windows, round-trip time, counters.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn info(&self) -> io::Result<TcpInfo> {
+        Ok(self.socket.info()?)
+    }
+}
+
+impl Read for &TcpStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        Ok(self.socket.recv(buf, self.socket.modes.reading())?)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let mut total = 0;
+        for buf in bufs.iter_mut().filter(|buf| !buf.is_empty()) {
+            // Only the first may block: the others take what is there.
+            let patience = if total == 0 { self.socket.modes.reading() } else { Patience::None };
+            match self.socket.recv(buf, patience) {
+                Ok(count) => total += count,
+                Err(Errno::EAGAIN) if total > 0 => break,
+                Err(errno) if total > 0 => {
+                    self.socket.modes.defer(errno);
+                    break;
+                }
+                Err(errno) => return Err(errno.into()),
+            }
+            if total == 0 {
+                break;
+            }
+        }
+        Ok(total)
+    }
+}
+
+impl Write for &TcpStream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        Ok(self.socket.send(buf, self.socket.modes.writing())?)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(self.socket.send_vectored(bufs, self.socket.modes.writing())?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for TcpStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(bufs)
+    }
+}
+
+impl Write for TcpStream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        (&*self).write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("TcpStream");
+        out.field("local", &self.socket.local).field("remote", &self.socket.remote).finish()
+    }
+}

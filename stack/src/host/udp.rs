@@ -1,0 +1,333 @@
+//! `UdpSocket`, in the shape of std's.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::block::Patience;
+use super::errno::Errno;
+use super::modes::Modes;
+use super::runtime::{Core, Host};
+use super::sockaddr::{ToSocketAddrs, try_each};
+use super::watch::Key;
+use crate::{SocketId, Udp, UdpId, UdpOptions, UdpRecvError, UdpSendError};
+
+/// A UDP socket, in the shape of [`std::net::UdpSocket`].
+///
+/// ```
+/// # use stack::host::{Host, UdpSocket};
+/// # use stack::{Config, Mac};
+/// # fn host(last: u8, device: tapdev::PairEnd) -> Host {
+/// #     let mut config = Config::new(Mac([2, 0, 0, 0, 0, last]));
+/// #     config.addresses = vec![format!("192.0.2.{last}/24").parse().unwrap()];
+/// #     Host::new(config, device).unwrap()
+/// # }
+/// # fn main() -> std::io::Result<()> {
+/// # let (left, right) = tapdev::pair(1500, 1000);
+/// # let (near, far) = (host(1, left), host(2, right));
+/// let server = UdpSocket::bind(&near, "192.0.2.1:7")?;
+/// let client = UdpSocket::bind(&far, "192.0.2.2:0")?;
+/// client.send_to(b"hello", "192.0.2.1:7")?;
+/// let mut text = [0; 16];
+/// let (length, from) = server.recv_from(&mut text)?;
+/// assert_eq!((&text[..length], from), (&b"hello"[..], client.local_addr()?));
+/// # Ok(())
+/// # }
+/// ```
+pub struct UdpSocket {
+    pub(crate) socket: Arc<DatagramSocket>,
+}
+
+/// A UDP socket, owned: it is closed when this is dropped.
+pub(crate) struct DatagramSocket {
+    pub(crate) core: Arc<Core>,
+    pub(crate) id: UdpId,
+    pub(crate) modes: Modes,
+}
+
+impl DatagramSocket {
+    pub(crate) fn open(core: &Arc<Core>, local: SocketAddr) -> Result<DatagramSocket, Errno> {
+        let id = core.shard.call(|engine, _| {
+            if engine.stopping {
+                return Err(Errno::ESHUTDOWN);
+            }
+            Ok(engine.stack.bind_udp(local)?)
+        })?;
+        Ok(DatagramSocket { core: Arc::clone(core), id, modes: Modes::default() })
+    }
+
+    pub(crate) fn socket_id(&self) -> SocketId {
+        SocketId::Udp(self.id)
+    }
+
+    /// Runs `call` on the socket, under the lock.
+    pub(crate) fn with<T>(&self, call: impl FnOnce(&mut Udp<'_>) -> T) -> Result<T, Errno> {
+        self.core.shard.call(|engine, _| match engine.stack.udp(self.id) {
+            Some(mut socket) => Ok(call(&mut socket)),
+            None => Err(Errno::ESHUTDOWN),
+        })
+    }
+
+    pub(crate) fn send(
+        &self,
+        bytes: &[u8],
+        to: Option<SocketAddr>,
+        patience: Patience,
+    ) -> Result<usize, Errno> {
+        let key = Key::write(self.socket_id());
+        self.core.shard.block_on(key, patience, |engine, now| {
+            let Some(mut socket) = engine.stack.udp(self.id) else {
+                return Some(Err(Errno::ESHUTDOWN));
+            };
+            match socket.send_to(now, bytes, to) {
+                Ok(()) => Some(Ok(bytes.len())),
+                Err(UdpSendError::WouldBlock) => None,
+                Err(error) => Some(Err(error.into())),
+            }
+        })?
+    }
+
+    pub(crate) fn recv(
+        &self,
+        patience: Patience,
+        mut take: impl FnMut(&mut Udp<'_>) -> Result<(usize, SocketAddr), UdpRecvError>,
+    ) -> Result<(usize, SocketAddr), Errno> {
+        let key = Key::read(self.socket_id());
+        self.core.shard.block_on(key, patience, |engine, _| {
+            let Some(mut socket) = engine.stack.udp(self.id) else {
+                return Some(Err(Errno::ESHUTDOWN));
+            };
+            match take(&mut socket) {
+                Ok(found) => Some(Ok(found)),
+                Err(UdpRecvError::WouldBlock) => None,
+                Err(error) => Some(Err(error.into())),
+            }
+        })?
+    }
+
+    pub(crate) fn adjust(&self, change: impl FnOnce(&mut UdpOptions)) -> Result<(), Errno> {
+        self.with(|socket| {
+            let mut options = socket.options();
+            change(&mut options);
+            socket.set_options(options);
+        })
+    }
+
+    pub(crate) fn connect(&self, remote: SocketAddr) -> Result<(), Errno> {
+        Ok(self.with(|socket| socket.connect(remote))??)
+    }
+}
+
+impl Drop for DatagramSocket {
+    fn drop(&mut self) {
+        self.core.shard.call(|engine, _| {
+            if let Some(socket) = engine.stack.udp(self.id) {
+                socket.close();
+            }
+            engine.forget(SocketId::Udp(self.id));
+        });
+    }
+}
+
+impl UdpSocket {
+    /// Binds to the first of `addresses` that is free; port 0 asks for any free port.
+    ///
+    /// # Errors
+    /// `AddrInUse`, `AddrNotAvailable`; `InvalidInput` for a name.
+    pub fn bind(host: &Host, addresses: impl ToSocketAddrs) -> io::Result<UdpSocket> {
+        try_each(addresses, |address| {
+            let socket = DatagramSocket::open(&host.core, address)?;
+            Ok(UdpSocket { socket: Arc::new(socket) })
+        })
+    }
+
+    /// Sends one datagram to the first of `addresses`.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a name or an address nobody can send to, `PermissionDenied` for a
+    /// broadcast without the option, EMSGSIZE, `NetworkUnreachable`, and the error that an
+    /// earlier datagram met (`ConnectionRefused`).
+    pub fn send_to(&self, buf: &[u8], addresses: impl ToSocketAddrs) -> io::Result<usize> {
+        let to = addresses.to_socket_addrs()?.next().ok_or(Errno::EDESTADDRREQ)?;
+        Ok(self.socket.send(buf, Some(to), self.socket.modes.writing())?)
+    }
+
+    /// Receives one datagram, and says from where. What `buf` cannot hold is lost.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the time-out passes; an error that an earlier datagram met.
+    pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        Ok(self.socket.recv(self.socket.modes.reading(), |socket| socket.recv_from(buf))?)
+    }
+
+    /// Like `recv_from`, and leaves the datagram where it is.
+    ///
+    /// # Errors
+    /// Those of [`recv_from`](Self::recv_from).
+    pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        Ok(self.socket.recv(self.socket.modes.reading(), |socket| socket.peek_from(buf))?)
+    }
+
+    /// Chooses the peer of `send` and `recv`: datagrams from others are not received any more.
+    ///
+    /// # Errors
+    /// `NetworkUnreachable`, or `InvalidInput` for a name.
+    pub fn connect(&self, addresses: impl ToSocketAddrs) -> io::Result<()> {
+        try_each(addresses, |address| Ok(self.socket.connect(address)?))
+    }
+
+    /// Sends one datagram to the connected peer.
+    ///
+    /// # Errors
+    /// EDESTADDRREQ without one; those of [`send_to`](Self::send_to).
+    pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        Ok(self.socket.send(buf, None, self.socket.modes.writing())?)
+    }
+
+    /// Receives one datagram.
+    ///
+    /// # Errors
+    /// Those of [`recv_from`](Self::recv_from).
+    pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.recv_from(buf).map(|(length, _)| length)
+    }
+
+    /// Like `recv`, and leaves the datagram where it is.
+    ///
+    /// # Errors
+    /// Those of [`recv_from`](Self::recv_from).
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.peek_from(buf).map(|(length, _)| length)
+    }
+
+    /// The address and port of this socket.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.socket.with(|socket| socket.local())?)
+    }
+
+    /// The connected peer.
+    ///
+    /// # Errors
+    /// `NotConnected` if there is none.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.socket.with(|socket| socket.remote())?.ok_or(Errno::ENOTCONN)?)
+    }
+
+    /// Another handle to the same socket.
+    ///
+    /// # Errors
+    /// None.
+    pub fn try_clone(&self) -> io::Result<UdpSocket> {
+        Ok(UdpSocket { socket: Arc::clone(&self.socket) })
+    }
+
+    /// How long a receive may block; `None`: for ever.
+    ///
+    /// # Errors
+    /// `InvalidInput` for zero.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        Ok(self.socket.modes.set_read_timeout(timeout)?)
+    }
+
+    /// How long a send may block; `None`: for ever.
+    ///
+    /// # Errors
+    /// `InvalidInput` for zero.
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        Ok(self.socket.modes.set_write_timeout(timeout)?)
+    }
+
+    /// The read time-out.
+    ///
+    /// # Errors
+    /// None.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.socket.modes.read_timeout())
+    }
+
+    /// The write time-out.
+    ///
+    /// # Errors
+    /// None.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.socket.modes.write_timeout())
+    }
+
+    /// Whether calls fail with `WouldBlock` where they would block.
+    ///
+    /// # Errors
+    /// None.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.socket.modes.set_nonblocking(nonblocking);
+        Ok(())
+    }
+
+    /// Whether datagrams may be sent to broadcast addresses.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn set_broadcast(&self, broadcast: bool) -> io::Result<()> {
+        Ok(self.socket.adjust(|options| options.broadcast = broadcast)?)
+    }
+
+    /// Whether datagrams may be sent to broadcast addresses.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn broadcast(&self) -> io::Result<bool> {
+        Ok(self.options()?.broadcast)
+    }
+
+    /// The time to live of datagrams sent.
+    ///
+    /// # Errors
+    /// `InvalidInput` unless it is 1 to 255; the host has been shut down.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        let ttl = u8::try_from(ttl).ok().filter(|&ttl| ttl > 0).ok_or(Errno::EINVAL)?;
+        Ok(self.socket.adjust(|options| options.ttl = ttl)?)
+    }
+
+    /// The time to live of datagrams sent.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(self.options()?.ttl.into())
+    }
+
+    /// All options of the socket.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn options(&self) -> io::Result<UdpOptions> {
+        Ok(self.socket.with(|socket| socket.options())?)
+    }
+
+    /// Sets all options of the socket.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn set_options(&self, options: UdpOptions) -> io::Result<()> {
+        Ok(self.socket.with(|socket| socket.set_options(options))?)
+    }
+
+    /// The error that came up since the last call, and clears it.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        let error = self.socket.with(|socket| socket.take_error())?;
+        Ok(error.map(|error| Errno::from(error).into()))
+    }
+}
+
+impl fmt::Debug for UdpSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UdpSocket").field("local", &self.local_addr().ok()).finish()
+    }
+}
