@@ -1,0 +1,10 @@
+//! The shell over two hosts on a cable in memory. Every test runs under a watchdog: a lost wake-up
+//! or a deadlock is a failure, never a test that hangs.
+#![cfg(feature = "host")]
+
+mod poller;
+mod rig;
+mod shutdown;
+mod stress;
+mod tcp;
+mod udp;
