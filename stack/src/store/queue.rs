@@ -13,14 +13,6 @@ pub(crate) struct Link {
     queued: bool,
 }
 
-impl Link {
-    /// Whether the object waits in the queue of this link.
-    #[cfg(test)]
-    pub(crate) fn is_queued(&self) -> bool {
-        self.queued
-    }
-}
-
 /// An object that can wait in the queue called `Q`: one link, one queue and one number for each
 /// reason to wait, so that the compiler tells them apart.
 pub(crate) trait Linked<const Q: usize> {

@@ -48,7 +48,6 @@ impl Ring {
     }
 
     /// Whether there is nothing to read. Text written ahead may be held all the same.
-    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -127,8 +127,7 @@ impl TcpLayer {
             announced_mss: announced_mss(self.mtu, remote.address, &options),
             options,
         };
-        let node = self.timers.insert(u64::MAX);
-        let tcb = Tcb::connecting(flow, start, &self.config, node);
+        let tcb = Tcb::connecting(flow, start, &self.config);
         let key = self.place(tcb, flow).ok_or(ConnectError::TooManyConnections)?;
         counters.tcp_active_opens += 1;
         self.ready.push(&mut self.live, key);

@@ -176,15 +176,19 @@ impl TcpLayer {
     }
 
     pub(super) fn arm(&mut self, key: Key<Tcb>) {
-        if let Some(tcb) = self.live.get(key) {
-            self.timers.arm(tcb.node, tcb.timers.earliest().as_nanos());
+        if let Some(tcb) = self.live.get(key)
+            && let Some(node) = tcb.node
+        {
+            self.timers.arm(node, tcb.timers.earliest().as_nanos());
         }
     }
 
     /// The protocol life of a connection is over, or goes on in TIME-WAIT.
     fn leave_demux(&mut self, now: Instant, counters: &mut Counters, key: Key<Tcb>, state: State) {
         let Some(tcb) = self.live.get_mut(key) else { return };
-        self.timers.disarm(tcb.node);
+        if let Some(node) = tcb.node {
+            self.timers.disarm(node);
+        }
         let (flow, slot) = (tcb.flow, Slot::Live(key.index()));
         if state == State::Closed {
             self.demux.replace(&flow, slot, None);
@@ -213,7 +217,9 @@ impl TcpLayer {
         if let Some(mut tcb) = self.live.remove(key) {
             tcb.rcv.discard(&mut self.memory);
             tcb.snd.release(&mut self.memory);
-            self.timers.remove(tcb.node);
+            if let Some(node) = tcb.node {
+                self.timers.remove(node);
+            }
         }
     }
 

@@ -18,7 +18,6 @@ use super::timers::Timers;
 use super::timestamps::TimestampState;
 use crate::config::TcpConfig;
 use crate::store::queue::Link;
-use crate::store::wheel::NodeId;
 use crate::time::Instant;
 use crate::wire::address::{Address, FlowKey};
 
@@ -64,9 +63,9 @@ pub(crate) fn send_mss(
 
 impl Tcb {
     /// The block of an active open: SYN-SENT, its SYN still to be sent.
-    pub(crate) fn connecting(flow: FlowKey, start: Start, config: &TcpConfig, node: NodeId) -> Tcb {
+    pub(crate) fn connecting(flow: FlowKey, start: Start, config: &TcpConfig) -> Tcb {
         let mss = send_mss(None, start.announced_mss, flow.remote.address, false, config);
-        let mut tcb = Tcb::blank(flow, start, config, node, mss);
+        let mut tcb = Tcb::blank(flow, start, config, mss);
         tcb.state = State::Closed.on(Event::ActiveOpen);
         // Offered until the peer's SYN says otherwise.
         tcb.sack = true;
@@ -76,8 +75,8 @@ impl Tcb {
     }
 
     /// The block that a half-open connection becomes with the third segment of the handshake.
-    pub(crate) fn accepted(half: &HalfOpen, start: Start, cx: &mut Cx<'_>, node: NodeId) -> Tcb {
-        let mut tcb = Tcb::blank(half.flow, start, cx.config, node, half.mss);
+    pub(crate) fn accepted(half: &HalfOpen, start: Start, cx: &mut Cx<'_>) -> Tcb {
+        let mut tcb = Tcb::blank(half.flow, start, cx.config, half.mss);
         tcb.origin = Origin::Passive;
         tcb.state = State::SynReceived;
         tcb.scaling = half.peer_scale.is_some();
@@ -100,7 +99,7 @@ impl Tcb {
         tcb
     }
 
-    fn blank(flow: FlowKey, start: Start, config: &TcpConfig, node: NodeId, mss: u16) -> Tcb {
+    fn blank(flow: FlowKey, start: Start, config: &TcpConfig, mss: u16) -> Tcb {
         let options = start.options.clamped();
         let (scale, buffer) = (options.window_scale(), options.receive_buffer);
         Tcb {
@@ -134,7 +133,7 @@ impl Tcb {
             read_shut: false,
             write_blocked: false,
             stats: Stats::default(),
-            node,
+            node: None,
             links: [Link::default(); 3],
         }
     }

@@ -222,9 +222,7 @@ impl TcpLayer {
             memory: &mut self.memory,
             replies: &mut self.replies,
         };
-        // The key is not known before the block is in its place; the token follows.
-        let node = self.timers.insert(u64::MAX);
-        let tcb = Tcb::accepted(half, start, &mut cx, node);
+        let tcb = Tcb::accepted(half, start, &mut cx);
         self.remove_half_open(key);
         let new = self.place(tcb, flow)?;
         counters.tcp_passive_opens += 1;
@@ -238,13 +236,10 @@ impl TcpLayer {
 
     /// Puts a new connection into its arena, the wheel and the table.
     pub(super) fn place(&mut self, tcb: Tcb, flow: FlowKey) -> Option<Key<Tcb>> {
-        let placeholder = tcb.node;
-        let placed = self.live.insert(tcb);
-        self.timers.remove(placeholder);
-        let key = placed.ok()?;
+        let key = self.live.insert(tcb).ok()?;
         let node = self.timers.insert(key.to_bits());
         if let Some(tcb) = self.live.get_mut(key) {
-            tcb.node = node;
+            tcb.node = Some(node);
         }
         self.enter(&flow, Slot::Live(key.index()));
         Some(key)

@@ -28,6 +28,8 @@ pub(crate) struct Recv {
     fin: Option<Seq>,
     /// Nobody will read: text is taken and forgotten.
     discard: bool,
+    /// Room was made since the window was last opened.
+    freed: bool,
 }
 
 /// What became of a segment's text.
@@ -47,8 +49,8 @@ impl Recv {
         let ring = Ring::new(buffer + (1 << scale));
         let nxt = irs + 1;
         let assembler = Assembler::new(ranges_max);
-        let (fin, discard) = (None, false);
-        Recv { nxt, edge: nxt, scale, mss, buffer, ring, assembler, fin, discard }
+        let (fin, discard, freed) = (None, false, false);
+        Recv { nxt, edge: nxt, scale, mss, buffer, ring, assembler, fin, discard, freed }
     }
 
     /// RCV.WND.
@@ -149,6 +151,7 @@ impl Recv {
             let unit = 1usize << self.scale;
             self.edge = self.edge.latest(self.nxt + (free / unit * unit) as u32);
         }
+        self.freed = false;
     }
 
     /// Announces what a window field without scaling can: for SYN and SYN-ACK (RFC 7323 §2.2).
@@ -173,7 +176,7 @@ impl Recv {
         let (free, offered) = (self.free(), self.window() as usize);
         let gain = free.saturating_sub(offered);
         let starving = offered < 2 * usize::from(self.mss);
-        gain >= self.buffer / 4 || (starving && gain >= self.least_step())
+        self.freed && (gain >= self.buffer / 4 || (starving && gain >= self.least_step()))
     }
 
     fn least_step(&self) -> usize {
@@ -198,7 +201,8 @@ impl Recv {
     pub(crate) fn read(&mut self, out: &mut [u8], memory: &mut Memory) -> usize {
         let before = self.ring.allocated();
         let n = self.ring.read(out);
-        if self.ring.len() == 0 && self.assembler.is_empty() {
+        self.freed |= n > 0;
+        if self.ring.is_empty() && self.assembler.is_empty() {
             self.ring.release_if_empty();
         }
         memory.settle(before, self.ring.allocated());
@@ -208,7 +212,9 @@ impl Recv {
     /// Changes the greatest window; a promise already made stays.
     pub(crate) fn set_buffer(&mut self, bytes: usize) {
         self.buffer = bytes.min(0xffff << self.scale);
-        self.ring.set_cap(self.buffer.max(self.window() as usize) + (1 << self.scale));
+        let promised = self.ring.len() + self.window() as usize;
+        self.ring.set_cap(self.buffer.max(promised) + (1 << self.scale));
+        self.freed = true;
     }
 
     /// Nobody will read any more: gives the memory back and forgets further text.

@@ -188,7 +188,7 @@ impl Send {
         self.ring.consume(text);
         self.una = ack;
         self.nxt = self.nxt.latest(ack);
-        if self.ring.len() == 0 {
+        if self.ring.is_empty() {
             self.ring.release_if_empty();
         }
         memory.settle(before, self.ring.allocated());
