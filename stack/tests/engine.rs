@@ -183,3 +183,23 @@ fn a_host_talks_to_itself() {
     let mut out = [0; 8];
     assert_eq!(net.hosts[0].tcp(server).unwrap().recv(net.now, &mut out), Ok(4));
 }
+
+/// A socket that a full buffer made unwritable tells when it is writable, even if each send took
+/// all it was given.
+#[test]
+fn a_buffer_filled_exactly_is_told_when_it_drains() {
+    let mut net = Net::new();
+    let (client, server) = net.connect();
+    let room = net.hosts[0].tcp(client).unwrap().send_room();
+    let sent = net.hosts[0].tcp(client).unwrap().send(net.now, &vec![1; room]).unwrap();
+    assert_eq!(sent, room);
+    net.events[0].clear();
+    let mut out = vec![0; room];
+    for _ in 0..10 {
+        net.pass(Duration::from_millis(50));
+        let _: Result<usize, RecvError> = net.hosts[1].tcp(server).unwrap().recv(net.now, &mut out);
+    }
+    net.settle();
+    let writable = |e: &Event| e.readiness.contains(stack::Readiness::WRITABLE);
+    assert!(net.events[0].iter().any(writable), "{:?}", net.events[0]);
+}

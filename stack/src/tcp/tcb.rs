@@ -120,7 +120,7 @@ pub(crate) struct Tcb {
     pub(crate) orphan: bool,
     /// The application reads no more (`shutdown(SHUT_RD)` or close).
     pub(crate) read_shut: bool,
-    /// A send found no room: tell when there is some.
+    /// The socket is not writable: tell when it is.
     pub(crate) write_blocked: bool,
     pub(crate) stats: Stats,
     /// Its node in the wheel, once it is in its place.
@@ -174,7 +174,8 @@ impl Tcb {
             _ => return Err(SendError::Closed),
         }
         let taken = self.snd.push(bytes, cx.memory);
-        if taken < bytes.len() {
+        // Whoever looks now finds it not writable, and waits, though no call of his fell short.
+        if !self.snd.is_writable() {
             self.write_blocked = true;
         }
         if taken == 0 && !bytes.is_empty() {
