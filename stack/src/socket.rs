@@ -153,7 +153,7 @@ impl Tcp<'_> {
     /// `WouldBlock` when nothing has arrived; `Failed` once, with the reason, after everything
     /// that arrived before the failure has been read.
     pub fn recv(&mut self, now: Instant, out: &mut [u8]) -> Result<usize, RecvError> {
-        let read = self.layer.with(now, self.counters, self.key, |tcb, cx| tcb.recv(cx, out));
+        let read = self.layer.with(now, self.counters, self.key, |tcb, _| tcb.recv(out));
         read.unwrap_or(Err(RecvError::NotConnected))
     }
 

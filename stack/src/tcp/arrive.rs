@@ -242,7 +242,7 @@ impl Tcb {
     fn on_new_ack(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) {
         self.take_rtt_sample(cx, seg);
         let (in_flight, mss) = (self.snd.in_flight(), self.snd.mss_u32());
-        let acked = self.snd.on_ack(seg.ack, cx.memory);
+        let acked = self.snd.on_ack(seg.ack);
         self.stats.bytes_acked += u64::from(acked.text);
         self.progress_at = cx.now;
         self.soft_error = None;
@@ -387,7 +387,7 @@ impl Tcb {
     /// Our SYN is acknowledged: the first sample, and the first window.
     fn on_syn_acked(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) {
         self.take_rtt_sample(cx, seg);
-        let _: Acked = self.snd.on_ack(seg.ack, cx.memory);
+        let _: Acked = self.snd.on_ack(seg.ack);
         self.progress_at = cx.now;
         self.rearm_retransmission(cx);
         // The window of a segment with SYN is never scaled (RFC 7323 §2.2).

@@ -171,14 +171,14 @@ impl TcpLayer {
             }
             return;
         }
-        self.arm(key);
+        self.arm(now, key);
         self.ready.push(&mut self.live, key);
     }
 
-    pub(super) fn arm(&mut self, key: Key<Tcb>) {
-        if let Some(tcb) = self.live.get(key)
-            && let Some(node) = tcb.node
-        {
+    fn arm(&mut self, now: Instant, key: Key<Tcb>) {
+        let Some(tcb) = self.live.get_mut(key) else { return };
+        tcb.arm_rest(now);
+        if let Some(node) = tcb.node {
             self.timers.arm(node, tcb.timers.earliest().as_nanos());
         }
     }
@@ -264,7 +264,7 @@ impl TcpLayer {
                 replies: &mut self.replies,
             };
             let segment = tcb.next_segment(&mut cx);
-            self.arm(key);
+            self.arm(now, key);
             if let Some(segment) = segment {
                 self.ready.push(&mut self.live, key);
                 return Some(Departure::Live(key, segment));

@@ -198,15 +198,24 @@ impl Recv {
     }
 
     /// Gives text to the application.
-    pub(crate) fn read(&mut self, out: &mut [u8], memory: &mut Memory) -> usize {
-        let before = self.ring.allocated();
+    pub(crate) fn read(&mut self, out: &mut [u8]) -> usize {
         let n = self.ring.read(out);
         self.freed |= n > 0;
-        if self.ring.is_empty() && self.assembler.is_empty() {
-            self.ring.release_if_empty();
-        }
-        memory.settle(before, self.ring.allocated());
         n
+    }
+
+    /// Memory that the ring holds, bytes.
+    pub(crate) fn allocated(&self) -> usize {
+        self.ring.allocated()
+    }
+
+    /// Nothing has been received for a while: gives the memory of an empty ring back.
+    pub(crate) fn rest(&mut self, memory: &mut Memory) {
+        if self.ring.is_empty() && self.assembler.is_empty() {
+            let before = self.ring.allocated();
+            self.ring.release_if_empty();
+            memory.settle(before, self.ring.allocated());
+        }
     }
 
     /// Changes the greatest window; a promise already made stays.
@@ -243,7 +252,8 @@ mod tests {
         assert_eq!(r.sack_blocks(3).as_slice(), [((at + 3).0, (at + 6).0)]);
         assert_eq!(r.take(at, b"abc", &mut m), Taken::InOrder { octets: 6, filled: true });
         let mut out = [0; 10];
-        assert_eq!(r.read(&mut out, &mut m), 6);
+        assert_eq!(r.read(&mut out), 6);
+        r.rest(&mut m);
         assert_eq!((&out[..6], m.used()), (&b"abcdef"[..], 0));
     }
 
@@ -258,7 +268,7 @@ mod tests {
                 let _: Taken = r.take(seq, &vec![0; len], &mut m);
                 if step % 5 == 0 {
                     let mut out = [0; 1500];
-                    let _: usize = r.read(&mut out, &mut m);
+                    let _: usize = r.read(&mut out);
                 }
                 r.open_window();
                 let field = r.window_field();
@@ -276,11 +286,11 @@ mod tests {
         assert!(matches!(r.take(seq, &[0; 4000], &mut m), Taken::InOrder { octets: 4000, .. }));
         let mut byte = [0];
         for _ in 0..999 {
-            let _: usize = r.read(&mut byte, &mut m);
+            let _: usize = r.read(&mut byte);
             r.open_window();
             assert_eq!((r.window(), r.wants_update()), (0, false));
         }
-        let _: usize = r.read(&mut byte, &mut m);
+        let _: usize = r.read(&mut byte);
         assert!(r.wants_update());
         r.open_window();
         assert_eq!(r.window(), 1000);

@@ -178,20 +178,15 @@ impl Send {
     }
 
     /// Moves SND.UNA to `ack`, which [`Send::is_new_ack`] has accepted.
-    pub(crate) fn on_ack(&mut self, ack: Seq, memory: &mut Memory) -> Acked {
+    pub(crate) fn on_ack(&mut self, ack: Seq) -> Acked {
         let fin = self.fin == Fin::Queued && ack.after(self.fin_seq());
         if fin {
             self.fin = Fin::Done;
         }
         let text = (ack.since(self.text_start()) as usize).min(self.ring.len());
-        let before = self.ring.allocated();
         self.ring.consume(text);
         self.una = ack;
         self.nxt = self.nxt.latest(ack);
-        if self.ring.is_empty() {
-            self.ring.release_if_empty();
-        }
-        memory.settle(before, self.ring.allocated());
         Acked { text: text as u32, fin }
     }
 
@@ -228,6 +223,18 @@ impl Send {
         new
     }
 
+    /// Memory that the ring holds, bytes.
+    pub(crate) fn allocated(&self) -> usize {
+        self.ring.allocated()
+    }
+
+    /// Nothing has been sent for a while: gives the memory of an empty ring back.
+    pub(crate) fn rest(&mut self, memory: &mut Memory) {
+        let before = self.ring.allocated();
+        self.ring.release_if_empty();
+        memory.settle(before, self.ring.allocated());
+    }
+
     /// The connection is over: gives the memory back.
     pub(crate) fn release(&mut self, memory: &mut Memory) {
         memory.settle(self.ring.allocated(), 0);
@@ -242,9 +249,9 @@ mod tests {
 
     fn established(iss: u32) -> (Send, Memory) {
         let mut send = Send::new(Seq(iss), 1000, 64 << 10);
-        let mut memory = Memory::new(1 << 20);
+        let memory = Memory::new(1 << 20);
         send.on_sent(1);
-        let acked = send.on_ack(Seq(iss) + 1, &mut memory);
+        let acked = send.on_ack(Seq(iss) + 1);
         assert_eq!(acked, Acked { text: 0, fin: false });
         (send, memory)
     }
@@ -259,11 +266,12 @@ mod tests {
             assert!(send.fin_is_next_after(500));
             assert!(send.on_sent(501));
             assert!(!send.has_unsent());
-            assert_eq!(send.on_ack(Seq(iss) + 2001, &mut memory), Acked { text: 2000, fin: false });
+            assert_eq!(send.on_ack(Seq(iss) + 2001), Acked { text: 2000, fin: false });
             send.rewind();
             assert_eq!((send.unsent(), send.nxt_offset(), send.outstanding()), (500, 0, 501));
             assert!(!send.on_sent(501), "a retransmission");
-            assert_eq!(send.on_ack(Seq(iss) + 2502, &mut memory), Acked { text: 500, fin: true });
+            assert_eq!(send.on_ack(Seq(iss) + 2502), Acked { text: 500, fin: true });
+            send.rest(&mut memory);
             assert_eq!((send.outstanding(), memory.used()), (0, 0));
         }
     }

@@ -191,9 +191,9 @@ impl Tcb {
 
     /// RECEIVE: `Ok(0)` is the end of the stream. Text that arrived before a failure is read
     /// first, then the failure is told once.
-    pub(crate) fn recv(&mut self, cx: &mut Cx<'_>, out: &mut [u8]) -> Result<usize, RecvError> {
+    pub(crate) fn recv(&mut self, out: &mut [u8]) -> Result<usize, RecvError> {
         self.before_read(out.len())?;
-        let n = self.rcv.read(out, cx.memory);
+        let n = self.rcv.read(out);
         Ok(n)
     }
 

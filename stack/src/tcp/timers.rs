@@ -11,6 +11,10 @@ use core::time::Duration;
 /// Longest time between zero-window probes (THREATS T-14).
 const PROBE_MAX: Duration = Duration::from_secs(60);
 
+/// How long buffers stay empty before their memory goes: an exchange each second keeps them, a
+/// hundred thousand idle connections hold none.
+const REST_AFTER: Duration = Duration::from_secs(1);
+
 /// Why a connection may have to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
@@ -24,10 +28,18 @@ pub(crate) enum Timer {
     Keepalive,
     /// The application has gone and the peer does not finish.
     Orphan,
+    /// Buffers that have been empty for a while may go.
+    Rest,
 }
 
-const TIMERS: [Timer; 5] =
-    [Timer::Retransmit, Timer::Probe, Timer::DelayedAck, Timer::Keepalive, Timer::Orphan];
+const TIMERS: [Timer; 6] = [
+    Timer::Retransmit,
+    Timer::Probe,
+    Timer::DelayedAck,
+    Timer::Keepalive,
+    Timer::Orphan,
+    Timer::Rest,
+];
 
 /// The deadlines of one connection.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +94,7 @@ impl Tcb {
                 }
                 Timer::Keepalive => self.on_keepalive_timeout(cx),
                 Timer::Orphan => self.on_orphan_timeout(cx),
+                Timer::Rest => self.on_rest(cx),
             }
         }
     }
@@ -173,6 +186,23 @@ impl Tcb {
             self.marks.keepalive = true;
         }
         self.timers.set(Timer::Keepalive, cx.now + self.options.keepalive_interval);
+    }
+
+    /// A second has passed since there were buffers: empty ones that were not used go.
+    fn on_rest(&mut self, cx: &mut Cx<'_>) {
+        if cx.now - self.heard_at.latest(self.sent_at) >= REST_AFTER {
+            self.snd.rest(cx.memory);
+            self.rcv.rest(cx.memory);
+        }
+        self.arm_rest(cx.now);
+    }
+
+    /// Arms the timer of rest while there are buffers. Not moved by use: it looks when it expires.
+    pub(crate) fn arm_rest(&mut self, now: Instant) {
+        let holds = self.snd.allocated() + self.rcv.allocated() > 0;
+        if holds && !self.timers.is_set(Timer::Rest) {
+            self.timers.set(Timer::Rest, now + REST_AFTER);
+        }
     }
 
     /// The application has gone. Text still being delivered keeps the connection; silence, or a
