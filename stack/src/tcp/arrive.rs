@@ -206,7 +206,7 @@ impl Tcb {
         if !seg.has(Flags::ACK) {
             return Break(Stop::Drop(DropReason::TcpNoAck));
         }
-        if self.snd.una == self.snd.iss {
+        if !self.snd.is_syn_acked() {
             // Our SYN is unacknowledged: SYN-RECEIVED, or a state that CLOSE led to from there.
             if !self.snd.is_new_ack(seg.ack) {
                 return Break(Stop::ResetAndDrop(DropReason::TcpAck));
@@ -354,15 +354,14 @@ impl Tcb {
             Taken::InOrder { octets, filled } => {
                 self.stats.bytes_received += u64::from(octets);
                 self.marks.event = true;
-                self.owe_ack_for(cx, octets, filled || had_holes);
+                self.owe_ack(cx, filled || had_holes);
             }
         }
         Continue(())
     }
 
-    fn owe_ack_for(&mut self, cx: &Cx<'_>, octets: u32, at_once: bool) {
-        let mss = u32::from(self.announced_mss);
-        let later = self.ack.on_text(octets, mss, self.options.quick_ack);
+    fn owe_ack(&mut self, cx: &Cx<'_>, at_once: bool) {
+        let later = self.ack.on_text(self.options.quick_ack);
         if at_once {
             self.ack.owe_now();
         } else if later && !self.timers.is_set(Timer::DelayedAck) {

@@ -32,7 +32,7 @@ impl Tcb {
         if let Some(syn) = self.next_syn(cx) {
             return Some(syn);
         }
-        if !self.state.is_synchronized() || self.snd.nxt == self.snd.iss {
+        if !self.state.is_synchronized() || self.snd.is_syn_next() {
             return self.next_ack(cx);
         }
         if self.marks.retransmit {
@@ -63,7 +63,7 @@ impl Tcb {
     /// Our SYN when it is at SND.NXT: first, again after a time-out, or with an ACK (MUST-10).
     fn next_syn(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
         let awaited = matches!(self.state, State::SynSent | State::SynReceived | State::FinWait1);
-        if !awaited || self.snd.nxt != self.snd.iss {
+        if !awaited || !self.snd.is_syn_next() {
             return None;
         }
         let answers = self.state != State::SynSent;

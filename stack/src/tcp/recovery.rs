@@ -67,6 +67,8 @@ impl Recovery {
     pub(crate) fn on_ack(&mut self, ack: Seq, acked_segments: u32) -> Advice {
         if !self.active {
             self.duplicates = 0;
+            // Kept near SND.UNA: after 2 GiB without a loss it would count as ahead again.
+            self.recover = self.recover.latest(ack);
             return Advice::Nothing;
         }
         if ack.at_or_after(self.recover) {
@@ -112,6 +114,19 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(r.on_duplicate(Seq(2001), Seq(10_001), 10), Advice::Nothing);
         }
+    }
+
+    #[test]
+    fn s2_a_loss_is_seen_after_gibibytes_without_one() {
+        let mut r = Recovery::new(Seq(0));
+        let step = 1 << 24;
+        for i in 1..200u32 {
+            let una = Seq(0) + i.wrapping_mul(step);
+            assert_eq!(r.on_ack(una, 1), Advice::Nothing);
+        }
+        let una = Seq(0) + 199u32.wrapping_mul(step);
+        let advice: Vec<Advice> = (0..3).map(|_| r.on_duplicate(una, una + 10_000, 10)).collect();
+        assert_eq!(advice[2], Advice::EnterRecovery);
     }
 
     #[test]

@@ -45,7 +45,8 @@ pub(crate) enum Taken {
 
 impl Recv {
     pub(crate) fn new(irs: Seq, mss: u16, scale: u8, buffer: usize, ranges_max: usize) -> Recv {
-        // Rounding to the scale may announce up to one unit more than the buffer.
+        // No more than the field can say; rounding to the scale may announce one unit more.
+        let buffer = buffer.min(0xffff << scale);
         let ring = Ring::new(buffer + (1 << scale));
         let nxt = irs + 1;
         let assembler = Assembler::new(ranges_max);
@@ -176,7 +177,8 @@ impl Recv {
         let (free, offered) = (self.free(), self.window() as usize);
         let gain = free.saturating_sub(offered);
         let starving = offered < 2 * usize::from(self.mss);
-        self.freed && (gain >= self.buffer / 4 || (starving && gain >= self.least_step()))
+        let step = self.least_step();
+        self.freed && (gain >= (self.buffer / 4).max(step) || (starving && gain >= step))
     }
 
     fn least_step(&self) -> usize {
@@ -294,6 +296,28 @@ mod tests {
         assert!(r.wants_update());
         r.open_window();
         assert_eq!(r.window(), 1000);
+    }
+
+    #[test]
+    fn an_update_that_is_wanted_opens_the_window() {
+        for buffer in [1, 100, 999, 1000, 2048, 4096, 65_536, 1 << 20] {
+            for scale in [0, 4] {
+                let (mut r, mut m) = recv(buffer, scale);
+                let most = r.window() as usize;
+                assert!(most <= 0xffff << scale, "the field must be able to say it");
+                let (seq, mut out) = (r.nxt, vec![0; most / 3 + 1]);
+                let _: Taken = r.take(seq, &vec![0; most], &mut m);
+                for _ in 0..4 {
+                    let _: usize = r.read(&mut out);
+                    if r.wants_update() {
+                        let edge = r.edge();
+                        r.open_window();
+                        assert!(r.edge().after(edge), "buffer {buffer} scale {scale}");
+                        assert!(!r.wants_update());
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(crate) struct Send {
     pub(crate) una: Seq,
     pub(crate) nxt: Seq,
     pub(crate) max: Seq,
+    syn_acked: bool,
     /// SND.WND, scaled.
     pub(crate) wnd: u32,
     wl1: Seq,
@@ -63,6 +64,7 @@ impl Send {
             una: iss,
             nxt: iss,
             max: iss,
+            syn_acked: false,
             wnd: 0,
             wl1: Seq(0),
             wl2: iss,
@@ -76,7 +78,18 @@ impl Send {
 
     /// The sequence number of the first octet in the ring.
     fn text_start(&self) -> Seq {
-        self.una.latest(self.iss + 1)
+        if self.syn_acked { self.una } else { self.iss + 1 }
+    }
+
+    /// Our SYN has been acknowledged. A fact, not a comparison with ISS: the sequence space goes
+    /// round each 4 GiB, and ISS comes by again.
+    pub(crate) fn is_syn_acked(&self) -> bool {
+        self.syn_acked
+    }
+
+    /// Our SYN is at SND.NXT.
+    pub(crate) fn is_syn_next(&self) -> bool {
+        !self.syn_acked && self.nxt == self.iss
     }
 
     /// The sequence number that our FIN has or will have.
@@ -115,7 +128,7 @@ impl Send {
 
     /// The FIN comes right after `len` further octets from SND.NXT.
     pub(crate) fn fin_is_next_after(&self, len: usize) -> bool {
-        self.fin == Fin::Queued && self.nxt != self.iss && self.nxt + len as u32 == self.fin_seq()
+        self.fin == Fin::Queued && !self.is_syn_next() && self.nxt + len as u32 == self.fin_seq()
     }
 
     /// Octets of window left at SND.NXT under a send window of `window` bytes.
@@ -186,6 +199,7 @@ impl Send {
         let text = (ack.since(self.text_start()) as usize).min(self.ring.len());
         self.ring.consume(text);
         self.una = ack;
+        self.syn_acked = true;
         self.nxt = self.nxt.latest(ack);
         Acked { text: text as u32, fin }
     }
@@ -273,6 +287,20 @@ mod tests {
             assert_eq!(send.on_ack(Seq(iss) + 2502), Acked { text: 500, fin: true });
             send.rest(&mut memory);
             assert_eq!((send.outstanding(), memory.used()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn s2_a_stream_goes_round_the_sequence_space() {
+        let (mut send, mut memory) = established(100);
+        let text = vec![7; 64 << 10];
+        for round in 0..(9u64 << 30) / text.len() as u64 {
+            assert_eq!(send.push(&text, &mut memory), text.len());
+            assert_eq!((send.nxt_offset(), send.unsent()), (0, text.len()), "round {round}");
+            assert!(!send.is_syn_next() && send.is_syn_acked());
+            assert!(send.on_sent(text.len() as u32));
+            let acked = send.on_ack(send.max);
+            assert_eq!(acked, Acked { text: text.len() as u32, fin: false }, "round {round}");
         }
     }
 

@@ -81,7 +81,8 @@ impl HalfOpen {
         {
             return Verdict::Ack;
         }
-        if seg.has(Flags::SYN) && !seg.has(Flags::ACK) && seg.seq == self.irs {
+        let again = seg.flags.without(Flags::PSH) == Flags::SYN && seg.seq == self.irs;
+        if again {
             return Verdict::Repeat;
         }
         let nxt = self.irs + 1;

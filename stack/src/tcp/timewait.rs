@@ -19,6 +19,8 @@ pub(crate) struct TimeWait {
     pub(crate) flow: FlowKey,
     pub(crate) snd_nxt: Seq,
     pub(crate) rcv_nxt: Seq,
+    /// The window field last announced, which is not taken back.
+    pub(crate) window: u16,
     /// TS.Recent and our clock's offset, where timestamps were in use.
     pub(crate) timestamps: Option<(u32, u32)>,
     pub(crate) expires: Instant,
@@ -79,6 +81,7 @@ impl TimeWait {
     /// The acknowledgment of all that the peer sent.
     pub(crate) fn ack(&self, now: Instant) -> Reply {
         let mut reply = Reply::new(self.flow, self.snd_nxt, self.rcv_nxt, Flags::ACK);
+        reply.window = self.window;
         reply.options.timestamps = self.timestamps.map(|(recent, offset)| Timestamps {
             value: timestamps::value(offset, now),
             echo: recent,
