@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::block::Wish;
 use super::seat::Holder;
@@ -52,14 +52,18 @@ impl Reactor {
     fn run(mut self) {
         // The seat is vacant at first, and nobody need ever wait.
         while self.look() {
-            let told = match self.deep {
-                true => self.control.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                false => self.control.recv_timeout(TICK),
+            let told = if self.deep {
+                self.control.recv().map_err(|_| TryRecvError::Disconnected)
+            } else {
+                // Not `recv_timeout`, which yields the processor several times before it sleeps,
+                // to the very thread that it must not disturb.
+                std::thread::park_timeout(TICK);
+                self.control.try_recv()
             };
             match told {
                 Ok(Control::Attend) => self.deep = false,
-                Ok(Control::Halt) | Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Control::Halt) | Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty) => {}
             }
         }
     }
