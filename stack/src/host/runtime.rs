@@ -140,7 +140,8 @@ impl Host {
     }
 
     /// Ends the host in good order: listeners close, every connection sends what it has and its
-    /// FIN, and those that have not ended after the builder's `grace` are reset. Calls that are
+    /// FIN. Those that could not deliver that within the builder's `grace` are reset, and so are
+    /// those whose peers do not end their half soon after. Calls that are
     /// blocked fail with `ESHUTDOWN`, and so do all later ones. Blocks until all that is done.
     pub fn shutdown(&self) {
         stop::shutdown(&self.core);

@@ -7,10 +7,13 @@ use super::reactor::Control;
 use super::runtime::Core;
 use super::shard::{Engine, Shard};
 use super::watch::Key;
-use crate::{Instant, Stack, State, TcpId, TcpInfo};
+use crate::{Instant, Stack, State};
 
 /// How often the ending connections are counted.
 const LOOK: Duration = Duration::from_millis(10);
+/// How long a peer that has everything may take to end its half. After that, waiting would only
+/// be for its program, which may never close.
+const PEERS_TURN: Duration = Duration::from_millis(200);
 
 /// Ends everything; the second call finds nothing to do.
 pub(super) fn shutdown(core: &Core) {
@@ -25,10 +28,10 @@ pub(super) fn shutdown(core: &Core) {
     guard.wake_all();
     shard.release(guard, now);
     if !std::thread::panicking() {
-        drain(shard, now + core.grace);
+        drain(shard, now, core.grace);
     }
     let (mut guard, now) = shard.enter();
-    let left = abort_all(&mut guard.stack, now);
+    let left = guard.stack.abort_all(now);
     guard.halted = true;
     guard.rouse();
     shard.release(guard, now);
@@ -40,11 +43,13 @@ pub(super) fn shutdown(core: &Core) {
     core.join_reactor();
 }
 
-/// Waits until all connections have ended.
-fn drain(shard: &Shard, deadline: Instant) {
+/// Waits until every connection has sent all it had, and had an acknowledgment for its FIN; and a
+/// little longer for the FINs of the peers.
+fn drain(shard: &Shard, start: Instant, grace: Duration) {
+    let (peers, deadline) = (start + PEERS_TURN.min(grace), start + grace);
     loop {
         let (guard, now) = shard.enter();
-        if now >= deadline || !any_alive(&guard.stack) {
+        if now >= deadline || !any_busy(&guard.stack, now < peers) {
             return shard.release(guard, now);
         }
         let mut look_again = now + LOOK;
@@ -58,33 +63,20 @@ fn drain(shard: &Shard, deadline: Instant) {
                 if due {
                     look_again = now + LOOK;
                 }
-                due && !any_alive(&engine.stack)
+                due && !any_busy(&engine.stack, now < peers)
             },
         };
         shard.wait_for(guard, &mut wish, now);
     }
 }
 
-fn is_alive(info: &TcpInfo) -> bool {
-    !matches!(info.state, State::Listen | State::TimeWait | State::Closed)
-}
-
-fn any_alive(stack: &Stack) -> bool {
-    stack.connections().any(|(_, info)| is_alive(&info))
-}
-
-fn live_ids(stack: &Stack) -> Vec<TcpId> {
-    stack.connections().filter(|(_, info)| is_alive(info)).filter_map(|(id, _)| id).collect()
-}
-
-fn abort_all(stack: &mut Stack, now: Instant) -> usize {
-    let ids = live_ids(stack);
-    for &id in &ids {
-        if let Some(socket) = stack.tcp(id) {
-            socket.abort(now);
-        }
-    }
-    ids.len()
+/// Some connection still has something to do. In FIN-WAIT-2 that is only to wait for the peer.
+fn any_busy(stack: &Stack, for_peers: bool) -> bool {
+    stack.connections().any(|(_, info)| match info.state {
+        State::Listen | State::TimeWait | State::Closed => false,
+        State::FinWait2 => for_peers,
+        _ => true,
+    })
 }
 
 impl Engine {
@@ -94,7 +86,8 @@ impl Engine {
         for id in std::mem::take(&mut self.listeners) {
             self.stack.close_listener(now, id);
         }
-        for id in live_ids(&self.stack) {
+        let ids: Vec<_> = self.stack.connections().filter_map(|(id, _)| id).collect();
+        for id in ids {
             let Some(mut socket) = self.stack.tcp(id) else { continue };
             if socket.unread() > 0 || socket.shutdown_write(now).is_err() {
                 socket.close(now);

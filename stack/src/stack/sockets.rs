@@ -157,6 +157,16 @@ impl Stack {
         })
     }
 
+    /// Resets every connection, those included that their owners have given up: how a host ends
+    /// that can wait no longer. Returns how many there were.
+    pub fn abort_all(&mut self, now: Instant) -> usize {
+        let keys: Vec<_> = self.tcp.list().filter_map(|(key, _)| key).collect();
+        for &key in &keys {
+            Tcp { layer: &mut self.tcp, counters: &mut self.counters, key }.abort(now);
+        }
+        keys.len()
+    }
+
     fn is_own_or_any(&self, address: Address) -> bool {
         address.is_unspecified() || self.routes.is_local(address)
     }

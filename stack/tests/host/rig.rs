@@ -9,32 +9,32 @@ use stack::host::{Host, TcpListener, TcpStream};
 use stack::{Config, Mac, Seed};
 
 /// The hosts' addresses.
-pub const LEFT: &str = "192.0.2.1";
-pub const RIGHT: &str = "192.0.2.2";
+pub(crate) const LEFT: &str = "192.0.2.1";
+pub(crate) const RIGHT: &str = "192.0.2.2";
 
 /// Frames that fit on the cable in one direction: enough for every window in these tests.
 const CABLE: usize = 20_000;
 
-pub fn config(last: u8) -> Config {
+pub(crate) fn config(last: u8) -> Config {
     let mut config = Config::new(Mac([2, 0, 0, 0, 0, last]));
     config.addresses = vec![format!("192.0.2.{last}/24").parse().unwrap()];
     config
 }
 
-pub fn host(last: u8, device: tapdev::PairEnd) -> Host {
+pub(crate) fn host(last: u8, device: tapdev::PairEnd) -> Host {
     let seed = Seed::from_number(u64::from(last));
     let grace = Duration::from_secs(2);
     Host::builder(config(last)).seed(seed).grace(grace).start(device).unwrap()
 }
 
 /// Two connected hosts.
-pub fn hosts() -> (Host, Host) {
+pub(crate) fn hosts() -> (Host, Host) {
     let (left, right) = tapdev::pair(1500, CABLE);
     (host(1, left), host(2, right))
 }
 
 /// A connection between two hosts: the end at the listener, then the one that connected.
-pub fn connection(left: &Host, right: &Host) -> (TcpStream, TcpStream) {
+pub(crate) fn connection(left: &Host, right: &Host) -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(left, (LEFT, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let near = TcpStream::connect(right, address).unwrap();
@@ -43,13 +43,13 @@ pub fn connection(left: &Host, right: &Host) -> (TcpStream, TcpStream) {
     (far, near)
 }
 
-pub fn address(ip: &str, port: u16) -> SocketAddr {
+pub(crate) fn address(ip: &str, port: u16) -> SocketAddr {
     SocketAddr::new(ip.parse().unwrap(), port)
 }
 
 /// Runs `test` on a thread of its own, and fails if it has not ended in time.
 #[expect(clippy::disallowed_methods, reason = "the watchdog watches another thread")]
-pub fn within(seconds: u64, test: impl FnOnce() + Send + 'static) {
+pub(crate) fn within(seconds: u64, test: impl FnOnce() + Send + 'static) {
     let (done, ended) = mpsc::channel();
     let thread = std::thread::Builder::new().name("watched".into());
     let thread = thread.spawn(move || {
@@ -65,25 +65,25 @@ pub fn within(seconds: u64, test: impl FnOnce() + Send + 'static) {
 
 /// How long `work` took.
 #[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests have a clock")]
-pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let start = std::time::Instant::now();
     let value = work();
     (value, start.elapsed())
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests have a clock")]
-pub fn pause(millis: u64) {
+pub(crate) fn pause(millis: u64) {
     std::thread::sleep(Duration::from_millis(millis));
 }
 
 /// Reads exactly `length` bytes.
-pub fn read(mut stream: &TcpStream, length: usize) -> Vec<u8> {
+pub(crate) fn read(mut stream: &TcpStream, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).unwrap();
     bytes
 }
 
 /// The byte at `position` of a stream that is checked at the other end.
-pub fn pattern(position: usize) -> u8 {
+pub(crate) fn pattern(position: usize) -> u8 {
     (position.wrapping_mul(31) ^ (position >> 8)) as u8
 }
