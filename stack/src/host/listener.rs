@@ -95,13 +95,20 @@ impl ListenSocket {
     }
 }
 
-impl Drop for ListenSocket {
-    fn drop(&mut self) {
+impl ListenSocket {
+    /// Stops listening: who waits in `accept` is told EINVAL.
+    pub(crate) fn stop(&self) {
         self.core.shard.call(|engine, now| {
             engine.listeners.retain(|&id| id != self.id);
             engine.stack.close_listener(now, self.id);
             engine.forget(SocketId::Listener(self.id));
         });
+    }
+}
+
+impl Drop for ListenSocket {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

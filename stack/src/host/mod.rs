@@ -2,9 +2,9 @@
 //! sockets that programs use.
 //!
 //! [`TcpListener`], [`TcpStream`] and [`UdpSocket`] have the shape of their namesakes in
-//! `std::net`; [`Poller`] waits for many of them. There is no thread between a program and its
-//! packets: a thread that waits drives the stack itself (`shard.rs` tells how), and one that sends
-//! writes to the device.
+//! `std::net`; [`Poller`] waits for many of them; [`Bsd`] has integers for sockets and error
+//! numbers for errors. There is no thread between a program and its packets: a thread that waits
+//! drives the stack itself (`shard.rs` tells how), and one that sends writes to the device.
 //!
 //! Two hosts on a cable, in memory:
 //!
@@ -35,6 +35,7 @@
 
 mod batch;
 mod block;
+pub mod bsd;
 mod clock;
 mod drive;
 mod echo;
@@ -56,6 +57,7 @@ mod tcp_socket;
 mod udp;
 mod watch;
 
+pub use bsd::Bsd;
 pub use echo::EchoSocket;
 pub use errno::Errno;
 pub use listener::{Incoming, TcpListener};

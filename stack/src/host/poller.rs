@@ -11,6 +11,7 @@ use super::echo::EchoSocket;
 use super::errno::Errno;
 use super::listener::TcpListener;
 use super::runtime::{Core, Host};
+use super::shard::Engine;
 use super::tcp::TcpStream;
 use super::udp::UdpSocket;
 use super::watch::{Key, fatal};
@@ -41,6 +42,8 @@ impl Interest {
     /// There is room to write, or writing will never be possible again.
     pub const WRITABLE: Interest = Interest(2);
     const EDGE: u8 = 4;
+    /// Errors and the end only.
+    pub(crate) const NOTHING: Interest = Interest(0);
 
     /// The same interest, reported once for every change.
     pub const fn edge(self) -> Interest {
@@ -353,25 +356,43 @@ impl Poller {
         room: usize,
         timeout: Option<Duration>,
     ) -> Result<(), Errno> {
-        let poller = self.inner.index;
         let patience = match timeout {
             None => Patience::Forever,
             Some(Duration::ZERO) => Patience::None,
             Some(timeout) => Patience::For(timeout),
         };
-        let answer = self.inner.core.shard.block_on(Key::Poller(poller), patience, |engine, _| {
-            engine.polls.collect(poller, &mut engine.stack, room, events);
-            let woken = engine.polls.take_woken(poller);
-            if events.len() >= room && engine.polls.has_work(poller) {
-                // More than fits: a thread that sleeps in this poller may have the rest.
-                engine.wake_poller(poller);
-            }
+        let answer = self.inner.core.shard.block_on(self.key(), patience, |engine, _| {
+            let woken = self.collect(engine, room, events);
             (woken || !events.is_empty()).then_some(())
         });
         match answer {
             Ok(()) | Err(super::block::GaveUp::TimedOut) => Ok(()),
             Err(why) => Err(why.into()),
         }
+    }
+}
+
+impl Poller {
+    /// What a thread that waits in this poller waits for.
+    pub(crate) fn key(&self) -> Key {
+        Key::Poller(self.inner.index)
+    }
+
+    /// Moves what is ready into `events`, at most `room`; true if the waker was used.
+    pub(crate) fn collect(
+        &self,
+        engine: &mut Engine,
+        room: usize,
+        events: &mut Vec<PollEvent>,
+    ) -> bool {
+        let poller = self.inner.index;
+        engine.polls.collect(poller, &mut engine.stack, room, events);
+        let woken = engine.polls.take_woken(poller);
+        if events.len() >= room && engine.polls.has_work(poller) {
+            // More than fits: a thread that sleeps in this poller may have the rest.
+            engine.wake_poller(poller);
+        }
+        woken
     }
 }
 

@@ -28,6 +28,8 @@ struct Ready {
     queue: VecDeque<(u32, u64)>,
     threads: Vec<Arc<Parker>>,
     woken: bool,
+    /// How many registrations it has.
+    registered: usize,
 }
 
 /// All pollers of a host and their registrations.
@@ -54,7 +56,10 @@ impl Polls {
 
     /// Forgets a poller and all its registrations.
     pub(crate) fn close(&mut self, poller: u32, watch: &mut Watch) {
-        self.pollers.remove(poller);
+        let closed = self.pollers.remove(poller);
+        if closed.is_none_or(|it| it.registered == 0) {
+            return;
+        }
         for index in self.registrations.indices_where(|it| it.poller == poller) {
             if let Some(registration) = self.registrations.remove(index)
                 && let Some(watched) = watch.get(registration.socket)
@@ -85,6 +90,9 @@ impl Polls {
         let registration = Registration { poller, socket, token, interest, queued: false, serial };
         let index = self.registrations.insert(registration);
         watch.entry(socket).polls.push(index);
+        if let Some(it) = self.pollers.get_mut(poller) {
+            it.registered += 1;
+        }
         index
     }
 
@@ -97,9 +105,8 @@ impl Polls {
 
     /// Removes one registration; its entry in a ready list goes stale and is skipped.
     pub(crate) fn remove(&mut self, index: u32, watch: &mut Watch) {
-        if let Some(registration) = self.registrations.remove(index)
-            && let Some(watched) = watch.get(registration.socket)
-        {
+        let Some(registration) = self.take(index) else { return };
+        if let Some(watched) = watch.get(registration.socket) {
             watched.polls.retain(|&other| other != index);
         }
     }
@@ -107,8 +114,16 @@ impl Polls {
     /// The socket is gone: so are its registrations.
     pub(crate) fn forget(&mut self, registrations: &[u32]) {
         for &index in registrations {
-            self.registrations.remove(index);
+            self.take(index);
         }
+    }
+
+    fn take(&mut self, index: u32) -> Option<Registration> {
+        let registration = self.registrations.remove(index)?;
+        if let Some(it) = self.pollers.get_mut(registration.poller) {
+            it.registered -= 1;
+        }
+        Some(registration)
     }
 
     /// Readiness of a registered socket may have changed to `ready`.

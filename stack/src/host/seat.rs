@@ -80,6 +80,11 @@ impl Seat {
         }
     }
 
+    /// True if the holder waits for anything of `socket`.
+    pub(super) fn waits_on(&self, socket: SocketId) -> bool {
+        matches!(self.key, Key::Socket(id, _) if id == socket)
+    }
+
     /// True if the holder waits in this poller.
     pub(super) fn waits_for(&self, poller: u32) -> bool {
         self.key == Key::Poller(poller)

@@ -404,6 +404,7 @@ impl Engine {
 
     /// Forgets a socket which its owner has given up.
     pub(crate) fn forget(&mut self, id: SocketId) {
+        self.seat.matched |= self.seat.waits_on(id);
         if let Some(mut watched) = self.watch.remove(id) {
             self.polls.forget(&watched.polls);
             for parker in watched.take_all() {

@@ -192,7 +192,7 @@ impl TcpSocket {
         }
     }
 
-    fn check_deferred(&self) -> Result<(), Errno> {
+    pub(crate) fn check_deferred(&self) -> Result<(), Errno> {
         self.modes.take_deferred().map_or(Ok(()), Err)
     }
 

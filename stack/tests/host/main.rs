@@ -2,6 +2,7 @@
 //! or a deadlock is a failure, never a test that hangs.
 #![cfg(feature = "host")]
 
+mod bsd;
 mod poller;
 mod rig;
 mod shutdown;

@@ -1,0 +1,106 @@
+//! Linux's numbers for socket calls, so that programs need no other crate for them.
+
+/// IPv4.
+pub const AF_INET: i32 = 2;
+/// IPv6: not implemented yet.
+pub const AF_INET6: i32 = 10;
+
+/// A stream: TCP.
+pub const SOCK_STREAM: i32 = 1;
+/// Datagrams: UDP.
+pub const SOCK_DGRAM: i32 = 2;
+/// In `socket` and `accept4`: the new socket does not block.
+pub const SOCK_NONBLOCK: i32 = 0o4000;
+/// In `socket` and `accept4`: accepted, and without effect, since nothing here survives `exec`.
+pub const SOCK_CLOEXEC: i32 = 0o2_000_000;
+
+/// Protocol number and option level of IP.
+pub const IPPROTO_IP: i32 = 0;
+/// Protocol number and option level of TCP.
+pub const IPPROTO_TCP: i32 = 6;
+/// Protocol number and option level of UDP.
+pub const IPPROTO_UDP: i32 = 17;
+/// Option level of sockets.
+pub const SOL_SOCKET: i32 = 1;
+
+/// `bind` despite connections in TIME-WAIT: that is possible here in any case.
+pub const SO_REUSEADDR: i32 = 2;
+/// SOCK_STREAM or SOCK_DGRAM.
+pub const SO_TYPE: i32 = 3;
+/// The pending error, which reading clears.
+pub const SO_ERROR: i32 = 4;
+/// Datagrams may go to broadcast addresses.
+pub const SO_BROADCAST: i32 = 6;
+/// The send buffer, bytes. What is read is what is in force; Linux answers twice that.
+pub const SO_SNDBUF: i32 = 7;
+/// The receive buffer, bytes. What is read is what is in force; Linux answers twice that.
+pub const SO_RCVBUF: i32 = 8;
+/// Idle connections are probed.
+pub const SO_KEEPALIVE: i32 = 9;
+/// What closing does: two ints, on or off and seconds.
+pub const SO_LINGER: i32 = 13;
+/// How long a receive may block: a timeval.
+pub const SO_RCVTIMEO: i32 = 20;
+/// How long a send or connect may block: a timeval.
+pub const SO_SNDTIMEO: i32 = 21;
+/// The socket listens.
+pub const SO_ACCEPTCONN: i32 = 30;
+/// IPPROTO_TCP or IPPROTO_UDP.
+pub const SO_PROTOCOL: i32 = 38;
+/// AF_INET.
+pub const SO_DOMAIN: i32 = 39;
+
+/// Type of service.
+pub const IP_TOS: i32 = 1;
+/// Time to live.
+pub const IP_TTL: i32 = 2;
+
+/// Nagle's rule is off.
+pub const TCP_NODELAY: i32 = 1;
+/// The largest segment, bytes.
+pub const TCP_MAXSEG: i32 = 2;
+/// Seconds of silence before the first keepalive probe.
+pub const TCP_KEEPIDLE: i32 = 4;
+/// Seconds between keepalive probes.
+pub const TCP_KEEPINTVL: i32 = 5;
+/// Unanswered keepalive probes that end a connection.
+pub const TCP_KEEPCNT: i32 = 6;
+/// Linux's `struct tcp_info`.
+pub const TCP_INFO: i32 = 11;
+/// Acknowledgments are not delayed.
+pub const TCP_QUICKACK: i32 = 12;
+/// Milliseconds that text may stay unacknowledged; 0: the default.
+pub const TCP_USER_TIMEOUT: i32 = 18;
+
+/// Leave the bytes where they are.
+pub const MSG_PEEK: i32 = 0x2;
+/// Of a datagram, return the whole length even if the buffer was shorter.
+pub const MSG_TRUNC: i32 = 0x20;
+/// Do not block, this once.
+pub const MSG_DONTWAIT: i32 = 0x40;
+/// Block until the buffer is full.
+pub const MSG_WAITALL: i32 = 0x100;
+/// No SIGPIPE: there is none in any case.
+pub const MSG_NOSIGNAL: i32 = 0x4000;
+
+/// `shutdown` of receiving.
+pub const SHUT_RD: i32 = 0;
+/// `shutdown` of sending.
+pub const SHUT_WR: i32 = 1;
+/// `shutdown` of both.
+pub const SHUT_RDWR: i32 = 2;
+
+/// `poll`: there is something to receive or accept, or an end.
+pub const POLLIN: i16 = 0x1;
+/// `poll`: urgent data; never reported.
+pub const POLLPRI: i16 = 0x2;
+/// `poll`: there is room to send.
+pub const POLLOUT: i16 = 0x4;
+/// `poll`: an error is pending; always reported.
+pub const POLLERR: i16 = 0x8;
+/// `poll`: both directions have ended; always reported.
+pub const POLLHUP: i16 = 0x10;
+/// `poll`: no such descriptor; always reported.
+pub const POLLNVAL: i16 = 0x20;
+/// `poll`: the other end will send no more.
+pub const POLLRDHUP: i16 = 0x2000;

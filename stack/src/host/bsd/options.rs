@@ -1,0 +1,349 @@
+//! getsockopt and setsockopt: values are bytes in Linux's layouts. An option that is not
+//! supported is ENOPROTOOPT, never a silent success.
+
+use std::time::Duration;
+
+use super::socket::{Kind, Role, Sock, State};
+use super::tcp_info;
+use super::*;
+use crate::host::errno::Errno;
+use crate::{TcpOptions, UdpOptions};
+
+/// The largest of the keepalive times, seconds, as in Linux.
+const KEEP_SECONDS_MAX: i32 = 32_767;
+const KEEP_COUNT_MAX: i32 = 127;
+
+impl Bsd {
+    /// Sets an option from the bytes that C programs would give.
+    ///
+    /// # Errors
+    /// EBADF, ENOPROTOOPT for an option that is not supported or cannot be set, EINVAL for a value
+    /// too short or out of range, EDOM for such a time-out.
+    pub fn setsockopt(&self, fd: i32, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
+        let sock = self.sock(fd)?;
+        match (level, name) {
+            (SOL_SOCKET, SO_RCVTIMEO) => sock.modes.set_read_timeout(timeval(value)?),
+            (SOL_SOCKET, SO_SNDTIMEO) => sock.modes.set_write_timeout(timeval(value)?),
+            (SOL_SOCKET, SO_LINGER) => {
+                let linger = linger(value)?;
+                change_tcp(&sock, |options| {
+                    options.linger = linger;
+                    Ok(())
+                })
+            }
+            _ => set_int(&sock, level, name, int(value, 0)?),
+        }
+    }
+
+    /// `setsockopt` of an int.
+    ///
+    /// # Errors
+    /// Those of [`setsockopt`](Self::setsockopt).
+    pub fn set_int(&self, fd: i32, level: i32, name: i32, value: i32) -> Result<(), Errno> {
+        self.setsockopt(fd, level, name, &value.to_ne_bytes())
+    }
+
+    /// Reads an option into `out`, cut to its length, and returns how many bytes that were.
+    ///
+    /// # Errors
+    /// EBADF, ENOPROTOOPT for an option that is not supported.
+    pub fn getsockopt(
+        &self,
+        fd: i32,
+        level: i32,
+        name: i32,
+        out: &mut [u8],
+    ) -> Result<usize, Errno> {
+        let sock = self.sock(fd)?;
+        let value = match (level, name) {
+            (SOL_SOCKET, SO_RCVTIMEO) => timeval_bytes(sock.modes.read_timeout()),
+            (SOL_SOCKET, SO_SNDTIMEO) => timeval_bytes(sock.modes.write_timeout()),
+            (SOL_SOCKET, SO_LINGER) => linger_bytes(tcp_options(&sock)?.linger),
+            (IPPROTO_TCP, TCP_INFO) => info_bytes(&sock)?,
+            _ => get_int(&sock, level, name)?.to_ne_bytes().to_vec(),
+        };
+        let length = value.len().min(out.len());
+        out[..length].copy_from_slice(&value[..length]);
+        Ok(length)
+    }
+
+    /// `getsockopt` of an int.
+    ///
+    /// # Errors
+    /// Those of [`getsockopt`](Self::getsockopt).
+    pub fn get_int(&self, fd: i32, level: i32, name: i32) -> Result<i32, Errno> {
+        let mut value = [0; 4];
+        self.getsockopt(fd, level, name, &mut value)?;
+        Ok(i32::from_ne_bytes(value))
+    }
+
+    /// Bytes that can be received without blocking: of a stream all, of datagrams the next
+    /// (Linux's FIONREAD).
+    ///
+    /// # Errors
+    /// EBADF, EINVAL for a listener.
+    pub fn unread(&self, fd: i32) -> Result<usize, Errno> {
+        match &self.sock(fd)?.state().role {
+            Role::Idle => Ok(0),
+            Role::Connecting(socket) | Role::Stream(socket) => socket.with(|it, _| it.unread()),
+            Role::Datagram(socket) => socket.with(|it| it.next_len().unwrap_or(0)),
+            Role::Listener(_) => Err(Errno::EINVAL),
+        }
+    }
+}
+
+/// The int at `index` of a value.
+fn int(value: &[u8], index: usize) -> Result<i32, Errno> {
+    let bytes = value.get(index * 4..index * 4 + 4).and_then(|bytes| bytes.try_into().ok());
+    Ok(i32::from_ne_bytes(bytes.ok_or(Errno::EINVAL)?))
+}
+
+fn long(value: &[u8], index: usize) -> Result<i64, Errno> {
+    let bytes = value.get(index * 8..index * 8 + 8).and_then(|bytes| bytes.try_into().ok());
+    Ok(i64::from_ne_bytes(bytes.ok_or(Errno::EINVAL)?))
+}
+
+/// A timeval of seconds and microseconds; zero is no time-out.
+fn timeval(value: &[u8]) -> Result<Option<Duration>, Errno> {
+    let (seconds, micros) = (long(value, 0)?, long(value, 1)?);
+    let micros = u32::try_from(micros).ok().filter(|&it| it < 1_000_000).ok_or(Errno::EDOM)?;
+    // A negative time is no time at all, in Linux: the call does not block. One nanosecond is.
+    let Ok(seconds) = u64::try_from(seconds) else { return Ok(Some(Duration::from_nanos(1))) };
+    let time = Duration::new(seconds, micros * 1000);
+    Ok((!time.is_zero()).then_some(time))
+}
+
+fn timeval_bytes(time: Option<Duration>) -> Vec<u8> {
+    let time = time.unwrap_or_default();
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    [seconds.to_ne_bytes(), i64::from(time.subsec_micros()).to_ne_bytes()].concat()
+}
+
+fn linger(value: &[u8]) -> Result<Option<Duration>, Errno> {
+    let (on, seconds) = (int(value, 0)?, int(value, 1)?);
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    Ok((on != 0).then(|| Duration::from_secs(seconds)))
+}
+
+fn linger_bytes(linger: Option<Duration>) -> Vec<u8> {
+    let seconds = linger.unwrap_or_default().as_secs();
+    let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
+    [i32::from(linger.is_some()).to_ne_bytes(), seconds.to_ne_bytes()].concat()
+}
+
+/// Changes TCP options, of the connection or of what will be one.
+fn change_tcp(
+    sock: &Sock,
+    change: impl FnOnce(&mut TcpOptions) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    if sock.kind == Kind::Datagram {
+        return Err(Errno::ENOPROTOOPT);
+    }
+    let mut state = sock.state();
+    let mut options = state.tcp_options()?;
+    change(&mut options)?;
+    state.tcp = options;
+    match &state.role {
+        Role::Connecting(socket) | Role::Stream(socket) => {
+            socket.adjust(|current| *current = options)
+        }
+        Role::Listener(_) => {
+            state.changed = true;
+            Ok(())
+        }
+        Role::Idle | Role::Datagram(_) => Ok(()),
+    }
+}
+
+/// Changes UDP options, of the socket or of what will be one.
+fn change_udp(sock: &Sock, change: impl FnOnce(&mut UdpOptions)) -> Result<(), Errno> {
+    let mut state = sock.state();
+    let mut options = state.udp_options()?;
+    change(&mut options);
+    state.udp = options;
+    match &state.role {
+        Role::Datagram(socket) => socket.adjust(|current| *current = options),
+        _ => Ok(()),
+    }
+}
+
+fn tcp_options(sock: &Sock) -> Result<TcpOptions, Errno> {
+    match sock.kind {
+        Kind::Stream => sock.state().tcp_options(),
+        Kind::Datagram => Err(Errno::ENOPROTOOPT),
+    }
+}
+
+impl State {
+    fn tcp_options(&self) -> Result<TcpOptions, Errno> {
+        match &self.role {
+            Role::Connecting(socket) | Role::Stream(socket) => socket.options(),
+            Role::Idle | Role::Listener(_) | Role::Datagram(_) => Ok(self.tcp),
+        }
+    }
+
+    fn udp_options(&self) -> Result<UdpOptions, Errno> {
+        match &self.role {
+            Role::Datagram(socket) => socket.with(|it| it.options()),
+            _ => Ok(self.udp),
+        }
+    }
+}
+
+/// `value`, if it lies in the range.
+fn within(value: i32, low: i32, high: i32) -> Result<i32, Errno> {
+    if (low..=high).contains(&value) { Ok(value) } else { Err(Errno::EINVAL) }
+}
+
+fn seconds(value: i32) -> Result<Duration, Errno> {
+    Ok(Duration::from_secs(within(value, 1, KEEP_SECONDS_MAX)?.unsigned_abs().into()))
+}
+
+fn set_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Errno> {
+    match (level, name, sock.kind) {
+        (SOL_SOCKET, SO_REUSEADDR, _) => {
+            sock.state().reuse = value != 0;
+            Ok(())
+        }
+        (_, _, Kind::Stream) => {
+            change_tcp(sock, |options| set_tcp_int(options, level, name, value))
+        }
+        (_, _, Kind::Datagram) => set_udp_int(sock, level, name, value),
+    }
+}
+
+fn set_tcp_int(options: &mut TcpOptions, level: i32, name: i32, value: i32) -> Result<(), Errno> {
+    match (level, name) {
+        (SOL_SOCKET, SO_KEEPALIVE) => options.keepalive = value != 0,
+        (SOL_SOCKET, SO_SNDBUF) => options.send_buffer = buffer(value),
+        (SOL_SOCKET, SO_RCVBUF) => options.receive_buffer = buffer(value),
+        (IPPROTO_IP, IP_TTL) => options.ttl = ttl(value, TcpOptions::default().ttl)?,
+        (IPPROTO_IP, IP_TOS) => options.tos = value as u8,
+        (IPPROTO_TCP, TCP_NODELAY) => options.nodelay = value != 0,
+        (IPPROTO_TCP, TCP_QUICKACK) => options.quick_ack = value != 0,
+        (IPPROTO_TCP, TCP_MAXSEG) => options.max_segment = Some(within(value, 88, 32_767)? as u16),
+        (IPPROTO_TCP, TCP_KEEPIDLE) => options.keepalive_idle = seconds(value)?,
+        (IPPROTO_TCP, TCP_KEEPINTVL) => options.keepalive_interval = seconds(value)?,
+        (IPPROTO_TCP, TCP_KEEPCNT) => {
+            options.keepalive_count = within(value, 1, KEEP_COUNT_MAX)? as u8;
+        }
+        (IPPROTO_TCP, TCP_USER_TIMEOUT) => {
+            let millis = u64::try_from(value).map_err(|_| Errno::EINVAL)?;
+            options.user_timeout = (millis > 0).then(|| Duration::from_millis(millis));
+        }
+        _ => return Err(Errno::ENOPROTOOPT),
+    }
+    Ok(())
+}
+
+fn set_udp_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Errno> {
+    match (level, name) {
+        (SOL_SOCKET, SO_BROADCAST) => change_udp(sock, |it| it.broadcast = value != 0),
+        (SOL_SOCKET, SO_SNDBUF) => change_udp(sock, |it| it.send_buffer = buffer(value)),
+        (SOL_SOCKET, SO_RCVBUF) => change_udp(sock, |it| it.receive_buffer = buffer(value)),
+        (IPPROTO_IP, IP_TTL) => {
+            let ttl = ttl(value, UdpOptions::default().ttl)?;
+            change_udp(sock, |it| it.ttl = ttl)
+        }
+        (IPPROTO_IP, IP_TOS) => change_udp(sock, |it| it.tos = value as u8),
+        _ => Err(Errno::ENOPROTOOPT),
+    }
+}
+
+/// A buffer size: the engine moves it into its range.
+fn buffer(value: i32) -> usize {
+    usize::try_from(value).unwrap_or(0)
+}
+
+/// A time to live; -1 is the default, as in Linux.
+fn ttl(value: i32, default: u8) -> Result<u8, Errno> {
+    match value {
+        -1 => Ok(default),
+        _ => Ok(within(value, 1, 255)? as u8),
+    }
+}
+
+fn get_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
+    let stream = sock.kind == Kind::Stream;
+    match (level, name) {
+        (SOL_SOCKET, SO_TYPE) => Ok(if stream { SOCK_STREAM } else { SOCK_DGRAM }),
+        (SOL_SOCKET, SO_PROTOCOL) => Ok(if stream { IPPROTO_TCP } else { IPPROTO_UDP }),
+        (SOL_SOCKET, SO_DOMAIN) => Ok(AF_INET),
+        (SOL_SOCKET, SO_REUSEADDR) => Ok(sock.state().reuse.into()),
+        (SOL_SOCKET, SO_ERROR) => pending_error(sock),
+        (SOL_SOCKET, SO_ACCEPTCONN) => Ok(matches!(sock.state().role, Role::Listener(_)).into()),
+        _ if stream => get_tcp_int(sock, level, name),
+        _ => get_udp_int(sock, level, name),
+    }
+}
+
+fn pending_error(sock: &Sock) -> Result<i32, Errno> {
+    let error = match &sock.state().role {
+        Role::Connecting(socket) | Role::Stream(socket) => socket.take_error()?,
+        Role::Datagram(socket) => socket.with(|it| it.take_error())?.map(Errno::from),
+        Role::Idle | Role::Listener(_) => None,
+    };
+    Ok(error.map_or(0, Errno::number))
+}
+
+fn get_tcp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
+    let options = tcp_options(sock)?;
+    let number = match (level, name) {
+        (SOL_SOCKET, SO_BROADCAST) => 0,
+        (SOL_SOCKET, SO_KEEPALIVE) => options.keepalive.into(),
+        (SOL_SOCKET, SO_SNDBUF) => options.send_buffer as u64,
+        (SOL_SOCKET, SO_RCVBUF) => options.receive_buffer as u64,
+        (IPPROTO_IP, IP_TTL) => options.ttl.into(),
+        (IPPROTO_IP, IP_TOS) => options.tos.into(),
+        (IPPROTO_TCP, TCP_NODELAY) => options.nodelay.into(),
+        (IPPROTO_TCP, TCP_QUICKACK) => options.quick_ack.into(),
+        (IPPROTO_TCP, TCP_MAXSEG) => max_segment(sock, &options),
+        (IPPROTO_TCP, TCP_KEEPIDLE) => options.keepalive_idle.as_secs(),
+        (IPPROTO_TCP, TCP_KEEPINTVL) => options.keepalive_interval.as_secs(),
+        (IPPROTO_TCP, TCP_KEEPCNT) => options.keepalive_count.into(),
+        (IPPROTO_TCP, TCP_USER_TIMEOUT) => {
+            u64::try_from(options.user_timeout.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+        }
+        _ => return Err(Errno::ENOPROTOOPT),
+    };
+    Ok(i32::try_from(number).unwrap_or(i32::MAX))
+}
+
+fn get_udp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
+    let options = sock.state().udp_options()?;
+    let number = match (level, name) {
+        (SOL_SOCKET, SO_BROADCAST) => usize::from(options.broadcast),
+        (SOL_SOCKET, SO_SNDBUF) => options.send_buffer,
+        (SOL_SOCKET, SO_RCVBUF) => options.receive_buffer,
+        (IPPROTO_IP, IP_TTL) => options.ttl.into(),
+        (IPPROTO_IP, IP_TOS) => options.tos.into(),
+        _ => return Err(Errno::ENOPROTOOPT),
+    };
+    Ok(i32::try_from(number).unwrap_or(i32::MAX))
+}
+
+/// Of a connection what is in force, before that what was asked for, or RFC 9293's default.
+fn max_segment(sock: &Sock, options: &TcpOptions) -> u64 {
+    let connection = sock.stream(Errno::ENOTCONN).and_then(|socket| socket.info());
+    match connection {
+        Ok(info) if info.send_mss > 0 => info.send_mss.into(),
+        _ => options.max_segment.unwrap_or(536).into(),
+    }
+}
+
+fn info_bytes(sock: &Sock) -> Result<Vec<u8>, Errno> {
+    if sock.kind == Kind::Datagram {
+        return Err(Errno::ENOPROTOOPT);
+    }
+    let role = sock.state().role.clone();
+    match role {
+        Role::Connecting(socket) | Role::Stream(socket) => {
+            Ok(tcp_info::of_connection(&socket.info()?, &socket.options()?))
+        }
+        Role::Listener(socket) => {
+            let status = socket.status()?;
+            Ok(tcp_info::of_listener(status.pending, status.backlog))
+        }
+        Role::Idle | Role::Datagram(_) => Ok(tcp_info::of_idle()),
+    }
+}

@@ -1,0 +1,150 @@
+//! One socket of the BSD face, and what it has become: the states that std's types keep apart.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::host::block::Patience;
+use crate::host::errno::Errno;
+use crate::host::listener::ListenSocket;
+use crate::host::modes::Modes;
+use crate::host::runtime::Core;
+use crate::host::tcp_socket::TcpSocket;
+use crate::host::udp::DatagramSocket;
+use crate::{Readiness, SocketId, TcpOptions, UdpOptions};
+
+use super::MSG_DONTWAIT;
+
+/// TCP or UDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Stream,
+    Datagram,
+}
+
+/// One socket. Several descriptors may name it.
+pub(super) struct Sock {
+    pub(super) kind: Kind,
+    pub(super) modes: Modes,
+    state: Mutex<State>,
+}
+
+/// What a socket has become, and the options it was given before.
+pub(super) struct State {
+    pub(super) role: Role,
+    /// Bound to this address, and not yet listening or connected.
+    pub(super) bound: Option<SocketAddr>,
+    pub(super) reuse: bool,
+    /// For the connection to be, or those to be accepted.
+    pub(super) tcp: TcpOptions,
+    /// `tcp` is no longer what the listener was made with.
+    pub(super) changed: bool,
+    /// For the datagram socket to be.
+    pub(super) udp: UdpOptions,
+}
+
+/// Blocking calls clone the `Arc` out and let go of the state: nobody waits with it locked.
+#[derive(Clone)]
+pub(super) enum Role {
+    /// Neither listening nor connected nor able to receive datagrams.
+    Idle,
+    /// `connect` was called, and has not yet been answered.
+    Connecting(Arc<TcpSocket>),
+    Stream(Arc<TcpSocket>),
+    Listener(Arc<ListenSocket>),
+    Datagram(Arc<DatagramSocket>),
+}
+
+impl Role {
+    /// What a poller would watch.
+    pub(super) fn socket_id(&self) -> Option<SocketId> {
+        match self {
+            Role::Idle => None,
+            Role::Connecting(socket) | Role::Stream(socket) => Some(socket.socket_id()),
+            Role::Listener(socket) => Some(socket.socket_id()),
+            Role::Datagram(socket) => Some(socket.socket_id()),
+        }
+    }
+}
+
+impl Sock {
+    pub(super) fn new(kind: Kind) -> Sock {
+        let state = State {
+            role: Role::Idle,
+            bound: None,
+            reuse: false,
+            tcp: TcpOptions::default(),
+            changed: false,
+            udp: UdpOptions::default(),
+        };
+        Sock { kind, modes: Modes::default(), state: Mutex::new(state) }
+    }
+
+    /// A connection that a listener accepted.
+    pub(super) fn accepted(socket: TcpSocket) -> Sock {
+        let sock = Sock::new(Kind::Stream);
+        sock.state().role = Role::Stream(Arc::new(socket));
+        sock
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The address that stands in the table of reservations.
+    pub(super) fn reserved_address(&self) -> Option<SocketAddr> {
+        self.state().bound
+    }
+
+    /// The connection, established or on its way.
+    ///
+    /// # Errors
+    /// `otherwise`, if there is none.
+    pub(super) fn stream(&self, otherwise: Errno) -> Result<Arc<TcpSocket>, Errno> {
+        match &self.state().role {
+            Role::Connecting(socket) | Role::Stream(socket) => Ok(Arc::clone(socket)),
+            Role::Idle | Role::Listener(_) | Role::Datagram(_) => Err(otherwise),
+        }
+    }
+
+    /// The datagram socket; one that was not bound is, now, to a port of the stack's choice.
+    pub(super) fn datagram(&self, core: &Arc<Core>) -> Result<Arc<DatagramSocket>, Errno> {
+        let mut state = self.state();
+        if let Role::Datagram(socket) = &state.role {
+            return Ok(Arc::clone(socket));
+        }
+        state.open_datagram(core, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
+    }
+
+    /// How long a receive may block.
+    pub(super) fn reading(&self, flags: i32) -> Patience {
+        if flags & MSG_DONTWAIT != 0 { Patience::None } else { self.modes.reading() }
+    }
+
+    /// How long a send may block.
+    pub(super) fn writing(&self, flags: i32) -> Patience {
+        if flags & MSG_DONTWAIT != 0 { Patience::None } else { self.modes.writing() }
+    }
+
+    /// What a socket that the engine does not know yet is ready for: Linux says that a stream is
+    /// writable and hung up, and that datagrams can be sent.
+    pub(super) fn idle_readiness(&self) -> Readiness {
+        match self.kind {
+            Kind::Stream => Readiness::WRITABLE | Readiness::CLOSED,
+            Kind::Datagram => Readiness::WRITABLE,
+        }
+    }
+}
+
+impl State {
+    /// Gives a datagram socket its address.
+    pub(super) fn open_datagram(
+        &mut self,
+        core: &Arc<Core>,
+        local: SocketAddr,
+    ) -> Result<Arc<DatagramSocket>, Errno> {
+        let socket = Arc::new(DatagramSocket::open(core, local)?);
+        socket.with(|it| it.set_options(self.udp))?;
+        self.role = Role::Datagram(Arc::clone(&socket));
+        Ok(socket)
+    }
+}

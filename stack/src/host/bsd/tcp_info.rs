@@ -1,0 +1,127 @@
+//! Linux's `struct tcp_info`, field by field, from what the engine knows.
+
+use std::time::Duration;
+
+use crate::{State, TcpInfo, TcpOptions};
+
+/// The bytes of the structure up to and with `tcpi_bytes_retrans`.
+const LENGTH: usize = 216;
+
+const STATE: usize = 0;
+const RETRANSMITS: usize = 2;
+const BACKOFF: usize = 4;
+const OPTIONS: usize = 5;
+const WINDOW_SCALES: usize = 6;
+/// The first of the 32-bit fields, and those that are filled in.
+const RTO: usize = 8;
+const SND_MSS: usize = 16;
+const RCV_MSS: usize = 20;
+const UNACKED: usize = 24;
+const SACKED: usize = 28;
+const PMTU: usize = 60;
+const RTT: usize = 68;
+const RTTVAR: usize = 72;
+const SND_SSTHRESH: usize = 76;
+const SND_CWND: usize = 80;
+const ADVMSS: usize = 84;
+const RCV_SPACE: usize = 96;
+const TOTAL_RETRANS: usize = 100;
+/// 64-bit fields.
+const BYTES_ACKED: usize = 120;
+const BYTES_RECEIVED: usize = 128;
+const SEGS_OUT: usize = 136;
+const SEGS_IN: usize = 140;
+const NOTSENT_BYTES: usize = 144;
+const MIN_RTT: usize = 148;
+const BYTES_SENT: usize = 200;
+
+/// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK`, `TCPI_OPT_WSCALE`.
+const OPTION_BITS: [u8; 3] = [1, 2, 4];
+
+struct Record([u8; LENGTH]);
+
+impl Record {
+    fn put32(&mut self, at: usize, value: u64) {
+        let value = u32::try_from(value).unwrap_or(u32::MAX);
+        self.0[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+    }
+
+    fn put64(&mut self, at: usize, value: u64) {
+        self.0[at..at + 8].copy_from_slice(&value.to_ne_bytes());
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The structure for a connection. Windows and flights are counted in segments, as in Linux.
+pub(super) fn of_connection(info: &TcpInfo, options: &TcpOptions) -> Vec<u8> {
+    let mut record = Record([0; LENGTH]);
+    record.0[STATE] = number(info.state);
+    record.0[RETRANSMITS] = info.backoff;
+    record.0[BACKOFF] = info.backoff;
+    let negotiated = [info.timestamps, info.sack, info.window_scale.is_some()];
+    let options_in_force = negotiated.iter().zip(OPTION_BITS).filter(|(on, _)| **on);
+    record.0[OPTIONS] = options_in_force.map(|(_, bit)| bit).sum();
+    let (theirs, ours) = info.window_scale.unwrap_or_default();
+    record.0[WINDOW_SCALES] = (theirs & 0xf) | ((ours & 0xf) << 4);
+    let mss = u64::from(info.send_mss.max(1));
+    let segments = |bytes: u32| u64::from(bytes).div_ceil(mss);
+    record.put32(RTO, micros(info.rto));
+    record.put32(SND_MSS, info.send_mss.into());
+    record.put32(RCV_MSS, info.advertised_mss.into());
+    record.put32(UNACKED, segments(info.in_flight));
+    record.put32(PMTU, u64::from(info.send_mss) + 40);
+    record.put32(RTT, micros(info.rtt));
+    record.put32(RTTVAR, micros(info.rtt_var));
+    // Linux's "infinite" threshold is 0x7fffffff.
+    let infinite = info.ssthresh == u32::MAX;
+    let threshold = if infinite { 0x7fff_ffff } else { segments(info.ssthresh) };
+    record.put32(SND_SSTHRESH, threshold);
+    record.put32(SND_CWND, segments(info.cwnd));
+    record.put32(ADVMSS, info.advertised_mss.into());
+    record.put32(RCV_SPACE, options.receive_buffer as u64);
+    record.put32(TOTAL_RETRANS, info.retransmits);
+    record.put64(BYTES_ACKED, info.bytes_acked);
+    record.put64(BYTES_RECEIVED, info.bytes_received);
+    record.put32(SEGS_OUT, info.segments_out);
+    record.put32(SEGS_IN, info.segments_in);
+    record.put32(NOTSENT_BYTES, (info.unsent as u64).saturating_sub(info.in_flight.into()));
+    record.put32(MIN_RTT, micros(info.rtt_min));
+    record.put64(BYTES_SENT, info.bytes_sent);
+    record.0.to_vec()
+}
+
+/// The structure for a listener: Linux counts its queue in these two fields.
+pub(super) fn of_listener(pending: usize, backlog: usize) -> Vec<u8> {
+    let mut record = Record([0; LENGTH]);
+    record.0[STATE] = number(State::Listen);
+    record.put32(UNACKED, pending as u64);
+    record.put32(SACKED, backlog as u64);
+    record.0.to_vec()
+}
+
+/// The structure for a socket that is neither.
+pub(super) fn of_idle() -> Vec<u8> {
+    let mut record = Record([0; LENGTH]);
+    record.0[STATE] = number(State::Closed);
+    record.0.to_vec()
+}
+
+/// Linux's numbers for the states.
+fn number(state: State) -> u8 {
+    match state {
+        State::Established => 1,
+        State::SynSent => 2,
+        State::SynReceived => 3,
+        State::FinWait1 => 4,
+        State::FinWait2 => 5,
+        State::TimeWait => 6,
+        State::Closed => 7,
+        State::CloseWait => 8,
+        State::LastAck => 9,
+        State::Listen => 10,
+        State::Closing => 11,
+    }
+}
