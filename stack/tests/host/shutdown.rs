@@ -63,8 +63,8 @@ fn a_peer_that_never_ends_is_reset() {
         let ((), took) = timed(|| right.shutdown());
         assert!(took < Duration::from_secs(1), "{took:?}");
         let error = loop {
-            match far.write(&[0; 100]) {
-                Ok(_) => pause(1),
+            match far.write_all(&[0; 100]) {
+                Ok(()) => pause(1),
                 Err(error) => break error,
             }
         };
@@ -78,7 +78,7 @@ fn a_peer_that_does_not_read_is_reset_after_the_grace() {
         let (left, right) = hosts();
         let (far, mut near) = connection(&left, &right);
         near.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
-        while near.write(&[0; 100_000]).is_ok() {}
+        while near.write_all(&[0; 100_000]).is_ok() {}
         let ((), took) = timed(|| right.shutdown());
         let grace = Duration::from_secs(2);
         assert!(took >= grace && took < 2 * grace, "{took:?}");
