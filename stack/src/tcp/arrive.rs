@@ -15,6 +15,7 @@ use super::tcb::{Cx, Tcb};
 use super::timers::Timer;
 use crate::counters::DropReason;
 use core::ops::ControlFlow::{self, Break, Continue};
+use core::time::Duration;
 
 /// Why a check lets a segment go no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -301,9 +302,13 @@ impl Tcb {
         if timed.is_some() {
             self.timing = None;
         }
+        // An echo of what was sent before the last retransmission says how long an acknowledgment
+        // was lost, not how long the path is (as Eifel tells the two apart, RFC 3522 §3.2).
+        let longest = cx.now - self.retransmitted_at + Duration::from_millis(1);
         let echoed = || {
             let ts = self.timestamps.as_ref()?;
-            ts.round_trip(seg.options.timestamps?.echo, cx.now)
+            let sample = ts.round_trip(seg.options.timestamps?.echo, cx.now)?;
+            (sample <= longest).then_some(sample)
         };
         // A running measurement is better than an echo in whole milliseconds.
         let sample = timed.or_else(|| if self.timing.is_none() { echoed() } else { None });

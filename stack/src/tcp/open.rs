@@ -127,6 +127,7 @@ impl Tcb {
             progress_at: start.now,
             reached_at: start.now,
             sent_at: start.now,
+            retransmitted_at: Instant::ZERO,
             probes: 0,
             keepalives: 0,
             orphan: false,

@@ -89,9 +89,10 @@ impl Tcb {
     /// The first unacknowledged segment again (RFC 5681 §3.2 step 2, RFC 6582 §3.2 step 3).
     fn retransmit_first(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
         let nxt = self.snd.nxt;
+        let outstanding = self.snd.outstanding() as usize;
         self.snd.rewind();
-        let len = self.snd.unsent().min(usize::from(self.snd.mss));
-        let fin = self.snd.fin_is_next_after(len);
+        let len = self.snd.unsent().min(self.segment_room()).min(outstanding);
+        let fin = outstanding > len && self.snd.fin_is_next_after(len);
         let segment = (len > 0 || fin).then(|| self.text_segment(cx, len, fin));
         self.snd.nxt = nxt.latest(self.snd.nxt);
         segment
@@ -105,7 +106,7 @@ impl Tcb {
         self.restart_after_idle(cx);
         let unsent = self.snd.unsent();
         let usable = self.snd.usable(self.send_allowance()) as usize;
-        let len = unsent.min(usable).min(usize::from(self.snd.mss));
+        let len = unsent.min(usable).min(self.segment_room());
         let fin = self.snd.fin_is_next_after(len) && (usable > len || self.fin_is_free());
         if self.is_worth_sending(len, unsent, fin) {
             self.marks.push_out = false;
@@ -113,6 +114,22 @@ impl Tcb {
         }
         self.arm_probe(cx);
         None
+    }
+
+    /// Text that fits in one segment now: the MSS, less the SACK option while there are holes to
+    /// report (MUST-16; RFC 6691 §2).
+    fn segment_room(&self) -> usize {
+        let mss = usize::from(self.snd.mss);
+        if self.sack && self.rcv.has_holes() {
+            mss.saturating_sub(4 + 8 * self.sack_blocks_max()).max(1)
+        } else {
+            mss
+        }
+    }
+
+    /// SACK blocks that fit beside the other options (RFC 2018 §3).
+    fn sack_blocks_max(&self) -> usize {
+        if self.timestamps.is_some() { 3 } else { 4 }
     }
 
     /// A FIN needs no window when nothing is outstanding: it may go to a closed window, as in
@@ -126,7 +143,7 @@ impl Tcb {
         if len == 0 {
             return fin;
         }
-        let full = len >= usize::from(self.snd.mss);
+        let full = len >= self.segment_room();
         let all = len == unsent;
         let idle = self.snd.in_flight() == 0;
         let again = self.snd.nxt.before(self.snd.max);
@@ -152,7 +169,9 @@ impl Tcb {
 
     /// RFC 5681 §4.1.
     fn restart_after_idle(&mut self, cx: &Cx<'_>) {
-        if self.snd.outstanding() == 0 && cx.now - self.sent_at > self.rto.current() {
+        // A closed window is no idleness: whoever waits behind it makes no progress.
+        let idle = self.snd.outstanding() == 0 && self.snd.wnd > 0;
+        if idle && cx.now - self.sent_at > self.rto.current() {
             self.congestion.on_idle(self.snd.mss_u32());
             self.sent_at = cx.now;
             // Silence was no failure to progress.
@@ -191,7 +210,9 @@ impl Tcb {
         if !knows_peer || !(self.ack.is_due() || update) {
             return None;
         }
-        let seq = self.snd.nxt;
+        // Not SND.NXT, which a time-out may have taken back: the peer would find it old, and drop
+        // the acknowledgment with it.
+        let seq = self.snd.max;
         let fields = self.fields(cx, seq, Flags::ACK);
         Some(Outgoing { fields, offset: 0, len: 0 })
     }
@@ -200,9 +221,8 @@ impl Tcb {
     /// so none is owed afterwards.
     fn fields(&mut self, cx: &Cx<'_>, seq: Seq, flags: Flags) -> TcpFields {
         let timestamps = self.timestamps.as_ref().map(|ts| ts.option(cx.now));
-        let room = if timestamps.is_some() { 3 } else { 4 };
         let sack = if self.sack && self.rcv.has_holes() {
-            self.rcv.sack_blocks(room)
+            self.rcv.sack_blocks(self.sack_blocks_max())
         } else {
             Default::default()
         };
@@ -234,6 +254,7 @@ impl Tcb {
         } else {
             self.stats.retransmits += 1;
             cx.counters.tcp_retrans_segs += 1;
+            self.retransmitted_at = cx.now;
             // Karn: what is sent twice is not timed.
             if self.timing.is_some_and(|(timed, _)| timed.after(seq)) {
                 self.timing = None;

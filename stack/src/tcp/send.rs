@@ -207,12 +207,15 @@ impl Send {
     /// Takes the window of a segment if it is not an older one (RFC 9293 §3.10.7.4, WL1 and WL2).
     /// True when SND.WND changed.
     pub(crate) fn update_window(&mut self, seq: Seq, ack: Seq, window: u32) -> bool {
-        let newer = self.wl1.before(seq) || (self.wl1 == seq && self.wl2.at_or_before(ack));
+        // A segment that acknowledges more was sent later, though it may be a retransmission with
+        // an old SEG.SEQ: its window belongs to its SEG.ACK.
+        let newer =
+            self.wl2.before(ack) || self.wl1.before(seq) || (self.wl1 == seq && self.wl2 == ack);
         if !newer {
             return false;
         }
         let changed = self.wnd != window;
-        self.set_window(seq, ack, window);
+        self.set_window(self.wl1.latest(seq), ack, window);
         changed
     }
 

@@ -112,6 +112,8 @@ pub(crate) struct Tcb {
     pub(crate) reached_at: Instant,
     /// When text was last sent.
     pub(crate) sent_at: Instant,
+    /// When something was last sent again; the epoch if never.
+    pub(crate) retransmitted_at: Instant,
     /// Zero-window probes since the window closed.
     pub(crate) probes: u8,
     /// Keepalives since the peer was heard.
