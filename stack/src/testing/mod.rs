@@ -1,7 +1,9 @@
-//! What tests share (feature `testing`): packet notation, and the naive twins of the engine's
-//! containers.
+//! What tests share (feature `testing`): packet notation, the one-connection rig, and the naive
+//! twins of the engine's containers.
 
 pub mod naive;
 pub mod notation;
 pub mod options;
 pub mod packet;
+pub mod rig;
+pub mod trace;

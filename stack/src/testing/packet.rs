@@ -142,12 +142,12 @@ impl Segment {
         let header = usize::from(frame[14] & 15) * 4;
         let total = usize::from(u16::from_be_bytes([frame[16], frame[17]]));
         let packet = frame.get(14..14 + total).ok_or("IPv4 total length beyond the frame")?;
+        if packet.get(..header).is_none_or(|head| header < 20 || checksum(&[head]) != 0) {
+            return Err("IPv4 header checksum");
+        }
         let fragment = u16::from_be_bytes([packet[6], packet[7]]) & 0x3fff;
         if fragment != 0 {
             return Ok(None);
-        }
-        if packet.get(..header).is_none_or(|head| header < 20 || checksum(&[head]) != 0) {
-            return Err("IPv4 header checksum");
         }
         let address = |at: usize| Ipv4Addr::from_octets([0, 1, 2, 3].map(|i| packet[at + i]));
         Segment::from_tcp(address(12), address(16), &packet[header..]).map(Some)
