@@ -7,3 +7,12 @@ pub mod netns;
 pub mod pattern;
 pub mod random;
 pub mod referee;
+pub mod rfc9293;
+pub mod world;
+
+/// The commit that was built, for reports.
+pub fn commit() -> String {
+    let output = std::process::Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    text.unwrap_or_else(|_| "unknown".into())
+}

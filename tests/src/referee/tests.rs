@@ -107,7 +107,7 @@ fn the_stream_does_not_change() {
     let mut game = Game::started();
     game.says(". 1:101(100) ack 1 win 250");
     game.says(". 50:150(100) ack 1 win 250");
-    game.fouls(". 152:160(8) ack 1 win 250", "a gap");
+    game.fouls(". 1003:1003(0) ack 1 win 250", "window ends at 1001");
     let mut segment = Game::segment(". 100:140(40) ack 1 win 250", HOST.1, BASES);
     segment.payload[39] ^= 1;
     let foul = game.referee.sent(&segment.to_frame(HOST.0, PEER.0)).unwrap_err();
