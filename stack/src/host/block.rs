@@ -54,8 +54,6 @@ pub(super) struct Wish<'a> {
     pub(super) deadline: Instant,
     /// It goes on while the host shuts down.
     pub(super) despite_stop: bool,
-    /// The thread was woken to take the seat.
-    pub(super) called: bool,
     /// Under the lock: true once it has what it came for.
     pub(super) attempt: &'a mut dyn FnMut(&mut Engine, Instant) -> bool,
 }
@@ -99,7 +97,6 @@ impl Shard {
             key,
             deadline: patience.deadline(now),
             despite_stop: false,
-            called: false,
             attempt: &mut |engine, now| {
                 answer = attempt(engine, now);
                 answer.is_some()
@@ -127,9 +124,10 @@ impl Shard {
                     break outcome;
                 }
             }
-            (guard, now) = self.park(guard, wish, now);
+            let promoted;
+            (guard, now, promoted) = self.park(guard, wish, now);
             if let Some(outcome) = wish.look(&mut guard, now) {
-                if wish.called {
+                if promoted {
                     guard.fill_seat();
                 }
                 break outcome;
@@ -139,20 +137,20 @@ impl Shard {
         outcome
     }
 
-    /// Sleeps until woken, perhaps for taking the seat.
+    /// Sleeps until woken. True if that was for taking the seat.
     fn park<'a>(
         &'a self,
         mut guard: Guard<'a>,
-        wish: &mut Wish<'_>,
+        wish: &Wish<'_>,
         now: Instant,
-    ) -> (Guard<'a>, Instant) {
+    ) -> (Guard<'a>, Instant, bool) {
         let parker = Parker::of_this_thread();
         guard.park(&parker, wish.key, now);
         self.release(guard, now);
         let timeout = (!wish.deadline.is_never()).then(|| wish.deadline - now);
         parker.park(timeout);
         let (mut guard, now) = self.enter();
-        wish.called = guard.unpark(&parker, wish.key);
-        (guard, now)
+        let promoted = guard.unpark(&parker, wish.key);
+        (guard, now, promoted)
     }
 }

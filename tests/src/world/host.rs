@@ -1,0 +1,61 @@
+//! What the world asks of a host: frames and time in, frames and wake-ups out, sockets.
+
+use stack::Instant;
+use std::net::SocketAddrV4;
+
+/// A connection of a host, by a number of the host's choice.
+pub type Handle = usize;
+
+/// What a read or a write came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Io {
+    /// So many bytes.
+    Moved(usize),
+    /// None yet: the host says when to ask again.
+    Wait,
+    /// The other side has sent everything (reads only).
+    End,
+    /// The connection is lost.
+    Failed,
+}
+
+/// A host of the world.
+pub trait Host {
+    /// A frame arrives.
+    fn receive(&mut self, now: Instant, frame: &[u8]);
+    /// Time passes.
+    fn advance(&mut self, now: Instant);
+    /// The next frame to be sent.
+    fn transmit(&mut self, now: Instant) -> Option<Vec<u8>>;
+    /// When time has to pass again.
+    fn next_timeout(&mut self, now: Instant) -> Option<Instant>;
+    /// Connections whose readiness may have changed since the last question.
+    fn woken(&mut self) -> Vec<Handle>;
+
+    /// Waits for connections to `port`.
+    fn listen(&mut self, port: u16);
+    /// A connection that somebody opened: its handle, the port here, and where it comes from.
+    fn accept(&mut self, now: Instant) -> Option<(Handle, u16, SocketAddrV4)>;
+    /// Opens a connection: its handle, and the port here.
+    fn connect(&mut self, now: Instant, remote: SocketAddrV4) -> Option<(Handle, u16)>;
+    /// Writes.
+    fn send(&mut self, now: Instant, handle: Handle, bytes: &[u8]) -> Io;
+    /// Reads.
+    fn recv(&mut self, now: Instant, handle: Handle, out: &mut [u8]) -> Io;
+    /// Bytes that were written and that the other side has not acknowledged.
+    fn unsent(&mut self, handle: Handle) -> usize;
+    /// Says that nothing more will be written.
+    fn shutdown(&mut self, now: Instant, handle: Handle);
+    /// Gives the connection up; what was written is still delivered.
+    fn close(&mut self, now: Instant, handle: Handle);
+    /// Gives the connection up with a reset.
+    fn abort(&mut self, now: Instant, handle: Handle);
+
+    /// Connections of any state that the host still holds, listeners aside.
+    fn connections(&self) -> usize;
+    /// Looks through the host's books.
+    ///
+    /// # Errors
+    /// What does not balance.
+    fn audit(&mut self) -> Result<(), String>;
+}

@@ -1,0 +1,295 @@
+//! smoltcp as a host of the world: a TCP of other hands on the other side of the wire.
+
+use super::host::{Handle, Host, Io};
+use super::plan::HostPlan;
+use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::socket::tcp::{CongestionControl, RecvError, Socket, SocketBuffer, State};
+use smoltcp::time;
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr, IpEndpoint};
+use stack::Instant;
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddrV4;
+
+/// smoltcp has no backlog: so many sockets listen on a port.
+const LISTENERS: usize = 24;
+
+thread_local! {
+    /// smoltcp asks a bare function for its timestamps, so the time stands beside it.
+    static CLOCK_MS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A host that runs smoltcp.
+pub(super) struct Smol {
+    interface: Interface,
+    wire: Wire,
+    sockets: SocketSet<'static>,
+    plan: HostPlan,
+    port: Option<u16>,
+    listening: Vec<SocketHandle>,
+    accepted: VecDeque<(Handle, u16, SocketAddrV4)>,
+    /// Connections of the application.
+    open: BTreeMap<Handle, SocketHandle>,
+    /// Connections that the application gave up and that finish by themselves.
+    closing: Vec<SocketHandle>,
+    next_handle: Handle,
+    next_port: u16,
+}
+
+/// Frames on their way into the interface and out of it.
+struct Wire {
+    incoming: VecDeque<Vec<u8>>,
+    outgoing: VecDeque<Vec<u8>>,
+    mtu: usize,
+}
+
+impl Device for Wire {
+    type RxToken<'a> = Taken;
+    type TxToken<'a> = Sender<'a>;
+
+    fn receive(&mut self, _: time::Instant) -> Option<(Taken, Sender<'_>)> {
+        let frame = self.incoming.pop_front()?;
+        Some((Taken(frame), Sender(&mut self.outgoing)))
+    }
+
+    fn transmit(&mut self, _: time::Instant) -> Option<Sender<'_>> {
+        Some(Sender(&mut self.outgoing))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ethernet;
+        capabilities.max_transmission_unit = self.mtu + 14;
+        capabilities
+    }
+}
+
+struct Taken(Vec<u8>);
+
+impl RxToken for Taken {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
+        read(&self.0)
+    }
+}
+
+struct Sender<'a>(&'a mut VecDeque<Vec<u8>>);
+
+impl TxToken for Sender<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, write: F) -> R {
+        let mut frame = vec![0; len];
+        let result = write(&mut frame);
+        self.0.push_back(frame);
+        result
+    }
+}
+
+fn to_smol(now: Instant) -> time::Instant {
+    let micros = (now.as_nanos() / 1000) as i64;
+    CLOCK_MS.set((micros / 1000) as u32);
+    time::Instant::from_micros(micros)
+}
+
+impl Smol {
+    /// The host that `plan` describes.
+    pub(super) fn new(plan: &HostPlan, now: Instant) -> Smol {
+        let mut wire = Wire { incoming: VecDeque::new(), outgoing: VecDeque::new(), mtu: plan.mtu };
+        let hardware = HardwareAddress::Ethernet(EthernetAddress(plan.mac.0));
+        let mut config = Config::new(hardware);
+        config.random_seed = plan.seed;
+        let mut interface = Interface::new(config, &mut wire, to_smol(now));
+        interface.update_ip_addrs(|addresses| {
+            // The list holds two by default and this is the first.
+            let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(plan.address), 24));
+        });
+        Smol {
+            interface,
+            wire,
+            sockets: SocketSet::new(Vec::new()),
+            plan: plan.clone(),
+            port: None,
+            listening: Vec::new(),
+            accepted: VecDeque::new(),
+            open: BTreeMap::new(),
+            closing: Vec::new(),
+            next_handle: 0,
+            next_port: 49152 + (plan.seed % 8192) as u16,
+        }
+    }
+
+    fn new_socket(&mut self) -> SocketHandle {
+        let buffer = |size: usize| SocketBuffer::new(vec![0; size]);
+        let mut socket =
+            Socket::new(buffer(self.plan.receive_buffer), buffer(self.plan.send_buffer));
+        socket.set_nagle_enabled(!self.plan.nodelay);
+        socket.set_congestion_control(if self.plan.seed.is_multiple_of(2) {
+            CongestionControl::Cubic
+        } else {
+            CongestionControl::None
+        });
+        if self.plan.timestamps {
+            socket.set_tsval_generator(Some(|| CLOCK_MS.get()));
+        }
+        self.sockets.add(socket)
+    }
+
+    fn socket(&mut self, handle: Handle) -> Option<&mut Socket<'static>> {
+        self.open.get(&handle).map(|socket| self.sockets.get_mut::<Socket<'static>>(*socket))
+    }
+
+    fn adopt(&mut self, socket: SocketHandle) -> Handle {
+        self.next_handle += 1;
+        self.open.insert(self.next_handle, socket);
+        self.next_handle
+    }
+
+    /// Takes established connections from the listening sockets, and puts fresh ones there.
+    fn tend_listeners(&mut self) {
+        let Some(port) = self.port else { return };
+        for i in 0..self.listening.len() {
+            let held = self.listening[i];
+            let socket = self.sockets.get_mut::<Socket<'_>>(held);
+            if matches!(socket.state(), State::Listen | State::SynReceived) {
+                continue;
+            }
+            match socket.remote_endpoint() {
+                Some(IpEndpoint { addr: IpAddress::Ipv4(address), port: from }) => {
+                    let handle = self.adopt(held);
+                    let remote = SocketAddrV4::new(address, from);
+                    self.accepted.push_back((handle, port, remote));
+                    self.listening[i] = self.new_socket();
+                }
+                _ => socket.abort(),
+            }
+            let fresh = self.listening[i];
+            // A port that is not zero and a socket that is closed: it cannot fail.
+            let _ = self.sockets.get_mut::<Socket<'_>>(fresh).listen(port);
+        }
+    }
+
+    fn give_up(&mut self, handle: Handle) {
+        self.closing.extend(self.open.remove(&handle));
+    }
+}
+
+impl Host for Smol {
+    fn receive(&mut self, now: Instant, frame: &[u8]) {
+        self.wire.incoming.push_back(frame.to_vec());
+        self.advance(now);
+    }
+
+    fn advance(&mut self, now: Instant) {
+        self.interface.poll(to_smol(now), &mut self.wire, &mut self.sockets);
+        self.tend_listeners();
+        let sockets = &mut self.sockets;
+        self.closing.retain(|held| {
+            let done = sockets.get::<Socket<'_>>(*held).state() == State::Closed;
+            if done {
+                sockets.remove(*held);
+            }
+            !done
+        });
+    }
+
+    fn transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
+        if self.wire.outgoing.is_empty() {
+            self.advance(now);
+        }
+        self.wire.outgoing.pop_front()
+    }
+
+    fn next_timeout(&mut self, now: Instant) -> Option<Instant> {
+        let at = self.interface.poll_at(to_smol(now), &self.sockets)?;
+        Some(Instant::from_micros(at.total_micros().max(0) as u64).max(now))
+    }
+
+    fn woken(&mut self) -> Vec<Handle> {
+        self.open.keys().copied().collect()
+    }
+
+    fn listen(&mut self, port: u16) {
+        self.port = Some(port);
+        for _ in 0..LISTENERS {
+            let socket = self.new_socket();
+            let _ = self.sockets.get_mut::<Socket<'_>>(socket).listen(port);
+            self.listening.push(socket);
+        }
+    }
+
+    fn accept(&mut self, _: Instant) -> Option<(Handle, u16, SocketAddrV4)> {
+        self.accepted.pop_front()
+    }
+
+    fn connect(&mut self, _: Instant, remote: SocketAddrV4) -> Option<(Handle, u16)> {
+        let socket = self.new_socket();
+        let port = self.next_port;
+        self.next_port += 1;
+        let endpoint = IpEndpoint::new(IpAddress::Ipv4(*remote.ip()), remote.port());
+        let context = self.interface.context();
+        self.sockets.get_mut::<Socket<'_>>(socket).connect(context, endpoint, port).ok()?;
+        Some((self.adopt(socket), port))
+    }
+
+    fn send(&mut self, _: Instant, handle: Handle, bytes: &[u8]) -> Io {
+        let Some(socket) = self.socket(handle) else { return Io::Failed };
+        if matches!(socket.state(), State::SynSent | State::SynReceived) {
+            return Io::Wait;
+        }
+        match socket.send_slice(bytes) {
+            Ok(0) => Io::Wait,
+            Ok(moved) => Io::Moved(moved),
+            Err(_) => Io::Failed,
+        }
+    }
+
+    fn recv(&mut self, _: Instant, handle: Handle, out: &mut [u8]) -> Io {
+        let Some(socket) = self.socket(handle) else { return Io::Failed };
+        if matches!(socket.state(), State::SynSent | State::SynReceived) {
+            return Io::Wait;
+        }
+        match socket.recv_slice(out) {
+            Ok(0) => Io::Wait,
+            Ok(moved) => Io::Moved(moved),
+            Err(RecvError::Finished) => Io::End,
+            Err(RecvError::InvalidState) => Io::Failed,
+        }
+    }
+
+    fn unsent(&mut self, handle: Handle) -> usize {
+        self.socket(handle).map_or(0, |socket| socket.send_queue())
+    }
+
+    fn shutdown(&mut self, _: Instant, handle: Handle) {
+        if let Some(socket) = self.socket(handle) {
+            socket.close();
+        }
+    }
+
+    fn close(&mut self, _: Instant, handle: Handle) {
+        if let Some(socket) = self.socket(handle) {
+            // An application that closes with text unread leaves nobody to read it.
+            if socket.recv_queue() > 0 { socket.abort() } else { socket.close() }
+        }
+        self.give_up(handle);
+    }
+
+    fn abort(&mut self, now: Instant, handle: Handle) {
+        if let Some(socket) = self.socket(handle) {
+            socket.abort();
+        }
+        // The reset goes out with the next poll, after which the socket may be removed.
+        self.interface.poll(to_smol(now), &mut self.wire, &mut self.sockets);
+        self.give_up(handle);
+    }
+
+    fn connections(&self) -> usize {
+        let half_open =
+            |held: &&SocketHandle| self.sockets.get::<Socket<'_>>(**held).state() != State::Listen;
+        let half_open = self.listening.iter().filter(half_open).count();
+        self.open.len() + self.closing.len() + half_open
+    }
+
+    fn audit(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+}
