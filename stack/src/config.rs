@@ -34,6 +34,8 @@ pub struct Config {
     /// Control packets waiting to be sent (echo replies, errors, RSTs, ARP); more are dropped and
     /// counted as `RepliesDropped`.
     pub replies_max: usize,
+    /// Bytes of ICMP messages waiting to be sent, long echo replies above all.
+    pub replies_bytes_max: usize,
     /// Bytes in frames from this host to itself waiting to be received.
     pub loopback_max: usize,
     /// Limits of TCP.
@@ -130,6 +132,7 @@ impl Config {
             routes: Vec::new(),
             ttl: 64,
             replies_max: 1024,
+            replies_bytes_max: 4 << 20,
             loopback_max: 4 << 20,
             tcp: TcpConfig::default(),
             udp: Default::default(),

@@ -64,6 +64,8 @@ pub struct Stack {
     echo: EchoTable,
     /// ICMP messages waiting to be sent, at most `config.replies_max`.
     messages: VecDeque<Message>,
+    /// Their bytes, at most `config.replies_bytes_max`.
+    message_bytes: usize,
     /// Frames from this host to itself, at most `config.loopback_max` bytes.
     loopback: VecDeque<Vec<u8>>,
     loopback_bytes: usize,
@@ -141,6 +143,7 @@ impl Stack {
             udp: UdpTable::new(config.udp, Secret::derive(&seed, "udp")),
             echo: EchoTable::new(config.echo),
             messages: VecDeque::new(),
+            message_bytes: 0,
             loopback: VecDeque::new(),
             loopback_bytes: 0,
             fragmenting: None,
@@ -198,6 +201,7 @@ impl Stack {
             + self.reassembler.bytes()
             + self.link.neighbors.held_bytes()
             + self.loopback_bytes
+            + self.message_bytes
     }
 
     /// Time has passed: handles every timer that is due.

@@ -348,7 +348,10 @@ impl Stack {
     }
 
     pub(super) fn queue_message(&mut self, message: Outgoing) {
-        if self.messages.len() < self.config.replies_max {
+        let bytes = self.message_bytes + message.bytes.len();
+        let room = bytes <= self.config.replies_bytes_max;
+        if room && self.messages.len() < self.config.replies_max {
+            self.message_bytes = bytes;
             self.messages.push_back(message);
         } else {
             self.counters.replies_dropped += 1;

@@ -110,6 +110,7 @@ impl Stack {
     /// makes no frame now.
     fn next_packet(&mut self, now: Instant) -> Option<Option<Body>> {
         if let Some(message) = self.messages.pop_front() {
+            self.message_bytes -= message.bytes.len();
             return Some(self.send_message(now, message));
         }
         if let Some(departure) = self.tcp.poll_segment(now, &mut self.counters) {

@@ -20,21 +20,13 @@ impl Checksum {
         protocol: u8,
         length: usize,
     ) -> Checksum {
-        let mut sum = Checksum::new();
-        match (source.as_v4(), destination.as_v4()) {
-            (Some(source), Some(destination)) => {
-                sum.add(&source);
-                sum.add(&destination);
-            }
-            _ => {
-                sum.add(source.octets());
-                sum.add(destination.octets());
-            }
-        }
+        let addresses = match (source.as_v4(), destination.as_v4()) {
+            (Some(source), Some(destination)) => sum_words(&source) + sum_words(&destination),
+            _ => sum_words(source.octets()) + sum_words(destination.octets()),
+        };
         // Both versions' layouts sum to the same: the length and the protocol, zeros elsewhere.
-        sum.add(&(length as u32).to_be_bytes());
-        sum.add(&[0, protocol]);
-        sum
+        let rest = sum_words(&(length as u32).to_be_bytes()) + sum_words(&[0, protocol]);
+        Checksum { sum: addresses + rest, odd: false }
     }
 
     /// Adds the next bytes of the packet.
@@ -48,12 +40,13 @@ impl Checksum {
             bytes = rest;
         }
         let (blocks, tail) = bytes.as_chunks::<LANES_BYTES>();
-        self.sum = self.sum.wrapping_add(sum_blocks(blocks));
-        let (words, rest) = tail.as_chunks::<2>();
-        for word in words {
-            self.sum += u64::from(u16::from_ne_bytes(*word));
+        if !blocks.is_empty() {
+            self.sum = self.sum.wrapping_add(sum_blocks(blocks));
         }
-        if let [last] = *rest {
+        self.sum += sum_words(tail);
+        if !tail.len().is_multiple_of(2)
+            && let Some(&last) = tail.last()
+        {
             self.add_last(last);
         }
     }
@@ -82,6 +75,11 @@ impl Checksum {
     pub(crate) fn is_valid(self) -> bool {
         self.folded() == 0xffff
     }
+}
+
+/// The sum of the whole 16-bit words of a few bytes.
+fn sum_words(bytes: &[u8]) -> u64 {
+    bytes.as_chunks::<2>().0.iter().map(|word| u64::from(u16::from_ne_bytes(*word))).sum()
 }
 
 /// Bytes summed at a time: eight independent sums, which the compiler turns into vector adds.
