@@ -199,6 +199,7 @@ impl TcpLayer {
             snd_nxt: tcb.snd.max,
             rcv_nxt: tcb.rcv.nxt,
             window: tcb.rcv.window_field(),
+            answered: false,
             timestamps: tcb.timestamps.as_ref().map(|ts| (ts.recent, ts.offset)),
             expires: now + self.config.time_wait,
             expiry: Default::default(),

@@ -311,12 +311,12 @@ impl TcpLayer {
         seg: Segment<'_>,
     ) -> Option<DropReason> {
         let key = self.waits.key_at(index)?;
-        let wait = self.waits.get(key)?;
-        let (flow, past) = (wait.flow, wait.snd_nxt + REOPEN_GAP);
+        let wait = self.waits.get_mut(key)?;
+        let (flow, past, ack) = (wait.flow, wait.snd_nxt + REOPEN_GAP, wait.ack(now));
         match wait.judge(&seg) {
             Wait::Reopen => {
                 let Some(listener) = self.listener_for(&flow) else {
-                    self.replies.push(wait.ack(now));
+                    self.replies.push(ack);
                     return Some(DropReason::TcpTimeWait);
                 };
                 self.remove_time_wait(key);
@@ -325,11 +325,12 @@ impl TcpLayer {
                 return self.begin_handshake(now, counters, listener, flow, &seg, iss);
             }
             Wait::Restart => {
-                self.replies.push(wait.ack(now));
+                self.replies.push(ack);
                 self.restart_time_wait(now, key);
             }
             Wait::Ack => {
-                self.replies.push(wait.ack(now));
+                wait.answered |= seg.len() == 0;
+                self.replies.push(ack);
                 return Some(DropReason::TcpTimeWait);
             }
             Wait::Ignore => return Some(DropReason::TcpTimeWait),

@@ -21,6 +21,9 @@ pub(crate) struct TimeWait {
     pub(crate) rcv_nxt: Seq,
     /// The window field last announced, which is not taken back.
     pub(crate) window: u16,
+    /// An empty segment outside the window has been answered. Once is enough: two ends that
+    /// disagree would answer each other for ever (THREATS T-9).
+    pub(crate) answered: bool,
     /// TS.Recent and our clock's offset, where timestamps were in use.
     pub(crate) timestamps: Option<(u32, u32)>,
     pub(crate) expires: Instant,
@@ -65,7 +68,8 @@ impl TimeWait {
         if seg.has(Flags::FIN) && end == self.rcv_nxt {
             return Verdict::Restart;
         }
-        if seg.len() > 0 || seg.seq != self.rcv_nxt { Verdict::Ack } else { Verdict::Ignore }
+        let unexpected = seg.seq != self.rcv_nxt && !self.answered;
+        if seg.len() > 0 || unexpected { Verdict::Ack } else { Verdict::Ignore }
     }
 
     /// RFC 6191 §2: a greater timestamp, or a sequence number past the old ones.
