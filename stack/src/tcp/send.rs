@@ -207,6 +207,10 @@ impl Send {
     /// Takes the window of a segment if it is not an older one (RFC 9293 §3.10.7.4, WL1 and WL2).
     /// True when SND.WND changed.
     pub(crate) fn update_window(&mut self, seq: Seq, ack: Seq, window: u32) -> bool {
+        // "If SND.UNA =< SEG.ACK": a window that belongs to an older acknowledgment ends earlier.
+        if ack.before(self.una) {
+            return false;
+        }
         // A segment that acknowledges more was sent later, though it may be a retransmission with
         // an old SEG.SEQ: its window belongs to its SEG.ACK.
         let newer =
