@@ -1,3 +1,10 @@
 //! What the demos share.
 
+pub mod client;
 pub mod http;
+pub mod human;
+mod kernel_side;
+pub mod options;
+pub mod outside;
+mod plug;
+pub mod program;

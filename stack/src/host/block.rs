@@ -54,6 +54,8 @@ pub(super) struct Wish<'a> {
     pub(super) deadline: Instant,
     /// It goes on while the host shuts down.
     pub(super) despite_stop: bool,
+    /// The thread was woken to take the seat.
+    pub(super) called: bool,
     /// Under the lock: true once it has what it came for.
     pub(super) attempt: &'a mut dyn FnMut(&mut Engine, Instant) -> bool,
 }
@@ -97,6 +99,7 @@ impl Shard {
             key,
             deadline: patience.deadline(now),
             despite_stop: false,
+            called: false,
             attempt: &mut |engine, now| {
                 answer = attempt(engine, now);
                 answer.is_some()
@@ -124,10 +127,9 @@ impl Shard {
                     break outcome;
                 }
             }
-            let promoted;
-            (guard, now, promoted) = self.park(guard, wish, now);
+            (guard, now) = self.park(guard, wish, now);
             if let Some(outcome) = wish.look(&mut guard, now) {
-                if promoted {
+                if wish.called {
                     guard.fill_seat();
                 }
                 break outcome;
@@ -137,20 +139,20 @@ impl Shard {
         outcome
     }
 
-    /// Sleeps until woken. True if that was for taking the seat.
+    /// Sleeps until woken, perhaps for taking the seat.
     fn park<'a>(
         &'a self,
         mut guard: Guard<'a>,
-        wish: &Wish<'_>,
+        wish: &mut Wish<'_>,
         now: Instant,
-    ) -> (Guard<'a>, Instant, bool) {
+    ) -> (Guard<'a>, Instant) {
         let parker = Parker::of_this_thread();
         guard.park(&parker, wish.key, now);
         self.release(guard, now);
         let timeout = (!wish.deadline.is_never()).then(|| wish.deadline - now);
         parker.park(timeout);
         let (mut guard, now) = self.enter();
-        let promoted = guard.unpark(&parker, wish.key);
-        (guard, now, promoted)
+        wish.called = guard.unpark(&parker, wish.key);
+        (guard, now)
     }
 }

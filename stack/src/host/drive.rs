@@ -29,7 +29,7 @@ impl Shard {
         mut now: Instant,
     ) -> (Guard<'a>, Outcome, Instant) {
         let parker = Parker::of_this_thread();
-        let seated = Seated::take(self, &mut guard, holder, &parker, now);
+        let seated = Seated::take(self, &mut guard, holder, wish.called, &parker, now);
         // Declared after the proof of the seat, the lock is released before it in a panic.
         let mut guard = guard;
         let mut batch = guard.spare.pop().unwrap_or_else(|| Batch::new(self.device.mtu()));
@@ -49,6 +49,7 @@ impl Shard {
             let fault = self.gather(&mut batch, &round, &parker);
             (guard, now) = self.enter();
             guard.absorb(&mut batch, fault, now);
+            guard.judge_vacancy();
             guard.seat.key = Key::Nothing;
             guard.seat.matched = false;
             if let Some(outcome) = wish.look(&mut guard, now) {

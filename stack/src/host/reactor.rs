@@ -95,8 +95,8 @@ impl Reactor {
         if guard.halted || guard.seat.epoch != epoch {
             return !guard.halted;
         }
-        guard.misjudged();
         if !guard.promotion_under_way() && guard.promote() {
+            guard.stats.rescues += 1;
             self.shard.release(guard, now);
             return true;
         }
@@ -104,6 +104,7 @@ impl Reactor {
             key: Key::Nothing,
             deadline: Instant::FAR_FUTURE,
             despite_stop: true,
+            called: false,
             attempt: &mut |engine, _| engine.halted,
         };
         let (guard, _, now) = self.shard.drive(guard, Holder::Reactor, &mut wish, now);

@@ -11,8 +11,8 @@ use super::shard::{Engine, Guard, QUICK, Shard};
 use super::watch::Key;
 use crate::{Instant, Readiness, SocketId};
 
-/// So many quick returns in a row, and the seat is left without a promotion.
-const QUICK_RUN: u8 = 4;
+/// So many vacancies in a row that did no harm, and the seat is left without a promotion.
+const HARMLESS_RUN: u8 = 4;
 /// A thread that parks so soon after a driver woke it would have been the better driver.
 const EAGER: Duration = Duration::from_micros(300);
 /// So many eager threads in a row, and the driver leaves them the seat.
@@ -48,8 +48,10 @@ pub(super) struct Seat {
     /// The thread that was woken to take the vacant seat and has not yet come.
     promoted: Option<Arc<Parker>>,
     vacated: Instant,
-    /// How often in a row the vacant seat was soon taken again.
-    quick: u8,
+    /// The seat has just been taken by a thread of its own accord: how long it had been vacant.
+    gap: Option<Duration>,
+    /// How many vacancies in a row did no harm: they were short, or nothing came for others.
+    harmless: u8,
     /// How often in a row a thread that the holder had woken was back at once.
     eager: u8,
 }
@@ -67,7 +69,8 @@ impl Seat {
             deep: false,
             promoted: None,
             vacated: Instant::ZERO,
-            quick: 0,
+            gap: None,
+            harmless: 0,
             eager: 0,
         }
     }
@@ -103,10 +106,17 @@ impl Seat {
 }
 
 impl Engine {
-    /// Gives the vacant seat to the calling thread.
-    fn take_seat(&mut self, holder: Holder, parker: &Arc<Parker>, epoch: &AtomicU64, now: Instant) {
-        let soon = holder == Holder::Caller && now - self.seat.vacated < QUICK;
-        self.seat.quick = if soon { (self.seat.quick + 1).min(QUICK_RUN) } else { 0 };
+    /// Gives the vacant seat to the calling thread, which was `called` to it or not.
+    fn take_seat(
+        &mut self,
+        holder: Holder,
+        called: bool,
+        parker: &Arc<Parker>,
+        epoch: &AtomicU64,
+        now: Instant,
+    ) {
+        let own_accord = holder == Holder::Caller && !called;
+        self.seat.gap = own_accord.then(|| now - self.seat.vacated);
         self.stats.understudies += u64::from(holder == Holder::Reactor);
         self.seat.pass_to(holder, epoch);
         self.seat.parker = Some(Arc::clone(parker));
@@ -128,12 +138,20 @@ impl Engine {
         }
     }
 
+    /// After the first round of a new holder: whether the vacancy before had been harmful. It was
+    /// if it was long, and something had come for others meanwhile.
+    pub(super) fn judge_vacancy(&mut self) {
+        let Some(gap) = self.seat.gap.take() else { return };
+        let harmful = gap >= QUICK && !self.wakes.threads.is_empty();
+        self.seat.harmless = if harmful { 0 } else { (self.seat.harmless + 1).min(HARMLESS_RUN) };
+    }
+
     /// Sees to it that a vacant seat does not stay so.
     pub(super) fn fill_seat(&mut self) {
         if self.seat.holder != Holder::Nobody || self.seat.promoted.is_some() {
             return;
         }
-        if self.seat.quick >= QUICK_RUN || !self.promote() {
+        if self.seat.harmless >= HARMLESS_RUN || !self.promote() {
             self.call_reactor();
         }
     }
@@ -154,11 +172,6 @@ impl Engine {
 
     pub(super) fn promotion_under_way(&self) -> bool {
         self.seat.promoted.is_some()
-    }
-
-    /// The guess that the seat would be taken again soon was wrong.
-    pub(super) fn misjudged(&mut self) {
-        self.seat.quick = 0;
     }
 
     /// Files the calling thread as parked, waiting for `key`.
@@ -208,17 +221,22 @@ impl<'a> Seated<'a> {
         shard: &'a Shard,
         guard: &mut Guard<'_>,
         holder: Holder,
+        called: bool,
         parker: &Arc<Parker>,
         now: Instant,
     ) -> Seated<'a> {
-        guard.take_seat(holder, parker, &shard.epoch, now);
+        guard.take_seat(holder, called, parker, &shard.epoch, now);
         Seated { shard }
     }
 
     /// Leaves the seat to the next one.
     pub(super) fn leave(self, guard: &mut Guard<'_>, now: Instant) {
+        let understudy = guard.seat.holder == Holder::Reactor;
         guard.leave_seat(&self.shard.epoch, now);
-        guard.fill_seat();
+        // The reactor leaves because somebody waits: it will not be back for that one.
+        if !understudy || guard.seat.promoted.is_some() || !guard.promote() {
+            guard.fill_seat();
+        }
         std::mem::forget(self);
     }
 

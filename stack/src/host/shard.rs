@@ -30,10 +30,11 @@
 //!   busy connection): it then parks and leaves the seat to them.
 //!
 //! A driver that leaves promotes one parked thread: it wakes the one that parked last, which makes
-//! its attempt and then finds the seat vacant. There is at most one promotion under way. A seat
-//! that has lately been taken again within [`QUICK`] is left without a promotion: the next request
-//! of this very thread comes before the promoted thread would run, and a wake-up for nothing costs
-//! more than the request. The reactor repairs what this guess gets wrong.
+//! its attempt and then finds the seat vacant. There is at most one promotion under way. But where
+//! vacancies have lately done no harm the seat is left without a promotion: if the leaving thread
+//! is back within [`QUICK`], its next request comes before the promoted thread would run, and if
+//! nothing comes for the parked threads in the meantime they need no driver. A wake-up for nothing
+//! costs more than a request. The reactor repairs what this guess gets wrong.
 //!
 //! ## The reactor
 //!
@@ -78,7 +79,7 @@ use super::seat::{Holder, Seat};
 use super::watch::Watch;
 use crate::{Event, Instant, ListenerId, SocketId, Stack};
 
-/// A seat that is taken again within this time was not worth a promotion.
+/// A vacancy shorter than this harms nobody: a promoted thread would not have come much sooner.
 pub(super) const QUICK: Duration = Duration::from_micros(100);
 /// The most frames sent or handed in before the lock is offered to others.
 const FRAMES_PER_HOLD: usize = super::batch::BATCH_MAX;
@@ -183,7 +184,9 @@ pub struct HostStats {
     pub promotions: u64,
     /// Times a driver left the seat to others for whom alone it had worked.
     pub yields: u64,
-    /// Times the reactor took the seat.
+    /// Times the reactor found the seat vacant for too long and promoted a parked thread.
+    pub rescues: u64,
+    /// Times the reactor took the seat itself.
     pub understudies: u64,
     /// Times the driver was woken for a timer or by a call of another thread.
     pub rousings: u64,

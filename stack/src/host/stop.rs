@@ -58,6 +58,7 @@ fn drain(shard: &Shard, start: Instant, grace: Duration) {
             // Parked, it would not be woken by the end of a connection.
             deadline: deadline.min(now + 2 * LOOK),
             despite_stop: true,
+            called: false,
             attempt: &mut |engine, now| {
                 let due = now >= look_again;
                 if due {

@@ -6,13 +6,14 @@
 //! peer crowd ADDRESS COUNT BYTES      so many echo connections at once, each with its own pattern
 //! peer sequence ADDRESS COUNT PATH    so many HTTP requests, each on a connection of its own
 //! peer reset ADDRESS PATH             an HTTP request whose answer is refused with a RST
+//! peer answer ADDRESS                 listens for one connection, and says it all back at its end
 //! peer udp-echo ADDRESS FROM TO STEP  datagrams of these sizes, each echoed
 //! peer udp-refused ADDRESS            a datagram to a closed port: ECONNREFUSED
 //! ```
 #![expect(clippy::print_stdout, reason = "a command line program")]
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Barrier;
@@ -41,8 +42,9 @@ fn run() -> Result<()> {
     let what: String = argument(1)?;
     match what.as_str() {
         "make" => {
+            // Nothing but the pattern goes to standard output.
             let out = &mut io::stdout().lock();
-            pattern::make(argument(3).unwrap_or(0), argument(2)?, out)?;
+            return Ok(pattern::make(argument(3).unwrap_or(0), argument(2)?, out)?);
         }
         "check" => {
             let (count, seed) = (argument(2)?, argument(3).unwrap_or(0));
@@ -51,9 +53,10 @@ fn run() -> Result<()> {
         "crowd" => crowd(argument(2)?, argument(3)?, argument(4)?)?,
         "sequence" => sequence(argument(2)?, argument(3)?, &argument::<String>(4)?)?,
         "reset" => reset(argument(2)?, &argument::<String>(3)?)?,
+        "answer" => answer(argument(2)?)?,
         "udp-echo" => udp_echo(argument(2)?, argument(3)?, argument(4)?, argument(5)?)?,
         "udp-refused" => udp_refused(argument(2)?)?,
-        _ => bail!("{what}: not one of make, check, crowd, sequence, reset, udp-*"),
+        _ => bail!("{what}: not one of make, check, crowd, sequence, reset, answer, udp-*"),
     }
     println!("ok");
     Ok(())
@@ -125,7 +128,7 @@ fn sequence(address: SocketAddr, count: usize, path: &str) -> Result<()> {
 
 fn fetch(address: SocketAddr, path: &str) -> Result<usize> {
     let mut stream = connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n")?;
+    ask(&mut stream, address, path)?;
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -136,6 +139,11 @@ fn fetch(address: SocketAddr, path: &str) -> Result<usize> {
             return Ok(length);
         }
     }
+}
+
+/// One write, and so one segment.
+fn ask(stream: &mut TcpStream, address: SocketAddr, path: &str) -> io::Result<()> {
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes())
 }
 
 /// The length of the body, once all of it is there.
@@ -152,9 +160,18 @@ fn whole(answer: &[u8]) -> Option<usize> {
 /// Linux answers with a RST when a socket is closed that holds unread text.
 fn reset(address: SocketAddr, path: &str) -> Result<()> {
     let mut stream = connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n")?;
+    ask(&mut stream, address, path)?;
     let mut first = [0; 1];
     ensure!(stream.peek(&mut first)? == 1, "no answer");
+    Ok(())
+}
+
+/// Says nothing before the other side has said everything.
+fn answer(address: SocketAddr) -> Result<()> {
+    let (mut stream, _) = TcpListener::bind(address)?.accept()?;
+    let mut text = Vec::new();
+    stream.read_to_end(&mut text)?;
+    stream.write_all(&text)?;
     Ok(())
 }
 

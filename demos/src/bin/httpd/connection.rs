@@ -1,0 +1,195 @@
+//! One client: its requests, one after the other, until it or its time is up.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use demos::http::{Connection, Framing, HeadError, Request};
+use demos::outside::Stopwatch;
+use stack::host::TcpStream;
+
+use crate::reply::Reply;
+use crate::upload;
+use crate::{Site, Totals};
+
+/// How long a client may be silent, or take to send one head.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The most requests on one connection.
+const MAX_REQUESTS: usize = 100_000;
+
+/// How much is read of a client that is turned away, so that it sees the reply and not a RST.
+const FAREWELL: usize = 256 * 1024;
+
+/// How long a client may take to leave.
+const LEAVE: Duration = Duration::from_secs(2);
+
+/// A stream with a time limit that spans several reads: a client which sends a byte now and then
+/// does not keep its place for ever.
+struct Patient {
+    stream: TcpStream,
+    since: Option<Stopwatch>,
+}
+
+impl Read for Patient {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let left = self.since.map_or(PATIENCE, |since| since.left_of(PATIENCE));
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(out)
+    }
+}
+
+/// What became of a request.
+enum Next {
+    /// The client may ask again.
+    Stay,
+    /// That was the last reply.
+    Close,
+    /// The client has gone, and the log says how.
+    Gone,
+}
+
+/// Serves one client.
+pub(crate) fn serve(site: &Site, stream: TcpStream, peer: SocketAddr) {
+    match talk(site, stream, peer) {
+        Ok(()) => log::debug!("{peer}: done"),
+        Err(error) if is_timeout(&error) => log::info!("{peer}: silent for too long"),
+        Err(error) => log::info!("{peer}: {error}"),
+    }
+}
+
+fn talk(site: &Site, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut connection = Connection::new(Patient { stream, since: None });
+    for _ in 0..MAX_REQUESTS {
+        connection.stream_mut().since = Some(Stopwatch::start());
+        let request = match connection.read_request() {
+            Ok(Some(request)) => request,
+            Ok(None) => return Ok(()),
+            Err(error) => return refuse(&mut connection, error),
+        };
+        connection.stream_mut().since = None;
+        match answer(site, &mut connection, &request, peer)? {
+            Next::Stay => {}
+            Next::Close => break,
+            Next::Gone => return Ok(()),
+        }
+    }
+    leave(&mut connection)
+}
+
+/// Answers one request.
+fn answer(
+    site: &Site,
+    connection: &mut Connection<Patient>,
+    request: &Request,
+    peer: SocketAddr,
+) -> io::Result<Next> {
+    let is_head = request.method == "HEAD";
+    let is_put = matches!(request.method.as_str(), "PUT" | "POST");
+    let mut keep_alive = request.keep_alive();
+    let reply = if is_put && upload::is_sink(&request.target) {
+        receive(site, connection, request)?
+    } else {
+        // A body that nobody reads would be taken for the next request.
+        keep_alive &= matches!(request.framing(), Ok(Framing::Length(0)));
+        match request.method.as_str() {
+            "GET" | "HEAD" => site.get(request),
+            _ => Reply::error(405, "Only GET and HEAD; PUT and POST to /upload.")
+                .with("Allow", "GET, HEAD"),
+        }
+    };
+    keep_alive &= !matches!(reply.status, 400 | 408 | 417);
+    let (status, length) = (reply.status, reply.length());
+    Totals::add(&site.totals.requests, 1);
+    let sent = reply.write(&mut connection.stream_mut().stream, is_head, keep_alive);
+    let (method, target) = (&request.method, &request.target);
+    match sent {
+        Ok(sent) => {
+            Totals::add(&site.totals.bytes_out, sent);
+            log::info!("{peer} {method} {target} {status} {length}");
+            Ok(if keep_alive { Next::Stay } else { Next::Close })
+        }
+        Err(error) => {
+            log::info!("{peer} {method} {target} {status} {length}: {error}");
+            Ok(Next::Gone)
+        }
+    }
+}
+
+fn receive(
+    site: &Site,
+    connection: &mut Connection<Patient>,
+    request: &Request,
+) -> io::Result<Reply> {
+    match request.headers.get("expect") {
+        None => {}
+        Some(what) if what.eq_ignore_ascii_case("100-continue") => {
+            let stream = &mut connection.stream_mut().stream;
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        Some(_) => return Ok(Reply::error(417, "Only 100-continue can be expected.")),
+    }
+    match upload::receive(connection, request) {
+        Ok((count, reply)) => {
+            Totals::add(&site.totals.bytes_in, count);
+            Ok(reply)
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Ok(Reply::error(400, &format!("The body cannot be read: {error}.")))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Says why a head was not understood, where there is somebody to hear it.
+fn refuse(connection: &mut Connection<Patient>, error: HeadError) -> io::Result<()> {
+    let reply = match error {
+        HeadError::Io(error) if is_timeout(&error) => {
+            Reply::error(408, "No whole request came in time.")
+        }
+        HeadError::Io(error) => return Err(error),
+        HeadError::TooLarge => Reply::error(431, "The head is too large."),
+        HeadError::Truncated => return Ok(()),
+        HeadError::Malformed(why) => Reply::error(400, &format!("Not HTTP: {why}.")),
+    };
+    reply.write(&mut connection.stream_mut().stream, false, false)?;
+    leave(connection)
+}
+
+/// Closes in two steps (RFC 9112 §9.6): closing while the client still sends would reset the
+/// connection, and the reset may overtake the reply.
+fn leave(connection: &mut Connection<Patient>) -> io::Result<()> {
+    let stream = &mut connection.stream_mut().stream;
+    stream.shutdown(std::net::Shutdown::Write)?;
+    let since = Stopwatch::start();
+    let mut left = FAREWELL;
+    let mut buffer = [0; 4096];
+    while left > 0 && !since.left_of(LEAVE).is_zero() {
+        stream.set_read_timeout(Some(since.left_of(LEAVE).max(Duration::from_millis(1))))?;
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => left = left.saturating_sub(count),
+            Err(error) if is_timeout(&error) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Turns a client away because there are too many.
+pub(crate) fn turn_away(mut stream: TcpStream) {
+    let reply = Reply::error(503, "Too many connections: try again later.");
+    // Never wait for a client that there is no place for.
+    if stream.set_nonblocking(true).is_ok() {
+        let _ = reply.write(&mut stream, false, false);
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
+}

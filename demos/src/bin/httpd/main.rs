@@ -1,0 +1,172 @@
+//! httpd: serves a directory over HTTP/1.1, and a page about its own connections.
+//!
+//! A thread for each client and blocking calls: the shape of a program for `std::net`. What has a
+//! limit: the number of clients, the size of a head, the time for a head, and silence.
+
+mod connection;
+mod files;
+mod listing;
+mod page;
+mod reply;
+mod status;
+mod upload;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use demos::http::Request;
+use demos::human;
+use demos::options::CommonOptions;
+use demos::outside::{self, Stopwatch};
+use demos::program::{Program, Role};
+use stack::host::{Host, TcpListener, TcpStream};
+
+use crate::files::Files;
+use crate::reply::Reply;
+use crate::status::Snapshot;
+
+/// Serves a directory over HTTP.
+///
+/// /status is a page about the server's own connections (also /status.json and /status.txt), and
+/// /upload takes PUT and POST, and answers with the length and the SHA-256 of what came. Symbolic
+/// links are followed only to places inside the directory.
+#[derive(Parser, Debug)]
+#[command(version, verbatim_doc_comment)]
+struct Options {
+    /// The directory.
+    #[arg(default_value = ".")]
+    root: PathBuf,
+
+    /// The port.
+    #[arg(short, long, default_value_t = 8080)]
+    port: u16,
+
+    /// The most clients at a time; one more is turned away.
+    #[arg(long, value_name = "COUNT", default_value_t = 1024)]
+    max_clients: usize,
+
+    #[command(flatten)]
+    common: CommonOptions,
+}
+
+/// What all clients share.
+struct Site {
+    host: Host,
+    files: Files,
+    started: Stopwatch,
+    clients: AtomicUsize,
+    totals: Totals,
+}
+
+/// What was served.
+#[derive(Debug, Default)]
+struct Totals {
+    connections: AtomicU64,
+    requests: AtomicU64,
+    bytes_out: AtomicU64,
+    bytes_in: AtomicU64,
+}
+
+impl Totals {
+    fn add(total: &AtomicU64, count: u64) {
+        total.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    Program::run("httpd", Role::Server, &options.common, |program| serve(program, &options))
+}
+
+fn serve(program: &Program, options: &Options) -> Result<()> {
+    let site = Arc::new(Site {
+        host: program.host().clone(),
+        files: Files::new(&options.root)?,
+        started: Stopwatch::start(),
+        clients: AtomicUsize::new(0),
+        totals: Totals::default(),
+    });
+    let local = SocketAddr::from((Ipv4Addr::UNSPECIFIED, options.port));
+    let listener = TcpListener::bind(program.host(), local)
+        .with_context(|| format!("port {}: cannot listen", options.port))?;
+    let summed = Arc::clone(&site);
+    program.on_stop(move || {
+        eprintln!("httpd: {}", summed.summary());
+        None
+    });
+    for address in program.addresses() {
+        let host = SocketAddr::new(address, options.port);
+        program.say(&format!("http://{host}/ is {}", site.files.root().display()));
+    }
+    program.ready()?;
+    loop {
+        let (stream, peer) = listener.accept().context("accept")?;
+        admit(&site, stream, peer, options.max_clients);
+    }
+}
+
+/// Gives a client a thread, if there is a place left.
+fn admit(site: &Arc<Site>, stream: TcpStream, peer: SocketAddr, max: usize) {
+    Totals::add(&site.totals.connections, 1);
+    if site.clients.fetch_add(1, Ordering::Relaxed) >= max {
+        site.clients.fetch_sub(1, Ordering::Relaxed);
+        log::warn!("{peer}: turned away, there are {max} already");
+        return connection::turn_away(stream);
+    }
+    let shared = Arc::clone(site);
+    let work = move || {
+        connection::serve(&shared, stream, peer);
+        shared.clients.fetch_sub(1, Ordering::Relaxed);
+    };
+    if let Err(error) = outside::spawn("client", work) {
+        site.clients.fetch_sub(1, Ordering::Relaxed);
+        log::warn!("{peer}: turned away, no thread for it: {error}");
+    }
+}
+
+impl Site {
+    /// The reply to `GET` or `HEAD`.
+    fn get(&self, request: &Request) -> Reply {
+        if request.target.starts_with("/status")
+            && let Some(reply) = self.snapshot().reply(&request.target)
+        {
+            return reply;
+        }
+        self.files.get(request)
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let counters = self.host.counters();
+        let mut snapshot = Snapshot {
+            uptime: self.started.elapsed(),
+            requests: self.totals.requests.load(Ordering::Relaxed),
+            bytes_out: self.totals.bytes_out.load(Ordering::Relaxed),
+            bytes_in: self.totals.bytes_in.load(Ordering::Relaxed),
+            connections: self.host.connections(),
+            counters: counters
+                .iter()
+                .filter(|&(_, value)| value != 0)
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        };
+        snapshot.sort();
+        snapshot
+    }
+
+    fn summary(&self) -> String {
+        let load = |total: &AtomicU64| total.load(Ordering::Relaxed);
+        format!(
+            "{} and {}, {} sent and {} received in {}",
+            human::count(load(&self.totals.connections), "connection"),
+            human::count(load(&self.totals.requests), "request"),
+            human::bytes(load(&self.totals.bytes_out)),
+            human::bytes(load(&self.totals.bytes_in)),
+            human::time(self.started.elapsed())
+        )
+    }
+}

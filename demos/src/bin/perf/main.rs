@@ -1,0 +1,110 @@
+//! perf: measures the stack, or serves those who do.
+
+mod bulk;
+mod flood;
+mod latency;
+mod serve;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use demos::options::CommonOptions;
+use demos::program::{Program, Role};
+use stack::Cidr;
+
+/// The ports of the service contract.
+mod port {
+    pub(crate) const SINK: u16 = 5001;
+    pub(crate) const SOURCE: u16 = 5002;
+    pub(crate) const ECHO: u16 = 5003;
+    pub(crate) const UDP_SINK: u16 = 5004;
+    pub(crate) const UDP_ECHO: u16 = 5005;
+    pub(crate) const UDP_SOURCE: u16 = 5006;
+}
+
+/// The prefix length that --ip stands for.
+const IP_PREFIX: u8 = 24;
+
+/// Measures throughput and latency, on the stack's side of the wire.
+#[derive(Parser, Debug)]
+#[command(version)]
+struct Options {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// Offer the services that are measured, until killed: TCP sink 5001, source 5002, echo 5003;
+    /// UDP sink 5004, echo 5005, source 5006.
+    Serve {
+        /// The stack's address, in a network of /24: short for --addr A.B.C.D/24.
+        #[arg(long, value_name = "A.B.C.D", conflicts_with = "addr")]
+        ip: Option<Ipv4Addr>,
+        #[command(flatten)]
+        common: CommonOptions,
+    },
+    /// Send to a sink as fast as possible.
+    Send(ClientOptions),
+    /// Receive from a source as fast as possible.
+    Recv(ClientOptions),
+    /// One request and one reply after the other, with an echo service.
+    Rr(ClientOptions),
+}
+
+#[derive(Args, Clone, Debug)]
+struct ClientOptions {
+    /// The server's address.
+    host: IpAddr,
+
+    /// The server's port (otherwise that of the service).
+    #[arg(long)]
+    port: Option<u16>,
+
+    /// How long to measure.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+    secs: f64,
+
+    /// With rr: bytes of a request and of a reply.
+    #[arg(long, value_name = "BYTES", default_value_t = 1)]
+    size: usize,
+
+    #[command(flatten)]
+    common: CommonOptions,
+}
+
+impl ClientOptions {
+    fn address(&self, service: u16) -> SocketAddr {
+        SocketAddr::new(self.host, self.port.unwrap_or(service))
+    }
+
+    fn time(&self) -> Duration {
+        Duration::try_from_secs_f64(self.secs).unwrap_or(Duration::from_secs(3))
+    }
+}
+
+fn main() -> ExitCode {
+    match Options::parse().what {
+        What::Serve { ip, mut common } => {
+            if let Some(ip) = ip {
+                common.addr = vec![Cidr { address: IpAddr::V4(ip), prefix: IP_PREFIX }];
+            }
+            Program::run("perf", Role::Server, &common, serve::serve)
+        }
+        What::Send(options) => client(&options, bulk::send),
+        What::Recv(options) => client(&options, bulk::receive),
+        What::Rr(options) => client(&options, latency::request_reply),
+    }
+}
+
+fn client(
+    options: &ClientOptions,
+    measure: fn(&Program, &ClientOptions) -> anyhow::Result<()>,
+) -> ExitCode {
+    Program::run("perf", Role::Client, &options.common, |program| {
+        program.ready()?;
+        measure(program, options)
+    })
+}

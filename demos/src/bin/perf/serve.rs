@@ -1,0 +1,316 @@
+//! The services that are measured: one thread, one poller.
+//!
+//! Everything that is ready is handled before the next wait, each thing within a bound, so that
+//! no client starves another: a read or two of a connection, a batch of datagrams, a batch of a
+//! flood.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use demos::program::Program;
+use stack::host::UdpSocket;
+use stack::host::{Events, Host, Interest, PollEvent, Poller, TcpListener, TcpStream, Token};
+use stack::{ListenOptions, UdpOptions};
+
+use crate::flood::Flood;
+use crate::port;
+
+/// What a sink reads at once, bytes.
+const READ_SIZE: usize = 256 * 1024;
+
+/// What a source writes at once, bytes.
+const WRITE_SIZE: usize = 128 * 1024;
+
+/// How often one source is filled up in a row.
+const WRITES: usize = 4;
+
+/// How many connections are accepted, and datagrams received, in a row.
+const BATCH: usize = 64;
+
+/// How many events are handled between two waits.
+const EVENTS: usize = 256;
+
+/// What a UDP socket may hold, bytes: a burst of a second of a core.
+const UDP_BUFFER: usize = 8 << 20;
+
+/// The largest datagram, bytes.
+const DATAGRAM: usize = 65_535;
+
+/// Tokens below this are those of the services; connections come after.
+const CONNECTIONS: usize = 8;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    Sink,
+    Source,
+    Echo,
+}
+
+/// One accepted connection.
+struct Connection {
+    stream: TcpStream,
+    service: Service,
+    /// What an echo has read and could not write yet.
+    unsent: Vec<u8>,
+}
+
+/// What a UDP sink has counted since it was asked.
+#[derive(Default)]
+struct Tally {
+    datagrams: u64,
+    bytes: u64,
+}
+
+struct Server {
+    poller: Poller,
+    listeners: [(TcpListener, Service); 3],
+    udp_sink: UdpSocket,
+    udp_echo: UdpSocket,
+    udp_source: UdpSocket,
+    tally: Tally,
+    floods: Vec<Flood>,
+    /// By token, and the free places among them.
+    connections: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    buffer: Vec<u8>,
+    content: Vec<u8>,
+}
+
+const UDP_SINK: usize = 3;
+const UDP_ECHO: usize = 4;
+const UDP_SOURCE: usize = 5;
+
+/// Serves until the host is shut down.
+pub(crate) fn serve(program: &Program) -> Result<()> {
+    let mut server = Server::new(program.host())?;
+    program.ready()?;
+    let mut events = Events::with_capacity(EVENTS);
+    loop {
+        // A flood goes on as fast as the rest allows.
+        let timeout = if server.floods.is_empty() { None } else { Some(Duration::ZERO) };
+        server.poller.wait(&mut events, timeout).context("wait")?;
+        for event in &events {
+            server.handle(event);
+        }
+        server.flood();
+    }
+}
+
+impl Server {
+    fn new(host: &Host) -> Result<Server> {
+        let poller = Poller::new(host);
+        let listeners = [
+            (listen(host, port::SINK)?, Service::Sink),
+            (listen(host, port::SOURCE)?, Service::Source),
+            (listen(host, port::ECHO)?, Service::Echo),
+        ];
+        for (index, (listener, _)) in listeners.iter().enumerate() {
+            poller.register(listener, Token(index), Interest::READABLE)?;
+        }
+        let server = Server {
+            listeners,
+            udp_sink: bind(host, port::UDP_SINK)?,
+            udp_echo: bind(host, port::UDP_ECHO)?,
+            udp_source: bind(host, port::UDP_SOURCE)?,
+            tally: Tally::default(),
+            floods: Vec::new(),
+            connections: Vec::new(),
+            free: Vec::new(),
+            buffer: vec![0; READ_SIZE],
+            content: vec![0x5a; WRITE_SIZE],
+            poller,
+        };
+        server.poller.register(&server.udp_sink, Token(UDP_SINK), Interest::READABLE)?;
+        server.poller.register(&server.udp_echo, Token(UDP_ECHO), Interest::READABLE)?;
+        server.poller.register(&server.udp_source, Token(UDP_SOURCE), Interest::READABLE)?;
+        Ok(server)
+    }
+
+    fn handle(&mut self, event: &PollEvent) {
+        match event.token.0 {
+            UDP_SINK => self.count(),
+            UDP_ECHO => self.reply(),
+            UDP_SOURCE => self.order(),
+            index if index < self.listeners.len() => self.accept(index),
+            token => self.converse(token),
+        }
+    }
+
+    fn accept(&mut self, index: usize) {
+        for _ in 0..BATCH {
+            let (listener, service) = &self.listeners[index];
+            let service = *service;
+            let stream = match listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => return log::warn!("accept: {error}"),
+            };
+            if let Err(error) = self.admit(stream, service) {
+                log::debug!("a connection that ended at once: {error}");
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: TcpStream, service: Service) -> io::Result<()> {
+        stream.set_nonblocking(true)?;
+        let interest = match service {
+            Service::Sink | Service::Echo => Interest::READABLE,
+            Service::Source => Interest::WRITABLE,
+        };
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.connections.push(None);
+            self.connections.len() - 1
+        });
+        let registered = self.poller.register(&stream, Token(CONNECTIONS + place), interest);
+        if registered.is_ok() {
+            self.connections[place] = Some(Connection { stream, service, unsent: Vec::new() });
+        } else {
+            self.free.push(place);
+        }
+        registered
+    }
+
+    /// Does what is possible on a connection; one that has ended is closed.
+    fn converse(&mut self, token: usize) {
+        let place = token - CONNECTIONS;
+        // An event may be that of a connection which an earlier one has closed.
+        let Some(connection) = self.connections.get_mut(place).and_then(Option::as_mut) else {
+            return;
+        };
+        let result = match connection.service {
+            Service::Sink => connection.sink(&mut self.buffer),
+            Service::Source => connection.source(&self.content),
+            Service::Echo => connection.echo(&mut self.buffer, &self.poller, token),
+        };
+        match result {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) => log::debug!("a connection ended: {error}"),
+        }
+        self.connections[place] = None;
+        self.free.push(place);
+    }
+
+    /// The UDP sink.
+    fn count(&mut self) {
+        for _ in 0..BATCH {
+            let Ok((length, peer)) = self.udp_sink.recv_from(&mut self.buffer[..DATAGRAM]) else {
+                return;
+            };
+            if &self.buffer[..length] != b"STAT" {
+                self.tally.datagrams += 1;
+                self.tally.bytes += length as u64;
+                continue;
+            }
+            let tally = std::mem::take(&mut self.tally);
+            let mut answer = [0; 16];
+            answer[..8].copy_from_slice(&tally.datagrams.to_be_bytes());
+            answer[8..].copy_from_slice(&tally.bytes.to_be_bytes());
+            say(self.udp_sink.send_to(&answer, peer), peer);
+        }
+    }
+
+    /// The UDP echo.
+    fn reply(&mut self) {
+        for _ in 0..BATCH {
+            let Ok((length, peer)) = self.udp_echo.recv_from(&mut self.buffer[..DATAGRAM]) else {
+                return;
+            };
+            say(self.udp_echo.send_to(&self.buffer[..length], peer), peer);
+        }
+    }
+
+    /// Orders to the UDP source.
+    fn order(&mut self) {
+        for _ in 0..BATCH {
+            let Ok((length, peer)) = self.udp_source.recv_from(&mut self.buffer[..DATAGRAM]) else {
+                return;
+            };
+            match Flood::ordered(&self.buffer[..length], peer) {
+                // A second order replaces the first: it is the same asker's.
+                Some(flood) => {
+                    self.floods.retain(|other| other.peer() != peer);
+                    self.floods.push(flood);
+                }
+                None => log::debug!("{peer}: not an order"),
+            }
+        }
+    }
+
+    /// A batch of every flood.
+    fn flood(&mut self) {
+        self.floods.retain(|flood| flood.batch(&self.udp_source));
+    }
+}
+
+impl Connection {
+    /// Reads and discards. False at the peer's end.
+    fn sink(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        Ok(self.stream.read(buffer)? > 0)
+    }
+
+    /// Writes without end.
+    fn source(&mut self, content: &[u8]) -> io::Result<bool> {
+        for _ in 0..WRITES {
+            if self.stream.write(content)? < content.len() {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes back what it reads. While the peer does not take its own words back, nothing more
+    /// is read of it.
+    fn echo(&mut self, buffer: &mut [u8], poller: &Poller, token: usize) -> io::Result<bool> {
+        if !self.unsent.is_empty() {
+            let count = self.stream.write(&self.unsent)?;
+            self.unsent.drain(..count);
+            if self.unsent.is_empty() {
+                poller.reregister(&self.stream, Token(token), Interest::READABLE)?;
+            }
+            return Ok(true);
+        }
+        let count = self.stream.read(buffer)?;
+        if count == 0 {
+            return Ok(false);
+        }
+        let sent = match self.stream.write(&buffer[..count]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            result => result?,
+        };
+        if sent < count {
+            self.unsent.extend_from_slice(&buffer[sent..count]);
+            poller.reregister(&self.stream, Token(token), Interest::WRITABLE)?;
+        }
+        Ok(true)
+    }
+}
+
+fn listen(host: &Host, port: u16) -> Result<TcpListener> {
+    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    let mut options = ListenOptions { backlog: 4096, ..ListenOptions::default() };
+    options.tcp.nodelay = true;
+    let listener = TcpListener::bind_with(host, address, options)
+        .with_context(|| format!("port {port}: cannot listen"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn bind(host: &Host, port: u16) -> Result<UdpSocket> {
+    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    let socket = UdpSocket::bind(host, address)
+        .with_context(|| format!("UDP port {port}: cannot be used"))?;
+    socket.set_nonblocking(true)?;
+    let options = UdpOptions { receive_buffer: UDP_BUFFER, ..socket.options()? };
+    socket.set_options(options)?;
+    Ok(socket)
+}
+
+fn say(sent: io::Result<usize>, peer: SocketAddr) {
+    if let Err(error) = sent {
+        log::debug!("{peer}: not answered: {error}");
+    }
+}

@@ -1,0 +1,136 @@
+//! The options that every demo has.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use clap::Args;
+use log::LevelFilter;
+use stack::{Cidr, Mac};
+
+/// Where the stack is plugged in, and who it is there.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "The stack and its wire")]
+pub struct CommonOptions {
+    /// Use the TAP NAME; it is made if it does not exist and you may make it.
+    #[arg(long, value_name = "NAME", group = "wire")]
+    pub tap: Option<String>,
+
+    /// Make a TAP in a network namespace of this program's own: needs no root.
+    #[arg(long, group = "wire")]
+    pub ns: bool,
+
+    /// Use the inherited descriptor N, which is attached to a TAP.
+    #[arg(long, value_name = "N", group = "wire")]
+    pub fd: Option<i32>,
+
+    /// The stack's address with its prefix length; may be given several times.
+    #[arg(long, value_name = "CIDR", default_value = "192.0.2.2/24", value_parser = parse_cidr)]
+    pub addr: Vec<Cidr>,
+
+    /// The router to whatever is not on the TAP's own network.
+    #[arg(long, value_name = "IP")]
+    pub gateway: Option<IpAddr>,
+
+    /// The stack's Ethernet address (otherwise a random one, locally administered).
+    #[arg(long)]
+    pub mac: Option<Mac>,
+
+    /// The largest IP packet, bytes (otherwise the TAP's).
+    #[arg(long, value_name = "BYTES")]
+    pub mtu: Option<usize>,
+
+    /// Record every frame into FILE, which Wireshark opens.
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
+
+    /// No offloads: one frame is one packet, with its checksum done. (The only mode today.)
+    #[arg(long)]
+    pub plain: bool,
+
+    /// Log to standard error: error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    pub log: LevelFilter,
+
+    /// With --ns: run COMMAND on the kernel's side of the wire, and end with its status.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+impl CommonOptions {
+    /// The address for the kernel's side of a TAP in own namespaces: the gateway if that is on
+    /// the wire, otherwise the first of the network that is not the stack's.
+    pub fn kernel_address(&self) -> Option<(Ipv4Addr, u8)> {
+        let (own, prefix) = self.addr.iter().find_map(|cidr| match cidr.address {
+            IpAddr::V4(address) => Some((address, cidr.prefix)),
+            IpAddr::V6(_) => None,
+        })?;
+        if let Some(IpAddr::V4(gateway)) = self.gateway {
+            return Some((gateway, prefix));
+        }
+        let host_bits = 32_u32.checked_sub(prefix.into()).filter(|&bits| bits >= 1)?;
+        let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
+        let network = u32::from(own) & mask;
+        // RFC 3021: a network of two addresses has no broadcast address, both are hosts.
+        let first = if host_bits == 1 { network } else { network + 1 };
+        let other = if first == u32::from(own) { first + 1 } else { first };
+        Some((Ipv4Addr::from(other), prefix))
+    }
+}
+
+fn parse_cidr(text: &str) -> Result<Cidr, String> {
+    text.parse().map_err(|error| {
+        format!("{error}; write the address and its prefix length, like 192.0.2.2/24")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Demo {
+        #[command(flatten)]
+        common: CommonOptions,
+    }
+
+    fn parse(line: &str) -> Result<CommonOptions, clap::Error> {
+        let words = std::iter::once("demo").chain(line.split_whitespace());
+        Demo::try_parse_from(words).map(|demo| demo.common)
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Demo::command().debug_assert();
+    }
+
+    #[test]
+    fn one_wire_at_a_time_and_a_command_behind_two_dashes() {
+        assert!(parse("--tap a --ns").is_err());
+        let options = parse("--ns --addr 198.18.0.5/30 -- curl -s x").unwrap();
+        assert_eq!(options.command, ["curl", "-s", "x"]);
+    }
+
+    #[test]
+    fn the_kernel_gets_the_first_address_that_is_free() {
+        let table = [
+            ("", "192.0.2.1/24"),
+            ("--addr 192.0.2.1/24", "192.0.2.2/24"),
+            ("--addr 198.18.0.5/30", "198.18.0.6/30"),
+            ("--addr 198.18.0.1/31", "198.18.0.0/31"),
+            ("--gateway 192.0.2.99", "192.0.2.99/24"),
+        ];
+        for (line, expected) in table {
+            let (address, prefix) = parse(line).unwrap().kernel_address().unwrap();
+            assert_eq!(format!("{address}/{prefix}"), expected, "{line}");
+        }
+        assert_eq!(parse("--addr 198.18.0.1/32").unwrap().kernel_address(), None);
+    }
+
+    #[test]
+    fn a_bad_address_is_explained() {
+        let error = parse("--addr 192.0.2.2").unwrap_err().to_string();
+        assert!(error.contains("like 192.0.2.2/24"), "{error}");
+    }
+}

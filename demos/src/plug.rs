@@ -1,0 +1,124 @@
+//! From options to a device that works, or to words that say what is missing.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use stack::{Config, Mac};
+use tapdev::{Device, LinkState, Namespaces, Tap, TapOptions, Tee};
+
+use crate::options::CommonOptions;
+
+/// The name of a TAP in own namespaces, where every name is free.
+const OWN_TAP: &str = "tap0";
+
+/// A device, and who the stack is on it.
+pub(crate) struct Plugged {
+    pub(crate) device: Arc<dyn Device>,
+    pub(crate) config: Config,
+    /// What the person at the terminal should know.
+    pub(crate) hints: Vec<String>,
+}
+
+/// Opens the device. Must be called before any thread is started, because `--ns` moves the
+/// process.
+pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
+    ensure!(
+        options.ns || options.command.is_empty(),
+        "a COMMAND after -- needs --ns: it runs on the kernel's side of a wire of its own"
+    );
+    let mut hints = Vec::new();
+    let tap = open(options, &mut hints)?;
+    bring_up(&tap)?;
+    let mac = match options.mac {
+        Some(mac) => mac,
+        None => random_mac()?,
+    };
+    ensure!(
+        tap.hardware_address().ok() != Some(mac.0),
+        "{mac} is the kernel's own address on {}: the stack needs another one",
+        tap.name()
+    );
+    let mut config = Config::new(mac);
+    config.addresses = options.addr.clone();
+    config.gateway = options.gateway;
+    config.mtu = options.mtu.unwrap_or(tap.mtu());
+    config.validate()?;
+    let device = match &options.pcap {
+        None => Arc::new(tap) as Arc<dyn Device>,
+        Some(path) => {
+            let name = tap.name().to_owned();
+            let tee = Tee::create(tap, &name, path);
+            Arc::new(tee.with_context(|| format!("{}: cannot be written", path.display()))?)
+        }
+    };
+    Ok(Plugged { device, config, hints })
+}
+
+fn open(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
+    match (&options.tap, options.ns, options.fd) {
+        (Some(name), ..) => open_named(name, options, hints),
+        (None, true, _) => open_own(options, hints),
+        (None, false, Some(number)) => Ok(Tap::inherited(number)?),
+        (None, false, None) => bail!(
+            "say where to plug in: --ns (a wire of this program's own, needs no root) or \
+             --tap NAME (scripts/up makes one that belongs to you)"
+        ),
+    }
+}
+
+fn open_named(name: &str, options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
+    let is_new = !Path::new("/sys/class/net").join(name).exists();
+    let tap = Tap::open(TapOptions { name: name.to_owned(), mtu: settable_mtu(options) })?;
+    if is_new && let Some((address, prefix)) = options.kernel_address() {
+        hints.push(format!(
+            "{name} is new and goes away with this program; give this machine an address on it: \
+             ip address add {address}/{prefix} dev {name}"
+        ));
+    }
+    Ok(tap)
+}
+
+fn open_own(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
+    let namespaces = tapdev::enter_own_namespaces()?;
+    let tap = Tap::open(TapOptions { name: OWN_TAP.to_owned(), mtu: settable_mtu(options) })?;
+    let address = options.kernel_address();
+    tapdev::configure(tap.name(), address)
+        .with_context(|| format!("{}: giving the kernel its address", tap.name()))?;
+    let user = match namespaces {
+        Namespaces::Network => "",
+        Namespaces::UserAndNetwork => " -U --preserve-credentials",
+    };
+    let pid = std::process::id();
+    if let (Some((kernel, _)), true) = (address, options.command.is_empty()) {
+        hints.push(format!(
+            "a wire of its own; the kernel's end is {kernel}. To run something there: \
+             nsenter -t {pid}{user} -n COMMAND"
+        ));
+    }
+    Ok(tap)
+}
+
+/// The interface's MTU is set only where it is asked for: setting needs a privilege.
+fn settable_mtu(options: &CommonOptions) -> Option<usize> {
+    options.mtu
+}
+
+/// A device that is down is brought up, if this program may.
+fn bring_up(tap: &Tap) -> Result<()> {
+    // An inherited TAP may live in another namespace, of which nothing can be known.
+    let Ok(state @ LinkState::Down { .. }) = tap.link_state() else { return Ok(()) };
+    tap.bring_up().with_context(|| state.to_string())
+}
+
+/// A random Ethernet address of those that nobody sells: locally administered, for one station.
+fn random_mac() -> Result<Mac> {
+    let mut bytes = [0; 6];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("/dev/urandom cannot be read: give an address with --mac")?;
+    bytes[0] = bytes[0] & 0xfc | 0x02;
+    Ok(Mac(bytes))
+}

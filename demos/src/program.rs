@@ -1,0 +1,208 @@
+//! A demo from its options to its end: plugs the stack in, ends orderly, and minds the COMMAND on
+//! the kernel's side of the wire.
+//!
+//! A signal ends the program from the thread that ctrlc keeps for it: connections are closed, the
+//! summary is said, and the process exits; whatever `body` was doing is then of no interest.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use stack::host::Host;
+use tapdev::Device;
+
+use crate::kernel_side::KernelSide;
+use crate::options::CommonOptions;
+use crate::plug;
+
+/// How long connections have to close before the program ends without them.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// 128 + SIGINT, as a shell has it.
+const INTERRUPTED: u8 = 130;
+
+/// Whether a program is done by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It has a task, and ends with it. An interruption leaves the task undone: status 130.
+    Client,
+    /// It serves until it is told to end: that is success.
+    Server,
+}
+
+/// What to do when the program is told to end; a status that it returns is the program's.
+type Farewell = Box<dyn FnOnce() -> Option<u8> + Send>;
+
+/// A running demo.
+pub struct Program {
+    shared: Arc<Shared>,
+    addresses: Vec<IpAddr>,
+    kernel_side: Option<KernelSide>,
+}
+
+struct Shared {
+    name: &'static str,
+    role: Role,
+    host: Host,
+    device: Arc<dyn Device>,
+    farewell: Mutex<Option<Farewell>>,
+    is_stopping: AtomicBool,
+}
+
+impl Program {
+    /// Runs `body` on a stack that is plugged in as `options` say, and turns what comes of it into
+    /// the program's status: 0, or 1 with the error on standard error.
+    pub fn run(
+        name: &'static str,
+        role: Role,
+        options: &CommonOptions,
+        body: impl FnOnce(&Program) -> Result<()>,
+    ) -> ExitCode {
+        Program::run_with_status(name, role, options, |program| {
+            body(program).map(|()| ExitCode::SUCCESS)
+        })
+    }
+
+    /// [`Program::run`] for a `body` with more to say than success; an error is status 1.
+    pub fn run_with_status(
+        name: &'static str,
+        role: Role,
+        options: &CommonOptions,
+        body: impl FnOnce(&Program) -> Result<ExitCode>,
+    ) -> ExitCode {
+        env_logger::Builder::new().filter_level(options.log).init();
+        let result = Program::start(name, role, options).and_then(|program| {
+            let result = body(&program);
+            program.finish();
+            result
+        });
+        result.unwrap_or_else(|error| {
+            eprintln!("{name}: {error:#}");
+            ExitCode::FAILURE
+        })
+    }
+
+    fn start(name: &'static str, role: Role, options: &CommonOptions) -> Result<Program> {
+        let plugged = plug::plug_in(options)?;
+        for hint in &plugged.hints {
+            eprintln!("{name}: {hint}");
+        }
+        let addresses = plugged.config.addresses.iter().map(|cidr| cidr.address).collect();
+        let device = plugged.device;
+        let host = Host::builder(plugged.config)
+            .grace(GRACE)
+            .start(Arc::clone(&device))
+            .context("the stack cannot start")?;
+        let shared = Arc::new(Shared {
+            name,
+            role,
+            host,
+            device,
+            farewell: Mutex::new(None),
+            is_stopping: AtomicBool::new(false),
+        });
+        let kernel_side = KernelSide::new(&options.command);
+        let (stopper, command) = (Arc::clone(&shared), kernel_side.clone());
+        ctrlc::set_handler(move || {
+            if let Some(command) = &command {
+                command.kill();
+            }
+            stopper.stop(match role {
+                Role::Client => INTERRUPTED,
+                Role::Server => 0,
+            })
+        })
+        .context("signals cannot be handled")?;
+        Ok(Program { shared, addresses, kernel_side })
+    }
+
+    /// The stack.
+    pub fn host(&self) -> &Host {
+        &self.shared.host
+    }
+
+    /// The stack's own addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.addresses.iter().copied()
+    }
+
+    /// Whether a COMMAND runs on the other side: then a client waits until that listens.
+    pub fn has_command(&self) -> bool {
+        self.kernel_side.is_some()
+    }
+
+    /// Says something to the person who started the program.
+    pub fn say(&self, text: &str) {
+        self.shared.say(text);
+    }
+
+    /// What to do (say) when the program is told to end, before connections are closed. A status
+    /// that it returns is the program's.
+    pub fn on_stop(&self, farewell: impl FnOnce() -> Option<u8> + Send + 'static) {
+        *self.shared.farewell.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Box::new(farewell));
+    }
+
+    /// Everything is in place: a server prints `ready`, and the COMMAND is started. A server ends
+    /// with its COMMAND, a client goes on.
+    ///
+    /// # Errors
+    /// The COMMAND cannot be started.
+    pub fn ready(&self) -> Result<()> {
+        if self.shared.role == Role::Server {
+            // Nobody may be listening any more, and that is no reason to end.
+            let mut out = std::io::stdout().lock();
+            let _ = writeln!(out, "ready").and_then(|()| out.flush());
+        }
+        let Some(command) = &self.kernel_side else { return Ok(()) };
+        let shared = Arc::clone(&self.shared);
+        command.start(move |status| {
+            if shared.role == Role::Server {
+                shared.stop(status);
+            }
+        })
+    }
+
+    /// The end of a program that was not told to end.
+    fn finish(self) {
+        if self.shared.is_stopping.swap(true, Ordering::AcqRel) {
+            // The other thread is ending the process; what failed here failed because of that.
+            loop {
+                std::thread::park();
+            }
+        }
+        self.shared.close();
+        if let Some(command) = &self.kernel_side {
+            command.end();
+        }
+    }
+}
+
+impl Shared {
+    /// Ends the process from another thread than that of `body`.
+    fn stop(&self, status: u8) {
+        if self.is_stopping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let farewell = self.farewell.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let status = farewell.and_then(|farewell| farewell()).unwrap_or(status);
+        self.close();
+        std::process::exit(status.into());
+    }
+
+    /// Closes all connections, and writes the rest of a packet capture.
+    fn close(&self) {
+        self.host.shutdown();
+        // A capture is written whenever its device is waited for: the process may end without
+        // running its destructor.
+        let _ = self.device.wait(Some(Duration::ZERO));
+    }
+
+    fn say(&self, text: &str) {
+        eprintln!("{}: {text}", self.name);
+    }
+}

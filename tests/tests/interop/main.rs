@@ -1,0 +1,25 @@
+//! Linux on the other end of the cable.
+//!
+//! Each test has a network namespace with a TAP of its own: the kernel is 192.0.2.1 there and the
+//! demo under test 192.0.2.2. Every command has a time limit, so that nothing waits for ever.
+//! Where no namespace can be had the tests say so on the terminal and pass without looking.
+
+mod crowd;
+mod endings;
+mod http;
+mod nc;
+mod ping;
+mod resets;
+mod udp;
+mod volume;
+
+/// The program for the kernel's end.
+const PEER: &str = env!("CARGO_BIN_EXE_peer");
+
+/// The number after `"name":` in a JSON text.
+fn number(json: &str, name: &str) -> u64 {
+    let found = json.split_once(&format!("\"{name}\":"));
+    let rest = found.unwrap_or_else(|| panic!("no {name} in {json}")).1;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or_else(|_| panic!("{name} is no number in {json}"))
+}
