@@ -88,10 +88,6 @@ pub(crate) struct Parked {
 }
 
 impl Parked {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.threads.is_empty()
-    }
-
     pub(crate) fn add(&mut self, parker: &Arc<Parker>) {
         if parker.position.load(Ordering::Relaxed) == NOWHERE {
             parker.position.store(self.threads.len(), Ordering::Relaxed);
@@ -149,6 +145,6 @@ mod tests {
         parked.remove(&threads[3]);
         assert!(Arc::ptr_eq(&parked.take_latest().unwrap(), &threads[2]));
         assert!(Arc::ptr_eq(&parked.take_latest().unwrap(), &threads[0]));
-        assert!(parked.is_empty() && parked.take_latest().is_none());
+        assert!(parked.take_latest().is_none());
     }
 }

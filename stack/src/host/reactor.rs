@@ -89,16 +89,11 @@ impl Reactor {
         true
     }
 
-    /// The seat has been vacant for a tick: somebody must take it.
+    /// The seat has been vacant for a tick: drives until somebody parks.
     fn fill_vacancy(&mut self, epoch: u64) -> bool {
-        let (mut guard, now) = self.shard.enter();
+        let (guard, now) = self.shard.enter();
         if guard.halted || guard.seat.epoch != epoch {
             return !guard.halted;
-        }
-        if !guard.promotion_under_way() && guard.promote() {
-            guard.stats.rescues += 1;
-            self.shard.release(guard, now);
-            return true;
         }
         let mut wish = Wish {
             key: Key::Nothing,

@@ -43,6 +43,8 @@ pub(super) struct Seat {
     pub(super) matched: bool,
     /// The holder has been woken and has not yet taken the lock.
     pub(super) roused: bool,
+    /// A thread has parked while the reactor drives.
+    wanted: bool,
     /// The reactor sleeps until it is called.
     pub(super) deep: bool,
     /// The thread that was woken to take the vacant seat and has not yet come.
@@ -66,6 +68,7 @@ impl Seat {
             parker: None,
             matched: false,
             roused: false,
+            wanted: false,
             deep: false,
             promoted: None,
             vacated: Instant::ZERO,
@@ -102,6 +105,7 @@ impl Seat {
         self.matched = false;
         self.roused = false;
         self.eager = 0;
+        self.wanted = false;
     }
 }
 
@@ -133,7 +137,7 @@ impl Engine {
     pub(super) fn should_yield(&mut self) -> bool {
         match self.seat.holder {
             Holder::Nobody => false,
-            Holder::Reactor => !self.wakes.parked.is_empty(),
+            Holder::Reactor => self.seat.wanted,
             Holder::Caller => self.seat.eager >= EAGER_RUN && !self.wakes.threads.is_empty(),
         }
     }
@@ -162,16 +166,12 @@ impl Engine {
     }
 
     /// Wakes one parked thread to take the seat; false if there is none.
-    pub(super) fn promote(&mut self) -> bool {
+    fn promote(&mut self) -> bool {
         let Some(parker) = self.wakes.parked.take_latest() else { return false };
         self.seat.promoted = Some(Arc::clone(&parker));
         self.wakes.threads.push(parker);
         self.stats.promotions += 1;
         true
-    }
-
-    pub(super) fn promotion_under_way(&self) -> bool {
-        self.seat.promoted.is_some()
     }
 
     /// Files the calling thread as parked, waiting for `key`.
@@ -181,7 +181,10 @@ impl Engine {
         match self.seat.holder {
             Holder::Nobody => {}
             // It leaves the seat to any thread that waits.
-            Holder::Reactor => self.rouse(),
+            Holder::Reactor => {
+                self.seat.wanted = true;
+                self.rouse();
+            }
             Holder::Caller => {
                 let eager = parker.since_woken(now).is_some_and(|time| time < EAGER);
                 self.seat.eager = if eager { (self.seat.eager + 1).min(EAGER_RUN) } else { 0 };

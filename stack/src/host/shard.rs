@@ -25,7 +25,7 @@
 //! leaves it, under the lock, when
 //!
 //! - its attempt succeeds, or its time is over;
-//! - it is the reactor thread, the understudy, and somebody has parked (who rouses it);
+//! - it is the reactor thread, the understudy, and somebody parks (who rouses it);
 //! - it has of late only woken others, who were back at once to wait again (the acceptor beside a
 //!   busy connection): it then parks and leaves the seat to them.
 //!
@@ -39,9 +39,10 @@
 //! ## The reactor
 //!
 //! While the seat is vacant or changes hands the reactor ticks every millisecond. If it finds the
-//! seat vacant for a whole tick it promotes a parked thread; if there is none, or the promoted one
-//! has not come by the next tick, it drives itself. When one thread has kept the seat for a while,
-//! the reactor goes to deep sleep (`seat.deep`), from which the next leaving driver wakes it.
+//! seat vacant for a whole tick it takes it, even if threads are parked: which of them is busy it
+//! cannot know. The first that parks anew is, and gets the seat. When one thread has kept the seat
+//! for a while, the reactor goes to deep sleep (`seat.deep`), from which the next leaving driver
+//! wakes it.
 //!
 //! ## Why no wake-up is lost
 //!
@@ -57,8 +58,8 @@
 //!    it; whoever accepts and sees more passes the wake-up on.
 //! 4. Frames come in only through the seat. If it is taken, its holder is in `Device::wait` or
 //!    about to take the lock. If it is vacant, either a promoted thread is about to take the lock
-//!    or the reactor ticks: deep sleep begins under the lock with the seat taken, and leaving a
-//!    seat ends it. So a vacant seat is filled within two ticks whatever happens to the others.
+//!    (and promotes another one if it does not take the seat) or the reactor ticks: deep sleep
+//!    begins under the lock with the seat taken, and leaving a seat without a promotion ends it.
 //! 5. The holder sleeps no longer than `seat.until`, the stack's next timeout when it released the
 //!    lock; whoever moves that timeout to an earlier time rouses the holder in its `release`.
 
@@ -184,9 +185,7 @@ pub struct HostStats {
     pub promotions: u64,
     /// Times a driver left the seat to others for whom alone it had worked.
     pub yields: u64,
-    /// Times the reactor found the seat vacant for too long and promoted a parked thread.
-    pub rescues: u64,
-    /// Times the reactor took the seat itself.
+    /// Times the reactor took the seat.
     pub understudies: u64,
     /// Times the driver was woken for a timer or by a call of another thread.
     pub rousings: u64,
