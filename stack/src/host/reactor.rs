@@ -1,6 +1,7 @@
 //! The understudy: a thread that drives when nobody waits, and otherwise keeps out of the way.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -16,6 +17,8 @@ use crate::Instant;
 
 /// How often the reactor looks at a seat that is vacant or changes hands.
 const TICK: Duration = Duration::from_millis(1);
+/// How long the reactor stays away from an engine that has panicked.
+const AFTER_PANIC: Duration = Duration::from_millis(100);
 /// The reactor goes to deep sleep when one thread has kept the seat for so many ticks.
 const QUIET_TICKS: u32 = 100;
 
@@ -34,8 +37,14 @@ pub(super) enum Control {
 /// The operating system refuses a thread.
 #[expect(clippy::disallowed_methods, reason = "the shell's own thread")]
 pub(super) fn start(shard: Arc<Shard>, control: Receiver<Control>) -> io::Result<JoinHandle<()>> {
-    let reactor = Reactor { shard, control, seen: 0, quiet: 0, deep: false };
-    std::thread::Builder::new().name("tapstack".into()).spawn(move || reactor.run())
+    let mut reactor = Reactor { shard, control, seen: 0, quiet: 0, deep: false };
+    std::thread::Builder::new().name("tapstack".into()).spawn(move || {
+        // A panic in the engine must not end the only thread that every vacancy counts on.
+        while catch_unwind(AssertUnwindSafe(|| reactor.run())).is_err() {
+            log::error!("the engine has panicked; going on");
+            std::thread::park_timeout(AFTER_PANIC);
+        }
+    })
 }
 
 struct Reactor {
@@ -49,7 +58,7 @@ struct Reactor {
 }
 
 impl Reactor {
-    fn run(mut self) {
+    fn run(&mut self) {
         // The seat is vacant at first, and nobody need ever wait.
         while self.look() {
             let told = if self.deep {

@@ -3,6 +3,7 @@
 #![cfg(feature = "host")]
 
 mod bsd;
+mod faults;
 mod poller;
 mod rig;
 mod shutdown;

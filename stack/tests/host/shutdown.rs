@@ -1,15 +1,12 @@
-//! The end of a host, and devices that fail.
+//! The end of a host.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::io::{ErrorKind, Read, Write};
 use std::thread;
 use std::time::Duration;
 
-use stack::host::{Events, Host, Poller, TcpListener, TcpStream, UdpSocket};
-use tapdev::{Device, PairEnd, Wake};
+use stack::host::{Events, Poller, TcpListener, TcpStream, UdpSocket};
 
-use crate::rig::{LEFT, RIGHT, config, connection, hosts, pause, read, timed, within};
+use crate::rig::{LEFT, RIGHT, connection, hosts, pause, read, timed, within};
 
 #[test]
 fn shutting_down_delivers_what_was_written() {
@@ -95,78 +92,5 @@ fn the_last_socket_keeps_its_host_alive() {
         drop((left, right));
         near.write_all(b"still here").unwrap();
         assert_eq!(read(&far, 10), b"still here");
-    });
-}
-
-/// A device whose faults are switched on from outside.
-struct Frail {
-    inner: PairEnd,
-    down: Arc<AtomicBool>,
-    reads: Arc<AtomicU64>,
-}
-
-impl Device for Frail {
-    fn mtu(&self) -> usize {
-        self.inner.mtu()
-    }
-    fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.reads.fetch_add(1, Ordering::Relaxed);
-        match self.down.load(Ordering::Relaxed) {
-            true => Err(io::Error::from_raw_os_error(5)),
-            false => self.inner.recv(buf),
-        }
-    }
-    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        match self.down.load(Ordering::Relaxed) {
-            true => Err(io::Error::from_raw_os_error(5)),
-            false => self.inner.send(parts),
-        }
-    }
-    fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
-        match self.down.load(Ordering::Relaxed) {
-            true => Ok(Wake::Readable),
-            false => self.inner.wait(timeout),
-        }
-    }
-    fn wake(&self) {
-        self.inner.wake();
-    }
-}
-
-#[test]
-fn a_device_that_is_down_is_asked_again_without_spinning() {
-    within(30, || {
-        let (end, other) = tapdev::pair(1500, 1000);
-        let (down, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let frail = Frail { inner: end, down: Arc::clone(&down), reads: Arc::clone(&reads) };
-        let left = Host::new(config(1), frail).unwrap();
-        let right = crate::rig::host(2, other);
-        let (mut far, mut near) = connection(&left, &right);
-        down.store(true, Ordering::Relaxed);
-        near.write_all(b"through the gap").unwrap();
-        far.set_read_timeout(Some(Duration::from_millis(350))).unwrap();
-        assert_eq!(far.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
-        assert!(reads.load(Ordering::Relaxed) < 100, "{reads:?} reads");
-        down.store(false, Ordering::Relaxed);
-        far.set_read_timeout(None).unwrap();
-        assert_eq!(read(&far, 15), b"through the gap");
-    });
-}
-
-#[test]
-fn a_device_that_is_gone_leaves_timers_and_calls_working() {
-    within(30, || {
-        let (end, other) = tapdev::pair(1500, 1000);
-        let left = Host::new(config(1), end).unwrap();
-        drop(other);
-        let udp = UdpSocket::bind(&left, (LEFT, 0)).unwrap();
-        udp.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        assert_eq!(udp.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
-        let nobody = crate::rig::address(RIGHT, 7);
-        let short = Duration::from_millis(100);
-        let error = TcpStream::connect_timeout(&left, &nobody, short).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-        let ((), took) = timed(|| left.shutdown());
-        assert!(took < Duration::from_secs(6), "{took:?}");
     });
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use stack::host::{Host, TcpListener, TcpStream, UdpSocket};
 
-use crate::rig::{LEFT, RIGHT, connection, hosts, pattern, pause, read, within};
+use crate::rig::{LEFT, RIGHT, config, connection, hosts, pattern, pause, read, within};
 
 /// Echoes until the end of the stream.
 fn echo(mut stream: TcpStream) {
@@ -156,6 +156,31 @@ fn several_readers_of_one_connection_get_every_byte_once() {
             near.shutdown(Shutdown::Write).unwrap();
         });
         assert_eq!(total.into_inner(), 8000);
+    });
+}
+
+#[test]
+fn request_and_reply_need_no_hand_over() {
+    within(60, || {
+        let (left, right) = hosts();
+        let (far, near) = connection(&left, &right);
+        thread::scope(|scope| {
+            scope.spawn(move || echo(far));
+            ping_pong(near, 2000);
+        });
+        let stats = left.stats();
+        assert!(stats.parks + stats.hand_overs + stats.promotions < 20, "{stats:?}");
+    });
+}
+
+#[test]
+fn spinning_before_sleeping_changes_nothing_else() {
+    within(60, || {
+        let (left, right) = tapdev::pair(1500, 20_000);
+        let spin = Duration::from_micros(50);
+        let left = Host::builder(config(1)).spin(spin).start(left).unwrap();
+        let right = Host::builder(config(2)).spin(spin).start(right).unwrap();
+        everything_at_once(&left, &right);
     });
 }
 

@@ -342,3 +342,45 @@ fn incoming_is_endless() {
         }
     });
 }
+
+#[test]
+fn a_host_can_talk_to_itself() {
+    within(20, || {
+        let (left, _right) = hosts();
+        let listener = TcpListener::bind(&left, (LEFT, 7)).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut stream, from) = listener.accept().unwrap();
+                assert_eq!(from.ip(), address(LEFT, 0).ip());
+                let mut text = Vec::new();
+                stream.read_to_end(&mut text).unwrap();
+                stream.write_all(&text).unwrap();
+            });
+            let mut stream = TcpStream::connect(&left, (LEFT, 7)).unwrap();
+            let bytes: Vec<u8> = (0..100_000).map(pattern).collect();
+            stream.write_all(&bytes).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            assert!(read(&stream, bytes.len()) == bytes);
+        });
+    });
+}
+
+#[test]
+fn a_timer_of_one_thread_is_kept_by_the_driver_of_another() {
+    within(60, || {
+        let (left, _right) = hosts();
+        let listener = TcpListener::bind(&left, (LEFT, 7)).unwrap();
+        let listener = &listener;
+        thread::scope(|scope| {
+            // It has the seat, and no timer of its own.
+            let acceptor = scope.spawn(|| listener.accept().unwrap().1);
+            pause(300);
+            let (error, took) = timed(|| TcpStream::connect(&left, "192.0.2.77:7").unwrap_err());
+            // The neighbour does not answer: three questions, a second apart.
+            assert_eq!(error.kind(), ErrorKind::HostUnreachable);
+            assert!(took < Duration::from_secs(4), "{took:?}");
+            let near = TcpStream::connect(&left, (LEFT, 7)).unwrap();
+            assert_eq!(acceptor.join().unwrap(), near.local_addr().unwrap());
+        });
+    });
+}

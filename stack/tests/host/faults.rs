@@ -1,0 +1,149 @@
+//! Devices that fail, and panics under the lock or in the seat.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use stack::host::{Host, TcpStream, UdpSocket};
+use tapdev::{Device, PairEnd, Wake};
+
+use crate::rig::{LEFT, RIGHT, config, connection, hosts, pause, read, timed, within};
+
+/// A device whose faults are switched on from outside.
+struct Frail {
+    inner: PairEnd,
+    switches: Switches,
+}
+
+/// The switches of a [`Frail`].
+#[derive(Clone, Default)]
+struct Switches {
+    down: Arc<AtomicBool>,
+    panics: Arc<AtomicBool>,
+    reads: Arc<AtomicU64>,
+}
+
+/// Two connected hosts; the device of the left one is frail.
+fn frail_hosts() -> (Host, Host, Switches) {
+    let (inner, other) = tapdev::pair(1500, 1000);
+    let switches = Switches::default();
+    let left = Host::new(config(1), Frail { inner, switches: switches.clone() }).unwrap();
+    (left, crate::rig::host(2, other), switches)
+}
+
+impl Device for Frail {
+    fn mtu(&self) -> usize {
+        self.inner.mtu()
+    }
+    fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.switches.reads.fetch_add(1, Ordering::Relaxed);
+        assert!(!self.switches.panics.swap(false, Ordering::Relaxed), "on purpose");
+        match self.switches.down.load(Ordering::Relaxed) {
+            true => Err(io::Error::from_raw_os_error(5)),
+            false => self.inner.recv(buf),
+        }
+    }
+    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        match self.switches.down.load(Ordering::Relaxed) {
+            true => Err(io::Error::from_raw_os_error(5)),
+            false => self.inner.send(parts),
+        }
+    }
+    fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
+        match self.switches.down.load(Ordering::Relaxed) {
+            true => Ok(Wake::Readable),
+            false => self.inner.wait(timeout),
+        }
+    }
+    fn wake(&self) {
+        self.inner.wake();
+    }
+}
+
+#[test]
+fn a_device_that_is_down_is_asked_again_without_spinning() {
+    within(30, || {
+        let (left, right, Switches { down, reads, .. }) = frail_hosts();
+        let (mut far, mut near) = connection(&left, &right);
+        down.store(true, Ordering::Relaxed);
+        near.write_all(b"through the gap").unwrap();
+        far.set_read_timeout(Some(Duration::from_millis(350))).unwrap();
+        assert_eq!(far.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert!(reads.load(Ordering::Relaxed) < 100, "{reads:?} reads");
+        down.store(false, Ordering::Relaxed);
+        far.set_read_timeout(None).unwrap();
+        assert_eq!(read(&far, 15), b"through the gap");
+    });
+}
+
+#[test]
+fn a_device_that_is_gone_leaves_timers_and_calls_working() {
+    within(30, || {
+        let (end, other) = tapdev::pair(1500, 1000);
+        let left = Host::new(config(1), end).unwrap();
+        drop(other);
+        let udp = UdpSocket::bind(&left, (LEFT, 0)).unwrap();
+        udp.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        assert_eq!(udp.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        let nobody = crate::rig::address(RIGHT, 7);
+        let short = Duration::from_millis(100);
+        let error = TcpStream::connect_timeout(&left, &nobody, short).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let ((), took) = timed(|| left.shutdown());
+        assert!(took < Duration::from_secs(6), "{took:?}");
+    });
+}
+
+#[test]
+fn a_panic_under_the_lock_is_one_thread_s_own() {
+    within(30, || {
+        let (left, right) = hosts();
+        let (far, mut near) = connection(&left, &right);
+        let visit = || left.with_stack(|_, _| panic!("on purpose"));
+        assert!(catch_unwind(AssertUnwindSafe(visit)).is_err());
+        near.write_all(b"still here").unwrap();
+        assert_eq!(read(&far, 10), b"still here");
+    });
+}
+
+#[test]
+fn a_panic_in_the_seat_leaves_it_to_others() {
+    within(30, || {
+        let (left, right, Switches { panics, .. }) = frail_hosts();
+        let (far, mut near) = connection(&left, &right);
+        let udp = UdpSocket::bind(&left, (LEFT, 0)).unwrap();
+        thread::scope(|scope| {
+            // One has the seat, the other one is parked; one of them will panic.
+            let first = scope.spawn(|| udp.recv(&mut [0; 8]));
+            pause(30);
+            let second = scope.spawn(|| read(&far, 10));
+            pause(30);
+            panics.store(true, Ordering::Relaxed);
+            near.write_all(b"still here").unwrap();
+            assert!(first.join().is_err());
+            assert_eq!(second.join().unwrap(), b"still here");
+        });
+    });
+}
+
+#[test]
+fn a_panic_of_the_reactor_does_not_end_it() {
+    within(30, || {
+        let (left, right, Switches { panics, .. }) = frail_hosts();
+        let (far, near) = connection(&left, &right);
+        // Nobody waits at the left host: its reactor drives.
+        pause(20);
+        panics.store(true, Ordering::Relaxed);
+        (&near).write_all(b"x").unwrap();
+        pause(150);
+        far.set_nonblocking(true).unwrap();
+        let mut text = [0; 8];
+        while (&far).read(&mut text).is_err() {
+            pause(1);
+        }
+        assert!(!panics.load(Ordering::Relaxed) && text[0] == b'x');
+    });
+}
