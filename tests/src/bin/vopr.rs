@@ -1,21 +1,23 @@
-//! Runs the simulated world: `vopr SEED [--count N] [--kinds ours|smol-server|smol-client]
-//! [--lossy]`. A failing seed prints its plan and its last frames.
+//! Runs the simulated world: `vopr SEED [--count N] [--smol] [--lossy] [--tell]`. A failing seed
+//! prints its plan and its last frames; with `--tell` any seed prints all of them.
 
 #![expect(clippy::print_stdout, reason = "a program that prints")]
 
 use std::process::ExitCode;
 use tests::world::plan::{Kind, Plan};
-use tests::world::{Report, run};
+use tests::world::{Report, run, tell};
 
 struct Arguments {
     seed: u64,
     count: u64,
     kinds: [Kind; 2],
     lossy: bool,
+    tell: bool,
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut found = Arguments { seed: 0, count: 1, kinds: [Kind::Ours, Kind::Ours], lossy: false };
+    let mut found =
+        Arguments { seed: 0, count: 1, kinds: [Kind::Ours, Kind::Ours], lossy: false, tell: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -25,6 +27,7 @@ fn arguments() -> Result<Arguments, String> {
             }
             "--smol" => found.kinds = [Kind::Ours, Kind::Smol],
             "--lossy" => found.lossy = true,
+            "--tell" => found.tell = true,
             word => found.seed = word.parse().map_err(|_| format!("`{word}`: what is that?"))?,
         }
     }
@@ -35,14 +38,19 @@ fn main() -> ExitCode {
     let arguments = match arguments() {
         Ok(arguments) => arguments,
         Err(wrong) => {
-            println!("{wrong}\nusage: vopr SEED [--count N] [--smol] [--lossy]");
+            println!("{wrong}\nusage: vopr SEED [--count N] [--smol] [--lossy] [--tell]");
             return ExitCode::FAILURE;
         }
     };
     let mut total = Report::default();
     for seed in arguments.seed..arguments.seed + arguments.count {
         let draw = if arguments.lossy { Plan::lossy } else { Plan::draw };
-        match run(seed, &draw(seed, arguments.kinds)) {
+        let plan = draw(seed, arguments.kinds);
+        if arguments.tell {
+            println!("{}", tell(seed, &plan));
+            continue;
+        }
+        match run(seed, &plan) {
             Ok(report) => {
                 total.frames += report.frames;
                 total.bytes += report.bytes;

@@ -9,6 +9,8 @@ mod app;
 pub mod host;
 mod ours;
 pub mod plan;
+#[cfg(test)]
+mod sabotage;
 mod smol;
 
 use crate::referee::Referee;
@@ -21,7 +23,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddrV4;
 use std::time::Duration;
-use tapdev::Link;
+use tapdev::{Link, LinkConfig};
 
 /// The servers' port.
 const PORT: u16 = 80;
@@ -42,6 +44,9 @@ const EVENTS_MAX: u64 = 2_000_000;
 
 /// More frames than any host has to send at one instant.
 const FRAMES_AT_ONCE_MAX: u64 = 20_000;
+
+/// Frames that a failure shows, sent and delivered.
+const FRAMES_TOLD: usize = 100;
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,12 +86,18 @@ impl fmt::Display for Failure {
 /// # Errors
 /// The first rule that was broken.
 pub fn run(seed: u64, plan: &Plan) -> Result<Report, Box<Failure>> {
-    let mut world = World::new(seed, plan);
+    let mut world = World::new(seed, plan, FRAMES_TOLD);
     world.run().map_err(|what| {
-        let apps: Vec<String> = world.connections.iter().map(Connection::describe).collect();
-        let story = format!("{plan:#?}\n{}\n{}", apps.join("\n"), world.trace);
-        Box::new(Failure { seed, what: format!("{:?}: {what}", world.now), story })
+        let what = format!("{:?}: {what}", world.now);
+        Box::new(Failure { seed, what, story: world.story() })
     })
+}
+
+/// Runs the world of `plan` and tells the whole story, however it ends.
+pub fn tell(seed: u64, plan: &Plan) -> String {
+    let mut world = World::new(seed, plan, usize::MAX);
+    let end = world.run();
+    format!("{}\n{:?}: {end:?}", world.story(), world.now)
 }
 
 struct World<'a> {
@@ -95,7 +106,8 @@ struct World<'a> {
     now: Instant,
     hosts: [Box<dyn Host>; 2],
     referees: [Referee; 2],
-    /// The link from each host, and those that it had before, which still hold frames.
+    /// The links from each host: a sound one, the one with faults, and once it is repaired its
+    /// successor. Frames are sent into the last, and arrive from all.
     links: [Vec<Link>; 2],
     connections: Vec<Connection>,
     by_handle: [BTreeMap<Handle, (usize, usize)>; 2],
@@ -105,7 +117,7 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(seed: u64, plan: &'a Plan) -> World<'a> {
+    fn new(seed: u64, plan: &'a Plan, frames_told: usize) -> World<'a> {
         let host = |i: usize| -> Box<dyn Host> {
             let plan = &plan.hosts[i];
             match plan.kind {
@@ -118,11 +130,11 @@ impl<'a> World<'a> {
             Referee::new(plan.mac.0, plan.address, plan.mtu)
         };
         let link = |i: usize| {
-            let config = plan.links[i].clone();
-            vec![
-                Link::new(config, seed.wrapping_add(i as u64)).expect("the plan's links are valid"),
-            ]
+            let link = |config: &LinkConfig| Link::new(config.clone(), seed.wrapping_add(i as u64));
+            let both = [&plan.repaired[i], &plan.links[i]].map(link);
+            both.map(|link| link.expect("the plan's links are valid")).into()
         };
+
         let connection = |(i, plan)| Connection::new(seed, i, plan);
         World {
             plan,
@@ -134,7 +146,7 @@ impl<'a> World<'a> {
             connections: plan.connections.iter().enumerate().map(connection).collect(),
             by_handle: Default::default(),
             repaired: false,
-            trace: Trace::new(200),
+            trace: Trace::new(frames_told),
             report: Report::default(),
         }
     }
@@ -262,7 +274,9 @@ impl<'a> World<'a> {
                 let judged = self.referees[i].sent(&frame);
                 judged.map_err(|foul| format!("foul by host {i}: {foul}"))?;
             }
-            if let Some(link) = self.links[i].last_mut() {
+            let spared = self.plan.spares_arp && frame.get(12..14) == Some(&[8, 6]);
+            let link = if spared { self.links[i].first_mut() } else { self.links[i].last_mut() };
+            if let Some(link) = link {
                 link.push(self.now.as_nanos(), &frame);
             }
         }
@@ -360,6 +374,11 @@ impl<'a> World<'a> {
             }
         }
         Ok(())
+    }
+
+    fn story(&self) -> String {
+        let apps: Vec<String> = self.connections.iter().map(Connection::describe).collect();
+        format!("{:#?}\n{}\n{}", self.plan, self.trace, apps.join("\n"))
     }
 
     fn audit(&mut self) -> Result<(), String> {

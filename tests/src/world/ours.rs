@@ -3,8 +3,8 @@
 use super::host::{Handle, Host, Io};
 use super::plan::HostPlan;
 use stack::{
-    Cidr, Config, ConnectOptions, Instant, ListenOptions, ListenerId, RecvError, RxFrame, Seed,
-    SendError, SocketId, Stack, State, TcpId, TcpOptions,
+    Cidr, Config, ConnectOptions, Counters, Instant, ListenOptions, ListenerId, RecvError, RxFrame,
+    Seed, SendError, SocketId, Stack, State, TcpId, TcpOptions,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
@@ -19,7 +19,7 @@ pub(super) struct Ours {
     handles: HashMap<TcpId, Handle>,
     ids: BTreeMap<Handle, TcpId>,
     next_handle: Handle,
-    received: u64,
+    pub(super) received: u64,
 }
 
 impl Ours {
@@ -27,6 +27,7 @@ impl Ours {
     pub(super) fn new(plan: &HostPlan) -> Ours {
         let mut config = Config::new(plan.mac);
         config.mtu = plan.mtu;
+        config.tcp.syn_ack_retries = plan.syn_ack_retries;
         config.addresses = vec![Cidr { address: IpAddr::V4(plan.address), prefix: 24 }];
         let options = TcpOptions {
             nodelay: plan.nodelay,
@@ -164,6 +165,22 @@ impl Host for Ours {
     }
 
     fn audit(&mut self) -> Result<(), String> {
-        Ok(())
+        let counters = self.stack.counters();
+        let ended = counters.frames_delivered + counters.drops.total();
+        if counters.frames_in != self.received || ended != self.received {
+            let Counters { frames_in, frames_delivered, .. } = counters;
+            let received = self.received;
+            return Err(format!(
+                "{received} frames were given, {frames_in} counted in, {frames_delivered} \
+                 delivered, {ended} ended\n{counters}"
+            ));
+        }
+        if counters.tcp_curr_estab != 0 {
+            return Err(format!("{} connections established of none", counters.tcp_curr_estab));
+        }
+        match self.stack.memory_used() {
+            0 => Ok(()),
+            bytes => Err(format!("{bytes} bytes of buffers held by nobody")),
+        }
     }
 }

@@ -8,6 +8,7 @@ use smoltcp::socket::tcp::{CongestionControl, RecvError, Socket, SocketBuffer, S
 use smoltcp::time;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr, IpEndpoint};
 use stack::Instant;
+use stack::testing::packet::{Flags, Segment};
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddrV4;
@@ -33,6 +34,10 @@ pub(super) struct Smol {
     open: BTreeMap<Handle, SocketHandle>,
     /// Connections that the application gave up and that finish by themselves.
     closing: Vec<SocketHandle>,
+    /// What came before a FIN and waits for its reader: smoltcp forgets it with the connection.
+    inboxes: BTreeMap<Handle, VecDeque<u8>>,
+    /// Shut down before they were open: smoltcp would forget them at once.
+    shut_early: Vec<SocketHandle>,
     next_handle: Handle,
     next_port: u16,
 }
@@ -112,6 +117,8 @@ impl Smol {
             accepted: VecDeque::new(),
             open: BTreeMap::new(),
             closing: Vec::new(),
+            inboxes: BTreeMap::new(),
+            shut_early: Vec::new(),
             next_handle: 0,
             next_port: 49152 + (plan.seed % 8192) as u16,
         }
@@ -167,6 +174,46 @@ impl Smol {
         }
     }
 
+    /// smoltcp looks at its sockets in turn, so that a SYN that was duplicated on the way opens a
+    /// second connection at the next socket that listens, which then resets the first.
+    fn is_repeated_syn(&self, frame: &[u8]) -> bool {
+        let Ok(Some(segment)) = Segment::from_frame(frame) else { return false };
+        let from = IpEndpoint::new(IpAddress::Ipv4(*segment.source.ip()), segment.source.port());
+        let has = |held: &SocketHandle| {
+            self.sockets.get::<Socket<'_>>(*held).remote_endpoint() == Some(from)
+        };
+        let mut all = self.open.values().chain(&self.closing).chain(&self.listening);
+        segment.flags == Flags::SYN && all.any(has)
+    }
+
+    /// Takes everything from connections whose peer has said all.
+    fn empty_finished(&mut self) {
+        for (handle, held) in &self.open {
+            let socket = self.sockets.get_mut::<Socket<'_>>(*held);
+            let over = [State::CloseWait, State::LastAck, State::Closing, State::TimeWait];
+            if over.contains(&socket.state()) {
+                let inbox = self.inboxes.entry(*handle).or_default();
+                let mut take = |text: &mut [u8]| {
+                    inbox.extend(text.iter());
+                    (text.len(), text.len())
+                };
+                while matches!(socket.recv(&mut take), Ok(1..)) {}
+            }
+        }
+    }
+
+    fn shut_the_early(&mut self) {
+        let sockets = &mut self.sockets;
+        self.shut_early.retain(|held| {
+            let socket = sockets.get_mut::<Socket<'_>>(*held);
+            let opening = matches!(socket.state(), State::SynSent | State::SynReceived);
+            if !opening {
+                socket.close();
+            }
+            opening
+        });
+    }
+
     fn give_up(&mut self, handle: Handle) {
         self.closing.extend(self.open.remove(&handle));
     }
@@ -174,6 +221,9 @@ impl Smol {
 
 impl Host for Smol {
     fn receive(&mut self, now: Instant, frame: &[u8]) {
+        if self.is_repeated_syn(frame) {
+            return;
+        }
         self.wire.incoming.push_back(frame.to_vec());
         self.advance(now);
     }
@@ -181,11 +231,14 @@ impl Host for Smol {
     fn advance(&mut self, now: Instant) {
         self.interface.poll(to_smol(now), &mut self.wire, &mut self.sockets);
         self.tend_listeners();
-        let sockets = &mut self.sockets;
+        self.shut_the_early();
+        self.empty_finished();
+        let (sockets, shut_early) = (&mut self.sockets, &mut self.shut_early);
         self.closing.retain(|held| {
             let done = sockets.get::<Socket<'_>>(*held).state() == State::Closed;
             if done {
                 sockets.remove(*held);
+                shut_early.retain(|early| early != held);
             }
             !done
         });
@@ -243,6 +296,11 @@ impl Host for Smol {
     }
 
     fn recv(&mut self, _: Instant, handle: Handle, out: &mut [u8]) -> Io {
+        if let Some(inbox) = self.inboxes.get_mut(&handle) {
+            let moved = inbox.len().min(out.len());
+            out.iter_mut().zip(inbox.drain(..moved)).for_each(|(to, from)| *to = from);
+            return if moved > 0 { Io::Moved(moved) } else { Io::End };
+        }
         let Some(socket) = self.socket(handle) else { return Io::Failed };
         if matches!(socket.state(), State::SynSent | State::SynReceived) {
             return Io::Wait;
@@ -260,9 +318,8 @@ impl Host for Smol {
     }
 
     fn shutdown(&mut self, _: Instant, handle: Handle) {
-        if let Some(socket) = self.socket(handle) {
-            socket.close();
-        }
+        self.shut_early.extend(self.open.get(&handle));
+        self.shut_the_early();
     }
 
     fn close(&mut self, _: Instant, handle: Handle) {

@@ -1,0 +1,168 @@
+//! The world finds what it looks for: each of these hosts has one fault, and each is found out.
+
+use super::host::{Handle, Host, Io};
+use super::plan::{Ending, Kind, Plan};
+use super::{FRAMES_TOLD, World, ours};
+use stack::Instant;
+use std::net::SocketAddrV4;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    None,
+    /// A byte that is read is not the one that was sent.
+    WrongByte,
+    /// The stream is over before it is.
+    EarlyEnd,
+    /// A reset is told as the end of the stream.
+    ResetIsEnd,
+    /// Nobody is told that a socket is ready.
+    LostWakeUp,
+    /// The deadline is always now.
+    Spin,
+    /// Frames are sent for ever.
+    Babble,
+    /// A frame is received and stands in no book.
+    Unbooked,
+    /// Nothing is ever sent again once text has been.
+    NoRetransmission,
+    /// A connection that nobody opened.
+    Ghost,
+}
+
+struct Saboteur {
+    host: ours::Ours,
+    fault: Fault,
+    given: usize,
+    last: Option<Vec<u8>>,
+}
+
+impl Host for Saboteur {
+    fn receive(&mut self, now: Instant, frame: &[u8]) {
+        self.host.receive(now, frame);
+        self.host.received += u64::from(self.fault == Fault::Unbooked);
+    }
+
+    fn advance(&mut self, now: Instant) {
+        if self.fault != Fault::NoRetransmission {
+            self.host.advance(now);
+        }
+    }
+
+    fn transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
+        let frame = self.host.transmit(now);
+        if self.fault == Fault::Babble {
+            self.last = frame.or(self.last.take());
+            return self.last.clone();
+        }
+        frame
+    }
+
+    fn next_timeout(&mut self, now: Instant) -> Option<Instant> {
+        if self.fault == Fault::Spin { Some(now) } else { self.host.next_timeout(now) }
+    }
+
+    fn woken(&mut self) -> Vec<Handle> {
+        let woken = self.host.woken();
+        if self.fault == Fault::LostWakeUp { Vec::new() } else { woken }
+    }
+
+    fn listen(&mut self, port: u16) {
+        self.host.listen(port);
+    }
+
+    fn accept(&mut self, now: Instant) -> Option<(Handle, u16, SocketAddrV4)> {
+        if self.fault == Fault::Ghost {
+            self.fault = Fault::None;
+            return Some((99, 80, "192.0.2.9:1".parse().unwrap()));
+        }
+        self.host.accept(now)
+    }
+
+    fn connect(&mut self, now: Instant, remote: SocketAddrV4) -> Option<(Handle, u16)> {
+        self.host.connect(now, remote)
+    }
+
+    fn send(&mut self, now: Instant, handle: Handle, bytes: &[u8]) -> Io {
+        self.host.send(now, handle, bytes)
+    }
+
+    fn recv(&mut self, now: Instant, handle: Handle, out: &mut [u8]) -> Io {
+        let io = self.host.recv(now, handle, out);
+        if let Io::Moved(moved) = io {
+            self.given += moved;
+        }
+        match (self.fault, io) {
+            (Fault::WrongByte, Io::Moved(moved)) if self.given > 1000 => out[moved - 1] ^= 1,
+            (Fault::EarlyEnd, Io::Moved(_)) if self.given > 1000 => return Io::End,
+            (Fault::ResetIsEnd, Io::Failed) => return Io::End,
+            _ => {}
+        }
+        io
+    }
+
+    fn unsent(&mut self, handle: Handle) -> usize {
+        self.host.unsent(handle)
+    }
+
+    fn shutdown(&mut self, now: Instant, handle: Handle) {
+        self.host.shutdown(now, handle);
+    }
+
+    fn close(&mut self, now: Instant, handle: Handle) {
+        self.host.close(now, handle);
+    }
+
+    fn abort(&mut self, now: Instant, handle: Handle) {
+        self.host.abort(now, handle);
+    }
+
+    fn connections(&self) -> usize {
+        self.host.connections()
+    }
+
+    fn audit(&mut self) -> Result<(), String> {
+        self.host.audit()
+    }
+}
+
+/// One connection from host 0 to the saboteur, with text in both directions.
+fn plan(fault: Fault) -> Plan {
+    let draws = (0..).map(|seed| Plan::lossy(seed, [Kind::Ours, Kind::Ours]));
+    let worth = |plan: &Plan| {
+        let sides = &plan.connections[0].sides;
+        plan.connections[0].client == 0 && sides.iter().all(|side| side.bytes > 5_000)
+    };
+    let mut plan = draws.into_iter().find(worth).expect("some seed draws it");
+    plan.connections.truncate(1);
+    if fault == Fault::ResetIsEnd {
+        plan.connections[0].sides[0].ending = Ending::Abort(2_000);
+    }
+    plan
+}
+
+fn verdict(fault: Fault) -> Result<(), String> {
+    let plan = plan(fault);
+    let mut world = World::new(1, &plan, FRAMES_TOLD);
+    let host = ours::Ours::new(&plan.hosts[1]);
+    world.hosts[1] = Box::new(Saboteur { host, fault, given: 0, last: None });
+    world.run().map(drop)
+}
+
+#[test]
+fn every_sabotage_is_found_out() {
+    for (fault, found) in [
+        (Fault::WrongByte, "of the stream is wrong"),
+        (Fault::EarlyEnd, "end of stream after"),
+        (Fault::ResetIsEnd, "end of stream after"),
+        (Fault::LostWakeUp, "not yet"),
+        (Fault::Spin, "for ever"),
+        (Fault::Babble, "sends for ever"),
+        (Fault::Unbooked, "the books"),
+        (Fault::NoRetransmission, "for ever"),
+        (Fault::Ghost, "nobody opened that"),
+    ] {
+        let verdict = verdict(fault).expect_err(&format!("{fault:?} was not found"));
+        assert!(verdict.contains(found), "{fault:?}: {verdict}");
+    }
+    assert_eq!(verdict(Fault::None), Ok(()));
+}
