@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use stack::State;
 use stack::host::{Host, TcpStream, UdpSocket};
 use tapdev::{Device, PairEnd, Wake};
 
@@ -145,5 +146,27 @@ fn a_panic_of_the_reactor_does_not_end_it() {
             pause(1);
         }
         assert!(!panics.load(Ordering::Relaxed) && text[0] == b'x');
+    });
+}
+
+#[test]
+fn lingering_waits_for_the_peer_but_not_for_ever() {
+    within(30, || {
+        let (left, right, Switches { down, .. }) = frail_hosts();
+        let (far, mut near) = connection(&left, &right);
+        near.set_linger(Some(Duration::from_secs(5))).unwrap();
+        near.write_all(&[1; 50_000]).unwrap();
+        let ((), took) = timed(|| drop(near));
+        assert!(took < Duration::from_secs(2), "{took:?}");
+        assert_eq!(far.info().unwrap().state, State::CloseWait, "it had all, and the FIN");
+
+        let (far, mut near) = connection(&left, &right);
+        near.set_linger(Some(Duration::from_millis(300))).unwrap();
+        down.store(true, Ordering::Relaxed);
+        near.write_all(b"into the void").unwrap();
+        let ((), took) = timed(|| drop(near));
+        assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(2), "{took:?}");
+        down.store(false, Ordering::Relaxed);
+        assert_eq!(read(&far, 13), b"into the void", "the connection goes on by itself");
     });
 }
