@@ -40,6 +40,12 @@ pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
     check_length(unsafe { libc::read(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len()) })
 }
 
+/// Writes `bytes` and returns the number of bytes taken.
+pub(crate) fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the pointer and the length are those of a slice that is borrowed for the call.
+    check_length(unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) })
+}
+
 /// Writes `parts` as one gathered write and returns the number of bytes taken.
 pub(crate) fn writev(fd: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
     let count = c_int::try_from(parts.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
