@@ -153,8 +153,15 @@ impl Tcp<'_> {
     /// `WouldBlock` when nothing has arrived; `Failed` once, with the reason, after everything
     /// that arrived before the failure has been read.
     pub fn recv(&mut self, now: Instant, out: &mut [u8]) -> Result<usize, RecvError> {
-        let read = self.layer.with(now, self.counters, self.key, |tcb, _| tcb.recv(out));
-        read.unwrap_or(Err(RecvError::NotConnected))
+        let Some(tcb) = self.layer.get_mut(self.key) else {
+            return Err(RecvError::NotConnected);
+        };
+        let read = tcb.recv(out);
+        // Reading has one consequence at most: a window update.
+        if tcb.rcv.wants_update() {
+            let _: Option<()> = self.layer.with(now, self.counters, self.key, |_, _| ());
+        }
+        read
     }
 
     /// As [`Tcp::recv`], but the bytes stay.

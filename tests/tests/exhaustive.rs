@@ -86,7 +86,7 @@ fn with_text(state: State) -> Rig {
             rig.inject("F. 1:1(0) ack 1").expect(". 12:12(0) ack 2");
         }
         State::CloseWait | State::LastAck => {
-            rig.inject("F. 1:1(0) ack 1").expect(". 11:11(0) ack 2");
+            rig.inject("F. 1:1(0) ack 1").expect_within(PATIENCE, ". 11:11(0) ack 2");
             if state == State::LastAck {
                 closes(&mut rig);
             }

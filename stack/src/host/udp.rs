@@ -89,6 +89,33 @@ impl DatagramSocket {
         })?
     }
 
+    /// Sends as many as there is room for, under one hold of the lock.
+    pub(crate) fn send_many<'a>(
+        &self,
+        datagrams: impl Iterator<Item = (&'a [u8], SocketAddr)>,
+        patience: Patience,
+    ) -> Result<usize, Errno> {
+        let key = Key::write(self.socket_id());
+        let mut datagrams = datagrams.peekable();
+        self.core.shard.block_on(key, patience, |engine, now| {
+            let Some(mut socket) = engine.stack.udp(self.id) else {
+                return Some(Err(Errno::ESHUTDOWN));
+            };
+            let mut sent = 0;
+            while let Some(&(bytes, to)) = datagrams.peek() {
+                match socket.send_to(now, bytes, Some(to)) {
+                    Ok(()) => sent += 1,
+                    // What went before an obstacle is told first.
+                    Err(_) if sent > 0 => break,
+                    Err(UdpSendError::WouldBlock) => return None,
+                    Err(error) => return Some(Err(error.into())),
+                }
+                datagrams.next();
+            }
+            Some(Ok(sent))
+        })?
+    }
+
     pub(crate) fn recv(
         &self,
         patience: Patience,
@@ -152,6 +179,20 @@ impl UdpSocket {
     pub fn send_to(&self, buf: &[u8], addresses: impl ToSocketAddrs) -> io::Result<usize> {
         let to = addresses.to_socket_addrs()?.next().ok_or(Errno::EDESTADDRREQ)?;
         Ok(self.socket.send(buf, Some(to), self.socket.modes.writing())?)
+    }
+
+    /// Sends datagrams, each to its address, in one go, as `sendmmsg` does: the lock is taken and
+    /// the clock read once for all of them. Returns how many were taken; it waits for room for the
+    /// first only.
+    ///
+    /// # Errors
+    /// Those of [`send_to`](Self::send_to), for the first datagram; a later one that fails ends
+    /// the batch before it.
+    pub fn send_many_to<'a>(
+        &self,
+        datagrams: impl IntoIterator<Item = (&'a [u8], SocketAddr)>,
+    ) -> io::Result<usize> {
+        Ok(self.socket.send_many(datagrams.into_iter(), self.socket.modes.writing())?)
     }
 
     /// Receives one datagram, and says from where. What `buf` cannot hold is lost.

@@ -378,12 +378,16 @@ impl Tcb {
     fn eighth_check_fin(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Check {
         if seg.has(Flags::FIN) && self.state.may_receive() {
             self.rcv.note_fin(seg.seq + seg.text.len() as u32);
-            self.ack.owe_now();
         }
         if self.state.may_receive() && self.rcv.take_fin() {
-            self.ack.owe_now();
+            // In ESTABLISHED the application is about to close too: its FIN carries the
+            // acknowledgment, if it comes within the delay. Otherwise we are the last to speak.
+            let last_word = self.state != State::Established;
+            self.owe_ack(cx, last_word || self.rcv.has_holes());
             self.marks.event = true;
             self.on_fin_received(cx);
+        } else if seg.has(Flags::FIN) {
+            self.ack.owe_now();
         }
         Continue(())
     }

@@ -266,9 +266,12 @@ impl TcpLayer {
                 replies: &mut self.replies,
             };
             let segment = tcb.next_segment(&mut cx);
+            let more = tcb.may_say_more();
             self.arm(now, key);
             if let Some(segment) = segment {
-                self.ready.push(&mut self.live, key);
+                if more {
+                    self.ready.push(&mut self.live, key);
+                }
                 return Some(Departure::Live(key, segment));
             }
         }

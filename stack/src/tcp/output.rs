@@ -60,6 +60,13 @@ impl Tcb {
         None
     }
 
+    /// There may be another segment after the one just formed. It errs on the side of asking.
+    pub(crate) fn may_say_more(&self) -> bool {
+        let marks = &self.marks;
+        let marked = marks.retransmit || marks.probe || marks.keepalive;
+        marked || self.snd.has_unsent() || self.ack.is_due()
+    }
+
     /// Our SYN when it is at SND.NXT: first, again after a time-out, or with an ACK (MUST-10).
     fn next_syn(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
         let awaited = matches!(self.state, State::SynSent | State::SynReceived | State::FinWait1);

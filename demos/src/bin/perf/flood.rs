@@ -41,11 +41,9 @@ impl Flood {
 
     /// Sends one batch; false when the time has passed.
     pub(crate) fn batch(&self, socket: &UdpSocket) -> bool {
-        for _ in 0..BATCH {
-            if let Err(error) = socket.send_to(&self.content, self.peer) {
-                log::trace!("flood: {error}");
-                break;
-            }
+        let one = (self.content.as_slice(), self.peer);
+        if let Err(error) = socket.send_many_to(std::iter::repeat_n(one, BATCH)) {
+            log::trace!("flood: {error}");
         }
         self.since.elapsed() < self.time
     }
