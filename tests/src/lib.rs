@@ -2,6 +2,7 @@
 //! second TCP of other hands as the peer, and a literal transcription of the RFC to judge by.
 //! For the tests against Linux: namespaces with a TAP in them, and a stream that shows mistakes.
 
+pub mod fuzz;
 pub mod intervals;
 pub mod netns;
 pub mod pattern;

@@ -42,6 +42,9 @@ impl Trace {
 
     /// A frame passes by. The label says where.
     pub fn frame(&mut self, at: Instant, label: &'static str, frame: &[u8]) {
+        if self.limit == 0 {
+            return;
+        }
         let bases = match Segment::from_frame(frame) {
             Ok(Some(segment)) => self.learn(&segment),
             _ => Bases::default(),
@@ -55,6 +58,9 @@ impl Trace {
     }
 
     fn push(&mut self, line: Line) {
+        if self.limit == 0 {
+            return;
+        }
         if self.lines.len() == self.limit {
             self.lines.pop_front();
         }

@@ -15,6 +15,9 @@ const INITIAL_SEGMENTS: u64 = 10;
 /// Segments remembered for a connection that the host has yet to answer.
 const EARLY_MAX: usize = 64;
 
+/// SYNs remembered.
+const OFFERS_MAX: usize = 8;
+
 #[derive(Default)]
 pub(super) struct Flow {
     out: Option<Outgoing>,
@@ -22,8 +25,10 @@ pub(super) struct Flow {
     incoming: Option<Incoming>,
     /// What arrived last: sequence number, length.
     early: VecDeque<(u32, u64)>,
-    /// The last SYN that arrived.
-    offer: Option<Offer>,
+    /// The last SYNs that arrived, with their numbers.
+    offers: VecDeque<(u32, Offer)>,
+    /// The SYN that this connection goes by.
+    agreed: Option<Offer>,
 }
 
 /// What a SYN said.
@@ -88,11 +93,18 @@ fn unwrap(number: u32, initial: u32, near: u64) -> Option<u64> {
 
 impl Flow {
     pub(super) fn received(&mut self, tcp: &Tcp<'_>) {
-        if tcp.syn && !tcp.rst {
-            self.offer = Some(Offer::of(tcp));
+        // A SYN-ACK counts when it answers the host's SYN.
+        let answers =
+            |ack: u32| self.out.as_ref().is_some_and(|out| out.iss.wrapping_add(1) == ack);
+        if tcp.syn && !tcp.rst && tcp.ack.is_none_or(answers) {
+            if self.offers.len() == OFFERS_MAX {
+                self.offers.pop_front();
+            }
+            self.offers.push_back((tcp.seq, Offer::of(tcp)));
         }
+        let offer = self.offer();
         if let (Some(out), Some(ack)) = (&mut self.out, tcp.ack) {
-            out.heard(ack, tcp, self.offer);
+            out.heard(ack, tcp, offer);
         }
         if let Some(incoming) = &mut self.incoming {
             incoming.heard(tcp.seq, tcp.len(), tcp.options.timestamps);
@@ -103,6 +115,10 @@ impl Flow {
         self.early.push_back((tcp.seq, tcp.len()));
     }
 
+    fn offer(&self) -> Option<Offer> {
+        self.agreed.or(self.offers.back().map(|(_, offer)| *offer))
+    }
+
     pub(super) fn sent(&mut self, tcp: &Tcp<'_>) -> Result<(), Foul> {
         if tcp.rst {
             // A reset may answer a stranger: it says nothing about the connection here.
@@ -111,18 +127,37 @@ impl Flow {
         if tcp.syn {
             self.opened(tcp);
         }
-        let own = self.out.as_ref().map(|out| out.own);
+        if let Some(ack) = tcp.ack
+            && self.incoming.is_none()
+        {
+            self.agrees(ack, tcp.syn);
+        }
+        let (own, offer) = (self.out.as_ref().map(|out| out.own), self.offer());
         let Some(out) = &mut self.out else {
             // A TIME-WAIT or a challenge that outlived what the referee knows: bare ACKs only.
             return rule(tcp.len() == 0, || "text on a connection that was never opened".into());
         };
-        out.sends(tcp, self.offer)?;
-        let (Some(ack), Some(own)) = (tcp.ack, own) else { return Ok(()) };
-        if self.incoming.is_none() {
-            self.incoming = Some(Incoming::new(ack.wrapping_sub(1), self.early.iter().copied()));
+        out.sends(tcp, offer)?;
+        match (tcp.ack, own, &mut self.incoming) {
+            (Some(ack), Some(own), Some(incoming)) => {
+                incoming.acks(tcp, ack, own, offer.unwrap_or_default())
+            }
+            _ => Ok(()),
         }
-        let Some(incoming) = &mut self.incoming else { return Ok(()) };
-        incoming.acks(tcp, ack, own, self.offer.unwrap_or_default())
+    }
+
+    /// The host acknowledges a SYN. Of several that can be meant, a listener answers the last, and
+    /// a SYN of the host's own meets the first; there the text that came along is acknowledged too.
+    fn agrees(&mut self, ack: u32, answers: bool) {
+        let meant = |(seq, _): &&(u32, Offer)| match ack.wrapping_sub(*seq) {
+            1 => true,
+            more => !answers && (2..0x1_0000).contains(&more),
+        };
+        let mut offers = self.offers.iter().filter(meant);
+        let offer = if answers { offers.next_back() } else { offers.next() };
+        let irs = offer.map_or(ack.wrapping_sub(1), |(seq, _)| *seq);
+        self.agreed = offer.map(|(_, offer)| *offer);
+        self.incoming = Some(Incoming::new(irs, self.early.iter().copied()));
     }
 
     /// The host sends a SYN: the same one again, or a new life of these two ports.
@@ -130,7 +165,8 @@ impl Flow {
         let again = self.out.as_ref().is_some_and(|out| out.iss == tcp.seq);
         let other = |incoming: &Incoming| tcp.ack != Some(incoming.irs.wrapping_add(1));
         if !again {
-            self.out = Some(Outgoing::new(tcp, self.offer.filter(|_| tcp.ack.is_some())));
+            self.agreed = None;
+            self.out = Some(Outgoing::new(tcp, self.offer().filter(|_| tcp.ack.is_some())));
         }
         if !again || self.incoming.as_ref().is_some_and(other) {
             self.incoming = None;
@@ -181,7 +217,7 @@ impl Outgoing {
             .ok_or_else(|| Foul(format!("sequence number {} before the SYN", tcp.seq)))?;
         let end = first + tcp.len();
         rule(tcp.syn == (first == 0 && tcp.len() > 0), || "a SYN out of place".into())?;
-        if let Some(edge) = self.edge {
+        if let Some(edge) = self.edge.filter(|_| !tcp.syn) {
             // A probe of a closed window may hold one byte (RFC 9293 §3.8.6.1).
             let probe = u64::from(tcp.text.len() == 1);
             let past_fin = u64::from(tcp.fin);
@@ -247,8 +283,13 @@ impl Incoming {
     }
 
     fn heard(&mut self, seq: u32, len: u64, stamps: Option<(u32, u32)>) {
-        if let Some(first) = unwrap(seq, self.irs, self.acked) {
-            self.given.insert(first, first + len);
+        // A segment may begin before the SYN and still hold something new.
+        let before = (0..len.min(0xffff))
+            .find(|skip| unwrap(seq.wrapping_add(*skip as u32), self.irs, self.acked).is_some());
+        if let Some(skip) = before
+            && let Some(first) = unwrap(seq.wrapping_add(skip as u32), self.irs, self.acked)
+        {
+            self.given.insert(first, first + len - skip);
         }
         if let Some((val, _)) = stamps {
             let newer = |last: u32| (val.wrapping_sub(last) as i32) > 0;

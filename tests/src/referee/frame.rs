@@ -1,9 +1,7 @@
 //! One frame, by itself: lengths, checksums, fields.
 
 use super::{Foul, rule};
-use etherparse::{
-    ArpPacketSlice, Ethernet2Slice, Icmpv4Slice, Ipv4Slice, TcpOptionElement, TcpSlice, UdpSlice,
-};
+use etherparse::{ArpPacketSlice, Ethernet2Slice, Icmpv4Slice, Ipv4Slice, TcpSlice, UdpSlice};
 use stack::testing::packet::checksum;
 use std::net::Ipv4Addr;
 
@@ -40,6 +38,7 @@ pub(super) struct Options {
     pub(super) sack: Vec<(u32, u32)>,
     pub(super) timestamps: Option<(u32, u32)>,
     malformed: bool,
+    unknown: bool,
 }
 
 fn foul<E: std::fmt::Display>(error: E) -> Foul {
@@ -59,7 +58,6 @@ impl<'a> Packet<'a> {
     fn read_arp(bytes: &'a [u8]) -> Result<Packet<'a>, Foul> {
         let arp = ArpPacketSlice::from_slice(bytes).map_err(foul)?.to_packet();
         let arp = arp.try_eth_ipv4().map_err(foul)?;
-        padding(&bytes[28..])?;
         let sender = Ipv4Addr::from(arp.sender_ipv4);
         Ok(Packet::Arp { sender_mac: arp.sender_mac, sender })
     }
@@ -69,9 +67,7 @@ impl<'a> Packet<'a> {
         let header = packet.header();
         let total = usize::from(header.total_len());
         rule(total <= bytes.len(), || "IPv4 total length beyond the frame".into())?;
-        padding(&bytes[total..])?;
         rule(checksum(&[header.slice()]) == 0, || "IPv4 header checksum".into())?;
-        rule(header.ttl() > 0, || "TTL 0".into())?;
         let (source, destination) = (header.source_addr(), header.destination_addr());
         rule(!source.is_multicast() && !source.is_broadcast(), || format!("from {source}"))?;
         let payload = &bytes[header.slice().len()..total];
@@ -90,9 +86,14 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// Bytes after the packet are there to fill the frame, and say nothing (CVE-2003-0001).
-fn padding(bytes: &[u8]) -> Result<(), Foul> {
-    rule(bytes.iter().all(|&byte| byte == 0), || "padding that is not zero".into())
+/// What a frame must not be that this host sends, though another host's may be taken: with a TTL
+/// of 0, or filled up with bytes that say something (CVE-2003-0001).
+pub(super) fn is_well_filled(frame: &[u8]) -> Result<(), Foul> {
+    let is_arp = frame[12..14] == [8, 6];
+    rule(is_arp || frame[22] > 0, || "TTL 0".into())?;
+    let packet = if is_arp { 28 } else { usize::from(u16::from_be_bytes([frame[16], frame[17]])) };
+    let padding = &frame[14 + packet..];
+    rule(padding.iter().all(|&byte| byte == 0), || "padding that is not zero".into())
 }
 
 fn read_udp<'a>(from: Ipv4Addr, to: Ipv4Addr, bytes: &[u8]) -> Result<Packet<'a>, Foul> {
@@ -151,7 +152,8 @@ impl<'a> Tcp<'a> {
     /// What must hold for any segment that a host makes, whatever the connection.
     pub(super) fn is_well_made(&self) -> Result<(), Foul> {
         let options = &self.options;
-        rule(!options.malformed, || format!("options {:02x?}", self.slice.options()))?;
+        let known = !options.malformed && !options.unknown;
+        rule(known, || format!("options {:02x?}", self.slice.options()))?;
         rule(!(self.syn && (self.fin || self.rst)), || "SYN with FIN or RST".into())?;
         rule(self.syn || self.rst || self.ack.is_some(), || "neither SYN, RST nor ACK".into())?;
         rule(self.syn || options.mss.is_none(), || "MSS without SYN (MUST-65)".into())?;
@@ -166,37 +168,44 @@ impl<'a> Tcp<'a> {
 }
 
 impl Options {
+    /// etherparse stops at the first kind that it does not know, so the list is walked here.
     fn read(slice: &TcpSlice<'_>) -> Options {
         let mut options = Options::default();
-        for element in slice.options_iterator() {
-            match element {
-                Ok(TcpOptionElement::Noop) => {}
-                Ok(TcpOptionElement::MaximumSegmentSize(size)) => options.mss = Some(size),
-                Ok(TcpOptionElement::WindowScale(shift)) => options.window_scale = Some(shift),
-                Ok(TcpOptionElement::SelectiveAcknowledgementPermitted) => {
-                    options.sack_permitted = true;
+        let mut rest = slice.options();
+        loop {
+            rest = match rest {
+                [] => return options,
+                // What follows the end of the list is zero (MUST-69).
+                [0, padding @ ..] => {
+                    options.malformed |= padding.iter().any(|&byte| byte != 0);
+                    return options;
                 }
-                Ok(TcpOptionElement::SelectiveAcknowledgement(first, rest)) => {
-                    options.sack = [Some(first)].into_iter().chain(rest).flatten().collect();
+                [1, rest @ ..] => rest,
+                [kind, len, ..] if (2..=rest.len()).contains(&usize::from(*len)) => {
+                    let (option, rest) = rest.split_at(usize::from(*len));
+                    options.take(*kind, &option[2..]);
+                    rest
                 }
-                Ok(TcpOptionElement::Timestamp(val, ecr)) => options.timestamps = Some((val, ecr)),
-                Err(_) => options.malformed = true,
+                _ => {
+                    options.malformed = true;
+                    return options;
+                }
             }
         }
-        options.malformed |= !is_zero_after_the_end(slice.options());
-        options
     }
-}
 
-/// What follows the end of the list is zero (MUST-69). etherparse stops looking there.
-fn is_zero_after_the_end(mut options: &[u8]) -> bool {
-    loop {
-        options = match options {
-            [] => return true,
-            [0, padding @ ..] => return padding.iter().all(|&byte| byte == 0),
-            [1, rest @ ..] => rest,
-            [_, len, ..] if *len >= 2 => options.get(usize::from(*len)..).unwrap_or(&[]),
-            _ => return false,
+    fn take(&mut self, kind: u8, data: &[u8]) {
+        let long = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|i| data[at + i]));
+        match (kind, data.len()) {
+            (2, 2) => self.mss = Some(u16::from_be_bytes([data[0], data[1]])),
+            (3, 1) => self.window_scale = Some(data[0]),
+            (4, 0) => self.sack_permitted = true,
+            (5, 8 | 16 | 24 | 32) => {
+                self.sack = (0..data.len()).step_by(8).map(|i| (long(i), long(i + 4))).collect();
+            }
+            (8, 8) => self.timestamps = Some((long(0), long(4))),
+            (2 | 3 | 4 | 5 | 8, _) => self.malformed = true,
+            _ => self.unknown = true,
         }
     }
 }

@@ -69,7 +69,9 @@ impl Referee {
         rule(frame.len() <= 14 + self.mtu, || format!("{} bytes, MTU {}", frame.len(), self.mtu))?;
         rule(frame[6..12] == self.mac, || "not the host's Ethernet address".into())?;
         rule(frame[..6] != self.mac, || "sent to itself over the wire".into())?;
-        match Packet::read(frame)? {
+        let packet = Packet::read(frame)?;
+        frame::is_well_filled(frame)?;
+        match packet {
             Packet::Arp { sender_mac, sender } => {
                 rule(sender_mac == self.mac, || format!("ARP claims {sender_mac:x?}"))?;
                 rule(sender == self.address || sender.is_unspecified(), || {

@@ -1,0 +1,400 @@
+//! The stack under fire, and what keeps it alive: applications that go on using it.
+
+use super::forge::{Forge, View, neighbour};
+use crate::random::Dice;
+use crate::referee::Referee;
+use stack::testing::packet::{Flags, Segment, arp, ethernet};
+use stack::testing::trace::Trace;
+use stack::{
+    Cidr, Config, ConnectOptions, EchoId, Instant, ListenOptions, ListenerId, Mac, RxFrame, Seed,
+    SocketId, Stack, State, TcpId, TcpOptions, UdpId,
+};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::time::Duration;
+
+/// The stack's Ethernet address.
+pub const HOST_MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
+/// The stack's IP address.
+pub const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// How many peers there are.
+pub const PEERS: u64 = 6;
+/// The peer that no forged frame speaks for.
+const HONEST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 200);
+
+/// Connections that forged frames are aimed at.
+const FLOWS_MAX: usize = 48;
+/// More frames than one input can call forth.
+const BURST_MAX: usize = 2_000;
+
+/// The limits that memory and objects are held to.
+const CONNECTIONS_MAX: usize = 64;
+const HALF_OPEN_MAX: usize = 32;
+const TIME_WAIT_MAX: usize = 32;
+const TCP_MEMORY_MAX: usize = 4 << 20;
+/// Datagrams, fragments, packets that wait for a neighbour: each has a limit of its own.
+const OTHER_MEMORY_MAX: usize = 8 << 20;
+
+/// The address of a peer.
+pub fn peer(index: u64) -> Ipv4Addr {
+    neighbour(2 + index as u8)
+}
+
+/// The Ethernet address of a peer.
+pub fn peer_mac(address: Ipv4Addr) -> Mac {
+    let [.., last] = address.octets();
+    Mac([2, 0, 0, 0, 1, last])
+}
+
+/// A connection as its peer knows it.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// The peer's address.
+    pub peer: Ipv4Addr,
+    /// The peer's port.
+    pub peer_port: u16,
+    /// The stack's port.
+    pub host_port: u16,
+    /// What the stack expects next, by its last acknowledgment.
+    pub seq: u32,
+    /// What the peer has to acknowledge.
+    pub ack: u32,
+    /// TSval and TSecr of the peer's next segment.
+    pub stamps: Option<(u32, u32)>,
+}
+
+/// A stack with sockets in every state.
+pub struct Target {
+    stack: Stack,
+    now: Instant,
+    dice: Dice,
+    forge: Forge,
+    referee: Referee,
+    flows: Vec<Flow>,
+    listeners: Vec<ListenerId>,
+    ports: Vec<u16>,
+    tcp: Vec<TcpId>,
+    udp: Vec<UdpId>,
+    echo: EchoId,
+    sent: Vec<u8>,
+    given: Vec<u8>,
+    received: u64,
+    trace: Trace,
+    /// States that connections have been seen in.
+    pub seen: BTreeMap<String, u64>,
+}
+
+impl Target {
+    /// A stack that forged frames of `seed` will be thrown at, and that remembers the last
+    /// `frames_told` for the report of a failure.
+    pub fn new(seed: u64, frames_told: usize) -> Target {
+        let mut config = Config::new(HOST_MAC);
+        config.addresses = vec![Cidr { address: IpAddr::V4(HOST), prefix: 24 }];
+        config.tcp.connections_max = CONNECTIONS_MAX;
+        config.tcp.half_open_max = HALF_OPEN_MAX;
+        config.tcp.time_wait_max = TIME_WAIT_MAX;
+        config.tcp.memory_max = TCP_MEMORY_MAX;
+        let mut stack = Stack::new(config, Seed::from_number(seed));
+        let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
+        let options = ListenOptions { backlog: 16, tcp: Target::options() };
+        let listeners = [80, 81].map(|port| stack.listen(any(port), options).expect("free"));
+        let udp = [53, 69].map(|port| stack.bind_udp(any(port)).expect("free"));
+        let connected = SocketAddr::from((peer(0), 1000));
+        stack.udp(udp[1]).expect("alive").connect(connected).expect("a peer");
+        let echo = stack.bind_echo(Some(7)).expect("free");
+        Target {
+            stack,
+            now: Instant::from_secs(1),
+            dice: Dice::new(seed, "target"),
+            forge: Forge::new(seed),
+            referee: Referee::new(HOST_MAC.0, HOST, 1500),
+            flows: Vec::new(),
+            listeners: listeners.into(),
+            ports: vec![80, 81, 53, 69],
+            tcp: Vec::new(),
+            udp: udp.into(),
+            echo,
+            sent: Vec::new(),
+            given: Vec::new(),
+            received: 0,
+            trace: Trace::new(frames_told),
+            seen: BTreeMap::new(),
+        }
+    }
+
+    fn options() -> TcpOptions {
+        TcpOptions { receive_buffer: 8192, send_buffer: 8192, ..TcpOptions::default() }
+    }
+
+    /// One forged frame, and now and then something that an application or the clock does.
+    pub fn step(&mut self) {
+        let view =
+            View { flows: &self.flows, sent: &self.sent, given: &self.given, ports: &self.ports };
+        let frame = self.forge.frame(&view);
+        self.give(&frame);
+        self.given = frame;
+        match self.dice.below(64) {
+            0..=3 => self.application(),
+            4 => self.handshake(),
+            5..=9 => self.time_passes(),
+            _ => {}
+        }
+    }
+
+    fn give(&mut self, frame: &[u8]) {
+        self.received += 1;
+        self.trace.frame(self.now, "<", frame);
+        self.referee.received(frame);
+        self.stack.receive(self.now, RxFrame::plain(frame));
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        self.stack.advance(self.now);
+        let mut questions = Vec::new();
+        for burst in 0.. {
+            let Some(frame) = self.stack.poll_transmit(self.now) else { break };
+            assert!(burst < BURST_MAX, "the stack sends for ever");
+            let frame = frame.to_vec();
+            self.trace.frame(self.now, ">", &frame);
+            if let Err(foul) = self.referee.sent(&frame) {
+                panic!("{}\n{foul}", self.trace);
+            }
+            if frame[12..14] == [8, 6] {
+                questions.push(frame);
+            } else {
+                self.learn(&frame);
+                self.sent = frame;
+            }
+        }
+        for question in questions {
+            let asked = neighbour(question[41]);
+            if question[21] == 1 && (asked == HONEST || self.dice.percent(90)) {
+                let answer = arp(2, (peer_mac(asked), asked), (HOST_MAC, HOST));
+                self.give(&ethernet(peer_mac(asked), HOST_MAC, 0x0806, &answer));
+            }
+        }
+    }
+
+    /// What a peer learns from a segment.
+    fn learn(&mut self, frame: &[u8]) {
+        let Ok(Some(segment)) = Segment::from_frame(frame) else { return };
+        if segment.flags.has(Flags::RST) {
+            return;
+        }
+        let stamps = stamps(&segment.options).map(|(val, ecr)| (ecr.wrapping_add(1), val));
+        let flow = Flow {
+            peer: *segment.destination.ip(),
+            peer_port: segment.destination.port(),
+            host_port: segment.source.port(),
+            seq: segment.ack,
+            ack: segment.seq.wrapping_add(segment.len()),
+            stamps,
+        };
+        let same = |known: &Flow| {
+            known.peer == flow.peer
+                && (known.peer_port, known.host_port) == (flow.peer_port, flow.host_port)
+        };
+        let known = self.flows.iter().position(same);
+        if known.is_none() && self.flows.len() < FLOWS_MAX {
+            return self.flows.push(flow);
+        }
+        let place = known.unwrap_or_else(|| self.dice.below(FLOWS_MAX as u64) as usize);
+        self.flows[place] = flow;
+    }
+
+    /// An honest handshake, so that there is always something to lose.
+    fn handshake(&mut self) {
+        let from = peer(self.dice.below(PEERS));
+        let port = self.dice.between(1024, 65_535) as u16;
+        let syn = Segment {
+            source: SocketAddrV4::new(from, port),
+            destination: SocketAddrV4::new(HOST, self.dice.pick(&[80, 81])),
+            seq: self.dice.word() as u32,
+            ack: 0,
+            flags: Flags::SYN,
+            window: 65_535,
+            urgent: 0,
+            options: match self.dice.below(3) {
+                0 => vec![2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7],
+                1 => vec![2, 4, 5, 0xb4, 4, 2, 1, 1],
+                _ => vec![2, 4, 2, 0x18],
+            },
+            payload: Vec::new(),
+        };
+        self.give(&syn.to_frame(peer_mac(from), HOST_MAC));
+        let ours = |flow: &&Flow| flow.peer == from && flow.peer_port == port;
+        let Some(flow) = self.flows.iter().find(ours).cloned() else { return };
+        let mut ack = Segment { seq: flow.seq, ack: flow.ack, flags: Flags::ACK, ..syn };
+        ack.options = match flow.stamps {
+            None => Vec::new(),
+            Some((val, ecr)) => {
+                [&[1, 1, 8, 10][..], &val.to_be_bytes(), &ecr.to_be_bytes()].concat()
+            }
+        };
+        self.give(&ack.to_frame(peer_mac(from), HOST_MAC));
+    }
+
+    fn application(&mut self) {
+        let now = self.now;
+        for listener in self.listeners.clone() {
+            while let Ok(id) = self.stack.accept(listener) {
+                self.tcp.push(id);
+            }
+        }
+        let which = self.dice.below(self.tcp.len() as u64 + 1) as usize;
+        match self.tcp.get(which).copied() {
+            Some(id) => self.use_connection(id, which),
+            None => self.open_or_datagrams(),
+        }
+        while let Some(event) = self.stack.poll_event() {
+            if let SocketId::Tcp(id) = event.socket {
+                assert!(self.stack.tcp(id).is_some(), "an event of a socket that is gone");
+            }
+        }
+        self.now = now;
+        self.drain();
+    }
+
+    fn use_connection(&mut self, id: TcpId, which: usize) {
+        let (now, choice) = (self.now, self.dice.below(12));
+        let Some(mut tcp) = self.stack.tcp(id) else {
+            self.tcp.swap_remove(which);
+            return;
+        };
+        if tcp.state() == State::Closed && self.dice.percent(80) {
+            // It would only keep a place from the living.
+            self.tcp.swap_remove(which);
+            return tcp.close(now);
+        }
+        let mut bytes = [0x77; 3000];
+        // What a call says is the application's affair; here it must only not panic.
+        match choice {
+            0..=3 => drop(tcp.send(now, &bytes)),
+            4..=7 => drop(tcp.recv(now, &mut bytes)),
+            8 => drop(tcp.shutdown_write(now)),
+            9 => drop(tcp.shutdown_read(now)),
+            10 => {
+                tcp.close(now);
+                self.tcp.swap_remove(which);
+            }
+            _ => {
+                if self.dice.percent(30) {
+                    tcp.abort(now);
+                    self.tcp.swap_remove(which);
+                }
+            }
+        }
+    }
+
+    fn open_or_datagrams(&mut self) {
+        let now = self.now;
+        let remote = SocketAddr::from((peer(self.dice.below(PEERS)), 9000));
+        if self.dice.percent(40) {
+            let options = ConnectOptions { tcp: Target::options(), ..ConnectOptions::default() };
+            self.tcp.extend(self.stack.connect(now, remote, options));
+        }
+        let mut bytes = [0; 2000];
+        for id in self.udp.clone() {
+            let mut udp = self.stack.udp(id).expect("never closed");
+            let _ = udp.send_to(now, &bytes[..self.dice.below(2000) as usize], Some(remote));
+            while udp.recv_from(&mut bytes).is_ok() {}
+            let _ = udp.take_error();
+        }
+        let mut echo = self.stack.echo(self.echo).expect("never closed");
+        let _ = echo.send(now, remote.ip(), 1, &bytes[..64], None);
+        while echo.recv(&mut bytes).is_some() {}
+    }
+
+    fn time_passes(&mut self) {
+        let millis = match self.dice.below(20) {
+            0 => 1_000,
+            1 => 70_000,
+            _ => self.dice.below(40),
+        };
+        self.now = self.now + Duration::from_millis(millis);
+        self.drain();
+        let late = self.stack.next_timeout().filter(|at| *at <= self.now);
+        if late.is_some() {
+            self.drain();
+            let late = self.stack.next_timeout().filter(|at| *at <= self.now);
+            assert!(late.is_none(), "the stack wants to be woken at {late:?} for ever");
+        }
+    }
+
+    /// The books balance, and nothing has grown beyond its limit.
+    pub fn audit(&mut self) {
+        let counters = self.stack.counters();
+        assert_eq!(counters.frames_in, self.received);
+        let ended = counters.frames_delivered + counters.drops.total();
+        assert_eq!(ended, self.received, "delivered and dropped\n{counters}");
+        let memory = self.stack.memory_used();
+        assert!(memory <= TCP_MEMORY_MAX + OTHER_MEMORY_MAX, "{memory} bytes held");
+        let mut objects = BTreeMap::new();
+        for (_, info) in self.stack.connections() {
+            *objects.entry(info.state.to_string()).or_insert(0) += 1;
+        }
+        let total: u64 = objects.values().sum();
+        let limit = self.listeners.len() + CONNECTIONS_MAX + HALF_OPEN_MAX + TIME_WAIT_MAX;
+        assert!(total <= limit as u64, "{total} connections: {objects:?}");
+        for (state, count) in objects {
+            *self.seen.entry(state).or_insert(0) += count;
+        }
+    }
+
+    /// A peer that nobody spoke for opens a connection, asks, is answered, and closes.
+    pub fn serve_an_honest_peer(&mut self) {
+        for id in std::mem::take(&mut self.tcp) {
+            if let Some(tcp) = self.stack.tcp(id) {
+                tcp.abort(self.now);
+            }
+        }
+        self.application();
+        for id in std::mem::take(&mut self.tcp) {
+            if let Some(tcp) = self.stack.tcp(id) {
+                tcp.abort(self.now);
+            }
+        }
+        self.now = self.now + Duration::from_secs(1);
+        self.drain();
+        let mut segment = Segment {
+            source: SocketAddrV4::new(HONEST, 5555),
+            destination: SocketAddrV4::new(HOST, 80),
+            seq: 1000,
+            ack: 0,
+            flags: Flags::SYN,
+            window: 65_535,
+            urgent: 0,
+            options: vec![2, 4, 5, 0xb4],
+            payload: Vec::new(),
+        };
+        self.flows.clear();
+        self.give(&segment.to_frame(peer_mac(HONEST), HOST_MAC));
+        let ours = |flow: &&Flow| flow.peer == HONEST;
+        let flow = self.flows.iter().find(ours).cloned().expect("no SYN-ACK for an honest peer");
+        segment = Segment { seq: flow.seq, ack: flow.ack, flags: Flags::ACK, ..segment };
+        segment.options.clear();
+        segment.payload = b"question".to_vec();
+        self.give(&segment.to_frame(peer_mac(HONEST), HOST_MAC));
+        let id = self.stack.accept(self.listeners[0]).expect("an honest connection to accept");
+        let now = self.now;
+        let mut tcp = self.stack.tcp(id).expect("alive");
+        let mut text = [0; 32];
+        assert_eq!(tcp.recv(now, &mut text), Ok(8));
+        assert_eq!(&text[..8], b"question");
+        assert_eq!(tcp.send(now, b"answer"), Ok(6));
+        self.drain();
+        let answer = Segment::from_frame(&self.sent).expect("sound").expect("a segment");
+        assert_eq!(answer.payload, b"answer");
+        assert_eq!(self.stack.tcp(id).expect("alive").state(), State::Established);
+    }
+}
+
+/// TSval and TSecr, where the option stands behind two NOPs or in a SYN.
+fn stamps(options: &[u8]) -> Option<(u32, u32)> {
+    let at = options.windows(2).position(|two| two == [8, 10])?;
+    let long = |at: usize| {
+        options.get(at..at + 4).map(|four| u32::from_be_bytes([four[0], four[1], four[2], four[3]]))
+    };
+    Some((long(at + 2)?, long(at + 6)?))
+}
