@@ -5,6 +5,18 @@ use tapdev::{Device, FRAME_OVERHEAD, Fault, classify};
 /// The most frames that are handed in under one hold of the lock.
 pub(crate) const BATCH_MAX: usize = 64;
 
+/// The most short frames in a batch. They are requests rather than bulk: the first of them should
+/// be answered while the last are read by nobody yet, or both ends of the cable wait in turn.
+const SHORT_MAX: usize = 8;
+
+/// A frame below this length is short, bytes.
+const SHORT: usize = 256;
+
+/// The most frames in a batch that begins with one of `length` bytes.
+const fn most_after(length: usize) -> usize {
+    if length < SHORT { SHORT_MAX } else { BATCH_MAX }
+}
+
 /// Frames start at multiples of this, a cache line.
 const ALIGN: usize = 64;
 
@@ -66,8 +78,9 @@ impl Batch {
                     };
                 }
             }
-            if may_grow && self.filled == 1 {
-                self.quota = (self.quota * 2).min(BATCH_MAX);
+            if self.filled == 1 {
+                let grown = if may_grow { self.quota * 2 } else { self.quota };
+                self.quota = grown.min(most_after(self.lengths[0]));
             }
         }
         self.full = true;
@@ -98,10 +111,10 @@ mod tests {
     fn the_quota_follows_the_traffic() {
         let (near, far) = tapdev::pair(1500, 1000);
         let mut batch = Batch::new(1500);
-        let send = |count| (0..count).for_each(|_| near.send(&[IoSlice::new(&[9; 14])]).unwrap());
+        let send = |count| (0..count).for_each(|_| near.send(&[IoSlice::new(&[9; 999])]).unwrap());
         let mut found = || {
             batch.fill(&far).unwrap();
-            assert!(batch.frames().all(|frame| frame == [9; 14]));
+            assert!(batch.frames().all(|frame| frame == [9; 999]));
             batch.len()
         };
         for _ in 0..3 {
@@ -114,6 +127,19 @@ mod tests {
         assert_eq!(found(), 9);
         send(20);
         assert_eq!((found(), found()), (9, 11), "the quota followed down and grows again");
+    }
+
+    #[test]
+    fn short_frames_come_in_small_batches() {
+        let (near, far) = tapdev::pair(1500, 1000);
+        let mut batch = Batch::new(1500);
+        (0..100).for_each(|_| near.send(&[IoSlice::new(&[9; 60])]).unwrap());
+        let mut found = || {
+            batch.fill(&far).unwrap();
+            batch.len()
+        };
+        let grown: Vec<_> = (0..6).map(|_| found()).collect();
+        assert_eq!(grown, [1, 2, 4, 8, 8, 8]);
     }
 
     #[test]

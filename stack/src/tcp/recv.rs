@@ -130,6 +130,8 @@ impl Recv {
         }
         self.nxt += 1;
         self.edge = self.edge.latest(self.nxt);
+        // Nothing follows a FIN: what a peer sent there all the same is not reported.
+        self.assembler = Assembler::new(0);
         true
     }
 
