@@ -244,10 +244,12 @@ impl Stack {
     pub fn poll_event(&mut self) -> Option<Event> {
         while let Some(changed) = self.tcp.poll_changed() {
             let event = match changed {
-                Changed::Connection(key) => self.tcp.get(key).map(|tcb| Event {
-                    socket: SocketId::Tcp(TcpId(key)),
-                    readiness: tcb.readiness(),
-                }),
+                Changed::Connection(key) => {
+                    self.tcp.get(key).filter(|tcb| !tcb.orphan).map(|tcb| Event {
+                        socket: SocketId::Tcp(TcpId(key)),
+                        readiness: tcb.readiness(),
+                    })
+                }
                 Changed::Listener(key) => {
                     let id = ListenerId(key);
                     self.listener(id).map(|status| Event {

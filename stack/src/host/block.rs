@@ -13,6 +13,8 @@ use crate::Instant;
 pub(crate) enum Patience {
     /// Not at all: a non-blocking socket.
     None,
+    /// Not at all, but what the device has is taken in first, if nobody else does that.
+    Glance,
     /// As long as this.
     For(Duration),
     /// Until it succeeds or fails.
@@ -22,7 +24,7 @@ pub(crate) enum Patience {
 impl Patience {
     fn deadline(self, now: Instant) -> Instant {
         match self {
-            Patience::None => now,
+            Patience::None | Patience::Glance => now,
             Patience::For(time) => now + time,
             Patience::Forever => Instant::FAR_FUTURE,
         }
@@ -89,7 +91,9 @@ impl Shard {
             self.release(guard, now);
             return Ok(answer);
         }
-        if patience == Patience::None || guard.stopping {
+        let seated = guard.seat.holder != Holder::Nobody;
+        let at_once = patience == Patience::None || (patience == Patience::Glance && seated);
+        if at_once || guard.stopping {
             let why = if guard.stopping { GaveUp::Stopped } else { GaveUp::TimedOut };
             self.release(guard, now);
             return Err(why);

@@ -1,6 +1,7 @@
 //! What the holder of the seat does: gather frames without the lock, hand them in with it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tapdev::{Fault, Wake, classify};
 
@@ -87,7 +88,11 @@ impl Shard {
         if !batch.is_empty() {
             return Ok(());
         }
-        match self.device.wait(left()) {
+        let left = left();
+        if left == Some(Duration::ZERO) {
+            return Ok(());
+        }
+        match self.device.wait(left) {
             Ok(Wake::Readable) => batch.fill(&*self.device),
             Ok(Wake::Woken | Wake::TimedOut) => Ok(()),
             Err(error) => match classify(&error) {

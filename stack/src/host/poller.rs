@@ -358,7 +358,7 @@ impl Poller {
     ) -> Result<(), Errno> {
         let patience = match timeout {
             None => Patience::Forever,
-            Some(Duration::ZERO) => Patience::None,
+            Some(Duration::ZERO) => Patience::Glance,
             Some(timeout) => Patience::For(timeout),
         };
         let answer = self.inner.core.shard.block_on(self.key(), patience, |engine, _| {

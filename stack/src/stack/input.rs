@@ -11,7 +11,7 @@ use crate::tcp::seq::Seq;
 use crate::time::Instant;
 use crate::udp::echo::{EchoAnswer, EchoReplyKind};
 use crate::udp::error::UdpError;
-use crate::wire::address::{Endpoint, FlowKey, Mac};
+use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
 use crate::wire::frame::{RxChecksum, RxFrame};
 use crate::wire::parse::{self, IpPacket};
 
@@ -363,7 +363,7 @@ impl Stack {
         while let Some(expired) = self.reassembler.poll_expired() {
             self.counters.ip_reasm_fails += 1;
             let Some(original) = expired.first_fragment else { continue };
-            if !self.routes.is_own(expired.dst)
+            if !self.may_report_expiry(expired.src, expired.dst, &original)
                 || !self.limiter.allow(now, expired.src, &mut self.random)
             {
                 continue;
@@ -373,6 +373,26 @@ impl Stack {
             let (source, destination) = (expired.dst, expired.src);
             self.queue_message(Outgoing { source, destination, bytes });
         }
+    }
+
+    /// Whether the rules of RFC 1122 §3.2.2 let us report that the rest of a datagram did not come.
+    fn may_report_expiry(&self, source: Address, destination: Address, original: &[u8]) -> bool {
+        let (Some(&[first, ..]), Some(&protocol)) = (original.first_chunk::<1>(), original.get(9))
+        else {
+            return false;
+        };
+        let header_len = usize::from(first & 0x0f) * 4;
+        let about = About {
+            source,
+            source_is_broadcast: self.routes.is_broadcast(source),
+            destination,
+            destination_is_broadcast: self.routes.is_broadcast(destination),
+            link_group: false,
+            fragment_offset: 0,
+            protocol,
+            payload: original.get(header_len..).unwrap_or(&[]),
+        };
+        self.routes.is_own(destination) && icmp::may_report(&about)
     }
 
     /// Neighbours that did not answer: who sent the packets that waited learns it.

@@ -45,6 +45,28 @@ fn level_triggers_repeat_until_all_is_read() {
 }
 
 #[test]
+fn a_poller_that_only_glances_takes_in_what_arrives() {
+    within(20, || {
+        let (left, right) = hosts();
+        let near = UdpSocket::bind(&left, (LEFT, 7)).unwrap();
+        let far = UdpSocket::bind(&right, (RIGHT, 0)).unwrap();
+        let poller = Poller::new(&left);
+        poller.register(&near, Token(1), Interest::READABLE).unwrap();
+        // The understudy gives the seat to one that parks; from then on nobody does.
+        tokens(&poller, Some(Duration::from_millis(5)));
+        let before = left.stats().understudies;
+        let mut buffer = [0; 8];
+        for round in 0..200u8 {
+            far.send_to(&[round], (LEFT, 7)).unwrap();
+            while tokens(&poller, Some(Duration::ZERO)).is_empty() {}
+            near.recv(&mut buffer).unwrap();
+            assert_eq!(buffer[0], round);
+        }
+        assert!(left.stats().understudies <= before + 20, "the reactor did the work");
+    });
+}
+
+#[test]
 fn edge_triggers_come_once_for_each_change() {
     within(20, || {
         let (left, right) = hosts();
