@@ -81,6 +81,16 @@ impl Interface {
         Ok(i32::from(flags) & libc::IFF_UP != 0)
     }
 
+    /// Whether the kernel sends through it. It begins some milliseconds after the interface is up
+    /// and a program is attached, and until then what it sends is lost without a trace.
+    ///
+    /// # Errors
+    /// `ENODEV` if there is no such interface.
+    pub fn is_running(&self) -> io::Result<bool> {
+        let flags = self.get(libc::SIOCGIFFLAGS)?.flags();
+        Ok(i32::from(flags) & libc::IFF_RUNNING != 0)
+    }
+
     /// Brings it up.
     ///
     /// # Errors

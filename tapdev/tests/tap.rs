@@ -214,8 +214,13 @@ fn down_is_a_fault_that_passes() {
         assert_eq!(classify(&tap.recv(&mut [0; 2000]).unwrap_err()), Fault::Again);
         assert_eq!(tap.wait(SHORT).unwrap(), Wake::TimedOut);
 
+        assert!(!tap.interface().is_running().unwrap());
         tap.bring_up().unwrap();
         tap.send(&[IoSlice::new(&frame)]).unwrap();
+        assert!((0..2000).any(|_| {
+            let _ = tap.wait(Some(Duration::from_millis(1))).unwrap();
+            tap.interface().is_running().unwrap()
+        }));
         tap.interface().bring_down().unwrap();
         assert!(!tap.is_up().unwrap());
     });
