@@ -2,17 +2,24 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use stack::{Config, Mac};
-use tapdev::{Device, LinkState, Namespaces, Tap, TapOptions, Tee};
+use tapdev::{Device, Interface, LinkState, Namespaces, Tap, TapOptions, Tee};
 
 use crate::options::CommonOptions;
+use crate::outside::{self, Stopwatch};
 
 /// The name of a TAP in own namespaces, where every name is free.
 const OWN_TAP: &str = "tap0";
+
+/// How long the kernel may take to notice that somebody is attached.
+const CARRIER: Duration = Duration::from_secs(2);
+
+/// How long after noticing it has a queue to send from: it says the one before it does the other.
+const QUEUE: Duration = Duration::from_millis(10);
 
 /// A device, and who the stack is on it.
 pub(crate) struct Plugged {
@@ -32,6 +39,7 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
     let mut hints = Vec::new();
     let tap = open(options, &mut hints)?;
     bring_up(&tap)?;
+    await_carrier(&tap);
     let mac = match options.mac {
         Some(mac) => mac,
         None => random_mac()?,
@@ -70,7 +78,8 @@ fn open(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
 }
 
 fn open_named(name: &str, options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
-    let is_new = !Path::new("/sys/class/net").join(name).exists();
+    // Not from /sys, which may show another namespace.
+    let is_new = Interface::named(name).is_ok_and(|interface| interface.mtu().is_err());
     let tap = Tap::open(TapOptions { name: name.to_owned(), mtu: settable_mtu(options) })?;
     if is_new && let Some((address, prefix)) = options.kernel_address() {
         hints.push(format!(
@@ -111,6 +120,19 @@ fn bring_up(tap: &Tap) -> Result<()> {
     // An inherited TAP may live in another namespace, of which nothing can be known.
     let Ok(state @ LinkState::Down { .. }) = tap.link_state() else { return Ok(()) };
     tap.bring_up().with_context(|| state.to_string())
+}
+
+/// Waits until the kernel sends through the TAP: it notices only after some milliseconds that
+/// somebody is attached, and a first packet before that would be lost and come a second later.
+fn await_carrier(tap: &Tap) {
+    let since = Stopwatch::start();
+    // An error means that it lives in another namespace.
+    while let Ok(false) = tap.interface().is_running() {
+        if since.elapsed() > CARRIER {
+            return log::warn!("{}: no carrier yet, going on", tap.name());
+        }
+        outside::sleep(QUEUE);
+    }
 }
 
 /// A random Ethernet address of those that nobody sells: locally administered, for one station.
