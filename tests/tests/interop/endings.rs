@@ -45,7 +45,7 @@ fn a_command_on_the_other_side_decides_the_status() {
     let output = ns.try_sh(20, &format!("{httpd} --ns -- sh -c 'exit 7'"));
     assert_eq!(output.status.code(), Some(7));
     let get = demo_path("get").display().to_string();
-    let serve = "printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | nc -l -N 80";
+    let serve = "printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | nc -l -N 80 >/dev/null";
     let said = ns.sh(20, &format!("{get} --ns http://192.0.2.1/ -- sh -c \"{serve}\" | tail -c 5"));
     assert_eq!(said, "hello");
 }
