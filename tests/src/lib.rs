@@ -11,6 +11,11 @@ pub mod referee;
 pub mod rfc9293;
 pub mod world;
 
+/// The example in the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
+
 /// The commit that was built, for reports.
 pub fn commit() -> String {
     let output = std::process::Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
