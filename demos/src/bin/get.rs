@@ -22,6 +22,9 @@ const READ_SIZE: usize = 256 * 1024;
 /// How many redirections are followed.
 const MAX_REDIRECTS: usize = 10;
 
+/// A body from which on its rate is shown, bytes.
+const WORTH_A_RATE: u64 = 1 << 20;
+
 /// A transfer that is done before that needs no progress report.
 const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 
@@ -189,13 +192,16 @@ fn take(
     let count = copy(options, Body::new(connection, framing), total, &mut out)?;
     out.flush().context("writing")?;
     if !options.silent {
-        let time = body_clock.elapsed();
+        // The rate of a few bytes says nothing.
+        let rate = match count {
+            0..WORTH_A_RATE => String::new(),
+            _ => format!(" ({})", human::rate(count, body_clock.elapsed())),
+        };
         eprintln!(
-            "get: {}, {} in {} ({}); connected after {}, first byte after {}",
+            "get: {}, {} in {}{rate}; connected after {}, first byte after {}",
             status_line(response),
             human::bytes(count),
             human::time(timing.clock.elapsed()),
-            human::rate(count, time),
             human::time(timing.connected),
             human::time(timing.first_byte)
         );
