@@ -201,7 +201,11 @@ impl Rig {
     #[track_caller]
     pub fn inject(&mut self, line: &str) -> &mut Rig {
         let segment = self.segment(line);
-        if segment.flags.has(Flags::SYN) {
+        let opens = matches!(
+            self.current_state(),
+            State::Closed | State::Listen | State::SynSent | State::TimeWait
+        );
+        if opens && segment.flags.has(Flags::SYN) {
             self.stamped.peer = first_timestamp(&segment.options).is_some();
         }
         self.inject_frame(&segment.to_frame(PEER_MAC, HOST_MAC))
@@ -354,6 +358,22 @@ impl Rig {
                 self.fail(&format!("{wanted}\n     got {got}"))
             }
         }
+    }
+
+    /// Every segment that the stack has sent and nobody has expected.
+    #[track_caller]
+    pub fn take_segments(&mut self) -> Vec<Segment> {
+        let mut segments = Vec::new();
+        while !self.pending.is_empty() {
+            segments.push(self.next_segment());
+        }
+        segments
+    }
+
+    /// The number after the last one that `segment`, of the stack, takes.
+    pub fn end_of(&self, segment: &Segment) -> i64 {
+        let end = segment.seq.wrapping_add(segment.len());
+        i64::from(end.wrapping_sub(self.bases().seq) as i32)
     }
 
     /// The next frame that the stack sent, whatever it carries.

@@ -1,0 +1,133 @@
+//! RFC 5681, TCP Congestion Control, with RFC 3042, RFC 6582 and RFC 6928.
+
+use crate::{ms, secs};
+use stack::testing::rig::Rig;
+
+/// Ten segments in flight, the first of them lost.
+fn ten_in_flight() -> Rig {
+    let mut t = Rig::established();
+    t.send(100_000);
+    assert_eq!(t.take_segments().len(), 10);
+    t
+}
+
+/// RFC 6928: ten segments to begin with.
+#[test]
+fn the_initial_window_is_ten_segments() {
+    for mss in [536, 1000, 1460] {
+        let mut t = Rig::accepted(&format!("<mss {mss}>"));
+        t.send(100_000);
+        assert_eq!(t.take_segments().len(), 10, "MSS {mss}");
+    }
+}
+
+/// §3.1: in slow start at most one segment more for each acknowledgment (RFC 3465: two).
+#[test]
+fn slow_start_counts_bytes() {
+    let mut t = ten_in_flight();
+    // T-8: an acknowledgment of one byte is worth one byte.
+    let before = t.info().unwrap().cwnd;
+    for i in 1..=100 {
+        t.inject(&format!(". 1:1(0) ack {}", 1 + i));
+    }
+    let grown = t.info().unwrap().cwnd - before;
+    t.forget_rest();
+    assert!(grown <= 200, "{grown} bytes for 100 acknowledgments of one byte");
+}
+
+/// §3.2: the third duplicate acknowledgment sends the segment again, at once.
+#[test]
+fn fast_retransmit() {
+    let mut t = ten_in_flight();
+    t.inject(". 1:1(0) ack 1").inject(". 1:1(0) ack 1");
+    // RFC 3042, limited transmit: one new segment for each of the first two.
+    let limited = t.take_segments();
+    assert!(limited.len() <= 2 && limited.iter().all(|segment| t.end_of(segment) > 14_601));
+    t.inject(". 1:1(0) ack 1").expect(". 1:1461(1460) ack 1").forget_rest();
+    assert!(t.info().unwrap().ssthresh <= 8_760, "half of the flight");
+}
+
+/// §2: what a duplicate acknowledgment is not.
+#[test]
+fn window_updates_are_no_duplicates() {
+    let mut t = ten_in_flight();
+    for window in [60_000, 59_000, 58_000, 57_000, 56_000] {
+        t.inject(&format!(". 1:1(0) ack 1 win {window}"));
+    }
+    for i in 0..5 {
+        t.inject(&format!("P. {}:{}(1) ack 1 win 56000", 1 + i, 2 + i));
+    }
+    t.expect_nothing_sent_again();
+}
+
+trait NothingAgain {
+    fn expect_nothing_sent_again(&mut self);
+}
+
+impl NothingAgain for Rig {
+    #[track_caller]
+    fn expect_nothing_sent_again(&mut self) {
+        let again = self.take_segments().iter().filter(|s| !s.payload.is_empty()).count();
+        assert_eq!(again, 0);
+    }
+}
+
+/// RFC 6582 §3.2: a partial acknowledgment sends the next hole again, a full one ends it.
+#[test]
+fn rfc6582_partial_acknowledgments() {
+    let mut t = ten_in_flight();
+    for _ in 0..3 {
+        t.inject(". 1:1(0) ack 1");
+    }
+    t.forget_rest();
+    t.inject(". 1:1(0) ack 2921");
+    t.expect(". 2921:4381(1460) ack 1").forget_rest();
+    t.inject(". 1:1(0) ack 30000").forget_rest();
+    let info = t.info().unwrap();
+    assert!(info.cwnd <= info.ssthresh + 1460, "{} of {}", info.cwnd, info.ssthresh);
+}
+
+/// §3.1 (4): after a time-out one segment, and half of the flight as the threshold.
+#[test]
+fn after_a_time_out() {
+    let mut t = ten_in_flight();
+    t.expect_within(secs(2), ". 1:1461(1460) ack 1");
+    t.expect_nothing();
+    let info = t.info().unwrap();
+    assert!((2920..=7300).contains(&info.ssthresh), "{}", info.ssthresh);
+    assert!(info.cwnd <= 1460, "{}", info.cwnd);
+    // Only the first time-out of a segment halves it.
+    t.expect_within(secs(3), ". 1:1461(1460) ack 1");
+    assert_eq!(t.info().unwrap().ssthresh, info.ssthresh);
+}
+
+/// §4.1: after idling, no burst of a window from another time.
+#[test]
+fn after_idling_the_window_restarts() {
+    let mut t = Rig::established();
+    t.send(200_000);
+    for _ in 0..5 {
+        let end = t.take_segments().iter().map(|segment| t.end_of(segment)).max();
+        let Some(end) = end else { break };
+        t.inject(&format!(". 1:1(0) ack {end}"));
+    }
+    let mut end = t.take_segments().iter().map(|segment| t.end_of(segment)).max();
+    while let Some(last) = end {
+        t.inject(&format!(". 1:1(0) ack {last}"));
+        end = t.take_segments().iter().map(|segment| t.end_of(segment)).max();
+    }
+    assert!(t.info().unwrap().cwnd > 20_000);
+    t.advance(secs(60)).send(60_000);
+    let burst = t.take_segments().len();
+    assert!(burst <= 10, "{burst} segments after a minute");
+}
+
+/// T-7: an acknowledgment of what was not sent is worth nothing.
+#[test]
+fn t7_optimistic_acknowledgments() {
+    let mut t = ten_in_flight();
+    let before = t.info().unwrap().cwnd;
+    t.inject(". 1:1(0) ack 50000").expect(". 14601:14601(0) ack 1").expect_nothing();
+    assert_eq!(t.info().unwrap().cwnd, before);
+    t.expect_silence(ms(50));
+}
