@@ -28,7 +28,6 @@ fn life(seed: u64, frames_told: usize) -> BTreeMap<String, u64> {
 }
 
 #[test]
-#[ignore = "three small faults of the engine that it found are being mended"]
 fn ten_million_frames_harm_nobody() {
     let next = AtomicU64::new(0);
     let work = || {

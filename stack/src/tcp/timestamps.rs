@@ -37,13 +37,19 @@ impl TimestampState {
 
     /// PAWS (§5.3 R1): false for a segment older than TS.Recent.
     pub(crate) fn is_fresh(&self, seg: Option_, now: Instant) -> bool {
-        !is_older(seg.value, self.recent) || now - self.recent_at > RECENT_EXPIRES
+        !is_older(seg.value, self.recent) || self.is_outdated(now)
+    }
+
+    /// TS.Recent is so old that the clock may have gone half round since (§5.5).
+    fn is_outdated(&self, now: Instant) -> bool {
+        now - self.recent_at > RECENT_EXPIRES
     }
 
     /// Updates TS.Recent from an acceptable segment (§4.3): only the one that Last.ACK.sent lies
     /// in or behind, so that a delayed acknowledgment echoes the earliest.
     pub(crate) fn on_segment(&mut self, seg: Option_, seq: Seq, now: Instant) {
-        if seq.at_or_before(self.last_ack_sent) && !is_older(seg.value, self.recent) {
+        let newer = !is_older(seg.value, self.recent) || self.is_outdated(now);
+        if newer && seq.at_or_before(self.last_ack_sent) {
             self.recent = seg.value;
             self.recent_at = now;
         }
@@ -88,9 +94,11 @@ mod tests {
 
     #[test]
     fn an_old_ts_recent_is_not_believed() {
-        let ts = TimestampState::new(0, 100, Instant::ZERO, Seq(0));
+        let mut ts = TimestampState::new(0, 100, Instant::ZERO, Seq(0));
         let later = Instant::ZERO + RECENT_EXPIRES + Duration::from_secs(1);
         assert!(ts.is_fresh(option(99), later));
+        ts.on_segment(option(99), Seq(0), later);
+        assert_eq!(ts.recent, 99, "and the segment's is believed instead");
     }
 
     #[test]
