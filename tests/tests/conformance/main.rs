@@ -1,6 +1,7 @@
 //! Conformance in packet notation, one file for each RFC (RFC 9293 in one for each of its themes).
 //! The names carry the numbers of the requirements; `docs/RFCS.md` is the ledger.
 
+mod limits;
 mod rfc1122;
 mod rfc2018;
 mod rfc5681;
@@ -8,6 +9,7 @@ mod rfc5961;
 mod rfc6298;
 mod rfc7323;
 mod rfc9293;
+mod threats;
 
 use std::time::Duration;
 

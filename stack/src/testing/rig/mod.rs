@@ -25,6 +25,7 @@ use core::fmt;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use core::time::Duration;
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 
 /// The stack's Ethernet address.
 pub const HOST_MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
@@ -77,6 +78,23 @@ struct Stamped {
     host: bool,
 }
 
+/// The peer's initial sequence number: its stream wraps with the eighth byte.
+const PEER_ISN: u32 = u32::MAX - 7;
+/// The stack's initial sequence number for the rig's first connection, if it listens.
+const HOST_ISN: u32 = u32::MAX - 11;
+
+/// When a rig begins. Initial sequence numbers follow a clock (RFC 9293 §3.4.1), and this is the
+/// moment at which the stack's stream wraps with its twelfth byte: so that every test of sequence
+/// numbers is one of their wrap.
+fn start() -> Instant {
+    static START: OnceLock<Instant> = OnceLock::new();
+    *START.get_or_init(|| {
+        let probe = Instant::from_secs(1_000);
+        let ahead = states::isn_at(probe).map_or(0, |isn| HOST_ISN.wrapping_sub(isn));
+        probe + Duration::from_micros(4 * u64::from(ahead))
+    })
+}
+
 struct Sent {
     at: Instant,
     frame: Vec<u8>,
@@ -100,6 +118,10 @@ impl Rig {
 
     /// A stack whose configuration the test changes.
     pub fn with(change: impl FnOnce(&mut Config)) -> Rig {
+        Rig::begin(start(), change)
+    }
+
+    fn begin(now: Instant, change: impl FnOnce(&mut Config)) -> Rig {
         let mut config = Config::new(HOST_MAC);
         config.addresses = vec!["192.0.2.1/24".parse().expect("an address")];
         change(&mut config);
@@ -110,10 +132,10 @@ impl Rig {
             answers_arp: true,
             window: 65_535,
             events: Vec::new(),
-            now: Instant::from_secs(1_000),
+            now,
             host: SocketAddrV4::new(HOST, LISTEN_PORT),
             peer: SocketAddrV4::new(PEER, 40_000),
-            peer_isn: 1_000_000,
+            peer_isn: PEER_ISN,
             host_isn: None,
             host_stamp: None,
             stamped: Stamped::default(),
@@ -192,9 +214,9 @@ impl Rig {
         line.to_segment((self.peer, self.host), self.bases().reversed(), self.window, peer_byte)
     }
 
-    /// The peer's timestamp clock: milliseconds.
+    /// The peer's timestamp clock: milliseconds, a million of them when the rig begins.
     pub fn peer_clock(&self) -> u32 {
-        self.now.as_millis() as u32
+        1_000_000 + (self.now - start()).as_millis() as u32
     }
 
     /// The peer sends the segment that `line` describes.

@@ -3,8 +3,8 @@
 //! In each of them the peer has sent nothing and the stack has sent nothing, so that the numbers
 //! in a test are small: both sides' next byte is number 1, and a FIN takes one more.
 
-use super::{LISTEN_PORT, Rig};
-use crate::{ConnectOptions, ListenOptions, State};
+use super::{HOST_MAC, LISTEN_PORT, PEER_MAC, Rig};
+use crate::{ConnectOptions, Instant, ListenOptions, State};
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -13,6 +13,14 @@ const PLAIN: &str = "<mss 1460>";
 
 /// Longer than any acknowledgment is delayed (MUST-40).
 const DELAYED_ACK: Duration = Duration::from_millis(500);
+
+/// The initial sequence number that a listening rig would choose at `now`.
+pub(super) fn isn_at(now: Instant) -> Option<u32> {
+    let mut rig = Rig::begin(now, |_| ()).listen(ListenOptions::default());
+    let syn = rig.segment("S 0:0(0) win 65535").to_frame(PEER_MAC, HOST_MAC);
+    rig.inject_frame(&syn);
+    rig.take_segments().first().map(|segment| segment.seq)
+}
 
 impl Rig {
     /// LISTEN.

@@ -51,7 +51,8 @@ fn shld_4_timestamps_allow_reuse_with_a_lower_number() {
     let mut t = Rig::accepted("<mss 1460,nop,nop,TS val 1000 ecr 0>");
     t.shutdown().expect("F. 1:1(0) ack 1");
     t.inject("F. 1:1(0) ack 2").expect(". 2:2(0) ack 2").state(State::TimeWait);
-    t.advance(secs(2)).set_peer_isn(900_000);
+    let lower = t.bases().ack - 100_000;
+    t.advance(secs(2)).set_peer_isn(lower);
     t.inject("S 0:0(0) win 65535 <mss 1460,nop,nop,TS val 5 ecr 0>");
     t.expect(". 2:2(0) ack 100002 <...>").state(State::TimeWait);
     let newer = t.peer_clock();

@@ -1,0 +1,199 @@
+//! Law 6: at every limit something sensible happens, and afterwards things go on.
+
+use crate::{ms, secs};
+use stack::testing::rig::{HOST, Rig};
+use stack::{
+    BindError, ConnectError, ConnectOptions, ListenError, ListenOptions, SendError, State,
+    TcpOptions,
+};
+use std::net::SocketAddr;
+
+const fn any(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), port)
+}
+
+/// a flood of SYNs neither grows without end nor keeps an honest peer out.
+#[test]
+fn half_open_connections() {
+    let mut t = Rig::with(|config| {
+        config.tcp.half_open_max = 64;
+        config.tcp.half_open_per_listener = 64;
+    });
+    t = t.listen(ListenOptions::default());
+    for i in 0..20_000u32 {
+        t.set_peer_port((1024 + i) as u16);
+        t.inject("S 0:0(0) win 65535 <mss 1460>").forget_rest();
+    }
+    assert!(t.stack.connections().count() <= 65);
+    assert!(t.stack.counters().tcp_half_open_evicted >= 19_900);
+    t.set_peer_port(999);
+    t.accept_from("<mss 1460>").forget_rest();
+}
+
+/// an application that does not accept. Nobody is reset; who waits gets in later.
+#[test]
+fn the_accept_queue() {
+    let mut t = Rig::new().listen(ListenOptions { backlog: 2, ..ListenOptions::default() });
+    for i in 0..10 {
+        t.set_peer_port(2000 + i).inject("S 0:0(0) win 65535 <mss 1460>");
+        let answers = t.take_segments();
+        assert!(answers.iter().all(|segment| segment.flags.0 & 4 == 0), "a reset");
+        if !answers.is_empty() {
+            t.inject(". 1:1(0) ack 1");
+        }
+        assert!(t.take_segments().is_empty());
+    }
+    let waiting = t.stack.listener(t.listener.unwrap()).unwrap().pending;
+    assert!((2..=3).contains(&waiting), "{waiting} wait");
+    assert!(t.stack.counters().tcp_listen_overflows > 0);
+    t.accept().accept();
+    t.set_peer_port(2009).accept_one();
+}
+
+trait AcceptOne {
+    fn accept_one(&mut self);
+}
+
+impl AcceptOne for Rig {
+    /// The peer tries again, as it would.
+    #[track_caller]
+    fn accept_one(&mut self) {
+        self.inject("S 0:0(0) win 65535 <mss 1460>").expect("S. 0:0(0) ack 1 <...>");
+        self.inject(". 1:1(0) ack 1").accept().state(State::Established).forget_rest();
+    }
+}
+
+#[test]
+fn connections() {
+    let mut t = Rig::with(|config| config.tcp.connections_max = 3);
+    let now = t.now();
+    let remote = "192.0.2.2:80".parse().unwrap();
+    let ids: Vec<_> = (0..3)
+        .map(|_| t.stack.connect(now, remote, ConnectOptions::default()).expect("below the limit"))
+        .collect();
+    let beyond = t.stack.connect(now, remote, ConnectOptions::default());
+    assert_eq!(beyond.err(), Some(ConnectError::TooManyConnections));
+    t.stack.tcp(ids[1]).unwrap().abort(now);
+    t.stack.connect(now, remote, ConnectOptions::default()).expect("there is room again");
+    t.drain().forget_rest();
+}
+
+/// At the limit of connections a listener waits too, without a reset.
+#[test]
+fn connections_of_listeners() {
+    let mut t = Rig::with(|config| config.tcp.connections_max = 2);
+    t = t.listen(ListenOptions::default());
+    for port in [2000, 2001, 2002, 2003] {
+        t.set_peer_port(port).inject("S 0:0(0) win 65535 <mss 1460>");
+        t.inject(". 1:1(0) ack 1");
+        assert!(t.take_segments().iter().all(|segment| segment.flags.0 & 4 == 0), "a reset");
+    }
+    t.accept().abort().forget_rest();
+    t.inject(". 1:1(0) ack 1").forget_rest();
+    t.accept();
+}
+
+#[test]
+fn listeners() {
+    let mut t = Rig::with(|config| config.tcp.listeners_max = 2);
+    let first = t.stack.listen(any(1), ListenOptions::default()).unwrap();
+    t.stack.listen(any(2), ListenOptions::default()).unwrap();
+    let beyond = t.stack.listen(any(3), ListenOptions::default());
+    assert_eq!(beyond.err(), Some(ListenError::TooManyListeners));
+    let now = t.now();
+    t.stack.close_listener(now, first);
+    t.stack.listen(any(3), ListenOptions::default()).expect("there is room again");
+}
+
+/// at the limit the oldest TIME-WAIT ends early, and nobody is refused.
+#[test]
+fn time_waits() {
+    let mut t = Rig::with(|config| config.tcp.time_wait_max = 5);
+    t = t.listen(ListenOptions::default());
+    for i in 0..20 {
+        t.set_peer_port(2000 + i).accept_one();
+        t.shutdown().forget_rest();
+        t.inject("F. 1:1(0) ack 2").state(State::TimeWait).forget_rest().close();
+    }
+    let waiting = t.stack.connections().filter(|(_, info)| info.state == State::TimeWait).count();
+    assert_eq!((waiting, t.stack.counters().tcp_time_wait_overflow), (5, 15));
+    t.advance(secs(61)).forget_rest();
+    assert_eq!(t.stack.connections().count(), 1);
+}
+
+/// memory that is used up stops buffers from growing, and no connection from going on.
+#[test]
+fn memory() {
+    let ceiling = 300_000;
+    let mut t = Rig::with(|config| config.tcp.memory_max = ceiling);
+    t = t.listen(ListenOptions::default());
+    let mut taken = 0;
+    for port in 2000..2010 {
+        t.set_peer_port(port).accept_one();
+        t.inject(". 1:1(0) ack 1 win 0");
+        taken += t.try_send(100_000).unwrap_or(0);
+        assert!(t.stack.memory_used() <= ceiling, "{}", t.stack.memory_used());
+    }
+    assert!(taken >= 100_000 && taken <= ceiling, "{taken} bytes taken");
+    assert!(t.try_send(100_000).unwrap_or(0) < 100_000);
+    // The last one can still be spoken to, and what it holds still leaves.
+    t.inject("P. 1:101(100) ack 1 win 65535").forget_rest();
+    t.advance(ms(100)).forget_rest();
+    assert!(t.info().unwrap().bytes_received == 100 || t.stack.memory_used() + 4096 > ceiling);
+    let id = t.socket.unwrap();
+    let now = t.now();
+    t.stack.tcp(id).unwrap().abort(now);
+    t.drain().forget_rest();
+    t.set_peer_port(3000).accept_one();
+    t.inject("P. 1:11(10) ack 1").forget_rest();
+    t.advance(ms(100)).forget_rest().state(State::Established);
+}
+
+/// A full send buffer says so, and takes more when there is room.
+#[test]
+fn the_send_buffer() {
+    let tcp = TcpOptions { send_buffer: 4096, ..TcpOptions::default() };
+    let mut t = Rig::new().listen(ListenOptions { tcp, ..ListenOptions::default() });
+    t.accept_one();
+    let taken = t.try_send(100_000).unwrap();
+    assert!((4096..=8192).contains(&taken), "{taken}");
+    assert_eq!(t.try_send(1), Err(SendError::WouldBlock));
+    while t.unexpected() > 0 {
+        let end = t.take_segments().iter().map(|segment| t.end_of(segment)).max();
+        t.inject(&format!(". 1:1(0) ack {}", end.unwrap()));
+    }
+    assert_eq!(t.info().unwrap().bytes_acked, taken as u64);
+    t.send(1000).forget_rest();
+}
+
+/// S-6: ports run out for one peer, say so, and come back.
+#[test]
+fn ephemeral_ports() {
+    let mut t = Rig::with(|config| config.tcp.ephemeral_ports = (40_000, 40_003));
+    let now = t.now();
+    let open = |t: &mut Rig, remote: &str| {
+        t.stack.connect(now, remote.parse().unwrap(), ConnectOptions::default())
+    };
+    let ids: Vec<_> = (0..4).map(|_| open(&mut t, "192.0.2.2:80").unwrap()).collect();
+    let mut ports: Vec<u16> =
+        ids.iter().map(|id| t.stack.tcp(*id).unwrap().local().port()).collect();
+    ports.sort_unstable();
+    assert_eq!(ports, [40_000, 40_001, 40_002, 40_003]);
+    assert_eq!(open(&mut t, "192.0.2.2:80").err(), Some(ConnectError::NoPorts));
+    open(&mut t, "192.0.2.2:81").expect("another tuple has ports of its own");
+    t.stack.tcp(ids[2]).unwrap().abort(now);
+    open(&mut t, "192.0.2.2:80").expect("there is a port again");
+    t.drain().forget_rest();
+}
+
+#[test]
+fn udp_sockets() {
+    let mut t = Rig::with(|config| config.udp.sockets = 2);
+    let first = t.stack.bind_udp(any(53)).unwrap();
+    t.stack.bind_udp(any(54)).unwrap();
+    assert!(matches!(t.stack.bind_udp(any(55)), Err(BindError::TooManySockets)));
+    assert!(t.stack.bind_udp(SocketAddr::from((HOST, 53))).is_err());
+    t.stack.udp(first).unwrap().close();
+    t.stack.bind_udp(any(55)).expect("there is room again");
+    assert!(t.stack.udp(first).is_none(), "a stale id is nobody's");
+}
