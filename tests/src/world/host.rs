@@ -53,6 +53,12 @@ pub trait Host {
 
     /// Connections of any state that the host still holds, listeners aside.
     fn connections(&self) -> usize;
+
+    /// Bytes in its buffers: a last RST may wait for the other host's Ethernet address. Nothing
+    /// for a host that does not tell.
+    fn buffered(&self) -> usize {
+        0
+    }
     /// Looks through the host's books.
     ///
     /// # Errors

@@ -162,7 +162,9 @@ impl<'a> World<'a> {
         self.until("nothing is left", QUIET, |world| {
             let ours = |i: &usize| world.plan.hosts[*i].kind == Kind::Ours;
             world.connections.iter().all(Connection::is_over)
-                && (0..2).filter(ours).all(|i| world.hosts[i].connections() == 0)
+                && (0..2)
+                    .filter(ours)
+                    .all(|i| world.hosts[i].connections() == 0 && world.hosts[i].buffered() == 0)
         })?;
         self.audit()?;
         self.report.connections = self.connections.len() as u64;

@@ -160,6 +160,10 @@ impl Host for Ours {
         }
     }
 
+    fn buffered(&self) -> usize {
+        self.stack.memory_used()
+    }
+
     fn connections(&self) -> usize {
         self.stack.connections().filter(|(_, info)| info.state != State::Listen).count()
     }

@@ -116,6 +116,10 @@ impl Host for Saboteur {
         self.host.abort(now, handle);
     }
 
+    fn buffered(&self) -> usize {
+        self.host.buffered()
+    }
+
     fn connections(&self) -> usize {
         self.host.connections()
     }
