@@ -108,7 +108,7 @@ impl Stack {
 
     /// A connection, for one call; None for a stale id.
     pub fn tcp(&mut self, id: TcpId) -> Option<Tcp<'_>> {
-        self.tcp.get(id.0).filter(|tcb| !tcb.orphan)?;
+        self.tcp.get(id.0).filter(|tcb| !tcb.orphan && tcb.listener.is_none())?;
         Some(Tcp { layer: &mut self.tcp, counters: &mut self.counters, key: id.0 })
     }
 
@@ -152,7 +152,10 @@ impl Stack {
     /// connections, TIME-WAITs.
     pub fn connections(&self) -> impl Iterator<Item = (Option<TcpId>, TcpInfo)> + '_ {
         self.tcp.list().map(|(key, info)| {
-            let id = key.filter(|_| !info.orphan).map(TcpId);
+            let held = |key: &_| {
+                self.tcp.get(*key).is_some_and(|tcb| !tcb.orphan && tcb.listener.is_none())
+            };
+            let id = key.filter(held).map(TcpId);
             (id, info)
         })
     }

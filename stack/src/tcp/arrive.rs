@@ -113,11 +113,16 @@ impl Tcb {
 
     /// RFC 9293 §3.10.7.4: SYN-RECEIVED and the synchronized states.
     fn arrive_otherwise(&mut self, cx: &mut Cx<'_>, mut seg: Segment<'_>) -> Check {
+        let whole = seg;
         self.first_check_sequence(cx, &mut seg)?;
         self.second_check_rst(cx, &seg)?;
         // Third, security and compartment, is obsolete.
         self.fourth_check_syn(&seg)?;
-        self.fifth_check_ack(cx, &seg)?;
+        self.fifth_check_ack(cx, &seg, whole.len() == 0)?;
+        // TS.Recent moves only now: a segment with an unacceptable ACK may be forged.
+        if let (Some(ts), Some(option)) = (&mut self.timestamps, seg.options.timestamps) {
+            ts.on_segment(option, whole.seq, cx.now);
+        }
         // Sixth, URG: urgent text is text like any other here (RFC 6093 §6 advises no use of it).
         self.seventh_process_text(cx, &seg)?;
         self.eighth_check_fin(cx, &seg)
@@ -144,9 +149,6 @@ impl Tcb {
             }
             // A closed window: text is refused, but ACK, URG and RST are processed (MUST-66).
             self.ack.owe_now();
-        }
-        if let (Some(ts), Some(option)) = (&mut self.timestamps, seg.options.timestamps) {
-            ts.on_segment(option, seg.seq, cx.now);
         }
         self.heard_at = cx.now;
         self.keepalives = 0;
@@ -203,7 +205,7 @@ impl Tcb {
     }
 
     /// RFC 9293 §3.10.7.4 fifth, with RFC 5961 §5.2.
-    fn fifth_check_ack(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Check {
+    fn fifth_check_ack(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>, empty: bool) -> Check {
         if !seg.has(Flags::ACK) {
             return Break(Stop::Drop(DropReason::TcpNoAck));
         }
@@ -221,7 +223,7 @@ impl Tcb {
         }
         if self.snd.is_new_ack(seg.ack) {
             self.on_new_ack(cx, seg);
-        } else if self.is_duplicate_ack(seg) {
+        } else if empty && self.is_duplicate_ack(seg) {
             self.on_duplicate_ack(cx);
         }
         self.update_send_window(cx, seg);
@@ -231,11 +233,12 @@ impl Tcb {
         Continue(())
     }
 
-    /// RFC 5681 §2: no text, no FIN, nothing new acknowledged, the same window, text outstanding.
+    /// RFC 5681 §2: no text, no FIN (the caller knows: a probe's text has been trimmed away),
+    /// nothing new acknowledged, the same window, which is open, and text outstanding.
     fn is_duplicate_ack(&self, seg: &Segment<'_>) -> bool {
         seg.ack == self.snd.una
-            && seg.len() == 0
             && self.snd.outstanding() > 0
+            && self.snd.wnd > 0
             && self.scaled_window(seg) == self.snd.wnd
     }
 
@@ -248,6 +251,7 @@ impl Tcb {
         self.progress_at = cx.now;
         self.soft_error = None;
         self.rto.on_progress();
+        self.probes = 0;
         let segments = acked.text.div_ceil(mss.max(1));
         match self.recovery.on_ack(seg.ack, segments) {
             Advice::RetransmitNext => self.marks.retransmit = true,
@@ -406,7 +410,7 @@ impl Tcb {
     /// ESTABLISHED, or where an early CLOSE has already led (RFC 9293 §3.10.4.3).
     fn become_established(&mut self, cx: &mut Cx<'_>, event: Event) {
         self.state = self.state.on(event);
-        let syn_lost = self.rto.backoff() > 0;
+        let syn_lost = self.rto.expiries() > 0;
         self.congestion.on_established(self.snd.mss_u32(), syn_lost);
         self.rto.on_established(&self.rtt);
         self.arm_keepalive(cx.now);

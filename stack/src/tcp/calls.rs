@@ -78,6 +78,9 @@ impl TcpLayer {
     pub(crate) fn accept(&mut self, key: Key<Listener>) -> Result<Key<Tcb>, AcceptError> {
         let listener = self.listeners.get_mut(key).ok_or(AcceptError::NotListening)?;
         let accepted = listener.accept.pop(&mut self.live).ok_or(AcceptError::WouldBlock)?;
+        if let Some(tcb) = self.live.get_mut(accepted) {
+            tcb.listener = None;
+        }
         // Somebody holds it now, who has not been told of what came before.
         self.changed.push(&mut self.live, accepted);
         Ok(accepted)

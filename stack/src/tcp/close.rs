@@ -78,7 +78,7 @@ impl Tcb {
         let known = self.state == State::SynReceived || self.state.is_synchronized();
         if known && !matches!(self.state, State::TimeWait | State::Closed) {
             let flags = Flags::RST.with(Flags::ACK);
-            let mut reset = Reply::new(self.flow, self.snd.max, self.rcv.nxt, flags);
+            let mut reset = Reply::new(self.flow, self.snd.acceptable_seq(), self.rcv.nxt, flags);
             (reset.ttl, reset.tos) = (self.options.ttl, self.options.tos);
             cx.replies.push(reset);
         }

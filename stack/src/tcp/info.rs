@@ -123,7 +123,7 @@ impl TcpInfo {
             rtt_var: tcb.rtt.rttvar(),
             rtt_min: tcb.rtt.min().unwrap_or_default(),
             rto: tcb.rto.current(),
-            backoff: tcb.rto.backoff(),
+            backoff: tcb.rto.expiries(),
             send_mss: tcb.snd.mss,
             advertised_mss: tcb.announced_mss,
             send_window: tcb.snd.wnd,

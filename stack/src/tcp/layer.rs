@@ -216,6 +216,10 @@ impl TcpLayer {
     pub(super) fn remove_live(&mut self, key: Key<Tcb>) {
         self.ready.remove(&mut self.live, key);
         self.changed.remove(&mut self.live, key);
+        let listener = self.live.get(key).and_then(|tcb| tcb.listener);
+        if let Some(listener) = listener.and_then(|key| self.listeners.get_mut(key)) {
+            listener.accept.remove(&mut self.live, key);
+        }
         if let Some(mut tcb) = self.live.remove(key) {
             tcb.rcv.discard(&mut self.memory);
             tcb.snd.release(&mut self.memory);

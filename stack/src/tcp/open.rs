@@ -82,7 +82,7 @@ impl Tcb {
         tcb.scaling = half.peer_scale.is_some();
         tcb.sack = half.sack;
         tcb.snd.scale = half.peer_scale.unwrap_or(0);
-        let scale = if tcb.scaling { tcb.options.window_scale() } else { 0 };
+        let scale = if tcb.scaling { half.scale } else { 0 };
         let buffer = tcb.options.receive_buffer;
         tcb.rcv = Recv::new(half.irs, start.announced_mss, scale, buffer, cx.config.ranges_max);
         let _: u16 = tcb.rcv.open_unscaled();
@@ -92,7 +92,8 @@ impl Tcb {
             .map(|recent| TimestampState::new(start.timestamp_offset, recent, start.now, rcv_nxt));
         // The SYN-ACK has been sent on this block's behalf.
         let _: bool = tcb.snd.on_sent(1);
-        tcb.timing = (half.retries == 0).then_some((half.iss + 1, half.sent_at));
+        let once = half.retries == 0 && !half.repeated;
+        tcb.timing = once.then_some((half.iss + 1, half.sent_at));
         if half.retries > 0 {
             tcb.rto.on_timeout();
         }
@@ -131,6 +132,7 @@ impl Tcb {
             probes: 0,
             keepalives: 0,
             orphan: false,
+            listener: None,
             read_shut: false,
             write_blocked: false,
             stats: Stats::default(),
@@ -145,7 +147,8 @@ impl Tcb {
         self.scaling = peer.window_scale.is_some();
         self.sack = peer.sack_permitted;
         self.snd.scale = peer.window_scale.unwrap_or(0);
-        let scale = if self.scaling { self.options.window_scale() } else { 0 };
+        // As our SYN announced it, whatever the options say now.
+        let scale = if self.scaling { self.rcv.scale } else { 0 };
         let (mss, buffer) = (self.announced_mss, self.options.receive_buffer);
         self.rcv = Recv::new(seg.seq, mss, scale, buffer, cx.config.ranges_max);
         let _: u16 = self.rcv.open_unscaled();

@@ -77,7 +77,7 @@ impl Tcb {
         let flags = if answers { Flags::SYN.with(Flags::ACK) } else { Flags::SYN };
         let options = Options {
             mss: Some(self.announced_mss),
-            window_scale: self.scaling.then(|| self.options.window_scale()),
+            window_scale: self.scaling.then_some(self.rcv.scale),
             sack_permitted: self.sack,
             timestamps: self.timestamps.as_ref().map(|ts| ts.option(cx.now)),
             ..Options::default()
@@ -164,6 +164,9 @@ impl Tcb {
     /// timer takes over, for a closed window (MUST-36) or one not worth using (SWS override).
     fn arm_probe(&mut self, cx: &Cx<'_>) {
         if self.snd.outstanding() == 0 && !self.timers.is_set(Timer::Probe) {
+            // What was before this text, silence or other probes, is no failure to progress.
+            self.probes = 0;
+            self.progress_at = cx.now;
             self.timers.set(Timer::Probe, cx.now + self.rto.current());
         }
         if self.snd.in_flight() == 0 && self.snd.outstanding() > 0 && self.snd.wnd == 0 {
@@ -219,7 +222,7 @@ impl Tcb {
         }
         // Not SND.NXT, which a time-out may have taken back: the peer would find it old, and drop
         // the acknowledgment with it.
-        let seq = self.snd.max;
+        let seq = self.snd.acceptable_seq();
         let fields = self.fields(cx, seq, Flags::ACK);
         Some(Outgoing { fields, offset: 0, len: 0 })
     }

@@ -139,6 +139,7 @@ impl TcpLayer {
             window: options.receive_buffer.min(0xffff) as u16,
             ttl: options.ttl,
             tos: options.tos,
+            repeated: false,
             retries: 0,
             sent_at: now,
             node: None,
@@ -168,7 +169,7 @@ impl TcpLayer {
         seg: Segment<'_>,
     ) -> Option<DropReason> {
         let key = self.half_open.key_at(index)?;
-        let half = self.half_open.get(key)?;
+        let half = self.half_open.get_mut(key)?;
         match half.judge(&seg) {
             Half::Establish => return self.finish_handshake(now, counters, key, seg),
             Half::Remove => {
@@ -176,7 +177,11 @@ impl TcpLayer {
                 self.remove_half_open(key);
                 return None;
             }
-            Half::Repeat => self.replies.push(half.syn_ack(now)),
+            Half::Repeat => {
+                half.repeated = true;
+                counters.tcp_retrans_segs += 1;
+                self.replies.push(half.syn_ack(now));
+            }
             Half::Ack => {
                 self.replies.push(half.ack(now));
                 return Some(DropReason::TcpSequence);
@@ -229,6 +234,9 @@ impl TcpLayer {
         let dropped = self.with(now, counters, new, |tcb, cx| tcb.arrive(cx, seg)).flatten();
         if let Some(listener) = self.listeners.get_mut(listener_key) {
             listener.accept.push(&mut self.live, new);
+            if let Some(tcb) = self.live.get_mut(new) {
+                tcb.listener = Some(listener_key);
+            }
             self.listeners_changed.push(&mut self.listeners, listener_key);
         }
         dropped

@@ -85,7 +85,8 @@ impl Recv {
         if end > self.ring.cap() || !memory.allows(&self.ring, end) {
             return Taken::Refused;
         }
-        if self.assembler.add(offset, text.len() as u32).is_err() {
+        let len = text.len() as u32;
+        if offset > 0 && self.assembler.add(offset, len).is_err() {
             return Taken::Refused;
         }
         let before = self.ring.allocated();
@@ -94,23 +95,30 @@ impl Recv {
         if offset > 0 {
             return Taken::OutOfOrder;
         }
-        let octets = self.assembler.advance(0);
-        self.ring.advance_tail(octets as usize);
+        let taken = self.advance(len);
+        if let Taken::InOrder { octets, .. } = taken {
+            self.ring.advance_tail(octets as usize);
+        }
+        taken
+    }
+
+    /// Text at RCV.NXT needs no range: it is taken however many there are, and what was queued
+    /// behind it comes along.
+    fn advance(&mut self, len: u32) -> Taken {
+        let octets = len + self.assembler.advance(len);
         self.nxt += octets;
-        Taken::InOrder { octets, filled: octets > text.len() as u32 }
+        Taken::InOrder { octets, filled: octets > len }
     }
 
     /// Counts text that nobody will read: only RCV.NXT and the ranges move.
     fn take_unread(&mut self, offset: u32, len: u32) -> Taken {
-        if self.assembler.add(offset, len).is_err() {
-            return Taken::Refused;
+        if offset == 0 {
+            return self.advance(len);
         }
-        if offset > 0 {
-            return Taken::OutOfOrder;
+        match self.assembler.add(offset, len) {
+            Ok(()) => Taken::OutOfOrder,
+            Err(_) => Taken::Refused,
         }
-        let octets = self.assembler.advance(0);
-        self.nxt += octets;
-        Taken::InOrder { octets, filled: octets > len }
     }
 
     /// Text is missing between RCV.NXT and something already here.
@@ -164,10 +172,14 @@ impl Recv {
         window
     }
 
-    /// The window field for RCV.WND. Rounded up, for a promise is not taken back; the edge follows.
+    /// The window field for RCV.WND. Rounded up, for a promise is not taken back, and the edge
+    /// follows; but not beyond what the ring holds, or a reader who pauses would let the edge
+    /// creep past it. Then it is rounded down, by less than a unit (RFC 7323 §2.4).
     pub(crate) fn window_field(&mut self) -> u16 {
         let unit = 1u32 << self.scale;
-        let field = self.window().div_ceil(unit).min(0xffff);
+        let up = self.window().div_ceil(unit).min(0xffff);
+        let fits = self.ring.len() + ((up as usize) << self.scale) <= self.ring.cap();
+        let field = if fits || self.discard { up } else { self.window() / unit };
         self.edge = self.edge.latest(self.nxt + (field << self.scale));
         field as u16
     }
@@ -277,8 +289,9 @@ mod tests {
                 r.open_window();
                 let field = r.window_field();
                 let announced = r.nxt + (u32::from(field) << scale);
-                assert!(announced.at_or_after(edge), "scale {scale} step {step}");
-                edge = announced;
+                let unit = 1u32 << scale;
+                assert!((announced + unit).after(edge), "scale {scale} step {step}");
+                edge = edge.latest(announced);
             }
         }
     }
@@ -319,6 +332,24 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn text_inside_the_window_fits_while_the_reader_pauses() {
+        for (buffer, scale) in [(1 << 20, 5), (4 << 20, 7), (65_535, 0), (64 << 20, 11)] {
+            let (mut r, _) = recv(buffer, scale);
+            let mut m = Memory::new(1 << 30);
+            let mut announced = u32::from(r.window_field()) << scale;
+            while announced > 0 {
+                let len = announced.min(1447) as usize;
+                let seq = r.nxt;
+                let taken = r.take(seq, &[7; 1447][..len], &mut m);
+                assert!(matches!(taken, Taken::InOrder { .. }), "{buffer}: {announced} left");
+                r.open_window();
+                announced = u32::from(r.window_field()) << scale;
+            }
+            assert!(r.unread() + 2 * (1 << scale) >= buffer, "{buffer}: the window closed early");
         }
     }
 

@@ -17,11 +17,13 @@ const AFTER_SYN_LOSS: Duration = Duration::from_secs(3);
 pub(crate) struct Rto {
     base: Duration,
     backoff: u8,
+    /// Expiries since something new was acknowledged.
+    expiries: u8,
 }
 
 impl Rto {
     pub(crate) const fn new() -> Rto {
-        Rto { base: INITIAL, backoff: 0 }
+        Rto { base: INITIAL, backoff: 0, expiries: 0 }
     }
 
     /// The span to arm the retransmission timer with.
@@ -40,11 +42,13 @@ impl Rto {
     /// The timer expired: back off (§5.5).
     pub(crate) fn on_timeout(&mut self) {
         self.backoff = self.backoff.saturating_add(1);
+        self.expiries = self.expiries.saturating_add(1);
     }
 
-    /// New data was acknowledged: the path works again, so the next loss waits the plain time-out.
+    /// New data was acknowledged. The back-off stays until a sample: without it a path that has
+    /// become longer than the time-out would never be measured (Karn's algorithm).
     pub(crate) fn on_progress(&mut self) {
-        self.backoff = 0;
+        self.expiries = 0;
     }
 
     /// The handshake finished; if its SYN was lost, data start with 3 s (§5.7).
@@ -53,11 +57,12 @@ impl Rto {
             self.base = AFTER_SYN_LOSS;
         }
         self.backoff = 0;
+        self.expiries = 0;
     }
 
     /// Expiries since the last progress.
-    pub(crate) fn backoff(&self) -> u8 {
-        self.backoff
+    pub(crate) fn expiries(&self) -> u8 {
+        self.expiries
     }
 }
 
@@ -86,7 +91,7 @@ mod tests {
         rto.on_timeout();
         rtt.on_sample(Duration::from_micros(50));
         rto.on_sample(&rtt);
-        assert_eq!((rto.current(), rto.backoff()), (MIN, 0));
+        assert_eq!(rto.current(), MIN);
     }
 
     #[test]

@@ -111,6 +111,13 @@ impl Send {
         self.max.since(self.una)
     }
 
+    /// The sequence number for a segment without text that the peer will find acceptable: SND.NXT's
+    /// maximum, but not beyond a window that has shrunk.
+    pub(crate) fn acceptable_seq(&self) -> Seq {
+        let edge = self.una + self.wnd;
+        if self.syn_acked && self.max.after(edge) { edge } else { self.max }
+    }
+
     /// Offset in the ring of the octet at SND.NXT.
     pub(crate) fn nxt_offset(&self) -> usize {
         self.nxt.since(self.text_start()) as usize

@@ -39,7 +39,9 @@ pub(crate) struct HalfOpen {
     pub(crate) window: u16,
     pub(crate) ttl: u8,
     pub(crate) tos: u8,
-    /// SYN-ACKs sent again.
+    /// The SYN came again and was answered again: the handshake cannot be timed (Karn).
+    pub(crate) repeated: bool,
+    /// SYN-ACKs sent again by the timer.
     pub(crate) retries: u8,
     pub(crate) sent_at: Instant,
     pub(crate) node: Option<NodeId>,
@@ -81,8 +83,7 @@ impl HalfOpen {
         {
             return Verdict::Ack;
         }
-        let again = seg.flags.without(Flags::PSH) == Flags::SYN && seg.seq == self.irs;
-        if again {
+        if self.is_syn_again(seg) {
             return Verdict::Repeat;
         }
         let nxt = self.irs + 1;
@@ -97,10 +98,18 @@ impl HalfOpen {
             // "If the connection was initiated with a passive OPEN, return to LISTEN."
             return Verdict::Remove;
         }
-        if !seg.has(Flags::ACK) {
+        // Without the timestamp that both agreed on it is nobody's (RFC 7323 §3.2).
+        let stamped = self.timestamp.is_none() || seg.options.timestamps.is_some();
+        if !seg.has(Flags::ACK) || !stamped {
             return Verdict::Ignore;
         }
         if seg.ack == self.iss + 1 { Verdict::Establish } else { Verdict::Reset }
+    }
+
+    /// The SYN that began this, once more; with ECN's bits too (RFC 3168 §6.1.1).
+    fn is_syn_again(&self, seg: &Segment<'_>) -> bool {
+        let other = [Flags::ACK, Flags::RST, Flags::FIN].into_iter().any(|flag| seg.has(flag));
+        seg.has(Flags::SYN) && !other && seg.seq == self.irs
     }
 
     /// The SYN-ACK.

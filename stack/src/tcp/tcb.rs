@@ -4,6 +4,7 @@
 use super::ack::AckPolicy;
 use super::congestion::CongestionControl;
 use super::error::{RecvError, SendError, TcpError};
+use super::listener::Listener;
 use super::memory::Memory;
 use super::options::TcpOptions;
 use super::recovery::Recovery;
@@ -19,6 +20,7 @@ use super::timestamps::TimestampState;
 use crate::config::TcpConfig;
 use crate::counters::Counters;
 use crate::readiness::Readiness;
+use crate::store::arena::Key;
 use crate::store::queue::{Link, Linked};
 use crate::store::wheel::NodeId;
 use crate::time::Instant;
@@ -118,6 +120,8 @@ pub(crate) struct Tcb {
     pub(crate) probes: u8,
     /// Keepalives since the peer was heard.
     pub(crate) keepalives: u8,
+    /// The listener in whose accept queue it waits: nobody holds the id yet.
+    pub(crate) listener: Option<Key<Listener>>,
     /// The application has closed the socket: nobody holds the id.
     pub(crate) orphan: bool,
     /// The application reads no more (`shutdown(SHUT_RD)` or close).

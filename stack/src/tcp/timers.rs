@@ -116,7 +116,7 @@ impl Tcb {
                 return;
             }
             // RFC 5681 §3.1: ssthresh is set by the first expiry for a segment only.
-            if self.rto.backoff() == 0 {
+            if self.rto.expiries() == 0 {
                 let (in_flight, mss) = (self.snd.in_flight(), self.snd.mss_u32());
                 self.congestion.on_timeout(in_flight, mss);
             }
@@ -135,7 +135,13 @@ impl Tcb {
             (None, State::SynSent | State::SynReceived) => cx.config.connect_give_up,
             (None, _) => cx.config.give_up,
         };
-        cx.now - self.progress_at >= limit
+        // Behind a closed window an answer is all the progress there can be (MUST-37).
+        let since = if self.snd.wnd == 0 && self.state.is_synchronized() {
+            self.heard_at.latest(self.progress_at)
+        } else {
+            self.progress_at
+        };
+        cx.now - since >= limit
     }
 
     /// The window is still closed: probe it (MUST-36), and again later (SHLD-30). As long as the
