@@ -59,10 +59,13 @@ pub struct TcpConfig {
     pub connections_max: usize,
     /// Listeners.
     pub listeners_max: usize,
-    /// Half-open connections of all listeners; the oldest is evicted for a newer one.
+    /// Half-open connections of all listeners; beyond, SYNs are answered with cookies.
     pub half_open_max: usize,
-    /// Half-open connections of one listener; its oldest is evicted for a newer one.
+    /// Half-open connections of one listener; beyond, SYNs are answered with cookies.
     pub half_open_per_listener: usize,
+    /// At the limit of half-open connections SYNs are answered with cookies (RFC 4987 §3.6).
+    /// Without them the listener's oldest handshake is evicted for the newer one.
+    pub syn_cookies: bool,
     /// Greatest backlog; greater ones are cut to it, as by Linux's `somaxconn`.
     pub backlog_max: usize,
     /// TIME-WAIT entries; the oldest is evicted for a newer one.
@@ -103,6 +106,7 @@ impl Default for TcpConfig {
             listeners_max: 1024,
             half_open_max: 16_384,
             half_open_per_listener: 1024,
+            syn_cookies: true,
             backlog_max: 4096,
             time_wait_max: 131_072,
             time_wait: Duration::from_secs(60),

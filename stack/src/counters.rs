@@ -90,9 +90,9 @@ counters! {
     tcp_active_opens = "TcpActiveOpens",
     /// Connections opened through a listener.
     tcp_passive_opens = "TcpPassiveOpens",
-    /// Opens that failed before ESTABLISHED.
+    /// Opens that ended before ESTABLISHED (RFC 4022 `tcpAttemptFails`).
     tcp_attempt_fails = "TcpAttemptFails",
-    /// Established connections that a RST ended.
+    /// Connections that went from ESTABLISHED or CLOSE-WAIT straight to CLOSED (RFC 4022).
     tcp_estab_resets = "TcpEstabResets",
     /// Connections in ESTABLISHED or CLOSE-WAIT now (a gauge).
     tcp_curr_estab = "TcpCurrEstab",
@@ -126,6 +126,8 @@ counters! {
     tcp_ack_skipped = "TcpExtTCPACKSkipped",
     /// Segments queued out of order.
     tcp_ofo_queue = "TcpExtTCPOFOQueue",
+    /// Segments with text that the memory ledger refused.
+    tcp_rcv_q_drop = "TcpExtTCPRcvQDrop",
     /// Connections dropped because memory ran out.
     tcp_abort_on_memory = "TcpExtTCPAbortOnMemory",
     /// Connections given up after retransmissions or keepalives went unanswered.

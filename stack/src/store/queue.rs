@@ -94,7 +94,6 @@ impl<const Q: usize> Queue<Q> {
     }
 
     /// Whether nobody waits.
-    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

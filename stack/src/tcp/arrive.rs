@@ -189,9 +189,6 @@ impl Tcb {
             State::Closing | State::LastAck => Ended::Normally,
             _ => Ended::Failed(TcpError::Reset),
         };
-        if matches!(self.state, State::Established | State::CloseWait) {
-            cx.counters.tcp_estab_resets += 1;
-        }
         self.end(cx, ended);
         Break(Stop::Done)
     }
@@ -353,6 +350,12 @@ impl Tcb {
         let had_holes = self.rcv.has_holes();
         match self.rcv.take(seg.seq, seg.text, cx.memory) {
             Taken::Refused => {
+                self.ack.owe_now();
+                return Break(Stop::Drop(DropReason::TcpMemory));
+            }
+            Taken::Starved => {
+                cx.counters.tcp_rcv_q_drop += 1;
+                self.marks.starved = true;
                 self.ack.owe_now();
                 return Break(Stop::Drop(DropReason::TcpMemory));
             }

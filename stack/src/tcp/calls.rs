@@ -98,7 +98,7 @@ impl TcpLayer {
         while let Some(half) =
             self.listeners.get(key).and_then(|l| l.half_open.front(&self.half_open))
         {
-            self.remove_half_open(half);
+            self.give_half_open_up(counters, half);
         }
         while let Ok(pending) = self.accept(key) {
             let _: Option<()> = self.with(now, counters, pending, |tcb, cx| {

@@ -87,13 +87,9 @@ impl Tcb {
 
     /// The protocol life is over. Text that was received stays readable while somebody may read.
     pub(crate) fn end(&mut self, cx: &mut Cx<'_>, ended: Ended) {
-        let before = self.state;
-        self.state = before.on(Event::Abort);
+        self.state = self.state.on(Event::Abort);
         if let Ended::Failed(error) = ended {
             self.error = self.error.or(Some(error));
-            if matches!(before, State::SynSent | State::SynReceived) {
-                cx.counters.tcp_attempt_fails += 1;
-            }
         }
         self.finish(cx);
     }

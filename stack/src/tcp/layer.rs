@@ -8,6 +8,7 @@ use super::memory::Memory;
 use super::output::Outgoing;
 use super::reply::{Replies, Reply};
 use super::segment::Segment;
+use super::starved::STARVED;
 use super::state::State;
 use super::syncache::HalfOpen;
 use super::tcb::{CHANGED, Cx, READY, Tcb};
@@ -42,6 +43,7 @@ pub(crate) struct TcpLayer {
     pub(super) expiry: Queue<EXPIRY>,
     pub(super) ready: Queue<READY>,
     pub(super) changed: Queue<CHANGED>,
+    pub(super) starved: Queue<STARVED>,
     pub(super) listeners_changed: Queue<LISTENER_CHANGED>,
     pub(super) replies: Replies,
     pub(super) memory: Memory,
@@ -82,6 +84,7 @@ impl TcpLayer {
             expiry: Queue::default(),
             ready: Queue::default(),
             changed: Queue::default(),
+            starved: Queue::default(),
             listeners_changed: Queue::default(),
             replies: Replies::new(replies_max),
             memory: Memory::new(config.memory_max),
@@ -158,10 +161,19 @@ impl TcpLayer {
     fn settle(&mut self, now: Instant, counters: &mut Counters, key: Key<Tcb>, before: State) {
         let Some(tcb) = self.live.get_mut(key) else { return };
         let (state, orphan) = (tcb.state, tcb.orphan);
-        if core::mem::take(&mut tcb.marks.event) && !orphan {
+        let event = core::mem::take(&mut tcb.marks.event) && !orphan;
+        let starved = core::mem::take(&mut tcb.marks.starved);
+        if !self.starved.is_empty() {
+            // Somebody needs it more than an empty ring does.
+            tcb.rest(&mut self.memory);
+        }
+        if event {
             self.changed.push(&mut self.live, key);
         }
-        count_established(counters, before, state);
+        if starved {
+            self.starved.push(&mut self.live, key);
+        }
+        count_change(counters, before, state);
         if state == State::Closed || state == State::TimeWait {
             if before != state {
                 self.leave_demux(now, counters, key, state);
@@ -185,6 +197,9 @@ impl TcpLayer {
 
     /// The protocol life of a connection is over, or goes on in TIME-WAIT.
     fn leave_demux(&mut self, now: Instant, counters: &mut Counters, key: Key<Tcb>, state: State) {
+        // It has no more to say, and nothing to wait for.
+        self.ready.remove(&mut self.live, key);
+        self.starved.remove(&mut self.live, key);
         let Some(tcb) = self.live.get_mut(key) else { return };
         if let Some(node) = tcb.node {
             self.timers.disarm(node);
@@ -216,6 +231,7 @@ impl TcpLayer {
     pub(super) fn remove_live(&mut self, key: Key<Tcb>) {
         self.ready.remove(&mut self.live, key);
         self.changed.remove(&mut self.live, key);
+        self.starved.remove(&mut self.live, key);
         let listener = self.live.get(key).and_then(|tcb| tcb.listener);
         if let Some(listener) = listener.and_then(|key| self.listeners.get_mut(key)) {
             listener.accept.remove(&mut self.live, key);
@@ -239,10 +255,14 @@ impl TcpLayer {
             self.on_half_open_timer(now, counters, Key::from_bits(token));
         }
         self.end_time_waits(now);
+        self.feed(now, counters);
     }
 
     /// The earliest time at which `advance` has work.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        if self.may_feed() {
+            return Some(Instant::ZERO);
+        }
         let wheels = [self.timers.next_ns(), self.half_open_timers.next_ns()];
         let wait = self.expiry.front(&self.waits).and_then(|key| self.waits.get(key));
         let wait = wait.map(|wait| wait.expires);
@@ -390,11 +410,18 @@ fn key_of(
     }
 }
 
-/// `TcpCurrEstab` counts ESTABLISHED and CLOSE-WAIT (RFC 4022).
-fn count_established(counters: &mut Counters, before: State, after: State) {
+/// What RFC 4022 counts of a change of state: `TcpCurrEstab` those in ESTABLISHED and CLOSE-WAIT,
+/// `TcpEstabResets` the ways that lead from there straight to CLOSED, `TcpAttemptFails` the opens
+/// that end there.
+fn count_change(counters: &mut Counters, before: State, after: State) {
     match (before.may_send(), after.may_send()) {
         (false, true) => counters.tcp_curr_estab += 1,
         (true, false) => counters.tcp_curr_estab = counters.tcp_curr_estab.saturating_sub(1),
         _ => {}
+    }
+    if after == State::Closed {
+        let opening = matches!(before, State::SynSent | State::SynReceived);
+        counters.tcp_attempt_fails += u64::from(opening);
+        counters.tcp_estab_resets += u64::from(before.may_send());
     }
 }

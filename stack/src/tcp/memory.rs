@@ -1,6 +1,11 @@
-//! The ledger of buffer memory (law 6): every ring grows and shrinks through it.
+//! The ledger of buffer memory (law 6): every ring grows and shrinks through it. Whoever it
+//! refuses waits (`starved.rs`).
 
-use crate::store::ring::Ring;
+use crate::store::ring::{LEAST_MEMORY, Ring};
+
+/// Of the ledger one part in so many is kept for text in order that finds an empty receive ring:
+/// a reader goes on, however much others have buffered.
+const RESERVE: usize = 16;
 
 /// Bytes held by all send and receive rings, and their limit.
 #[derive(Debug)]
@@ -19,13 +24,68 @@ impl Memory {
         self.used
     }
 
+    /// Bytes that rings may grow by, the reserve left alone.
+    pub(crate) fn free(&self) -> usize {
+        (self.max - self.max / RESERVE).saturating_sub(self.used)
+    }
+
     /// True when `ring` may grow so that it can hold `end` bytes from its head.
     pub(crate) fn allows(&self, ring: &Ring, end: usize) -> bool {
-        self.used.saturating_add(ring.growth_for(end)) <= self.max
+        let growth = ring.growth_for(end);
+        growth == 0 || growth <= self.free()
+    }
+
+    /// As [`Memory::allows`], out of the reserve too: for the least memory that a ring can hold.
+    pub(crate) fn allows_least(&self, ring: &Ring, end: usize) -> bool {
+        let growth = ring.growth_for(end);
+        self.allows(ring, end)
+            || ring.allocated() == 0 && growth <= 2 * LEAST_MEMORY && self.used + growth <= self.max
+    }
+
+    /// The most bytes from its head that `ring` may hold, growth allowed for.
+    pub(crate) fn most(&self, ring: &Ring) -> usize {
+        let (held, free) = (ring.allocated(), self.free());
+        // Rings hold powers of two; a ring grows to the next ones as long as the difference fits.
+        match held + free {
+            too_few if too_few < LEAST_MEMORY => 0,
+            total => (1usize << total.ilog2()).max(held),
+        }
     }
 
     /// Notes what an operation on a ring did to the memory it holds.
     pub(crate) fn settle(&mut self, before: usize, after: usize) {
         self.used = self.used.saturating_add(after).saturating_sub(before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r12_a_ring_grows_to_the_power_of_two_that_fits() {
+        let mut memory = Memory::new(16_000);
+        let mut ring = Ring::new(1 << 20);
+        assert_eq!(memory.most(&ring), 8_192, "15,000 bytes are free, the rest is the reserve");
+        ring.push(&[0; 1_024]);
+        memory.settle(0, ring.allocated());
+        assert_eq!(memory.most(&ring), 8_192);
+        memory.settle(0, 14_000);
+        assert_eq!(memory.most(&ring), 1_024, "what it has");
+        assert!(!memory.allows(&ring, 1_025) && memory.allows(&ring, 1_024));
+        assert_eq!(memory.most(&Ring::new(1 << 20)), 0, "not even the least memory");
+    }
+
+    #[test]
+    fn r12_the_reserve_is_for_the_first_text_in_an_empty_ring() {
+        let mut memory = Memory::new(64_000);
+        memory.settle(0, 60_000);
+        let mut ring = Ring::new(1 << 20);
+        assert!(!memory.allows(&ring, 100) && memory.allows_least(&ring, 1_448));
+        assert!(!memory.allows_least(&ring, 4_000), "no more than that");
+        ring.push(&[0; 100]);
+        assert!(!memory.allows_least(&ring, 1_448), "it has text to read");
+        memory.settle(0, 3_000);
+        assert!(!memory.allows_least(&Ring::new(1 << 20), 1_448), "the ceiling holds");
     }
 }

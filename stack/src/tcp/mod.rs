@@ -19,7 +19,7 @@
 //! | kind | files |
 //! |---|---|
 //! | notions | `seq` `segment` `state` `options` `error` `info` |
-//! | lives | `layer` `demux` `listener` `syncache` `passive` `timewait` `isn` `calls` `reply` |
+//! | lives | `layer` `demux` `listener` `syncache` `passive` `timewait` `isn` `calls` `reply` `starved` |
 //! | body (`impl Tcb`) | `tcb` `open` `arrive` `output` `timers` `close` |
 //! | organs | `send` `recv` `ack` `assembler` `rtt` `rto` `recovery` `timestamps` `memory` `congestion` |
 //!
@@ -54,6 +54,7 @@ mod reply;
 mod rto;
 mod rtt;
 mod send;
+mod starved;
 mod syncache;
 mod timers;
 mod timestamps;

@@ -137,7 +137,7 @@ impl Tcb {
             write_blocked: false,
             stats: Stats::default(),
             node: None,
-            links: [Link::default(); 3],
+            links: [Link::default(); 4],
         }
     }
 

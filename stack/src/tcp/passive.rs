@@ -107,7 +107,7 @@ impl TcpLayer {
         }
         let Some(oldest) = listener.half_open.front(&self.half_open) else { return false };
         counters.tcp_half_open_evicted += 1;
-        self.remove_half_open(oldest);
+        self.give_half_open_up(counters, oldest);
         true
     }
 
@@ -147,7 +147,13 @@ impl TcpLayer {
         })
     }
 
-    pub(super) fn remove_half_open(&mut self, key: Key<HalfOpen>) {
+    /// A handshake that fails: SYN-RECEIVED to LISTEN (RFC 4022 `tcpAttemptFails`).
+    pub(super) fn give_half_open_up(&mut self, counters: &mut Counters, key: Key<HalfOpen>) {
+        counters.tcp_attempt_fails += 1;
+        self.remove_half_open(key);
+    }
+
+    fn remove_half_open(&mut self, key: Key<HalfOpen>) {
         let Some(half) = self.half_open.get(key) else { return };
         let (flow, listener, node) = (half.flow, half.listener, half.node);
         self.demux.replace(&flow, Slot::HalfOpen(key.index()), None);
@@ -173,8 +179,7 @@ impl TcpLayer {
         match half.judge(&seg) {
             Half::Establish => return self.finish_handshake(now, counters, key, seg),
             Half::Remove => {
-                counters.tcp_attempt_fails += 1;
-                self.remove_half_open(key);
+                self.give_half_open_up(counters, key);
                 return None;
             }
             Half::Repeat => {
@@ -262,8 +267,7 @@ impl TcpLayer {
     ) {
         let Some(half) = self.half_open.get_mut(key) else { return };
         if half.retries >= self.config.syn_ack_retries {
-            counters.tcp_attempt_fails += 1;
-            return self.remove_half_open(key);
+            return self.give_half_open_up(counters, key);
         }
         half.retries += 1;
         counters.tcp_retrans_segs += 1;

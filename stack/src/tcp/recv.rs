@@ -30,6 +30,8 @@ pub(crate) struct Recv {
     discard: bool,
     /// Room was made since the window was last opened.
     freed: bool,
+    /// The memory ledger has refused text inside the window.
+    refused: bool,
 }
 
 /// What became of a segment's text.
@@ -39,8 +41,10 @@ pub(crate) enum Taken {
     InOrder { octets: u32, filled: bool },
     /// Queued ahead of RCV.NXT.
     OutOfOrder,
-    /// No room in memory or in the list of ranges.
+    /// No room in the buffer or in the list of ranges.
     Refused,
+    /// No memory.
+    Starved,
 }
 
 impl Recv {
@@ -50,8 +54,19 @@ impl Recv {
         let ring = Ring::new(buffer + (1 << scale));
         let nxt = irs + 1;
         let assembler = Assembler::new(ranges_max);
-        let (fin, discard, freed) = (None, false, false);
-        Recv { nxt, edge: nxt, scale, mss, buffer, ring, assembler, fin, discard, freed }
+        Recv {
+            nxt,
+            edge: nxt,
+            scale,
+            mss,
+            buffer,
+            ring,
+            assembler,
+            fin: None,
+            discard: false,
+            freed: false,
+            refused: false,
+        }
     }
 
     /// RCV.WND.
@@ -82,8 +97,16 @@ impl Recv {
             return self.take_unread(offset, text.len() as u32);
         }
         let end = self.ring.len() + offset as usize + text.len();
-        if end > self.ring.cap() || !memory.allows(&self.ring, end) {
+        if end > self.ring.cap() {
             return Taken::Refused;
+        }
+        let allowed = match offset {
+            0 => memory.allows_least(&self.ring, end),
+            _ => memory.allows(&self.ring, end),
+        };
+        if !allowed {
+            self.refused = true;
+            return Taken::Starved;
         }
         let len = text.len() as u32;
         if offset > 0 && self.assembler.add(offset, len).is_err() {
@@ -119,6 +142,11 @@ impl Recv {
             Ok(()) => Taken::OutOfOrder,
             Err(_) => Taken::Refused,
         }
+    }
+
+    /// The memory ledger has refused text since this was last asked.
+    pub(crate) fn take_refused(&mut self) -> bool {
+        core::mem::take(&mut self.refused)
     }
 
     /// Text is missing between RCV.NXT and something already here.

@@ -34,6 +34,8 @@ pub(crate) struct Send {
     pub(crate) mss: u16,
     /// Text from SND.UNA on: sent and unacknowledged first, then unsent.
     ring: Ring,
+    /// The memory ledger has refused text: the buffer is as large as the memory it has.
+    refused: bool,
     fin: Fin,
 }
 
@@ -72,6 +74,7 @@ impl Send {
             scale: 0,
             mss,
             ring: Ring::new(buffer),
+            refused: false,
             fin: Fin::None,
         }
     }
@@ -146,19 +149,22 @@ impl Send {
     /// Queues text; returns how much the buffer and the memory ledger took.
     pub(crate) fn push(&mut self, bytes: &[u8], memory: &mut Memory) -> usize {
         let room = bytes.len().min(self.ring.free());
-        if !memory.allows(&self.ring, self.ring.len() + room) {
-            // Only what fits without growing.
-            let spare = self.ring.allocated().saturating_sub(self.ring.len());
-            return self.push_within(&bytes[..room.min(spare)], memory);
-        }
-        self.push_within(&bytes[..room], memory)
-    }
-
-    fn push_within(&mut self, bytes: &[u8], memory: &mut Memory) -> usize {
+        let allowed = memory.most(&self.ring).saturating_sub(self.ring.len());
+        self.refused = allowed < room;
         let before = self.ring.allocated();
-        let taken = self.ring.push(bytes);
+        let taken = self.ring.push(&bytes[..room.min(allowed)]);
         memory.settle(before, self.ring.allocated());
         taken
+    }
+
+    /// Refused, and without text whose acknowledgment would make room: only the ledger can.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.refused && self.ring.allocated() == 0
+    }
+
+    /// The ledger has room: what was refused may be tried again.
+    pub(crate) fn retry(&mut self) {
+        self.refused = false;
     }
 
     /// The application closes its half: a FIN follows what is queued.
@@ -168,14 +174,22 @@ impl Send {
         }
     }
 
+    /// The most text that the buffer holds now.
+    fn limit(&self) -> usize {
+        let cap = self.ring.cap();
+        if self.refused { cap.min(self.ring.allocated()) } else { cap }
+    }
+
     /// Room for more text, bytes.
     pub(crate) fn room(&self) -> usize {
-        if self.fin == Fin::None { self.ring.free() } else { 0 }
+        let free = self.limit().saturating_sub(self.ring.len());
+        if self.fin == Fin::None { free } else { 0 }
     }
 
     /// A third of the buffer is free: worth waking a writer (as Linux's `sk_stream_is_writeable`).
     pub(crate) fn is_writable(&self) -> bool {
-        self.fin == Fin::None && self.ring.free() * 3 >= self.ring.cap()
+        let room = self.room();
+        room > 0 && room * 3 >= self.limit()
     }
 
     /// Octets queued or unacknowledged.
@@ -261,6 +275,8 @@ impl Send {
         let before = self.ring.allocated();
         self.ring.release_if_empty();
         memory.settle(before, self.ring.allocated());
+        // What it gave back it may have again.
+        self.refused &= before == 0;
     }
 
     /// The connection is over: gives the memory back.

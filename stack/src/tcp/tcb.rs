@@ -14,6 +14,7 @@ use super::rto::Rto;
 use super::rtt::Rtt;
 use super::send::Send;
 use super::seq::Seq;
+use super::starved::STARVED;
 use super::state::State;
 use super::timers::{Timer, Timers};
 use super::timestamps::TimestampState;
@@ -62,6 +63,8 @@ pub(crate) struct Marks {
     pub(crate) push_out: bool,
     /// The application should look at the socket.
     pub(crate) event: bool,
+    /// The memory ledger has refused it: tell it when there is room.
+    pub(crate) starved: bool,
 }
 
 /// Numbers for `TcpInfo`.
@@ -131,7 +134,7 @@ pub(crate) struct Tcb {
     pub(crate) stats: Stats,
     /// Its node in the wheel, once it is in its place.
     pub(crate) node: Option<NodeId>,
-    pub(crate) links: [Link; 3],
+    pub(crate) links: [Link; 4],
 }
 
 /// An idle connection holds no buffers; with its table entry and timer node it must stay below
@@ -153,6 +156,12 @@ impl Linked<CHANGED> for Tcb {
 impl Linked<ACCEPT> for Tcb {
     fn link(&mut self) -> &mut Link {
         &mut self.links[ACCEPT]
+    }
+}
+
+impl Linked<STARVED> for Tcb {
+    fn link(&mut self) -> &mut Link {
+        &mut self.links[STARVED]
     }
 }
 
@@ -180,6 +189,7 @@ impl Tcb {
             _ => return Err(SendError::Closed),
         }
         let taken = self.snd.push(bytes, cx.memory);
+        self.marks.starved |= self.snd.is_starved();
         // Whoever looks now finds it not writable, and waits, though no call of his fell short.
         if !self.snd.is_writable() {
             self.write_blocked = true;
@@ -188,6 +198,19 @@ impl Tcb {
             return Err(SendError::WouldBlock);
         }
         Ok(taken)
+    }
+
+    /// The memory ledger, which has refused something, has room: the writer tries again, and the
+    /// peer hears that its text is wanted.
+    pub(crate) fn on_memory(&mut self) {
+        self.snd.retry();
+        if self.write_blocked && self.snd.is_writable() {
+            self.write_blocked = false;
+            self.marks.event = true;
+        }
+        if self.rcv.take_refused() {
+            self.ack.owe_now();
+        }
     }
 
     /// Text can still come to the reader: it is here, or the peer may send it.

@@ -3,6 +3,7 @@
 
 use super::close::Ended;
 use super::error::TcpError;
+use super::memory::Memory;
 use super::state::State;
 use super::tcb::{Cx, Tcb};
 use crate::time::Instant;
@@ -197,10 +198,15 @@ impl Tcb {
     /// A second has passed since there were buffers: empty ones that were not used go.
     fn on_rest(&mut self, cx: &mut Cx<'_>) {
         if cx.now - self.heard_at.latest(self.sent_at) >= REST_AFTER {
-            self.snd.rest(cx.memory);
-            self.rcv.rest(cx.memory);
+            self.rest(cx.memory);
         }
         self.arm_rest(cx.now);
+    }
+
+    /// Gives the memory of empty buffers back.
+    pub(crate) fn rest(&mut self, memory: &mut Memory) {
+        self.snd.rest(memory);
+        self.rcv.rest(memory);
     }
 
     /// Arms the timer of rest while there are buffers. Not moved by use: it looks when it expires.

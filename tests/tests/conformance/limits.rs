@@ -3,8 +3,8 @@
 use crate::{ms, secs};
 use stack::testing::rig::{HOST, Rig};
 use stack::{
-    BindError, ConnectError, ConnectOptions, ListenError, ListenOptions, SendError, State,
-    TcpOptions,
+    BindError, ConnectError, ConnectOptions, Event, ListenError, ListenOptions, Readiness,
+    SendError, SocketId, State, TcpOptions,
 };
 use std::net::SocketAddr;
 
@@ -147,6 +147,89 @@ fn memory() {
     t.set_peer_port(3000).accept_one();
     t.inject("P. 1:11(10) ack 1").forget_rest();
     t.advance(ms(100)).forget_rest().state(State::Established);
+}
+
+/// Fills the ledger with text that the first connection's peer does not take.
+fn exhausted() -> (Rig, Option<stack::TcpId>) {
+    let tcp = TcpOptions { send_buffer: 1 << 20, ..TcpOptions::default() };
+    let mut t = Rig::with(|config| config.tcp.memory_max = 140_500);
+    t = t.listen(ListenOptions { tcp, ..ListenOptions::default() });
+    t.accept_one();
+    t.inject(". 1:1(0) ack 1 win 0");
+    while t.try_send(10_000).is_ok() {}
+    let greedy = t.socket.take();
+    t.forget_rest().set_peer_port(2000).accept_one();
+    (t, greedy)
+}
+
+/// a writer whom the ledger refuses is not writable, and is woken when there is memory.
+#[test]
+fn a_writer_without_memory_is_woken() {
+    let (mut t, greedy) = exhausted();
+    assert_eq!(t.try_send(10), Err(SendError::WouldBlock));
+    let id = t.socket.unwrap();
+    let writable = |t: &mut Rig| t.tcp().readiness().contains(Readiness::WRITABLE);
+    assert!(!writable(&mut t), "it says that it would take text");
+    t.drain().events.clear();
+    t.advance(secs(5)).forget_rest();
+    assert!(t.events.is_empty() && !writable(&mut t), "{:?}", t.events);
+    let now = t.now();
+    t.stack.tcp(greedy.unwrap()).unwrap().abort(now);
+    t.drain().forget_rest();
+    t.advance(ms(1)).forget_rest();
+    let told = |event: &Event| {
+        event.socket == SocketId::Tcp(id) && event.readiness.contains(Readiness::WRITABLE)
+    };
+    assert!(t.events.iter().any(told), "nobody told the writer: {:?}", t.events);
+    t.send(10).expect("P. 1:11(10) ack 1");
+}
+
+/// who wakes and does not write keeps nobody from being woken.
+#[test]
+fn writers_without_memory_are_all_woken() {
+    let (mut t, greedy) = exhausted();
+    let mut waiting = vec![];
+    for port in 2001..2101 {
+        t.set_peer_port(port).accept_one();
+        assert_eq!(t.try_send(10), Err(SendError::WouldBlock));
+        waiting.push(t.socket.unwrap());
+    }
+    t.drain().events.clear();
+    let now = t.now();
+    t.stack.tcp(greedy.unwrap()).unwrap().abort(now);
+    t.drain().forget_rest();
+    t.advance(ms(1)).forget_rest();
+    for id in waiting {
+        assert!(t.events.iter().any(|event| event.socket == SocketId::Tcp(id)), "{id:?} sleeps");
+    }
+}
+
+/// text that is refused for want of memory is asked for again when there is memory; and a
+/// reader with nothing to read gets his first text out of the reserve.
+#[test]
+fn a_reader_without_memory_is_not_forgotten() {
+    let (mut t, greedy) = exhausted();
+    t.inject("P. 1:1001(1000) ack 1").expect_read(1000).forget_rest();
+    t.inject("P. 3001:4001(1000) ack 1").expect(". 1:1(0) ack 1001");
+    assert_eq!(t.stack.counters().tcp_rcv_q_drop, 1, "out of order there is no reserve");
+    t.advance(ms(100)).expect_nothing();
+    let now = t.now();
+    t.stack.tcp(greedy.unwrap()).unwrap().abort(now);
+    t.drain().next_segment();
+    t.expect_within(ms(1), ". 1:1(0) ack 1001");
+    t.inject("P. 3001:4001(1000) ack 1").expect(". 1:1(0) ack 1001");
+    t.inject("P. 1001:3001(2000) ack 1").expect(". 1:1(0) ack 4001").expect_read(3000);
+}
+
+/// A connection that ends while it is to be asked for segments is not asked, nor armed, again.
+#[test]
+fn a_closed_connection_has_nothing_to_say() {
+    let mut t = Rig::established();
+    let before = t.stack.work().queue_pops;
+    t.inject_burst(&["P. 1:101(100) ack 1", "R 101:101(0)"]).state(State::Closed);
+    assert_eq!(t.stack.work().queue_pops, before);
+    t.expect_read(100);
+    assert_eq!(t.stack.work().queue_pops, before);
 }
 
 /// A full send buffer says so, and takes more when there is room.
