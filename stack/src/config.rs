@@ -1,6 +1,7 @@
 //! Every limit and default of a stack, by name (law 6).
 
 use crate::net::cidr::Cidr;
+use crate::net::limiter::RateLimits;
 use crate::net::route::Route;
 use crate::wire::address::Mac;
 use core::fmt;
@@ -44,8 +45,8 @@ pub struct Config {
     pub udp: crate::udp::table::UdpLimits,
     /// Limits of ICMP echo sockets.
     pub echo: crate::udp::echo::EchoLimits,
-    /// Limits of ICMP.
-    pub icmp: crate::net::limiter::IcmpLimits,
+    /// How often ICMP errors are sent.
+    pub icmp: RateLimits,
     /// Limits of reassembly.
     pub fragments: crate::net::fragment::FragmentLimits,
     /// Limits of the neighbour table.
@@ -90,9 +91,11 @@ pub struct TcpConfig {
     /// Longest delay of an acknowledgment, below 0.5 s (MUST-40).
     pub delayed_ack: Duration,
     /// Least time between two challenge ACKs, or ACKs of text-free segments outside the window, on
-    /// one connection (RFC 5961 §7). There is no limit common to connections: it would be a side
-    /// channel (CVE-2016-5696).
+    /// one connection or handshake (RFC 5961 §7). There is no limit common to connections: it
+    /// would be a side channel (CVE-2016-5696).
     pub challenge_interval: Duration,
+    /// RSTs to segments of no connection (THREATS R-15).
+    pub resets: RateLimits,
     /// Smallest segment that is sent, whatever MSS the peer claims (THREATS R-8).
     pub mss_min: u16,
     /// First and last port given to sockets that name none (RFC 6056).
@@ -119,6 +122,7 @@ impl Default for TcpConfig {
             syn_ack_retries: 3,
             delayed_ack: Duration::from_millis(40),
             challenge_interval: Duration::from_millis(500),
+            resets: RateLimits::resets(),
             mss_min: 88,
             ephemeral_ports: (32_768, 60_999),
         }
@@ -141,7 +145,7 @@ impl Config {
             tcp: TcpConfig::default(),
             udp: Default::default(),
             echo: Default::default(),
-            icmp: Default::default(),
+            icmp: RateLimits::icmp(),
             fragments: Default::default(),
             neighbors: Default::default(),
         }

@@ -104,6 +104,8 @@ counters! {
     tcp_retrans_segs = "TcpRetransSegs",
     /// RSTs sent.
     tcp_out_rsts = "TcpOutRsts",
+    /// RSTs not sent because of the rate limit.
+    tcp_resets_limited = "TcpResetsLimited",
     /// SYNs dropped because a listener's or the half-open table's limit was reached.
     tcp_listen_drops = "TcpExtListenDrops",
     /// Handshakes that could not finish because the accept queue was full.

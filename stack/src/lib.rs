@@ -38,7 +38,7 @@ pub use counters::{Counters, DropReason, Drops};
 pub use link::neighbor::{NeighborCounters, NeighborLimits};
 pub use net::cidr::{Cidr, CidrParseError};
 pub use net::fragment::FragmentLimits;
-pub use net::limiter::IcmpLimits;
+pub use net::limiter::RateLimits;
 pub use net::route::Route;
 pub use random::Seed;
 pub use readiness::Readiness;

@@ -72,7 +72,12 @@ pub(crate) struct Random {
 
 impl Random {
     pub(crate) fn new(seed: &Seed) -> Random {
-        Random { secret: Secret::derive(seed, "dice"), drawn: 0 }
+        Random::from_secret(Secret::derive(seed, "dice"))
+    }
+
+    /// Dice of their own for one purpose.
+    pub(crate) fn from_secret(secret: Secret) -> Random {
+        Random { secret, drawn: 0 }
     }
 
     pub(crate) fn next_u64(&mut self) -> u64 {

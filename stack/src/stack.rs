@@ -138,7 +138,7 @@ impl Stack {
             link,
             routes,
             reassembler: Reassembler::new(config.fragments),
-            limiter: RateLimiter::new(config.icmp, Secret::derive(&seed, "icmp")),
+            limiter: RateLimiter::new(config.icmp, &seed, "icmp"),
             tcp: TcpLayer::new(&config.tcp, config.mtu, config.replies_max, &seed),
             udp: UdpTable::new(config.udp, Secret::derive(&seed, "udp")),
             echo: EchoTable::new(config.echo),

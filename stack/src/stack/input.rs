@@ -332,7 +332,7 @@ impl Stack {
         if !icmp::may_report(&about) {
             return;
         }
-        if !self.limiter.allow(arrival.now, packet.source, &mut self.random) {
+        if !self.limiter.allow(arrival.now, packet.source) {
             self.counters.icmp_out_rate_limited += 1;
             return;
         }
@@ -364,7 +364,7 @@ impl Stack {
             self.counters.ip_reasm_fails += 1;
             let Some(original) = expired.first_fragment else { continue };
             if !self.may_report_expiry(expired.src, expired.dst, &original)
-                || !self.limiter.allow(now, expired.src, &mut self.random)
+                || !self.limiter.allow(now, expired.src)
             {
                 continue;
             }

@@ -15,6 +15,7 @@ use super::tcb::{CHANGED, Cx, READY, Tcb};
 use super::timewait::{EXPIRY, TimeWait};
 use crate::config::TcpConfig;
 use crate::counters::{Counters, DropReason};
+use crate::net::limiter::RateLimiter;
 use crate::random::{Secret, Seed};
 use crate::store::arena::{Arena, Key};
 use crate::store::queue::Queue;
@@ -46,6 +47,7 @@ pub(crate) struct TcpLayer {
     pub(super) starved: Queue<STARVED>,
     pub(super) listeners_changed: Queue<LISTENER_CHANGED>,
     pub(super) replies: Replies,
+    pub(super) resets: RateLimiter,
     pub(super) memory: Memory,
     pub(super) isn: Isn,
     pub(super) queue_pops: u64,
@@ -87,6 +89,7 @@ impl TcpLayer {
             starved: Queue::default(),
             listeners_changed: Queue::default(),
             replies: Replies::new(replies_max),
+            resets: RateLimiter::new(config.resets, seed, "resets"),
             memory: Memory::new(config.memory_max),
             isn: Isn::new(seed),
             queue_pops: 0,

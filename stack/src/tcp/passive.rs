@@ -37,7 +37,7 @@ impl TcpLayer {
         seg: Segment<'_>,
     ) -> Option<DropReason> {
         let Some(key) = self.listener_for(&flow) else {
-            self.replies_reset(flow, &seg);
+            self.reset(now, counters, flow, &seg);
             return Some(DropReason::TcpNoConnection);
         };
         match Listener::judge(&seg) {
@@ -46,16 +46,20 @@ impl TcpLayer {
                 self.begin_handshake(now, counters, key, flow, &seg, iss)
             }
             Listen::Reset => {
-                self.replies_reset(flow, &seg);
+                self.reset(now, counters, flow, &seg);
                 Some(DropReason::TcpListener)
             }
             Listen::Ignore => Some(DropReason::TcpListener),
         }
     }
 
-    fn replies_reset(&mut self, flow: FlowKey, seg: &Segment<'_>) {
-        if let Some(reset) = Reply::reset_for(flow, seg) {
+    /// Answers with a RST, as often as the limits let us (THREATS R-15).
+    fn reset(&mut self, now: Instant, counters: &mut Counters, flow: FlowKey, seg: &Segment<'_>) {
+        let Some(reset) = Reply::reset_for(flow, seg) else { return };
+        if self.resets.allow(now, flow.remote.address) {
             self.replies.push(reset);
+        } else {
+            counters.tcp_resets_limited += 1;
         }
     }
 
@@ -140,6 +144,7 @@ impl TcpLayer {
             ttl: options.ttl,
             tos: options.tos,
             repeated: false,
+            challenged_at: None,
             retries: 0,
             sent_at: now,
             node: None,
@@ -188,12 +193,17 @@ impl TcpLayer {
                 self.replies.push(half.syn_ack(now));
             }
             Half::Ack => {
-                self.replies.push(half.ack(now));
+                if half.challenge(now, self.config.challenge_interval) {
+                    counters.tcp_challenge_ack += 1;
+                    self.replies.push(half.ack(now));
+                } else {
+                    counters.tcp_ack_skipped += 1;
+                }
                 return Some(DropReason::TcpSequence);
             }
             Half::Reset => {
                 let flow = half.flow;
-                self.replies_reset(flow, &seg);
+                self.reset(now, counters, flow, &seg);
                 return Some(DropReason::TcpAck);
             }
             Half::Ignore => return Some(DropReason::TcpNoAck),

@@ -41,6 +41,8 @@ pub(crate) struct HalfOpen {
     pub(crate) tos: u8,
     /// The SYN came again and was answered again: the handshake cannot be timed (Karn).
     pub(crate) repeated: bool,
+    /// When a segment outside the window was last answered.
+    pub(crate) challenged_at: Option<Instant>,
     /// SYN-ACKs sent again by the timer.
     pub(crate) retries: u8,
     pub(crate) sent_at: Instant,
@@ -136,6 +138,15 @@ impl HalfOpen {
         reply.options.timestamps = self.timestamps(now);
         (reply.ttl, reply.tos) = (self.ttl, self.tos);
         reply
+    }
+
+    /// Whether a segment outside the window may be answered: one each `interval` (THREATS T-9).
+    pub(crate) fn challenge(&mut self, now: Instant, interval: Duration) -> bool {
+        let allowed = self.challenged_at.is_none_or(|at| now - at >= interval);
+        if allowed {
+            self.challenged_at = Some(now);
+        }
+        allowed
     }
 
     fn timestamps(&self, now: Instant) -> Option<Timestamps> {

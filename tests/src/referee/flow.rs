@@ -227,7 +227,9 @@ impl Outgoing {
             rule(end <= bound, || format!("sends up to {end}, the window ends at {edge}"))?;
         }
         self.keeps_the_stream(tcp, first + u64::from(tcp.syn), end)?;
-        let mss = u64::from(offer.and_then(|offer| offer.mss).unwrap_or(536).max(88));
+        // An MSS of zero says nothing (THREATS R-8).
+        let said = offer.and_then(|offer| offer.mss).filter(|&mss| mss != 0);
+        let mss = u64::from(said.unwrap_or(536).max(88));
         rule(tcp.text.len() as u64 <= mss || tcp.syn, || {
             format!("{} bytes of text, MSS {mss}", tcp.text.len())
         })?;

@@ -208,3 +208,38 @@ fn resets_carry_nothing() {
     assert_eq!((reset.flags, reset.window, reset.urgent), (Flags::RST, 0, 0));
     assert!(reset.options.is_empty() && reset.payload.is_empty());
 }
+
+/// a million segments for nobody, from one host: it gets what a host is given, not more.
+#[test]
+fn r15_resets_to_one_host_are_limited() {
+    let mut t = Rig::closed();
+    let mut resets = 0;
+    for i in 0..200_000u32 {
+        t.set_peer_port((1024 + i % 60_000) as u16);
+        t.inject("S 0:0(0) win 65535 <mss 1460>");
+        resets += t.take_segments().len();
+        if i % 20 == 0 {
+            // 20,000 each second.
+            t.advance(ms(1));
+        }
+    }
+    // Ten seconds at two hundred each, and what is given at once.
+    assert!((2_000..=2_200).contains(&resets), "{resets} RSTs");
+    assert_eq!(t.stack.counters().tcp_resets_limited, 200_000 - resets as u64);
+    t.advance(secs(2)).set_peer_port(999);
+    t.inject("S 0:0(0) win 65535").expect("R. 0:0(0) ack 1");
+}
+
+/// T-9: a handshake answers segments outside its window at the challenge rate.
+#[test]
+fn t9_a_handshake_does_not_chatter() {
+    let mut t = Rig::syn_received();
+    for _ in 0..1000 {
+        t.inject(". 70001:70001(0) ack 1");
+        t.advance(ms(1));
+    }
+    let answers = t.take_segments().len();
+    assert!((2..=4).contains(&answers), "{answers} ACKs and SYN-ACKs in a second");
+    assert!(t.stack.counters().tcp_ack_skipped > 990);
+    t.inject(". 1:1(0) ack 1").accept().state(State::Established);
+}
