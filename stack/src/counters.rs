@@ -112,6 +112,14 @@ counters! {
     tcp_listen_overflows = "TcpExtListenOverflows",
     /// Half-open connections evicted to make room for newer ones.
     tcp_half_open_evicted = "TcpExtTCPReqQFullDrop",
+    /// SYNs that found the handshakes at their limit, and cookies allowed.
+    tcp_req_q_full_do_cookies = "TcpExtTCPReqQFullDoCookies",
+    /// SYNs answered with a cookie.
+    tcp_cookies_sent = "TcpExtSyncookiesSent",
+    /// Handshakes that a cookie finished.
+    tcp_cookies_received = "TcpExtSyncookiesRecv",
+    /// Third segments whose number was no cookie, or an old one.
+    tcp_cookies_failed = "TcpExtSyncookiesFailed",
     /// Retransmission timeouts.
     tcp_timeouts = "TcpExtTCPTimeouts",
     /// Fast retransmits.

@@ -35,6 +35,7 @@ impl TcpLayer {
             options,
             accept: Queue::default(),
             half_open: Queue::default(),
+            cookies_until: Instant::ZERO,
             changed: Default::default(),
         };
         let key = self.listeners.insert(listener).map_err(|_| ListenError::TooManyListeners)?;

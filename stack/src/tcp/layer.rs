@@ -1,6 +1,7 @@
 //! All of TCP on one host: four kinds of objects in four arenas, one table that finds them, one
 //! wheel that wakes them, and the lists of those with something to say.
 
+use super::cookie::Cookies;
 use super::demux::{Demux, Slot};
 use super::isn::Isn;
 use super::listener::{LISTENER_CHANGED, Listener};
@@ -50,6 +51,7 @@ pub(crate) struct TcpLayer {
     pub(super) resets: RateLimiter,
     pub(super) memory: Memory,
     pub(super) isn: Isn,
+    pub(super) cookies: Cookies,
     pub(super) queue_pops: u64,
     /// See [`TcpLayer::take_reached`].
     reached: Option<Address>,
@@ -92,6 +94,7 @@ impl TcpLayer {
             resets: RateLimiter::new(config.resets, seed, "resets"),
             memory: Memory::new(config.memory_max),
             isn: Isn::new(seed),
+            cookies: Cookies::new(seed),
             queue_pops: 0,
             reached: None,
         }

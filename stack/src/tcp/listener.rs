@@ -5,6 +5,7 @@ use super::segment::{Flags, Segment};
 use super::syncache::AGE;
 use super::tcb::ACCEPT;
 use crate::store::queue::{Link, Linked, Queue};
+use crate::time::Instant;
 use crate::wire::address::Endpoint;
 
 /// The queue of listeners whose readiness may have changed.
@@ -33,6 +34,8 @@ pub(crate) struct Listener {
     pub(crate) accept: Queue<ACCEPT>,
     /// Half-open connections, oldest first.
     pub(crate) half_open: Queue<AGE>,
+    /// Until when a third segment may bring a cookie back.
+    pub(crate) cookies_until: Instant,
     pub(crate) changed: Link,
 }
 
@@ -47,6 +50,8 @@ impl Linked<LISTENER_CHANGED> for Listener {
 pub(crate) enum Verdict {
     /// Begin a handshake.
     Open,
+    /// The third segment of a handshake that is not remembered: of a cookie, or of none.
+    Acknowledged,
     /// Answer with a RST.
     Reset,
     /// Drop it.
@@ -60,7 +65,7 @@ impl Listener {
             return Verdict::Ignore;
         }
         if seg.has(Flags::ACK) {
-            return Verdict::Reset;
+            return if seg.has(Flags::SYN) { Verdict::Reset } else { Verdict::Acknowledged };
         }
         if seg.has(Flags::SYN) { Verdict::Open } else { Verdict::Ignore }
     }

@@ -19,9 +19,9 @@
 //! | kind | files |
 //! |---|---|
 //! | notions | `seq` `segment` `state` `options` `error` `info` |
-//! | lives | `layer` `demux` `listener` `syncache` `passive` `timewait` `isn` `calls` `reply` `starved` |
+//! | lives | `layer` `demux` `listener` `syncache` `passive` `flood` `timewait` `isn` `calls` `reply` `starved` |
 //! | body (`impl Tcb`) | `tcb` `open` `arrive` `output` `timers` `close` |
-//! | organs | `send` `recv` `ack` `assembler` `rtt` `rto` `recovery` `timestamps` `memory` `congestion` |
+//! | organs | `send` `recv` `ack` `assembler` `cookie` `rtt` `rto` `recovery` `timestamps` `memory` `congestion` |
 //!
 //! Organs take values and give reports; they know no `Tcb` (law 4). Variables bear the RFC's
 //! names: SND.UNA is `snd.una`, RCV.NXT is `rcv.nxt` (§3.3.1).
@@ -42,7 +42,9 @@ mod assembler;
 mod calls;
 mod close;
 mod congestion;
+mod cookie;
 mod demux;
+mod flood;
 mod isn;
 mod memory;
 mod open;

@@ -46,6 +46,11 @@ pub(crate) fn announced_mss(mtu: usize, remote: Address, options: &TcpOptions) -
     options.max_segment.map_or(most, |mss| mss.min(most))
 }
 
+/// The MSS of a peer that names none.
+pub(crate) fn default_mss(remote: Address) -> u16 {
+    if remote.as_v4().is_some() { DEFAULT_MSS_V4 } else { DEFAULT_MSS_V6 }
+}
+
 /// The effective send MSS (MUST-16): what the peer takes and the link carries, less our options,
 /// but never below `config.mss_min` (THREATS R-8).
 pub(crate) fn send_mss(
@@ -55,8 +60,7 @@ pub(crate) fn send_mss(
     timestamps: bool,
     config: &TcpConfig,
 ) -> u16 {
-    let default = if remote.as_v4().is_some() { DEFAULT_MSS_V4 } else { DEFAULT_MSS_V6 };
-    let peer = peer.filter(|&mss| mss != 0).unwrap_or(default);
+    let peer = peer.filter(|&mss| mss != 0).unwrap_or(default_mss(remote));
     let text = peer.min(announced).max(config.mss_min);
     if timestamps { text - TIMESTAMP_OCTETS } else { text }
 }
@@ -92,10 +96,14 @@ impl Tcb {
             .map(|recent| TimestampState::new(start.timestamp_offset, recent, start.now, rcv_nxt));
         // The SYN-ACK has been sent on this block's behalf.
         let _: bool = tcb.snd.on_sent(1);
-        let once = half.retries == 0 && !half.repeated;
+        let once = half.retries == 0 && !half.repeated && !half.redeemed;
         tcb.timing = once.then_some((half.iss + 1, half.sent_at));
         if half.retries > 0 {
             tcb.rto.on_timeout();
+        }
+        if half.redeemed {
+            // A cookie's timestamp is no measure of time: nothing from before now is.
+            tcb.retransmitted_at = start.now;
         }
         tcb
     }

@@ -8,7 +8,7 @@ use super::open::{Start, announced_mss, send_mss};
 use super::reply::Reply;
 use super::segment::Segment;
 use super::seq::Seq;
-use super::syncache::{HalfOpen, Verdict as Half};
+use super::syncache::{HalfOpen, Offer, Verdict as Half};
 use super::tcb::{Cx, Tcb};
 use super::timewait::{TimeWait, Verdict as Wait};
 use crate::counters::{Counters, DropReason};
@@ -41,10 +41,16 @@ impl TcpLayer {
             return Some(DropReason::TcpNoConnection);
         };
         match Listener::judge(&seg) {
-            Listen::Open => {
-                let iss = self.isn.next(&flow, now);
-                self.begin_handshake(now, counters, key, flow, &seg, iss)
-            }
+            Listen::Open => self.begin_handshake(now, counters, key, flow, &seg, None),
+            Listen::Acknowledged => match self.redeem(now, counters, key, flow, &seg) {
+                Some(half) => self.establish(now, counters, half, seg),
+                // Perhaps its cookie's segment comes later; perhaps it was never an honest one.
+                None if self.gives_cookies(now, key) => Some(DropReason::TcpListener),
+                None => {
+                    self.reset(now, counters, flow, &seg);
+                    Some(DropReason::TcpListener)
+                }
+            },
             Listen::Reset => {
                 self.reset(now, counters, flow, &seg);
                 Some(DropReason::TcpListener)
@@ -63,7 +69,8 @@ impl TcpLayer {
         }
     }
 
-    /// A SYN for a listener: remember it in a small entry and answer.
+    /// A SYN for a listener: remember it in a small entry and answer. `past` is where the numbers
+    /// of an older connection between the same ends stopped.
     fn begin_handshake(
         &mut self,
         now: Instant,
@@ -71,17 +78,24 @@ impl TcpLayer {
         key: Key<Listener>,
         flow: FlowKey,
         seg: &Segment<'_>,
-        iss: Seq,
+        past: Option<Seq>,
     ) -> Option<DropReason> {
         if self.listeners.get(key).is_some_and(Listener::is_full) {
             counters.tcp_listen_overflows += 1;
             return Some(DropReason::TcpListenQueue);
         }
-        if !self.make_room_for_half_open(counters, key) {
-            counters.tcp_listen_drops += 1;
-            return Some(DropReason::TcpListenQueue);
+        let offer = Offer::of(seg);
+        if !self.has_room_for_half_open(key) {
+            // A cookie cannot be told where to begin.
+            if self.config.syn_cookies && past.is_none() {
+                self.answer_with_cookie(now, counters, key, flow, offer);
+                return None;
+            }
+            self.evict_half_open(counters, key);
         }
-        let half = self.half_open_from(now, key, flow, seg, iss)?;
+        let iss = self.isn.next(&flow, now);
+        let half = self.half_open_from(now, key, flow, offer)?;
+        let half = HalfOpen { iss: past.map_or(iss, |past| iss.latest(past)), ..half };
         let (reply, at) = (half.syn_ack(now), half.retransmit_at(now));
         let Ok(new) = self.half_open.insert(half) else {
             counters.tcp_listen_drops += 1;
@@ -100,50 +114,50 @@ impl TcpLayer {
         None
     }
 
-    /// At a limit the oldest handshake of the same listener makes room: an honest one takes a
-    /// round trip, a flood's never ends (RFC 4987 §3.5; THREATS R-1). False when it has none.
-    fn make_room_for_half_open(&mut self, counters: &mut Counters, key: Key<Listener>) -> bool {
-        let Some(listener) = self.listeners.get(key) else { return false };
-        let mine = listener.half_open.len();
+    fn has_room_for_half_open(&self, key: Key<Listener>) -> bool {
+        let mine = self.listeners.get(key).map_or(0, |listener| listener.half_open.len());
         let full = self.half_open.len() >= self.half_open.limit();
-        if mine < self.config.half_open_per_listener && !full {
-            return true;
-        }
-        let Some(oldest) = listener.half_open.front(&self.half_open) else { return false };
-        counters.tcp_half_open_evicted += 1;
-        self.give_half_open_up(counters, oldest);
-        true
+        mine < self.config.half_open_per_listener && !full
     }
 
-    fn half_open_from(
+    /// The oldest handshake of the same listener makes room: an honest one takes a round trip, a
+    /// flood's never ends (RFC 4987 §3.5; THREATS R-1).
+    fn evict_half_open(&mut self, counters: &mut Counters, key: Key<Listener>) {
+        let listener = self.listeners.get(key);
+        if let Some(oldest) = listener.and_then(|it| it.half_open.front(&self.half_open)) {
+            counters.tcp_half_open_evicted += 1;
+            self.give_half_open_up(counters, oldest);
+        }
+    }
+
+    pub(super) fn half_open_from(
         &self,
         now: Instant,
         key: Key<Listener>,
         flow: FlowKey,
-        seg: &Segment<'_>,
-        iss: Seq,
+        peer: Offer,
     ) -> Option<HalfOpen> {
         let options = self.listeners.get(key)?.options.tcp;
-        let peer = &seg.options;
         let remote = flow.remote.address;
         let announced = announced_mss(self.mtu, remote, &options);
-        let timestamp = peer.timestamps.map(|ts| ts.value);
+        let stamped = peer.timestamp.is_some();
         Some(HalfOpen {
             flow,
             listener: key,
-            irs: seg.seq,
-            iss,
-            mss: send_mss(peer.mss, announced, remote, timestamp.is_some(), &self.config),
+            irs: peer.irs,
+            iss: Seq(0),
+            mss: send_mss(peer.mss, announced, remote, stamped, &self.config),
             announced_mss: announced,
-            peer_scale: peer.window_scale,
+            peer_scale: peer.scale,
             scale: options.window_scale(),
-            sack: peer.sack_permitted,
-            timestamp,
+            sack: peer.sack,
+            timestamp: peer.timestamp,
             timestamp_offset: self.isn.timestamp_offset(&flow),
             window: options.receive_buffer.min(0xffff) as u16,
             ttl: options.ttl,
             tos: options.tos,
             repeated: false,
+            redeemed: false,
             challenged_at: None,
             retries: 0,
             sent_at: now,
@@ -155,11 +169,11 @@ impl TcpLayer {
     /// A handshake that fails: SYN-RECEIVED to LISTEN (RFC 4022 `tcpAttemptFails`).
     pub(super) fn give_half_open_up(&mut self, counters: &mut Counters, key: Key<HalfOpen>) {
         counters.tcp_attempt_fails += 1;
-        self.remove_half_open(key);
+        let _: Option<HalfOpen> = self.remove_half_open(key);
     }
 
-    fn remove_half_open(&mut self, key: Key<HalfOpen>) {
-        let Some(half) = self.half_open.get(key) else { return };
+    fn remove_half_open(&mut self, key: Key<HalfOpen>) -> Option<HalfOpen> {
+        let half = self.half_open.get(key)?;
         let (flow, listener, node) = (half.flow, half.listener, half.node);
         self.demux.replace(&flow, Slot::HalfOpen(key.index()), None);
         if let Some(listener) = self.listeners.get_mut(listener) {
@@ -168,7 +182,7 @@ impl TcpLayer {
         if let Some(node) = node {
             self.half_open_timers.remove(node);
         }
-        self.half_open.remove(key);
+        self.half_open.remove(key)
     }
 
     /// SYN-RECEIVED of a passive open.
@@ -182,7 +196,14 @@ impl TcpLayer {
         let key = self.half_open.key_at(index)?;
         let half = self.half_open.get_mut(key)?;
         match half.judge(&seg) {
-            Half::Establish => return self.finish_handshake(now, counters, key, seg),
+            Half::Establish => {
+                let listener = half.listener;
+                if self.is_crowded(counters, listener) {
+                    return Some(DropReason::TcpListenQueue);
+                }
+                let half = self.remove_half_open(key)?;
+                return self.establish(now, counters, half, seg);
+            }
             Half::Remove => {
                 self.give_half_open_up(counters, key);
                 return None;
@@ -202,7 +223,13 @@ impl TcpLayer {
                 return Some(DropReason::TcpSequence);
             }
             Half::Reset => {
-                let flow = half.flow;
+                let (flow, listener) = (half.flow, half.listener);
+                // The SYN-ACK that it acknowledges may have been a cookie, and this handshake
+                // begun by a SYN that was sent again.
+                if let Some(half) = self.redeem(now, counters, listener, flow, &seg) {
+                    let _: Option<HalfOpen> = self.remove_half_open(key);
+                    return self.establish(now, counters, half, seg);
+                }
                 self.reset(now, counters, flow, &seg);
                 return Some(DropReason::TcpAck);
             }
@@ -211,23 +238,26 @@ impl TcpLayer {
         None
     }
 
-    /// The third segment of the handshake: the small entry becomes a connection, which takes the
-    /// segment, and waits to be accepted.
-    fn finish_handshake(
+    /// No connection may be made now. The peer believes itself connected; it will send again, and
+    /// find room (no RST: THREATS R-4).
+    pub(super) fn is_crowded(&mut self, counters: &mut Counters, key: Key<Listener>) -> bool {
+        let full = self.listeners.get(key).is_none_or(Listener::is_full);
+        let crowded = full || self.live.len() >= self.live.limit();
+        counters.tcp_listen_overflows += u64::from(crowded);
+        crowded
+    }
+
+    /// The third segment of the handshake: what was remembered of it becomes a connection, which
+    /// takes the segment, and waits to be accepted.
+    fn establish(
         &mut self,
         now: Instant,
         counters: &mut Counters,
-        key: Key<HalfOpen>,
+        half: HalfOpen,
         seg: Segment<'_>,
     ) -> Option<DropReason> {
-        let half = self.half_open.get(key)?;
         let (flow, listener_key) = (half.flow, half.listener);
         let listener = self.listeners.get(listener_key)?;
-        // The peer believes itself connected; it will send again, and find room (no RST: R-4).
-        if listener.is_full() || self.live.len() >= self.live.limit() {
-            counters.tcp_listen_overflows += 1;
-            return Some(DropReason::TcpListenQueue);
-        }
         let start = Start {
             now,
             iss: half.iss,
@@ -242,8 +272,7 @@ impl TcpLayer {
             memory: &mut self.memory,
             replies: &mut self.replies,
         };
-        let tcb = Tcb::accepted(half, start, &mut cx);
-        self.remove_half_open(key);
+        let tcb = Tcb::accepted(&half, start, &mut cx);
         let new = self.place(tcb, flow)?;
         counters.tcp_passive_opens += 1;
         let dropped = self.with(now, counters, new, |tcb, cx| tcb.arrive(cx, seg)).flatten();
@@ -343,8 +372,7 @@ impl TcpLayer {
                 };
                 self.remove_time_wait(key);
                 counters.tcp_time_wait_recycled += 1;
-                let iss = self.isn.next(&flow, now).latest(past);
-                return self.begin_handshake(now, counters, listener, flow, &seg, iss);
+                return self.begin_handshake(now, counters, listener, flow, &seg, Some(past));
             }
             Wait::Restart => {
                 self.replies.push(ack);

@@ -17,6 +17,30 @@ use core::time::Duration;
 /// The queue of half-open connections by age.
 pub(crate) const AGE: usize = 0;
 
+/// What the peer's SYN says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offer {
+    pub(crate) irs: Seq,
+    pub(crate) mss: Option<u16>,
+    pub(crate) scale: Option<u8>,
+    pub(crate) sack: bool,
+    /// TSval.
+    pub(crate) timestamp: Option<u32>,
+}
+
+impl Offer {
+    pub(crate) fn of(syn: &Segment<'_>) -> Offer {
+        let options = &syn.options;
+        Offer {
+            irs: syn.seq,
+            mss: options.mss,
+            scale: options.window_scale,
+            sack: options.sack_permitted,
+            timestamp: options.timestamps.map(|ts| ts.value),
+        }
+    }
+}
+
 /// What a handshake has to remember.
 pub(crate) struct HalfOpen {
     pub(crate) flow: FlowKey,
@@ -41,6 +65,8 @@ pub(crate) struct HalfOpen {
     pub(crate) tos: u8,
     /// The SYN came again and was answered again: the handshake cannot be timed (Karn).
     pub(crate) repeated: bool,
+    /// A cookie brought it back.
+    pub(crate) redeemed: bool,
     /// When a segment outside the window was last answered.
     pub(crate) challenged_at: Option<Instant>,
     /// SYN-ACKs sent again by the timer.
