@@ -233,6 +233,19 @@ fn a_closed_connection_has_nothing_to_say() {
     assert_eq!(t.stack.work().queue_pops, before);
 }
 
+/// Text that would need one range too many is dropped, and the peer learns at once.
+#[test]
+fn ranges_out_of_order() {
+    let mut t = Rig::with(|config| config.tcp.ranges_max = 2);
+    t = t.listen(ListenOptions::default()).accept_from("<mss 1460,sackOK>");
+    t.inject("P. 11:21(10) ack 1").expect(". 1:1(0) ack 1 <...>");
+    t.inject("P. 31:41(10) ack 1").expect(". 1:1(0) ack 1 <...>");
+    t.inject("P. 51:61(10) ack 1").expect(". 1:1(0) ack 1 <nop,nop,sack 31:41 11:21>");
+    t.inject("P. 21:31(10) ack 1").expect(". 1:1(0) ack 1 <nop,nop,sack 11:41>");
+    t.inject("P. 51:61(10) ack 1").expect(". 1:1(0) ack 1 <nop,nop,sack 51:61 11:41>");
+    t.inject("P. 1:11(10) ack 1").expect(". 1:1(0) ack 41 <...>").expect_read(40);
+}
+
 /// A full send buffer says so, and takes more when there is room.
 #[test]
 fn the_send_buffer() {
@@ -248,6 +261,16 @@ fn the_send_buffer() {
     }
     assert_eq!(t.info().unwrap().bytes_acked, taken as u64);
     t.send(1000).forget_rest();
+    // The application may change its mind about the size, both ways.
+    let (now, mut options) = (t.now(), t.tcp().options());
+    options.send_buffer = 50_000;
+    t.tcp().set_options(now, options);
+    let more = t.try_send(100_000).unwrap();
+    assert!((40_000..=60_000).contains(&more), "{more}");
+    options.send_buffer = 4096;
+    t.tcp().set_options(now, options);
+    assert_eq!(t.try_send(1), Err(SendError::WouldBlock));
+    t.forget_rest();
 }
 
 /// S-6: ports run out for one peer, say so, and come back.

@@ -60,6 +60,18 @@ fn window_updates_are_no_duplicates() {
     t.expect_nothing_sent_again();
 }
 
+/// With nothing in flight nothing can be lost, however often the peer says the same.
+#[test]
+fn nothing_is_lost_with_nothing_in_flight() {
+    let mut t = Rig::established();
+    let before = t.info().unwrap();
+    for _ in 0..10 {
+        t.inject(". 1:1(0) ack 1").expect_nothing();
+    }
+    let after = t.info().unwrap();
+    assert_eq!((before.cwnd, before.ssthresh), (after.cwnd, after.ssthresh));
+}
+
 trait NothingAgain {
     fn expect_nothing_sent_again(&mut self);
 }

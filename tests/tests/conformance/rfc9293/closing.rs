@@ -128,10 +128,25 @@ fn a_lost_fin_is_sent_again() {
 #[test]
 fn a_fin_follows_the_text() {
     let mut t = Rig::established();
-    t.send(2000).shutdown();
-    t.expect(". 1:1461(1460) ack 1").forget_rest();
-    t.inject(". 1:1(0) ack 1461").forget_rest();
-    t.inject(". 1:1(0) ack 2002").expect_nothing().state(State::FinWait2);
+    t.send(2920).shutdown();
+    t.expect(". 1:1461(1460) ack 1").expect("P. 1461:2921(1460) ack 1");
+    t.expect("F. 2921:2921(0) ack 1").expect_nothing();
+    // And rides on it, if the text has waited.
+    let mut t = Rig::established();
+    t.send(1460).send(100).expect("P. 1:1461(1460) ack 1").expect_nothing();
+    t.shutdown().expect("FP. 1461:1561(100) ack 1").expect_nothing();
+    t.inject(". 1:1(0) ack 1562").expect_nothing().state(State::FinWait2);
+}
+
+/// A FIN is no text: it does not wait for a window.
+#[test]
+fn a_fin_goes_to_a_closed_window() {
+    let mut t = Rig::established();
+    t.inject(". 1:1(0) ack 1 win 0").shutdown().expect("F. 1:1(0) ack 1").state(State::FinWait1);
+    let mut t = Rig::established();
+    t.inject(". 1:1(0) ack 1 win 0").send(10).shutdown();
+    t.expect_nothing().state(State::FinWait1);
+    t.inject(". 1:1(0) ack 1 win 10").expect("FP. 1:11(10) ack 1");
 }
 
 #[test]

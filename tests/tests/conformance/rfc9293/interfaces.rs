@@ -177,6 +177,12 @@ fn a_smaller_path_makes_smaller_segments() {
     t.inject_error(UNREACHABLE, 4, [0, 0, 0x03, 0xe8], &segment);
     t.expect(". 1:961(960) ack 1").expect("P. 961:1461(500) ack 1");
     assert_eq!(t.info().unwrap().send_mss, 960);
+    // Only about what is in flight: not the next segment, and not the one before.
+    let mut beside = segment.clone();
+    for number in [1460, u32::MAX] {
+        beside.seq = segment.seq.wrapping_add(number);
+        t.inject_error(UNREACHABLE, 4, [0, 0, 0x02, 0x58], &beside).expect_nothing();
+    }
     // Never larger than before, never below what every host takes.
     t.inject_error(UNREACHABLE, 4, [0, 0, 0x05, 0xdc], &segment).expect_nothing();
     t.inject_error(UNREACHABLE, 4, [0, 0, 0, 20], &segment).forget_rest();
