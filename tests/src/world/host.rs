@@ -51,14 +51,8 @@ pub trait Host {
     /// Gives the connection up with a reset.
     fn abort(&mut self, now: Instant, handle: Handle);
 
-    /// Connections of any state that the host still holds, listeners aside.
-    fn connections(&self) -> usize;
-
-    /// Bytes in its buffers: a last RST may wait for the other host's Ethernet address. Nothing
-    /// for a host that does not tell.
-    fn buffered(&self) -> usize {
-        0
-    }
+    /// What the host still holds, listeners aside: connections of any state, bytes in buffers.
+    fn leftovers(&self) -> usize;
     /// Looks through the host's books.
     ///
     /// # Errors

@@ -162,9 +162,7 @@ impl<'a> World<'a> {
         self.until("nothing is left", QUIET, |world| {
             let ours = |i: &usize| world.plan.hosts[*i].kind == Kind::Ours;
             world.connections.iter().all(Connection::is_over)
-                && (0..2)
-                    .filter(ours)
-                    .all(|i| world.hosts[i].connections() == 0 && world.hosts[i].buffered() == 0)
+                && (0..2).filter(ours).all(|i| world.hosts[i].leftovers() == 0)
         })?;
         self.audit()?;
         self.report.connections = self.connections.len() as u64;
@@ -200,9 +198,10 @@ impl<'a> World<'a> {
     /// Applications act and hosts send until nothing moves at this instant.
     fn settle(&mut self) -> Result<(), String> {
         self.open_and_accept()?;
+        let awake = self.awake();
         loop {
             let mut moved = false;
-            for i in 0..2 {
+            for i in (0..2).filter(|i| awake[*i]) {
                 moved |= self.drain(i)?;
                 for handle in self.hosts[i].woken() {
                     if let Some(&(connection, which)) = self.by_handle[i].get(&handle) {
@@ -221,9 +220,10 @@ impl<'a> World<'a> {
 
     fn open_and_accept(&mut self) -> Result<(), String> {
         for i in 0..self.connections.len() {
+            let awake = self.awake();
             let connection = &mut self.connections[i];
-            if connection.port.is_none() && connection.opens_at <= self.now {
-                let host = connection.sides[0].host;
+            let host = connection.sides[0].host;
+            if connection.port.is_none() && connection.opens_at <= self.now && awake[host] {
                 let remote = SocketAddrV4::new(self.plan.hosts[1 - host].address, PORT);
                 let opened = self.hosts[host].connect(self.now, remote);
                 let (handle, port) = opened.ok_or("connect() was refused")?;
@@ -234,7 +234,8 @@ impl<'a> World<'a> {
             }
             for which in 0..2 {
                 let host = connection.sides[which].host;
-                if connection.sides[which].wake_at.is_some_and(|at| at <= self.now) {
+                let due = connection.sides[which].wake_at.is_some_and(|at| at <= self.now);
+                if due && awake[host] {
                     connection.step(which, self.now, self.hosts[host].as_mut())?;
                 }
             }
@@ -244,7 +245,8 @@ impl<'a> World<'a> {
 
     /// Gives new connections of the hosts to the applications that wait for them.
     fn accept(&mut self) -> Result<(), String> {
-        for i in 0..2 {
+        let awake = self.awake();
+        for i in (0..2).filter(|i| awake[*i]) {
             while let Some((handle, _, remote)) = self.hosts[i].accept(self.now) {
                 let waits = |connection: &&mut Connection| {
                     connection.port == Some(remote.port())
@@ -278,44 +280,48 @@ impl<'a> World<'a> {
             }
             let spared = self.plan.spares_arp && frame.get(12..14) == Some(&[8, 6]);
             let link = if spared { self.links[i].first_mut() } else { self.links[i].last_mut() };
-            if let Some(link) = link {
+            let cut = self.plan.cuts[i].is_some_and(|span| span.end(self.now) > self.now);
+            if let Some(link) = link.filter(|_| spared || !cut) {
                 link.push(self.now.as_nanos(), &frame);
             }
         }
         Ok(sent > 0)
     }
 
+    /// When something that is due at `at` happens on host `i`: not while the machine stands still.
+    fn wakes(&self, i: usize, at: Instant) -> Instant {
+        self.plan.hosts[i].asleep.map_or(at, |span| span.end(at))
+    }
+
+    /// Which hosts are not standing still.
+    fn awake(&self) -> [bool; 2] {
+        [0, 1].map(|i| self.wakes(i, self.now) == self.now)
+    }
+
     fn next_event(&mut self) -> Result<Option<Instant>, String> {
-        let mut next = self.links.iter().flatten().filter_map(Link::next_ns).min();
-        let mut sooner = |at: Instant| {
-            next = Some(next.map_or(at.as_nanos(), |next| next.min(at.as_nanos())));
-        };
+        let mut all = Vec::new();
         for i in 0..2 {
-            if let Some(at) = self.timeout(i)? {
-                sooner(at);
-            }
+            let arrivals = self.links[1 - i].iter().filter_map(Link::next_ns);
+            all.extend(arrivals.map(|at| (i, Instant::from_nanos(at))));
+            all.extend(self.timeout(i)?.map(|at| (i, at)));
         }
         for connection in &self.connections {
             if connection.port.is_none() {
-                sooner(connection.opens_at);
+                all.push((connection.sides[0].host, connection.opens_at));
             }
-            for at in connection.sides.iter().filter_map(|side| side.wake_at) {
-                sooner(at);
-            }
+            all.extend(connection.sides.iter().filter_map(|side| Some((side.host, side.wake_at?))));
         }
-        for milestone in [Duration::ZERO, PATIENCE] {
-            let at = Instant::ZERO + self.plan.faults + milestone;
-            if at > self.now {
-                sooner(at);
-            }
-        }
-        Ok(next.map(|next| Instant::from_nanos(next).max(self.now)))
+        let due = all.into_iter().map(|(i, at)| self.wakes(i, at.max(self.now)));
+        let faults_end = Instant::ZERO + self.plan.faults;
+        let milestones =
+            [faults_end, faults_end + PATIENCE].into_iter().filter(|at| *at > self.now);
+        Ok(due.chain(milestones).min())
     }
 
     /// When host `i` wants to be woken. G9: never twice running for a time that has passed.
     fn timeout(&mut self, i: usize) -> Result<Option<Instant>, String> {
         let Some(mut at) = self.hosts[i].next_timeout(self.now) else { return Ok(None) };
-        if at <= self.now {
+        if at <= self.now && self.awake()[i] {
             self.hosts[i].advance(self.now);
             self.settle()?;
             let Some(again) = self.hosts[i].next_timeout(self.now) else { return Ok(None) };
@@ -345,8 +351,10 @@ impl<'a> World<'a> {
             }
         }
         for i in 0..2 {
-            self.deliver(i)?;
-            self.hosts[i].advance(self.now);
+            if self.awake()[i] {
+                self.deliver(i)?;
+                self.hosts[i].advance(self.now);
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! some runs have one fault in plenty rather than all runs a little of each.
 
 use crate::random::Dice;
-use stack::Mac;
+use stack::{Instant, Mac};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 use tapdev::{GilbertElliott, LinkConfig, QueueLimit, Reorder};
@@ -43,8 +43,27 @@ pub struct HostPlan {
     pub syn_ack_retries: u8,
     /// Timers fire late, at multiples of this.
     pub tick: Option<Duration>,
+    /// The machine stands still: neither host nor applications run, and frames wait.
+    pub asleep: Option<Span>,
     /// Frames that arrive together are all given before the host may answer.
     pub batches: bool,
+}
+
+/// A stretch of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// From when.
+    pub from: Duration,
+    /// How long.
+    pub lasts: Duration,
+}
+
+impl Span {
+    /// The end of the stretch, if `at` lies in it; otherwise `at`.
+    pub fn end(&self, at: Instant) -> Instant {
+        let (from, end) = (Instant::ZERO + self.from, Instant::ZERO + self.from + self.lasts);
+        if at >= from && at < end { end } else { at }
+    }
 }
 
 /// How one side of a connection behaves.
@@ -95,6 +114,8 @@ pub struct Plan {
     pub hosts: [HostPlan; 2],
     /// The link from each host to the other.
     pub links: [LinkConfig; 2],
+    /// When the link from each host carries nothing at all.
+    pub cuts: [Option<Span>; 2],
     /// What the links become after `faults`: whole, with the same rate and delay.
     pub repaired: [LinkConfig; 2],
     /// ARP crosses without faults. It gives up after three requests, and a connection that could
@@ -120,10 +141,11 @@ impl Plan {
             hosts.iter_mut().for_each(|host| host.receive_buffer = BYTES_MAX as usize);
         }
         let links = base.clone().map(|link| faulty_link(&mut dice, link));
+        let cuts = [(); 2].map(|()| dice.percent(15).then(|| span(&mut dice)));
         let count = dice.between(1, 8);
         let connections = (0..count).map(|_| connection(&mut dice)).collect();
         let faults = Duration::from_millis(dice.between(1_000, 20_000));
-        Plan { hosts, links, repaired: base, spares_arp: false, faults, connections }
+        Plan { hosts, links, cuts, repaired: base, spares_arp: false, faults, connections }
     }
 
     /// Loss of one frame in five in both directions, with reorder and duplicates, and nothing
@@ -148,6 +170,8 @@ impl Plan {
         // A handshake that is forgotten is no byte lost, but here no excuse is wanted.
         plan.hosts.iter_mut().for_each(|host| host.syn_ack_retries = 15);
         plan.spares_arp = true;
+        plan.cuts = [None, None];
+        plan.hosts.iter_mut().for_each(|host| host.asleep = None);
         // The faults outlast the transfer: nothing is delivered because the link was repaired.
         plan.faults = Duration::from_secs(3600);
         plan
@@ -167,8 +191,15 @@ fn host(dice: &mut Dice, index: usize, kind: Kind, mtu: usize) -> HostPlan {
         timestamps: dice.percent(50),
         syn_ack_retries: 3,
         tick: dice.percent(25).then(|| Duration::from_millis(4)),
+        asleep: dice.percent(15).then(|| span(dice)),
         batches: dice.percent(50),
     }
+}
+
+/// Up to twenty seconds, the short ones as often as the long.
+fn span(dice: &mut Dice) -> Span {
+    let from = Duration::from_millis(dice.below(6_000));
+    Span { from, lasts: Duration::from_millis(1 + dice.skewed(20_000)) }
 }
 
 fn sound_link(dice: &mut Dice) -> LinkConfig {

@@ -25,6 +25,8 @@ enum Fault {
     Unbooked,
     /// Nothing is ever sent again once text has been.
     NoRetransmission,
+    /// Something is left behind.
+    Leak,
     /// A connection that nobody opened.
     Ghost,
 }
@@ -83,7 +85,10 @@ impl Host for Saboteur {
     }
 
     fn send(&mut self, now: Instant, handle: Handle, bytes: &[u8]) -> Io {
-        self.host.send(now, handle, bytes)
+        match self.host.send(now, handle, bytes) {
+            Io::Failed if self.fault == Fault::ResetIsEnd => Io::Wait,
+            io => io,
+        }
     }
 
     fn recv(&mut self, now: Instant, handle: Handle, out: &mut [u8]) -> Io {
@@ -116,12 +121,8 @@ impl Host for Saboteur {
         self.host.abort(now, handle);
     }
 
-    fn buffered(&self) -> usize {
-        self.host.buffered()
-    }
-
-    fn connections(&self) -> usize {
-        self.host.connections()
+    fn leftovers(&self) -> usize {
+        self.host.leftovers() + usize::from(self.fault == Fault::Leak)
     }
 
     fn audit(&mut self) -> Result<(), String> {
@@ -140,6 +141,8 @@ fn plan(fault: Fault) -> Plan {
     plan.connections.truncate(1);
     if fault == Fault::ResetIsEnd {
         plan.connections[0].sides[0].ending = Ending::Abort(2_000);
+        // The reset has to arrive.
+        plan.links = plan.repaired.clone();
     }
     plan
 }
@@ -162,6 +165,7 @@ fn every_sabotage_is_found_out() {
         (Fault::Spin, "for ever"),
         (Fault::Babble, "sends for ever"),
         (Fault::Unbooked, "the books"),
+        (Fault::Leak, "not yet: nothing is left"),
         (Fault::NoRetransmission, "for ever"),
         (Fault::Ghost, "nobody opened that"),
     ] {

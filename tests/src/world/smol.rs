@@ -339,7 +339,7 @@ impl Host for Smol {
         self.give_up(handle);
     }
 
-    fn connections(&self) -> usize {
+    fn leftovers(&self) -> usize {
         let half_open =
             |held: &&SocketHandle| self.sockets.get::<Socket<'_>>(**held).state() != State::Listen;
         let half_open = self.listening.iter().filter(half_open).count();
