@@ -34,16 +34,21 @@ pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     }
 }
 
-/// Reads up to `buf.len()` bytes.
+/// Reads up to `buf.len()` bytes. Directly: the C library's `read` and `write` are cancellation
+/// points, which in a program of several threads costs a hundredth of a small frame.
 pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
     // SAFETY: the pointer and the length are those of one exclusively borrowed slice.
-    check_length(unsafe { libc::read(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len()) })
+    check_length(unsafe {
+        libc::syscall(libc::SYS_read, fd.as_raw_fd(), buf.as_mut_ptr(), buf.len())
+    } as isize)
 }
 
 /// Writes `bytes` and returns the number of bytes taken.
 pub(crate) fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: the pointer and the length are those of a slice that is borrowed for the call.
-    check_length(unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) })
+    check_length(unsafe {
+        libc::syscall(libc::SYS_write, fd.as_raw_fd(), bytes.as_ptr(), bytes.len())
+    } as isize)
 }
 
 /// Writes `parts` as one gathered write and returns the number of bytes taken.

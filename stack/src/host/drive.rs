@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// Hands a batch in, and takes note of what the device said.
-    fn absorb(&mut self, batch: &mut Batch, fault: Result<(), Fault>, now: Instant) {
+    pub(super) fn absorb(&mut self, batch: &mut Batch, fault: Result<(), Fault>, now: Instant) {
         self.seat.roused = false;
         if !batch.is_empty() {
             self.stats.batches += 1;

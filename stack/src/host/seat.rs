@@ -96,6 +96,12 @@ impl Seat {
         self.key == Key::Poller(poller)
     }
 
+    /// Somebody has done the work of a holder without taking the seat.
+    pub(super) fn touch(&mut self, epoch: &AtomicU64) {
+        self.epoch += 2;
+        epoch.store(self.epoch, Ordering::Release);
+    }
+
     fn pass_to(&mut self, holder: Holder, epoch: &AtomicU64) {
         debug_assert_ne!(self.holder == Holder::Nobody, holder == Holder::Nobody);
         self.epoch += 1;

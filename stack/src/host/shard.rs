@@ -38,6 +38,9 @@
 //!
 //! ## The reactor
 //!
+//! A thread that sends a long burst also takes in what has come meanwhile, as Linux does in a long
+//! `write` ([`Shard::glance`]); to the reactor that is as good as a holder.
+//!
 //! While the seat is vacant or changes hands the reactor ticks every millisecond. If it finds the
 //! seat vacant for a whole tick it takes it, even if threads are parked: which of them is busy it
 //! cannot know. The first that parks anew is, and gets the seat. When one thread has kept the seat
@@ -84,6 +87,8 @@ use crate::{Event, Instant, ListenerId, SocketId, Stack};
 pub(super) const QUICK: Duration = Duration::from_micros(100);
 /// The most frames sent or handed in before the lock is offered to others.
 const FRAMES_PER_HOLD: usize = super::batch::BATCH_MAX;
+/// So many frames sent in one hold of the lock are a long burst.
+const BURST: u64 = 16;
 /// How long a device that is down is left alone.
 pub(super) const DOWN_PAUSE: Duration = Duration::from_millis(100);
 
@@ -258,9 +263,26 @@ impl Shard {
 
     /// Ends a hold of the lock by a thread that is not the driver.
     pub(crate) fn release(&self, guard: Guard<'_>, now: Instant) {
+        let sent = guard.stats.frames_out;
         let mut guard = self.settle(guard, now);
+        if guard.stats.frames_out - sent >= BURST && guard.seat.holder == Holder::Nobody {
+            guard = self.glance(guard);
+        }
         guard.rouse_for_changes();
         self.unlock(guard);
+    }
+
+    /// Takes in what has come in answer to a long burst of our own, as Linux does in a long
+    /// `write`: the acknowledgments let the burst go on, and the reactor need not come for them.
+    /// The seat is vacant, and while this thread holds the lock nobody else can take it.
+    fn glance<'a>(&'a self, mut guard: Guard<'a>) -> Guard<'a> {
+        let mut batch = guard.spare.pop().unwrap_or_else(|| Batch::new(self.device.mtu()));
+        let fault = if guard.link == LinkState::Up { batch.fill(&*self.device) } else { Ok(()) };
+        let now = self.clock.now();
+        guard.absorb(&mut batch, fault, now);
+        guard.spare.push(batch);
+        guard.seat.touch(&self.epoch);
+        self.settle(guard, now)
     }
 
     /// Sends all there is to send, and turns the stack's events into wake-ups. When others want
