@@ -153,15 +153,7 @@ impl Tcp<'_> {
     /// `WouldBlock` when nothing has arrived; `Failed` once, with the reason, after everything
     /// that arrived before the failure has been read.
     pub fn recv(&mut self, now: Instant, out: &mut [u8]) -> Result<usize, RecvError> {
-        let Some(tcb) = self.layer.get_mut(self.key) else {
-            return Err(RecvError::NotConnected);
-        };
-        let read = tcb.recv(out);
-        // Reading has one consequence at most: a window update.
-        if tcb.rcv.wants_update() {
-            let _: Option<()> = self.layer.with(now, self.counters, self.key, |_, _| ());
-        }
-        read
+        self.layer.recv(now, self.counters, self.key, out)
     }
 
     /// As [`Tcp::recv`], but the bytes stay.

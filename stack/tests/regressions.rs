@@ -86,12 +86,12 @@ fn scale_changed_in_syn_sent() {
     let mut t = Rig::connecting();
     let now = t.now();
     let mut o = t.tcp().options();
-    o.receive_buffer = 32 << 20;
+    o.receive_buffer = Some(32 << 20);
     t.tcp().set_options(now, o);
     t.inject("S. 0:0(0) ack 1 win 65535 <mss 1460,nop,wscale 7>");
     t.forget_rest();
     let info = t.info().unwrap();
-    assert_eq!(info.window_scale.unwrap().1, 5);
+    assert_eq!(info.window_scale.unwrap().1, 7);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn ecn_syn_again() {
 #[test]
 fn peer_probes_are_no_duplicate_acks() {
     let mut o = ListenOptions::default();
-    o.tcp.receive_buffer = 2048;
+    o.tcp.receive_buffer = Some(2048);
     let mut t = Rig::new().listen(o).accept_from("<mss 1000>");
     t.inject(". 1:1001(1000) ack 1")
         .inject(". 1001:2001(1000) ack 1")

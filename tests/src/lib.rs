@@ -5,6 +5,7 @@
 pub mod fuzz;
 pub mod intervals;
 pub mod netns;
+pub mod path;
 pub mod pattern;
 pub mod random;
 pub mod referee;

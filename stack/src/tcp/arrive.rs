@@ -273,6 +273,7 @@ impl Tcb {
 
     /// What the acknowledged octets mean to the application and to the state.
     fn after_ack(&mut self, cx: &mut Cx<'_>, acked: Acked) {
+        self.resize_send_buffer(cx);
         if self.write_blocked && self.snd.is_writable() {
             self.write_blocked = false;
             self.marks.event = true;
@@ -364,12 +365,23 @@ impl Tcb {
                 self.ack.owe_now();
             }
             Taken::InOrder { octets, filled } => {
+                self.time_from_receiver(cx, seg);
                 self.stats.bytes_received += u64::from(octets);
                 self.marks.event = true;
                 self.owe_ack(cx, filled || had_holes);
             }
         }
         Continue(())
+    }
+
+    /// The round-trip time as one who only receives can see it: text that a window of ours let go
+    /// carries our clock's echo.
+    fn time_from_receiver(&mut self, cx: &Cx<'_>, seg: &Segment<'_>) {
+        if let (Some(ts), Some(option)) = (&self.timestamps, seg.options.timestamps)
+            && let Some(elapsed) = ts.round_trip(option.echo, cx.now)
+        {
+            self.rightsize.on_echo(elapsed);
+        }
     }
 
     fn owe_ack(&mut self, cx: &Cx<'_>, at_once: bool) {

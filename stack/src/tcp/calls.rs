@@ -1,11 +1,11 @@
 //! The calls of the application that begin and end TCP objects (RFC 9293 §3.10.1 to §3.10.5).
 
-use super::error::{AcceptError, ConnectError, ListenError};
+use super::error::{AcceptError, ConnectError, ListenError, RecvError};
 use super::layer::TcpLayer;
 use super::listener::{ListenOptions, Listener};
 use super::open::{Start, announced_mss};
 use super::options::TcpOptions;
-use super::tcb::Tcb;
+use super::tcb::{Cx, Tcb};
 use crate::counters::Counters;
 use crate::random::Random;
 use crate::store::arena::Key;
@@ -85,6 +85,33 @@ impl TcpLayer {
         // Somebody holds it now, who has not been told of what came before.
         self.changed.push(&mut self.live, accepted);
         Ok(accepted)
+    }
+
+    /// RECEIVE.
+    pub(crate) fn recv(
+        &mut self,
+        now: Instant,
+        counters: &mut Counters,
+        key: Key<Tcb>,
+        out: &mut [u8],
+    ) -> Result<usize, RecvError> {
+        let Some(tcb) = self.live.get_mut(key) else { return Err(RecvError::NotConnected) };
+        let n = tcb.recv(out)?;
+        if n > 0 {
+            let cx = Cx {
+                now,
+                config: &self.config,
+                counters,
+                memory: &mut self.memory,
+                replies: &mut self.replies,
+            };
+            tcb.on_read(&cx, n);
+            // Reading has one consequence at most: a window update.
+            if tcb.rcv.wants_update() {
+                let _: Option<()> = self.with(now, counters, key, |_, _| ());
+            }
+        }
+        Ok(n)
     }
 
     /// Closes a listener: handshakes are forgotten, connections nobody accepted are reset.

@@ -42,6 +42,14 @@ pub struct TcpInfo {
     pub receive_window: u32,
     /// Octets between SND.UNA and SND.NXT.
     pub in_flight: u32,
+    /// Most bytes held for the application to read, now.
+    pub receive_buffer: usize,
+    /// Most bytes held until the peer acknowledges them, now.
+    pub send_buffer: usize,
+    /// Most bytes that the application read in a round trip.
+    pub receive_space: u32,
+    /// Round-trip time as the receiver sees it; zero before the first sample.
+    pub receive_rtt: Duration,
     /// Text received and unread, bytes. For a listener: connections waiting to be accepted.
     pub unread: usize,
     /// Text queued or unacknowledged, bytes. For a listener: its backlog.
@@ -91,6 +99,10 @@ impl TcpInfo {
             send_window: 0,
             receive_window: 0,
             in_flight: 0,
+            receive_buffer: 0,
+            send_buffer: 0,
+            receive_space: 0,
+            receive_rtt: Duration::ZERO,
             unread: 0,
             unsent: 0,
             bytes_sent: 0,
@@ -129,6 +141,10 @@ impl TcpInfo {
             send_window: tcb.snd.wnd,
             receive_window: tcb.rcv.window(),
             in_flight: tcb.snd.in_flight(),
+            receive_buffer: tcb.rcv.buffer(),
+            send_buffer: tcb.snd.buffer(),
+            receive_space: tcb.rightsize.space(),
+            receive_rtt: tcb.rightsize.round_trip(tcb.rtt.srtt()).unwrap_or_default(),
             unread: tcb.rcv.unread(),
             unsent: tcb.snd.queued(),
             bytes_sent: tcb.stats.bytes_sent,

@@ -29,6 +29,11 @@ impl Memory {
         (self.max - self.max / RESERVE).saturating_sub(self.used)
     }
 
+    /// More than three quarters are used: buffers that tune themselves stay small.
+    pub(crate) const fn is_tight(&self) -> bool {
+        self.used > self.max - self.max / 4
+    }
+
     /// True when `ring` may grow so that it can hold `end` bytes from its head.
     pub(crate) fn allows(&self, ring: &Ring, end: usize) -> bool {
         let growth = ring.growth_for(end);

@@ -21,7 +21,7 @@
 //! | notions | `seq` `segment` `state` `options` `error` `info` |
 //! | lives | `layer` `demux` `listener` `syncache` `passive` `flood` `timewait` `isn` `calls` `reply` `starved` |
 //! | body (`impl Tcb`) | `tcb` `open` `arrive` `output` `timers` `close` |
-//! | organs | `send` `recv` `ack` `assembler` `cookie` `rtt` `rto` `recovery` `timestamps` `memory` `congestion` |
+//! | organs | `send` `recv` `ack` `assembler` `cookie` `rtt` `rto` `recovery` `timestamps` `rightsize` `memory` `congestion` |
 //!
 //! Organs take values and give reports; they know no `Tcb` (law 4). Variables bear the RFC's
 //! names: SND.UNA is `snd.una`, RCV.NXT is `rcv.nxt` (§3.3.1).
@@ -53,6 +53,7 @@ mod passive;
 mod recovery;
 mod recv;
 mod reply;
+mod rightsize;
 mod rto;
 mod rtt;
 mod send;

@@ -2,10 +2,12 @@
 //! finished handshake makes, and what the peer's SYN settles.
 
 use super::ack::AckPolicy;
+use super::congestion::initial_window;
 use super::congestion::reno::Reno;
 use super::options::TcpOptions;
 use super::recovery::Recovery;
 use super::recv::Recv;
+use super::rightsize::RightSize;
 use super::rto::Rto;
 use super::rtt::Rtt;
 use super::segment::Segment;
@@ -87,7 +89,7 @@ impl Tcb {
         tcb.sack = half.sack;
         tcb.snd.scale = half.peer_scale.unwrap_or(0);
         let scale = if tcb.scaling { half.scale } else { 0 };
-        let buffer = tcb.options.receive_buffer;
+        let buffer = tcb.options.first_receive_buffer(cx.config);
         tcb.rcv = Recv::new(half.irs, start.announced_mss, scale, buffer, cx.config.ranges_max);
         let _: u16 = tcb.rcv.open_unscaled();
         let rcv_nxt = tcb.rcv.nxt;
@@ -110,13 +112,16 @@ impl Tcb {
 
     fn blank(flow: FlowKey, start: Start, config: &TcpConfig, mss: u16) -> Tcb {
         let options = start.options.clamped();
-        let (scale, buffer) = (options.window_scale(), options.receive_buffer);
+        let scale = options.window_scale(config);
+        let buffer = options.first_receive_buffer(config);
+        let send_buffer = options.first_send_buffer(config);
         Tcb {
             flow,
             state: State::Closed,
             origin: Origin::Active,
-            snd: Send::new(start.iss, mss, options.send_buffer),
+            snd: Send::new(start.iss, mss, send_buffer),
             rcv: Recv::new(Seq(0), start.announced_mss, scale, buffer, config.ranges_max),
+            rightsize: RightSize::new(start.now, initial_window(start.announced_mss.into())),
             rtt: Rtt::new(),
             rto: Rto::new(),
             recovery: Recovery::new(start.iss),
@@ -157,7 +162,7 @@ impl Tcb {
         self.snd.scale = peer.window_scale.unwrap_or(0);
         // As our SYN announced it, whatever the options say now.
         let scale = if self.scaling { self.rcv.scale } else { 0 };
-        let (mss, buffer) = (self.announced_mss, self.options.receive_buffer);
+        let (mss, buffer) = (self.announced_mss, self.rcv.buffer());
         self.rcv = Recv::new(seg.seq, mss, scale, buffer, cx.config.ranges_max);
         let _: u16 = self.rcv.open_unscaled();
         let offset = self.timestamps.as_ref().map_or(0, |ts| ts.offset);

@@ -1,5 +1,6 @@
 //! What an application may set on a connection.
 
+use crate::config::TcpConfig;
 use core::time::Duration;
 
 /// Options of a TCP socket, with Linux's defaults. A listener's are inherited by what it accepts.
@@ -28,10 +29,13 @@ pub struct TcpOptions {
     /// Diffserv octet (`IP_TOS`, MUST-48). The ECN bits belong to TCP and are masked out.
     pub tos: u8,
     /// Most bytes held for the application to read, and so the greatest window (`SO_RCVBUF`).
-    /// 2 KiB to 64 MiB. The window scale is fixed in the handshake, so a later rise is limited.
-    pub receive_buffer: usize,
-    /// Most bytes held until the peer acknowledges them (`SO_SNDBUF`). 2 KiB to 64 MiB.
-    pub send_buffer: usize,
+    /// 2 KiB to 64 MiB. None: it grows with the rate at which the application reads, from
+    /// `TcpConfig::receive_buffer` to `receive_buffer_max`. The window scale is fixed in the
+    /// handshake, so a later rise is limited.
+    pub receive_buffer: Option<usize>,
+    /// Most bytes held until the peer acknowledges them (`SO_SNDBUF`). 2 KiB to 64 MiB. None: it
+    /// grows with the windows, from `TcpConfig::send_buffer` to `send_buffer_max`.
+    pub send_buffer: Option<usize>,
     /// Greatest segment to send and to announce (`TCP_MAXSEG`); None: what the MTU allows.
     pub max_segment: Option<u16>,
 }
@@ -52,8 +56,8 @@ impl Default for TcpOptions {
             linger: None,
             ttl: 64,
             tos: 0,
-            receive_buffer: 1 << 20,
-            send_buffer: 1 << 20,
+            receive_buffer: None,
+            send_buffer: None,
             max_segment: None,
         }
     }
@@ -62,8 +66,9 @@ impl Default for TcpOptions {
 impl TcpOptions {
     /// The options with every value inside its range.
     pub(crate) fn clamped(mut self) -> TcpOptions {
-        self.receive_buffer = self.receive_buffer.clamp(*BUFFER.start(), *BUFFER.end());
-        self.send_buffer = self.send_buffer.clamp(*BUFFER.start(), *BUFFER.end());
+        let clamped = |bytes: usize| bytes.clamp(*BUFFER.start(), *BUFFER.end());
+        self.receive_buffer = self.receive_buffer.map(clamped);
+        self.send_buffer = self.send_buffer.map(clamped);
         self.keepalive_idle = self.keepalive_idle.max(Duration::from_secs(1));
         self.keepalive_interval = self.keepalive_interval.max(Duration::from_secs(1));
         self.keepalive_count = self.keepalive_count.max(1);
@@ -73,9 +78,21 @@ impl TcpOptions {
         self
     }
 
-    /// The smallest window scale that can announce the whole receive buffer (RFC 7323 §2.3).
-    pub(crate) fn window_scale(&self) -> u8 {
-        (0..14).find(|shift| self.receive_buffer >> shift <= 0xffff).unwrap_or(14)
+    /// Bytes of the receive buffer that a connection begins with.
+    pub(crate) fn first_receive_buffer(&self, config: &TcpConfig) -> usize {
+        self.receive_buffer.unwrap_or(config.receive_buffer)
+    }
+
+    /// Bytes of the send buffer that a connection begins with.
+    pub(crate) fn first_send_buffer(&self, config: &TcpConfig) -> usize {
+        self.send_buffer.unwrap_or(config.send_buffer)
+    }
+
+    /// The smallest window scale that can announce the whole receive buffer (RFC 7323 §2.3), or
+    /// what it may grow to.
+    pub(crate) fn window_scale(&self, config: &TcpConfig) -> u8 {
+        let most = self.receive_buffer.unwrap_or(config.receive_buffer_max);
+        (0..14).find(|shift| most >> shift <= 0xffff).unwrap_or(14)
     }
 }
 
@@ -85,8 +102,11 @@ mod tests {
 
     #[test]
     fn the_window_scale_reaches_the_buffer() {
-        let scale =
-            |bytes| TcpOptions { receive_buffer: bytes, ..Default::default() }.window_scale();
-        assert_eq!((scale(65_535), scale(65_536), scale(1 << 20), scale(64 << 20)), (0, 1, 5, 11));
+        let config = TcpConfig::default();
+        let scale = |receive_buffer| {
+            TcpOptions { receive_buffer, ..Default::default() }.window_scale(&config)
+        };
+        let fixed = [65_535, 65_536, 1 << 20, 64 << 20].map(|bytes| scale(Some(bytes)));
+        assert_eq!((fixed, scale(None)), ([0, 1, 5, 11], 7));
     }
 }

@@ -83,7 +83,7 @@ impl Tcb {
             ..Options::default()
         };
         let window = self.rcv.open_unscaled();
-        let window = if answers { window } else { syn_window(self.options.receive_buffer) };
+        let window = if answers { window } else { syn_window(self.rcv.buffer()) };
         let seq = self.snd.iss;
         self.account_sent(cx, seq, 1);
         self.ack.on_sent();

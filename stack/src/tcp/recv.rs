@@ -262,6 +262,11 @@ impl Recv {
         }
     }
 
+    /// The greatest window, bytes.
+    pub(crate) fn buffer(&self) -> usize {
+        self.buffer
+    }
+
     /// Changes the greatest window; a promise already made stays.
     pub(crate) fn set_buffer(&mut self, bytes: usize) {
         self.buffer = bytes.min(0xffff << self.scale);

@@ -197,6 +197,11 @@ impl Send {
         self.ring.len()
     }
 
+    /// The most text that may be queued, bytes.
+    pub(crate) fn buffer(&self) -> usize {
+        self.ring.cap()
+    }
+
     pub(crate) fn set_buffer(&mut self, bytes: usize) {
         self.ring.set_cap(bytes);
     }

@@ -10,6 +10,7 @@ use super::options::TcpOptions;
 use super::recovery::Recovery;
 use super::recv::Recv;
 use super::reply::Replies;
+use super::rightsize::{self, RightSize};
 use super::rto::Rto;
 use super::rtt::Rtt;
 use super::send::Send;
@@ -87,6 +88,7 @@ pub(crate) struct Tcb {
     pub(crate) origin: Origin,
     pub(crate) snd: Send,
     pub(crate) rcv: Recv,
+    pub(crate) rightsize: RightSize,
     pub(crate) rtt: Rtt,
     pub(crate) rto: Rto,
     pub(crate) recovery: Recovery,
@@ -232,6 +234,34 @@ impl Tcb {
         Ok(self.rcv.peek(out))
     }
 
+    /// The application has read `n` bytes: the receive buffer follows, unless it was asked for.
+    /// In want of memory it goes back; the window that was announced stays (SHLD-14).
+    pub(crate) fn on_read(&mut self, cx: &Cx<'_>, n: usize) {
+        if self.options.receive_buffer.is_some() || self.read_shut {
+            return;
+        }
+        let (srtt, mss) = (self.rtt.srtt(), self.announced_mss);
+        let wanted = self.rightsize.on_read(cx.now, n, srtt, mss);
+        let buffer = self.rcv.buffer();
+        if cx.memory.is_tight() {
+            self.rcv.set_buffer(buffer.min(cx.config.receive_buffer));
+        } else if let Some(wanted) = wanted.map(|wanted| wanted.min(cx.config.receive_buffer_max))
+            && wanted > buffer
+        {
+            self.rcv.set_buffer(wanted);
+        }
+    }
+
+    /// The windows may have grown: the send buffer follows, unless it was asked for.
+    pub(crate) fn resize_send_buffer(&mut self, cx: &Cx<'_>) {
+        let window = self.congestion.window().min(self.snd.wnd);
+        let wanted = rightsize::send_buffer(window).min(cx.config.send_buffer_max);
+        let fixed = self.options.send_buffer.is_some() || cx.memory.is_tight();
+        if wanted > self.snd.buffer() && !fixed {
+            self.snd.set_buffer(wanted);
+        }
+    }
+
     fn before_read(&mut self, wanted: usize) -> Result<(), RecvError> {
         if self.rcv.unread() > 0 || (wanted == 0 && self.error.is_none()) {
             return Ok(());
@@ -265,11 +295,15 @@ impl Tcb {
     /// Takes new options; those that matter at once are put to work.
     pub(crate) fn set_options(&mut self, now: Instant, options: TcpOptions) {
         let options = options.clamped();
-        if options.receive_buffer != self.options.receive_buffer && !self.read_shut {
-            self.rcv.set_buffer(options.receive_buffer);
+        if let (Some(bytes), false) = (options.receive_buffer, self.read_shut)
+            && options.receive_buffer != self.options.receive_buffer
+        {
+            self.rcv.set_buffer(bytes);
         }
-        if options.send_buffer != self.options.send_buffer {
-            self.snd.set_buffer(options.send_buffer);
+        if let Some(bytes) = options.send_buffer
+            && options.send_buffer != self.options.send_buffer
+        {
+            self.snd.set_buffer(bytes);
         }
         // Turning Nagle off sends what it held back (TCP_NODELAY's documented effect).
         self.marks.push_out |= options.nodelay && !self.options.nodelay && self.snd.unsent() > 0;

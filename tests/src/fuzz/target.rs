@@ -123,7 +123,7 @@ impl Target {
     }
 
     fn options() -> TcpOptions {
-        TcpOptions { receive_buffer: 8192, send_buffer: 8192, ..TcpOptions::default() }
+        TcpOptions { receive_buffer: Some(8192), send_buffer: Some(8192), ..TcpOptions::default() }
     }
 
     /// One forged frame, and now and then something that an application or the clock does.

@@ -31,8 +31,8 @@ impl Ours {
         config.addresses = vec![Cidr { address: IpAddr::V4(plan.address), prefix: 24 }];
         let options = TcpOptions {
             nodelay: plan.nodelay,
-            receive_buffer: plan.receive_buffer,
-            send_buffer: plan.send_buffer,
+            receive_buffer: Some(plan.receive_buffer),
+            send_buffer: Some(plan.send_buffer),
             ..TcpOptions::default()
         };
         Ours {

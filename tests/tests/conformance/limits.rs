@@ -152,7 +152,7 @@ fn memory() {
 
 /// Fills the ledger with text that the first connection's peer does not take.
 fn exhausted() -> (Rig, Option<stack::TcpId>) {
-    let tcp = TcpOptions { send_buffer: 1 << 20, ..TcpOptions::default() };
+    let tcp = TcpOptions { send_buffer: Some(1 << 20), ..TcpOptions::default() };
     let mut t = Rig::with(|config| config.tcp.memory_max = 140_500);
     t = t.listen(ListenOptions { tcp, ..ListenOptions::default() });
     t.accept_one();
@@ -249,7 +249,7 @@ fn ranges_out_of_order() {
 /// A full send buffer says so, and takes more when there is room.
 #[test]
 fn the_send_buffer() {
-    let tcp = TcpOptions { send_buffer: 4096, ..TcpOptions::default() };
+    let tcp = TcpOptions { send_buffer: Some(4096), ..TcpOptions::default() };
     let mut t = Rig::new().listen(ListenOptions { tcp, ..ListenOptions::default() });
     t.accept_one();
     let taken = t.try_send(100_000).unwrap();
@@ -263,11 +263,11 @@ fn the_send_buffer() {
     t.send(1000).forget_rest();
     // The application may change its mind about the size, both ways.
     let (now, mut options) = (t.now(), t.tcp().options());
-    options.send_buffer = 50_000;
+    options.send_buffer = Some(50_000);
     t.tcp().set_options(now, options);
     let more = t.try_send(100_000).unwrap();
     assert!((40_000..=60_000).contains(&more), "{more}");
-    options.send_buffer = 4096;
+    options.send_buffer = Some(4096);
     t.tcp().set_options(now, options);
     assert_eq!(t.try_send(1), Err(SendError::WouldBlock));
     t.forget_rest();

@@ -11,9 +11,9 @@ const ALL: &str = "<mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7>";
 fn section_2_scaling_is_agreed() {
     let mut t = Rig::listening();
     t.inject("S 0:0(0) win 65535 <mss 1460,nop,wscale 7>");
-    t.expect("S. 0:0(0) ack 1 win 65535 <mss 1460,nop,wscale 5>");
+    t.expect("S. 0:0(0) ack 1 win 65535 <mss 1460,nop,wscale 7>");
     t.inject(". 1:1(0) ack 1 win 100").accept();
-    assert_eq!(t.info().unwrap().window_scale, Some((7, 5)));
+    assert_eq!(t.info().unwrap().window_scale, Some((7, 7)));
     assert_eq!(t.info().unwrap().send_window, 12_800);
     let mut t = Rig::listening();
     t.inject("S 0:0(0) win 65535 <mss 1460>").expect("S. 0:0(0) ack 1 win 65535 <mss 1460>");
@@ -52,7 +52,7 @@ fn section_2_2_the_window_in_a_syn_is_not_scaled() {
 fn section_3_2_timestamps_are_agreed() {
     let mut t = Rig::listening();
     t.inject(&format!("S 0:0(0) win 65535 {ALL}"));
-    t.expect("S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 0 ecr 100,nop,wscale 5>");
+    t.expect("S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 0 ecr 100,nop,wscale 7>");
     t.inject(". 1:1(0) ack 1 win 500 <nop,nop,TS val 101 ecr 0>").accept();
     t.send(1448).expect("P. 1:1449(1448) ack 1 <nop,nop,TS val * ecr 101>");
     let mut t = Rig::listening();
@@ -133,7 +133,7 @@ fn timestamps_take_twelve_bytes_from_the_text() {
 /// A window above 64 KiB is announced and filled.
 #[test]
 fn windows_above_64_kib() {
-    let tcp = TcpOptions { receive_buffer: 400_000, ..TcpOptions::default() };
+    let tcp = TcpOptions { receive_buffer: Some(400_000), ..TcpOptions::default() };
     let options = ListenOptions { tcp, ..ListenOptions::default() };
     let mut t = Rig::new().listen(options).accept_from("<mss 1460,nop,wscale 3>");
     let mut next = 1;

@@ -296,7 +296,7 @@ fn listen(host: &Host, port: u16) -> Result<TcpListener> {
     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     let mut options = ListenOptions { backlog: 4096, ..ListenOptions::default() };
     options.tcp.nodelay = true;
-    options.tcp.send_buffer = SEND_BUFFER;
+    options.tcp.send_buffer = Some(SEND_BUFFER);
     let listener = TcpListener::bind_with(host, address, options)
         .with_context(|| format!("port {port}: cannot listen"))?;
     listener.set_nonblocking(true)?;

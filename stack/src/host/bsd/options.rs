@@ -7,7 +7,7 @@ use super::socket::{Kind, Role, Sock, State};
 use super::tcp_info;
 use super::*;
 use crate::host::errno::Errno;
-use crate::{TcpOptions, UdpOptions};
+use crate::{TcpConfig, TcpOptions, UdpOptions};
 
 /// The largest of the keepalive times, seconds, as in Linux.
 const KEEP_SECONDS_MAX: i32 = 32_767;
@@ -215,8 +215,8 @@ fn set_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Errno> 
 fn set_tcp_int(options: &mut TcpOptions, level: i32, name: i32, value: i32) -> Result<(), Errno> {
     match (level, name) {
         (SOL_SOCKET, SO_KEEPALIVE) => options.keepalive = value != 0,
-        (SOL_SOCKET, SO_SNDBUF) => options.send_buffer = buffer(value),
-        (SOL_SOCKET, SO_RCVBUF) => options.receive_buffer = buffer(value),
+        (SOL_SOCKET, SO_SNDBUF) => options.send_buffer = Some(buffer(value)),
+        (SOL_SOCKET, SO_RCVBUF) => options.receive_buffer = Some(buffer(value)),
         (IPPROTO_IP, IP_TTL) => options.ttl = ttl(value, TcpOptions::default().ttl)?,
         (IPPROTO_IP, IP_TOS) => options.tos = value as u8,
         (IPPROTO_TCP, TCP_NODELAY) => options.nodelay = value != 0,
@@ -291,8 +291,8 @@ fn get_tcp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
     let number = match (level, name) {
         (SOL_SOCKET, SO_BROADCAST) => 0,
         (SOL_SOCKET, SO_KEEPALIVE) => options.keepalive.into(),
-        (SOL_SOCKET, SO_SNDBUF) => options.send_buffer as u64,
-        (SOL_SOCKET, SO_RCVBUF) => options.receive_buffer as u64,
+        (SOL_SOCKET, SO_SNDBUF) => buffers(sock, &options).1 as u64,
+        (SOL_SOCKET, SO_RCVBUF) => buffers(sock, &options).0 as u64,
         (IPPROTO_IP, IP_TTL) => options.ttl.into(),
         (IPPROTO_IP, IP_TOS) => options.tos.into(),
         (IPPROTO_TCP, TCP_NODELAY) => options.nodelay.into(),
@@ -322,6 +322,20 @@ fn get_udp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
     Ok(i32::try_from(number).unwrap_or(i32::MAX))
 }
 
+/// The receive and the send buffer: of a connection what they are now, before that what was asked
+/// for, or what one begins with.
+fn buffers(sock: &Sock, options: &TcpOptions) -> (usize, usize) {
+    let connection = sock.stream(Errno::ENOTCONN).and_then(|socket| socket.info());
+    match connection {
+        Ok(info) if info.send_buffer > 0 => (info.receive_buffer, info.send_buffer),
+        _ => {
+            let default = TcpConfig::default();
+            let receive = options.receive_buffer.unwrap_or(default.receive_buffer);
+            (receive, options.send_buffer.unwrap_or(default.send_buffer))
+        }
+    }
+}
+
 /// Of a connection what is in force, before that what was asked for, or RFC 9293's default.
 fn max_segment(sock: &Sock, options: &TcpOptions) -> u64 {
     let connection = sock.stream(Errno::ENOTCONN).and_then(|socket| socket.info());
@@ -338,7 +352,7 @@ fn info_bytes(sock: &Sock) -> Result<Vec<u8>, Errno> {
     let role = sock.state().role.clone();
     match role {
         Role::Connecting(socket) | Role::Stream(socket) => {
-            Ok(tcp_info::of_connection(&socket.info()?, &socket.options()?))
+            Ok(tcp_info::of_connection(&socket.info()?))
         }
         Role::Listener(socket) => {
             let status = socket.status()?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{State, TcpInfo, TcpOptions};
+use crate::{State, TcpInfo};
 
 /// The bytes of the structure up to and with `tcpi_bytes_retrans`.
 const LENGTH: usize = 216;
@@ -24,6 +24,7 @@ const RTTVAR: usize = 72;
 const SND_SSTHRESH: usize = 76;
 const SND_CWND: usize = 80;
 const ADVMSS: usize = 84;
+const RCV_RTT: usize = 92;
 const RCV_SPACE: usize = 96;
 const TOTAL_RETRANS: usize = 100;
 /// 64-bit fields.
@@ -56,7 +57,7 @@ fn micros(time: Duration) -> u64 {
 }
 
 /// The structure for a connection. Windows and flights are counted in segments, as in Linux.
-pub(super) fn of_connection(info: &TcpInfo, options: &TcpOptions) -> Vec<u8> {
+pub(super) fn of_connection(info: &TcpInfo) -> Vec<u8> {
     let mut record = Record([0; LENGTH]);
     record.0[STATE] = number(info.state);
     record.0[RETRANSMITS] = info.backoff;
@@ -81,7 +82,8 @@ pub(super) fn of_connection(info: &TcpInfo, options: &TcpOptions) -> Vec<u8> {
     record.put32(SND_SSTHRESH, threshold);
     record.put32(SND_CWND, segments(info.cwnd));
     record.put32(ADVMSS, info.advertised_mss.into());
-    record.put32(RCV_SPACE, options.receive_buffer as u64);
+    record.put32(RCV_RTT, micros(info.receive_rtt));
+    record.put32(RCV_SPACE, info.receive_space.into());
     record.put32(TOTAL_RETRANS, info.retransmits);
     record.put64(BYTES_ACKED, info.bytes_acked);
     record.put64(BYTES_RECEIVED, info.bytes_received);

@@ -124,6 +124,8 @@ impl Rig {
     fn begin(now: Instant, change: impl FnOnce(&mut Config)) -> Rig {
         let mut config = Config::new(HOST_MAC);
         config.addresses = vec!["192.0.2.1/24".parse().expect("an address")];
+        // A test writes at once what it wants to see leave.
+        config.tcp.send_buffer = 1 << 20;
         change(&mut config);
         Rig {
             stack: Stack::new(config, Seed::from_number(1)),

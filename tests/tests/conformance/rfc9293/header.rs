@@ -251,7 +251,7 @@ fn must_67_the_announced_mss_is_the_mtu_less_forty() {
     for (mtu, mss) in [(1500, 1460), (9000, 8960), (576, 536), (1280, 1240)] {
         let mut t = Rig::with(|config| config.mtu = mtu).listen(ListenOptions::default());
         t.inject("S 0:0(0) win 65535 <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7>");
-        t.expect(&format!("S. 0:0(0) ack 1 <mss {mss},sackOK,TS val 0 ecr 1,nop,wscale 5>"));
+        t.expect(&format!("S. 0:0(0) ack 1 <mss {mss},sackOK,TS val 0 ecr 1,nop,wscale 7>"));
     }
     let smaller = TcpOptions { max_segment: Some(1000), ..TcpOptions::default() };
     let options = ListenOptions { tcp: smaller, ..ListenOptions::default() };

@@ -74,7 +74,7 @@ fn must_38_the_sender_does_not_wait_for_ever() {
 
 #[test]
 fn must_39_the_receiver_avoids_silly_windows() {
-    let tcp = TcpOptions { receive_buffer: 4000, ..TcpOptions::default() };
+    let tcp = TcpOptions { receive_buffer: Some(4000), ..TcpOptions::default() };
     let options = ListenOptions { tcp, ..ListenOptions::default() };
     let mut t = Rig::new().listen(options).accept_from("<mss 1460>");
     t.inject("P. 1:1461(1460) ack 1").inject("P. 1461:2921(1460) ack 1");

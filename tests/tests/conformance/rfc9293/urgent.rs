@@ -20,7 +20,7 @@ fn urgent_text_is_text() {
 
 /// A connection whose window is closed.
 fn closed_window() -> Rig {
-    let tcp = TcpOptions { receive_buffer: 2048, ..TcpOptions::default() };
+    let tcp = TcpOptions { receive_buffer: Some(2048), ..TcpOptions::default() };
     let options = ListenOptions { tcp, ..ListenOptions::default() };
     let mut t = Rig::new().listen(options).accept_from("<mss 1460>");
     t.inject("P. 1:1025(1024) ack 1").inject("P. 1025:2049(1024) ack 1").forget_rest();

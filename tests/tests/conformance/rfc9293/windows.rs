@@ -13,7 +13,7 @@ fn edge(t: &Rig, segment: &Segment) -> i64 {
 
 #[test]
 fn shld_14_the_right_edge_does_not_move_left() {
-    let tcp = TcpOptions { receive_buffer: 20_000, ..TcpOptions::default() };
+    let tcp = TcpOptions { receive_buffer: Some(20_000), ..TcpOptions::default() };
     let options = ListenOptions { tcp, ..ListenOptions::default() };
     let mut t = Rig::new().listen(options).accept_from("<mss 1460>");
     let (mut next, mut known) = (1, 20_001);
@@ -27,7 +27,7 @@ fn shld_14_the_right_edge_does_not_move_left() {
         }
         if round == 30 {
             let (now, mut options) = (t.now(), t.tcp().options());
-            options.receive_buffer = 3000;
+            options.receive_buffer = Some(3000);
             t.tcp().set_options(now, options);
         }
         t.advance(ms(50));

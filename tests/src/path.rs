@@ -1,0 +1,160 @@
+//! Two hosts of this stack at the ends of a path with a rate, a delay and a queue, in virtual time:
+//! for what a transfer does over seconds, where every byte is sound.
+
+use stack::{
+    Cidr, Config, ConnectOptions, Instant, ListenOptions, ListenerId, Mac, RxFrame, Seed, Stack,
+    State, TcpId, TcpInfo,
+};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tapdev::{Link, LinkConfig, QueueLimit};
+
+/// The ends: the one that connects, and the one that listens.
+const ENDS: [(Mac, Ipv4Addr); 2] = [
+    (Mac([2, 0, 0, 0, 0, 1]), Ipv4Addr::new(192, 0, 2, 1)),
+    (Mac([2, 0, 0, 0, 0, 2]), Ipv4Addr::new(192, 0, 2, 2)),
+];
+
+const PORT: u16 = 80;
+
+/// Text and headers of a full segment with timestamps.
+pub const TEXT: u64 = 1448;
+/// A full frame.
+pub const FRAME: u64 = 1514;
+
+/// What the path is.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Round-trip time without queues.
+    pub rtt: Duration,
+    /// Bits a second, each way.
+    pub rate: u64,
+    /// Bytes that may wait, each way.
+    pub queue: usize,
+}
+
+/// Two hosts, a path between them, and one connection.
+pub struct Path {
+    /// Now.
+    pub now: Instant,
+    /// The hosts: the one that connects, and the one that listens.
+    pub hosts: [Stack; 2],
+    /// The ends of the connection, once they are there.
+    pub sockets: [Option<TcpId>; 2],
+    links: [Link; 2],
+    listener: ListenerId,
+    /// Bytes that the second end has read.
+    pub read: u64,
+}
+
+impl Path {
+    /// Connects over a path of this shape; `change` sets the hosts up.
+    pub fn new(shape: &Shape, change: impl Fn(usize, &mut Config)) -> Path {
+        let host = |which: usize| {
+            let (mac, address) = ENDS[which];
+            let mut config = Config::new(mac);
+            config.addresses = vec![Cidr { address: IpAddr::V4(address), prefix: 24 }];
+            change(which, &mut config);
+            Stack::new(config, Seed::from_number(which as u64))
+        };
+        let link = |seed| {
+            let config = LinkConfig {
+                delay: shape.rtt / 2,
+                rate_bits_per_s: Some(shape.rate),
+                queue: QueueLimit { frames: usize::MAX, bytes: shape.queue },
+                ..LinkConfig::default()
+            };
+            Link::new(config, seed).expect("a possible link")
+        };
+        let (links, mut hosts) = ([link(1), link(2)], [host(0), host(1)]);
+        let any = SocketAddr::from(([0, 0, 0, 0], PORT));
+        let listener = hosts[1].listen(any, ListenOptions::default()).expect("a free port");
+        let now = Instant::from_secs(1);
+        let remote = SocketAddr::from((ENDS[1].1, PORT));
+        let socket = hosts[0].connect(now, remote, ConnectOptions::default()).expect("a port");
+        Path { now, hosts, sockets: [Some(socket), None], links, listener, read: 0 }
+    }
+
+    /// What the connection says of itself at one end.
+    pub fn info(&mut self, end: usize) -> TcpInfo {
+        let id = self.sockets[end].expect("connected");
+        self.hosts[end].tcp(id).expect("alive").info()
+    }
+
+    /// Bytes, frames counted whole, that the path carries in `span`.
+    pub fn text_in(shape: &Shape, span: Duration) -> u64 {
+        shape.rate / 8 * span.as_millis() as u64 / 1000 * TEXT / FRAME
+    }
+
+    /// Time passes; at every event both applications do what they always do: the first writes as
+    /// much as is taken, the second reads as much as there is.
+    pub fn transfer(&mut self, span: Duration) {
+        self.run(span, |path| {
+            path.write_all();
+            path.read_all();
+        });
+    }
+
+    /// Time passes; `work` is done after every event.
+    pub fn run(&mut self, span: Duration, mut work: impl FnMut(&mut Path)) {
+        let end = self.now + span;
+        loop {
+            work(self);
+            self.drain();
+            let Some(next) = self.next().filter(|next| *next <= end) else { break };
+            self.now = self.now.max(next);
+            for to in 0..2 {
+                while let Some(frame) = self.links[1 - to].pop(self.now.as_nanos()) {
+                    self.hosts[to].receive(self.now, RxFrame::plain(&frame));
+                }
+                self.hosts[to].advance(self.now);
+            }
+        }
+        self.now = end;
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let links = self.links.iter().filter_map(|link| link.next_ns().map(Instant::from_nanos));
+        let hosts = self.hosts.iter().filter_map(Stack::next_timeout);
+        links.chain(hosts).min()
+    }
+
+    fn drain(&mut self) {
+        for (host, link) in self.hosts.iter_mut().zip(&mut self.links) {
+            while let Some(frame) = host.poll_transmit(self.now) {
+                link.push(self.now.as_nanos(), &frame.to_vec());
+            }
+            while host.poll_event().is_some() {}
+        }
+    }
+
+    /// The first end writes as much as is taken.
+    pub fn write_all(&mut self) {
+        let text = [7; 65_536];
+        if let Some(mut socket) = self.sockets[0].and_then(|id| self.hosts[0].tcp(id))
+            && socket.state() == State::Established
+        {
+            while socket.send_room() > 0 && socket.send(self.now, &text).is_ok() {}
+        }
+    }
+
+    /// The second end reads as much as there is.
+    pub fn read_all(&mut self) {
+        self.read_up_to(usize::MAX);
+    }
+
+    /// The second end reads at most `most` bytes.
+    pub fn read_up_to(&mut self, most: usize) {
+        if self.sockets[1].is_none() {
+            self.sockets[1] = self.hosts[1].accept(self.listener).ok();
+        }
+        let Some(mut socket) = self.sockets[1].and_then(|id| self.hosts[1].tcp(id)) else { return };
+        let (mut out, mut left) = ([0; 65_536], most);
+        while left > 0 {
+            let room = left.min(out.len());
+            let Ok(n @ 1..) = socket.recv(self.now, &mut out[..room]) else { return };
+            self.read += n as u64;
+            left -= n;
+        }
+    }
+}
