@@ -99,6 +99,9 @@ pub struct TcpConfig {
     pub syn_ack_retries: u8,
     /// Longest delay of an acknowledgment, below 0.5 s (MUST-40).
     pub delayed_ack: Duration,
+    /// Shortest delay of an acknowledgment that may wait at all: how long a sender is held up who
+    /// waits for it while the application has nothing to answer.
+    pub delayed_ack_min: Duration,
     /// Least time between two challenge ACKs, or ACKs of text-free segments outside the window, on
     /// one connection or handshake (RFC 5961 §7). There is no limit common to connections: it
     /// would be a side channel (CVE-2016-5696).
@@ -134,6 +137,7 @@ impl Default for TcpConfig {
             connect_give_up: Duration::from_secs(190),
             syn_ack_retries: 3,
             delayed_ack: Duration::from_millis(40),
+            delayed_ack_min: Duration::from_millis(4),
             challenge_interval: Duration::from_millis(500),
             resets: RateLimits::resets(),
             mss_min: 88,

@@ -1,6 +1,7 @@
 //! SEGMENT ARRIVES (RFC 9293 §3.10.7), for connections: the RFC's own outline, check by check.
 //! LISTEN is in `listener`, SYN-RECEIVED of a passive open in `syncache`, TIME-WAIT in `timewait`.
 
+use super::ack::{Arrival, Due};
 use super::close::Ended;
 use super::congestion::AckReport;
 use super::error::TcpError;
@@ -362,13 +363,13 @@ impl Tcb {
             }
             Taken::OutOfOrder => {
                 cx.counters.tcp_ofo_queue += 1;
-                self.ack.owe_now();
+                self.ack.on_disorder();
             }
             Taken::InOrder { octets, filled } => {
                 self.time_from_receiver(cx, seg);
                 self.stats.bytes_received += u64::from(octets);
                 self.marks.event = true;
-                self.owe_ack(cx, filled || had_holes);
+                self.owe_ack(cx, seg, filled || had_holes);
             }
         }
         Continue(())
@@ -384,12 +385,30 @@ impl Tcb {
         }
     }
 
-    fn owe_ack(&mut self, cx: &Cx<'_>, at_once: bool) {
-        let later = self.ack.on_text(self.options.quick_ack);
-        if at_once {
+    /// Text came in order, and filled a hole if `disorder`.
+    fn owe_ack(&mut self, cx: &Cx<'_>, seg: &Segment<'_>, disorder: bool) {
+        let arrival = Arrival {
+            now: cx.now,
+            len: seg.text.len(),
+            window: self.rcv.window() / u32::from(self.ack.largest_segment()),
+            idle: self.rto.current(),
+            round_trip: self.rtt.srtt().unwrap_or_default(),
+        };
+        let due = self.ack.on_text(arrival, cx.delays());
+        if disorder {
+            self.ack.on_disorder();
+        } else if self.options.quick_ack {
             self.ack.owe_now();
-        } else if later && !self.timers.is_set(Timer::DelayedAck) {
-            self.timers.set(Timer::DelayedAck, cx.now + cx.config.delayed_ack);
+        } else {
+            self.time_ack(cx, due);
+        }
+    }
+
+    fn time_ack(&mut self, cx: &Cx<'_>, due: Due) {
+        if let Due::After(delay) = due
+            && !self.timers.is_set(Timer::DelayedAck)
+        {
+            self.timers.set(Timer::DelayedAck, cx.now + delay);
         }
     }
 
@@ -401,8 +420,12 @@ impl Tcb {
         if self.state.may_receive() && self.rcv.take_fin() {
             // In ESTABLISHED the application is about to close too: its FIN carries the
             // acknowledgment, if it comes within the delay. Otherwise we are the last to speak.
-            let last_word = self.state != State::Established;
-            self.owe_ack(cx, last_word || self.rcv.has_holes());
+            let due = self.ack.on_fin(cx.delays());
+            if self.state == State::Established && !self.rcv.has_holes() {
+                self.time_ack(cx, due);
+            } else {
+                self.ack.owe_now();
+            }
             self.marks.event = true;
             self.on_fin_received(cx);
         } else if seg.has(Flags::FIN) {

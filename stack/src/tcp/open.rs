@@ -126,7 +126,7 @@ impl Tcb {
             rto: Rto::new(),
             recovery: Recovery::new(start.iss),
             congestion: Box::new(Reno::new(u32::from(mss))),
-            ack: AckPolicy::default(),
+            ack: AckPolicy::new(),
             timers: Timers::new(),
             marks: Marks::default(),
             timestamps: None,

@@ -202,6 +202,9 @@ impl Tcb {
         }
         self.account_sent(cx, seq, len as u32 + u32::from(fin));
         self.stats.bytes_sent += len as u64;
+        if len > 0 {
+            self.ack.on_text_sent(cx.now, cx.delays());
+        }
         let fields = self.fields(cx, seq, flags);
         Outgoing { fields, offset, len }
     }

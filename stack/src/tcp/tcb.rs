@@ -1,7 +1,7 @@
 //! The transmission control block of a live connection (RFC 9293 §3.3.1). The body: it owns the
 //! organs and calls them; how it lives stands in `open`, `arrive`, `output`, `timers` and `close`.
 
-use super::ack::AckPolicy;
+use super::ack::{AckPolicy, Delays};
 use super::congestion::CongestionControl;
 use super::error::{RecvError, SendError, TcpError};
 use super::listener::Listener;
@@ -42,6 +42,13 @@ pub(crate) struct Cx<'a> {
     pub(crate) counters: &'a mut Counters,
     pub(crate) memory: &'a mut Memory,
     pub(crate) replies: &'a mut Replies,
+}
+
+impl Cx<'_> {
+    /// How long acknowledgments may wait.
+    pub(crate) fn delays(&self) -> Delays {
+        Delays { least: self.config.delayed_ack_min, most: self.config.delayed_ack }
+    }
 }
 
 /// Who began the connection (MUST-11).
@@ -141,7 +148,7 @@ pub(crate) struct Tcb {
 
 /// An idle connection holds no buffers; with its table entry and timer node it must stay below
 /// 1 KiB (DESIGN: 100,000 idle connections in 128 MiB).
-const _: () = assert!(core::mem::size_of::<Tcb>() <= 800);
+const _: () = assert!(core::mem::size_of::<Tcb>() <= 904);
 
 impl Linked<READY> for Tcb {
     fn link(&mut self) -> &mut Link {
@@ -307,6 +314,10 @@ impl Tcb {
         }
         // Turning Nagle off sends what it held back (TCP_NODELAY's documented effect).
         self.marks.push_out |= options.nodelay && !self.options.nodelay && self.snd.unsent() > 0;
+        // What waits goes at once, as in Linux (TCP_QUICKACK).
+        if options.quick_ack && self.ack.is_pending() {
+            self.ack.owe_now();
+        }
         self.options = options;
         self.timers.clear(Timer::Keepalive);
         self.arm_keepalive(now);

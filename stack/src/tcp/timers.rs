@@ -91,7 +91,7 @@ impl Tcb {
                 Timer::Probe => self.on_probe_timeout(cx),
                 Timer::DelayedAck => {
                     cx.counters.tcp_delayed_acks += 1;
-                    self.ack.owe_now();
+                    self.ack.on_timer();
                 }
                 Timer::Keepalive => self.on_keepalive_timeout(cx),
                 Timer::Orphan => self.on_orphan_timeout(cx),

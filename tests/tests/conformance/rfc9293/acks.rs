@@ -1,6 +1,6 @@
 //! RFC 9293 §3.8.6.3: when to send an acknowledgment.
 
-use crate::ms;
+use crate::{ms, secs};
 use stack::TcpOptions;
 use stack::testing::rig::Rig;
 
@@ -59,4 +59,56 @@ fn holes_and_duplicates_are_acknowledged_at_once() {
     t.inject("P. 11:21(10) ack 1").expect(". 1:1(0) ack 1");
     t.inject("P. 1:11(10) ack 1").expect(". 1:1(0) ack 21");
     t.inject("P. 1:11(10) ack 1").expect(". 1:1(0) ack 21");
+}
+
+/// A sender in slow start hears of each segment, sixteen at the most; then of every second.
+#[test]
+fn slow_start_is_acknowledged_segment_by_segment() {
+    let mut t = Rig::established();
+    let full = |t: &mut Rig, i: u32| {
+        t.inject(&format!(". {}:{}(1460) ack 1", 1 + i * 1460, 1461 + i * 1460));
+        t.recv_all();
+        t.take_segments().len()
+    };
+    let first: usize = (0..16).map(|i| full(&mut t, i)).sum();
+    assert_eq!(first, 16);
+    let next: usize = (16..36).map(|i| full(&mut t, i)).sum();
+    assert_eq!(next, 10);
+    // After idling the sender begins anew.
+    t.advance(secs(2)).forget_rest();
+    let again: usize = (36..40).map(|i| full(&mut t, i)).sum();
+    assert_eq!(again, 4);
+}
+
+/// A small segment waits for an answer; but a sender who waits for us, as Nagle's algorithm does,
+/// is held up for milliseconds only.
+#[test]
+fn small_segments_wait_a_little() {
+    let mut t = Rig::established();
+    t.inject("P. 1:11(10) ack 1").expect_nothing();
+    t.expect_between(ms(3), ms(5), ". 1:1(0) ack 11");
+}
+
+/// Where answers carry acknowledgments they are given time; where one fails to come, no more.
+#[test]
+fn an_answer_is_waited_for_where_there_were_answers() {
+    let mut t = Rig::established();
+    t.inject("P. 1:11(10) ack 1").expect_nothing();
+    t.send(10).expect("P. 1:11(10) ack 11");
+    t.inject("P. 11:21(10) ack 11").expect_silence(ms(30));
+    t.send(10).expect("P. 11:21(10) ack 21");
+    t.inject("P. 21:31(10) ack 21").expect_silence(ms(30));
+    t.expect_within(ms(11), ". 21:21(0) ack 31");
+    t.inject("P. 31:41(10) ack 21").expect_within(ms(5), ". 21:21(0) ack 41");
+}
+
+/// Asking for quick acknowledgments sends the one that waits.
+#[test]
+fn quick_ack_sends_what_waits() {
+    let mut t = Rig::established();
+    t.inject("P. 1:11(10) ack 1").expect_nothing();
+    let now = t.now();
+    let options = TcpOptions { quick_ack: true, ..t.tcp().options() };
+    t.tcp().set_options(now, options);
+    t.drain().expect(". 1:1(0) ack 11");
 }
