@@ -7,9 +7,10 @@
 //!   [`Tap::link_state`] name the remedy when it cannot be had; [`Interface`] sets up the
 //!   kernel's side; [`enter_own_namespaces`] makes a place for it without root.
 //! - [`pair`] makes two devices that are connected to each other in memory.
-//! - [`Tee`] wraps a device and records it for Wireshark, with a [`PcapngWriter`].
+//! - [`Tee`] wraps a device and records it for Wireshark, in a [`Capture`].
 //! - [`Link`] delays, loses, reorders, repeats and damages frames, from a seed and in virtual
-//!   time; [`relay`] runs one between two devices in real time.
+//!   time; a [`Relay`] runs one between two devices in real time.
+//! - [`NetworkNamespace`] opens devices where this program is not.
 //!
 //! What a driver does with an error is said by [`classify`]: above all, it stops at a device that
 //! is gone.
@@ -39,11 +40,13 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod capture;
 mod device;
 mod interface;
 mod link;
 mod link_config;
 mod namespace;
+mod network;
 mod open_error;
 mod pair;
 mod pcapng;
@@ -55,6 +58,7 @@ mod tap;
 mod tee;
 mod wait;
 
+pub use capture::Capture;
 pub use device::{Device, ETHERNET_HEADER, FRAME_OVERHEAD, Fault, Wake, classify};
 pub use interface::{Interface, MAX_INTERFACE_NAME, configure, is_valid_name};
 pub use link::{Link, LinkStats, MAX_FRAMES_IN_LINK};
@@ -62,9 +66,10 @@ pub use link_config::{
     GilbertElliott, LinkConfig, LinkConfigError, MAX_LINK_DELAY, QueueLimit, Reorder,
 };
 pub use namespace::{NamespaceError, Namespaces, enter_own_namespaces};
+pub use network::{InterfaceDrops, NetworkNamespace};
 pub use open_error::OpenError;
 pub use pair::{PairEnd, pair};
 pub use pcapng::{Direction, PcapngWriter};
-pub use relay::relay;
+pub use relay::{Relay, RelayStats, Sight};
 pub use tap::{LinkState, Tap, TapOptions};
 pub use tee::Tee;

@@ -58,6 +58,24 @@ pub struct LinkStats {
     pub held: u64,
 }
 
+impl LinkStats {
+    /// What has happened since it was `earlier`. `held` is what the number of frames in the link
+    /// has grown by, or 0 if it has shrunk.
+    #[must_use]
+    pub fn since(self, earlier: LinkStats) -> LinkStats {
+        LinkStats {
+            pushed: self.pushed - earlier.pushed,
+            duplicated: self.duplicated - earlier.duplicated,
+            popped: self.popped - earlier.popped,
+            lost: self.lost - earlier.lost,
+            dropped: self.dropped - earlier.dropped,
+            corrupted: self.corrupted - earlier.corrupted,
+            reordered: self.reordered - earlier.reordered,
+            held: self.held.saturating_sub(earlier.held),
+        }
+    }
+}
+
 /// A frame under way. Ordered by arrival; of those that arrive together, the first sent.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Flying {
@@ -216,7 +234,8 @@ impl Link {
             && self.dice.reorder.chance(reorder.probability)
         {
             self.stats.reordered += 1;
-            let extra = 1 + self.dice.reorder.up_to(nanoseconds(reorder.extra) - 1);
+            let least = nanoseconds(reorder.least).max(1);
+            let extra = least + self.dice.reorder.up_to(nanoseconds(reorder.extra) - least);
             return in_order.saturating_add(extra);
         }
         self.last_arrival_ns = in_order;

@@ -51,7 +51,9 @@ pub struct GilbertElliott {
 pub struct Reorder {
     /// Probability that a frame is held back, 0 to 1.
     pub probability: f64,
-    /// A frame is held back for a uniform time above zero and up to this.
+    /// A frame is held back for at least this, and for more than nothing.
+    pub least: Duration,
+    /// A frame is held back for a uniform time from `least` up to this.
     pub extra: Duration,
 }
 
@@ -92,6 +94,8 @@ pub enum LinkConfigError {
     },
     /// The jitter exceeds the delay.
     JitterAboveDelay,
+    /// A frame would be held back for at least longer than at most.
+    LeastAboveExtra,
     /// A rate of zero, or a queue without room for a frame: nothing would ever arrive.
     Blocked {
         /// The field.
@@ -109,6 +113,9 @@ impl fmt::Display for LinkConfigError {
                 write!(f, "{field} is at most {MAX_LINK_DELAY:?}, not {value:?}")
             }
             LinkConfigError::JitterAboveDelay => write!(f, "jitter is at most delay"),
+            LinkConfigError::LeastAboveExtra => {
+                write!(f, "the least time that a frame is late is at most the greatest")
+            }
             LinkConfigError::Blocked { field } => {
                 write!(f, "{field} of 0 lets nothing through: use loss 1 for a dead link")
             }
@@ -137,6 +144,9 @@ impl LinkConfig {
         }
         if self.jitter > self.delay {
             return Err(LinkConfigError::JitterAboveDelay);
+        }
+        if self.reorder.is_some_and(|reorder| reorder.least > reorder.extra) {
+            return Err(LinkConfigError::LeastAboveExtra);
         }
         let minima = [
             ("rate_bits_per_s", self.rate_bits_per_s == Some(0)),
@@ -205,7 +215,10 @@ mod tests {
         config.queue.bytes = 0;
         assert_eq!(config.validate(), Err(LinkConfigError::Blocked { field: "queue bytes" }));
         config = LinkConfig::default();
-        config.reorder = Some(Reorder { probability: 0.5, extra: Duration::ZERO });
+        let zero = Duration::ZERO;
+        config.reorder = Some(Reorder { probability: 0.5, least: zero, extra: zero });
         assert_eq!(config.validate(), Err(LinkConfigError::Blocked { field: "reorder extra" }));
+        config.reorder = Some(Reorder { probability: 0.5, least: second * 2, extra: second });
+        assert_eq!(config.validate(), Err(LinkConfigError::LeastAboveExtra));
     }
 }

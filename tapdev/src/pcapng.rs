@@ -1,5 +1,5 @@
 //! Writing packet captures in the pcapng format (draft-ietf-opsawg-pcapng), for Wireshark and
-//! tshark: one section, one Ethernet interface, times in nanoseconds.
+//! tshark: one section, Ethernet interfaces, times in nanoseconds.
 //!
 //! Every block has the same frame: its type, its length, a body padded to 32 bits, and its length
 //! again. All integers are little-endian, on every machine; the section header says so.
@@ -51,27 +51,32 @@ impl Direction {
 pub struct PcapngWriter<W: Write> {
     out: W,
     block: Vec<u8>,
+    interfaces: u32,
 }
 
 impl<W: Write> PcapngWriter<W> {
-    /// Begins a capture of the interface called `interface_name`.
+    /// Begins a capture of these interfaces. They are numbered from 0 in what follows.
     ///
     /// # Errors
     /// Those of writing.
-    pub fn new(out: W, interface_name: &str) -> io::Result<PcapngWriter<W>> {
-        let mut writer = PcapngWriter { out, block: Vec::with_capacity(2048) };
+    pub fn new(out: W, interface_names: &[&str]) -> io::Result<PcapngWriter<W>> {
+        let mut writer = PcapngWriter { out, block: Vec::with_capacity(2048), interfaces: 0 };
         writer.section_header()?;
-        writer.interface_description(interface_name)?;
+        for name in interface_names {
+            writer.interface_description(name)?;
+            writer.interfaces += 1;
+        }
         Ok(writer)
     }
 
-    /// Writes one frame, gathered from `parts`: when, in nanoseconds since 1970, which way, and
-    /// with a comment that Wireshark shows beside it.
+    /// Writes one frame, gathered from `parts`: on which interface, when, in nanoseconds since
+    /// 1970, which way, and with a comment that Wireshark shows beside it.
     ///
     /// # Errors
-    /// Those of writing; `InvalidInput` for a frame of 4 GiB or more.
+    /// Those of writing; `InvalidInput` for a frame of 4 GiB or more, or an unknown interface.
     pub fn packet(
         &mut self,
+        interface: u32,
         time_ns: u64,
         direction: Direction,
         parts: &[IoSlice<'_>],
@@ -79,8 +84,9 @@ impl<W: Write> PcapngWriter<W> {
     ) -> io::Result<()> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let length = u32::try_from(length).map_err(|_| io::ErrorKind::InvalidInput)?;
+        self.check_interface(interface)?;
         self.begin(ENHANCED_PACKET);
-        self.put_u32(0);
+        self.put_u32(interface);
         self.put_time(time_ns);
         self.put_u32(length);
         self.put_u32(length);
@@ -95,14 +101,21 @@ impl<W: Write> PcapngWriter<W> {
         self.end()
     }
 
-    /// Writes the interface's totals so far, usually at the end: frames received and, of those,
+    /// Writes an interface's totals so far, usually at the end: frames received and, of those,
     /// dropped for lack of room.
     ///
     /// # Errors
-    /// Those of writing.
-    pub fn statistics(&mut self, time_ns: u64, received: u64, dropped: u64) -> io::Result<()> {
+    /// Those of writing; `InvalidInput` for an unknown interface.
+    pub fn statistics(
+        &mut self,
+        interface: u32,
+        time_ns: u64,
+        received: u64,
+        dropped: u64,
+    ) -> io::Result<()> {
+        self.check_interface(interface)?;
         self.begin(INTERFACE_STATISTICS);
-        self.put_u32(0);
+        self.put_u32(interface);
         self.put_time(time_ns);
         self.option(ISB_IFRECV, &received.to_le_bytes());
         self.option(ISB_IFDROP, &dropped.to_le_bytes());
@@ -120,6 +133,10 @@ impl<W: Write> PcapngWriter<W> {
     /// The writer below.
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.out
+    }
+
+    fn check_interface(&self, interface: u32) -> io::Result<()> {
+        if interface < self.interfaces { Ok(()) } else { Err(io::ErrorKind::InvalidInput.into()) }
     }
 
     fn section_header(&mut self) -> io::Result<()> {
@@ -201,11 +218,11 @@ mod tests {
     #[test]
     fn every_block_is_laid_out_as_the_format_says() {
         let mut file = Vec::new();
-        let mut writer = PcapngWriter::new(&mut file, "tap0").unwrap();
+        let mut writer = PcapngWriter::new(&mut file, &["tap0"]).unwrap();
         let frame = [[0xaa; 14].as_slice(), &[0xbb; 3]];
         let parts = frame.map(IoSlice::new);
-        writer.packet(0x0102_0304_0506_0708, Direction::Out, &parts, Some("hey")).unwrap();
-        writer.statistics(1, 5, 2).unwrap();
+        writer.packet(0, 0x0102_0304_0506_0708, Direction::Out, &parts, Some("hey")).unwrap();
+        writer.statistics(0, 1, 5, 2).unwrap();
         let expected = hex(concat!(
             // Section header: type, length, magic, version, section length, user application.
             "0a0d0d0a 2c000000 4d3c2b1a 0100 0000 ffffffffffffffff",
@@ -226,11 +243,27 @@ mod tests {
     }
 
     #[test]
+    fn packets_name_their_interface() {
+        let mut file = Vec::new();
+        let mut writer = PcapngWriter::new(&mut file, &["left", "right"]).unwrap();
+        let parts = [IoSlice::new(&[0xaa; 14])];
+        let packet = writer.packet(1, 0, Direction::In, &parts, None);
+        packet.unwrap();
+        let error = writer.packet(2, 0, Direction::In, &parts, None).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(writer.statistics(2, 0, 0, 0).is_err());
+        let tail = u32::from_le_bytes(*file.last_chunk().unwrap()) as usize;
+        let block = &file[file.len() - tail..];
+        assert_eq!(block[..4], ENHANCED_PACKET.to_le_bytes());
+        assert_eq!(block[8..12], 1_u32.to_le_bytes());
+    }
+
+    #[test]
     fn a_comment_beyond_the_formats_limit_is_cut() {
         let mut file = Vec::new();
-        let mut writer = PcapngWriter::new(&mut file, "tap0").unwrap();
+        let mut writer = PcapngWriter::new(&mut file, &["tap0"]).unwrap();
         let comment = "x".repeat(100_000);
-        writer.packet(0, Direction::In, &[IoSlice::new(&[0; 14])], Some(&comment)).unwrap();
+        writer.packet(0, 0, Direction::In, &[IoSlice::new(&[0; 14])], Some(&comment)).unwrap();
         let tail = u32::from_le_bytes(*file.last_chunk().unwrap()) as usize;
         let start = file.len() - tail;
         assert_eq!(file[start..start + 4], ENHANCED_PACKET.to_le_bytes());

@@ -133,6 +133,22 @@ pub(crate) fn unshare(flags: c_int) -> io::Result<()> {
     Ok(())
 }
 
+/// Moves the calling thread into the network namespace behind a descriptor.
+pub(crate) fn enter_network_namespace(namespace: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: takes integers.
+    check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) })?;
+    Ok(())
+}
+
+/// Takes away the 50 us by which the kernel may let the calling thread's timers be late in order
+/// to fire several at once.
+pub(crate) fn make_timers_precise() -> io::Result<()> {
+    const SLACK_NS: libc::c_ulong = 1;
+    // SAFETY: PR_SET_TIMERSLACK takes integers.
+    check(unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, SLACK_NS) })?;
+    Ok(())
+}
+
 /// The effective user and group of the process.
 pub(crate) fn effective_ids() -> (u32, u32) {
     // SAFETY: both take nothing and cannot fail.

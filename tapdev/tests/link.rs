@@ -46,6 +46,7 @@ prop_compose! {
             (probability(), probability(), probability(), probability()),
         burst in prop::option::of(burst()),
         rate in prop::option::of(1_000_u64..1_000_000_000),
+        least_share in 0.0..=1.0,
         extra_us in prop::option::of(1_u64..100_000),
         frames in 1_usize..50,
         bytes in 1_usize..20_000,
@@ -57,7 +58,8 @@ prop_compose! {
             loss,
             burst,
             reorder: extra_us.map(|us| {
-                Reorder { probability: held_back, extra: Duration::from_micros(us) }
+                let extra = Duration::from_micros(us);
+                Reorder { probability: held_back, least: extra.mul_f64(least_share), extra }
             }),
             duplicate,
             corrupt,
@@ -238,11 +240,27 @@ fn bursts_have_their_length_and_share() {
     assert!((length - 10.0).abs() < 1.0, "{length}");
 }
 
+fn held_back(probability: f64, least_ms: u64, extra_ms: u64) -> Reorder {
+    let [least, extra] = [least_ms, extra_ms].map(Duration::from_millis);
+    Reorder { probability, least, extra }
+}
+
+#[test]
+fn a_frame_is_held_back_for_a_time_within_the_bounds() {
+    let mut link = link(LinkConfig { reorder: Some(held_back(1.0, 3, 20)), ..Default::default() });
+    for _ in 0..10_000 {
+        link.push(0, &[0; 14]);
+    }
+    let times: Vec<u64> = drain(&mut link).into_iter().map(|(at, _)| at).collect();
+    assert!(times[0] >= 3 * MS && times[0] < 4 * MS, "{}", times[0]);
+    assert!(times[9999] <= 20 * MS && times[9999] > 19 * MS, "{}", times[9999]);
+}
+
 #[test]
 fn a_frame_held_back_is_overtaken() {
     let mut link = link(LinkConfig {
         delay: Duration::from_millis(1),
-        reorder: Some(Reorder { probability: 0.2, extra: Duration::from_millis(5) }),
+        reorder: Some(held_back(0.2, 0, 5)),
         ..Default::default()
     });
     let arrived = run(&mut link, &[(MS, 64); 200]);

@@ -36,13 +36,13 @@ fn file_in_scratch(name: &str) -> std::path::PathBuf {
 #[test]
 fn wireshark_reads_every_field() {
     let path = file_in_scratch("fields.pcapng");
-    let mut writer = PcapngWriter::new(std::fs::File::create(&path).unwrap(), "tap0").unwrap();
+    let mut writer = PcapngWriter::new(std::fs::File::create(&path).unwrap(), &["tap0"]).unwrap();
     let frame = arp_request();
     let parts = [IoSlice::new(&frame[..14]), IoSlice::new(&frame[14..])];
     let time_ns = 1_700_000_000_123_456_789;
-    writer.packet(time_ns, Direction::Out, &parts, Some("a comment")).unwrap();
-    writer.packet(time_ns + 1, Direction::In, &parts, None).unwrap();
-    writer.statistics(time_ns + 2, 1, 3).unwrap();
+    writer.packet(0, time_ns, Direction::Out, &parts, Some("a comment")).unwrap();
+    writer.packet(0, time_ns + 1, Direction::In, &parts, None).unwrap();
+    writer.statistics(0, time_ns + 2, 1, 3).unwrap();
     drop(writer);
 
     if let Some(text) = ask("capinfos", &[], &path) {

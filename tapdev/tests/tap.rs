@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 
 use netns::{in_own_netns, ip};
 use tapdev::{
-    Device, FRAME_OVERHEAD, Fault, LinkState, OpenError, Tap, TapOptions, Wake, classify, configure,
+    Device, FRAME_OVERHEAD, Fault, Interface, InterfaceDrops, LinkState, NetworkNamespace,
+    OpenError, Tap, TapOptions, Wake, classify, configure,
 };
 
 const KERNEL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -301,5 +302,55 @@ fn without_privilege_the_error_names_the_ways_out() {
             other => panic!("unexpected: {other:?}"),
         }
         assert!(text.contains("sudo"), "{text}");
+    });
+}
+
+#[test]
+fn a_tap_opened_elsewhere_stays_there() {
+    in_own_netns(|| {
+        // A second namespace, which lives as long as its holder.
+        let mut holder = std::process::Command::new("unshare")
+            .args(["-n", "cat"])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let own = std::fs::read_link("/proc/thread-self/ns/net").unwrap();
+        let its = format!("/proc/{}/ns/net", holder.id());
+        while std::fs::read_link(&its).unwrap() == own {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let there = NetworkNamespace::named(&holder.id().to_string()).unwrap();
+        let (tap, mut drops) =
+            there.run(|| (open("far0"), InterfaceDrops::of("far0").unwrap())).unwrap();
+        assert!(Interface::named("far0").unwrap().mtu().is_err(), "it is not here");
+        // Nothing about it needs to be there any more.
+        tap.interface().set_ipv4(KERNEL, 24).unwrap();
+        tap.bring_up().unwrap();
+        tap.send(&[IoSlice::new(&arp_request())]).unwrap();
+        receive(&tap, |frame| frame[12..14] == [0x08, 0x06]);
+        assert_eq!(drops.count().unwrap(), 0);
+        drop(holder.stdin.take());
+        holder.wait().unwrap();
+    });
+}
+
+#[test]
+fn what_finds_the_queue_full_is_counted() {
+    in_own_netns(|| {
+        let tap = open("tap0");
+        configure("tap0", Some((KERNEL, 24))).unwrap();
+        let mut drops = InterfaceDrops::of("tap0").unwrap();
+        ip(&format!("neigh add {STACK} lladdr 02:00:00:00:00:02 dev tap0"));
+        let socket = UdpSocket::bind((KERNEL, 0)).unwrap();
+        while !tap.interface().is_running().unwrap() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        for _ in 0..1500 {
+            let _ = socket.send_to(b"x", (STACK, 9));
+        }
+        // A queue of 1,000, in which a few frames of the kernel's own may lie.
+        let count = drops.count().unwrap();
+        assert!((500..600).contains(&count), "{count}");
     });
 }

@@ -158,7 +158,11 @@ impl Plan {
                 delay: Duration::from_millis(dice.between(1, 40)),
                 loss: 0.20,
                 duplicate: 0.05,
-                reorder: Some(Reorder { probability: 0.10, extra: Duration::from_millis(30) }),
+                reorder: Some(Reorder {
+                    probability: 0.10,
+                    least: Duration::ZERO,
+                    extra: Duration::from_millis(30),
+                }),
                 ..LinkConfig::default()
             };
         }
@@ -225,7 +229,7 @@ fn faulty_link(dice: &mut Dice, mut link: LinkConfig) -> LinkConfig {
     }
     if dice.percent(50) {
         let extra = Duration::from_micros(dice.between(1, 300_000));
-        link.reorder = Some(Reorder { probability: share(dice, 40), extra });
+        link.reorder = Some(Reorder { probability: share(dice, 40), least: Duration::ZERO, extra });
     }
     if dice.percent(25) {
         link.burst = Some(GilbertElliott {
