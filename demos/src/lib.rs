@@ -8,3 +8,4 @@ pub mod options;
 pub mod outside;
 mod plug;
 pub mod program;
+pub mod units;

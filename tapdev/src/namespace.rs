@@ -133,13 +133,5 @@ impl fmt::Display for NamespaceError {
     }
 }
 
-impl std::error::Error for NamespaceError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            NamespaceError::Threads { .. } => None,
-            NamespaceError::TunNode { source }
-            | NamespaceError::Refused { source }
-            | NamespaceError::Step { source, .. } => Some(source),
-        }
-    }
-}
+/// What it displays has the cause in it already, so that is not named again as its source.
+impl std::error::Error for NamespaceError {}

@@ -150,11 +150,8 @@ impl fmt::Display for OpenError {
     }
 }
 
-impl std::error::Error for OpenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.io_error().map(|source| source as _)
-    }
-}
+/// What it displays has the cause in it already, so that is not named again as its source.
+impl std::error::Error for OpenError {}
 
 #[cfg(test)]
 mod tests {
