@@ -31,7 +31,7 @@ pub struct Netns {
     holder: Child,
     enter: &'static [&'static str],
     dir: PathBuf,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 /// A program that runs in the namespace until it is dropped.
@@ -50,27 +50,50 @@ impl Netns {
     /// # Panics
     /// When the namespace is there and the TAP is not.
     pub fn new() -> Option<Netns> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((holder, enter)) = hold() else {
-            let test = std::thread::current().name().unwrap_or("a test").to_owned();
-            // Not `eprintln!`: the test harness would swallow it.
-            let _ = writeln!(
-                std::io::stderr(),
-                "SKIPPED {test}: no network namespace and TAP to be had here; run as root, or \
-                 allow user namespaces (`sysctl kernel.unprivileged_userns_clone=1`) and \
-                 /dev/net/tun"
-            );
-            return None;
-        };
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("ts{}-{number}", std::process::id()));
-        fs::create_dir_all(&dir).expect("a directory for the test");
-        let ns = Netns { holder, enter, dir, _turn: turn };
-        ns.sh(10, "ip link set lo up");
+        let turn = turn();
+        let mut ns = Netns::empty().or_else(skipped)?;
+        ns._turn = Some(turn);
         ns.sh(10, "ip tuntap add tap0 mode tap");
         ns.sh(10, &format!("ip address add {KERNEL}/24 dev tap0 && ip link set tap0 up"));
         Some(ns)
+    }
+
+    /// A network namespace with nothing but `lo` in it, and without waiting for a turn. `None`
+    /// where that is impossible.
+    pub fn empty() -> Option<Netns> {
+        let (holder, enter) = hold()?;
+        Some(Netns::held(holder, enter))
+    }
+
+    /// Another network namespace, whose interfaces this one may be connected to.
+    ///
+    /// # Panics
+    /// When it cannot be made, although this one could.
+    pub fn beside(&self) -> Netns {
+        let id = self.holder.id().to_string();
+        let user: &[&str] = if self.enter.contains(&"-U") { self.enter } else { &[] };
+        let mut command = Command::new(if user.is_empty() { "unshare" } else { "nsenter" });
+        if !user.is_empty() {
+            command.args(["-t", &id]).args(user).args(["--", "unshare"]);
+        }
+        command.args(["-n", "sh", "-c", "echo up && exec cat"]);
+        let holder = start_holder(&mut command).expect("another network namespace");
+        Netns::held(holder, self.enter)
+    }
+
+    fn held(holder: Child, enter: &'static [&'static str]) -> Netns {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("ts{}-{number}", std::process::id()));
+        fs::create_dir_all(&dir).expect("a directory for the test");
+        let ns = Netns { holder, enter, dir, _turn: None };
+        ns.sh(10, "ip link set lo up");
+        ns
+    }
+
+    /// The number of a process in the namespace: its name for `ip link set netns`.
+    pub fn id(&self) -> u32 {
+        self.holder.id()
     }
 
     /// A directory which goes away with the namespace.
@@ -198,6 +221,17 @@ impl Running {
         (status, String::from_utf8_lossy(&rest).into_owned())
     }
 
+    /// Interrupts it as Ctrl-C does, waits until it ends, and returns what it wrote to its
+    /// standard error.
+    ///
+    /// # Panics
+    /// When it cannot be waited for.
+    pub fn interrupt(mut self) -> String {
+        self.signal("INT");
+        self.child.wait().expect("its status");
+        self.log()
+    }
+
     /// Sends it a signal, which `timeout` passes on.
     pub fn signal(&self, name: &str) {
         let line = format!("kill -{name} {}", self.child.id());
@@ -220,28 +254,45 @@ impl Drop for Running {
     }
 }
 
+/// Waits for this test's turn: one at a time has the machine.
+pub fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Starts a holder: as root in a network namespace, otherwise in a user namespace as well.
 fn hold() -> Option<(Child, &'static [&'static str])> {
     let ways: [(&[&str], &[&str]); 2] =
         [(&["-n"], &["-n"]), (&["-Urn"], &["-U", "-n", "--preserve-credentials"])];
     ways.into_iter().find_map(|(make, enter)| {
         let script = "ip tuntap add tap9 mode tap && ip link delete tap9 && echo up && exec cat";
-        let mut child = Command::new("unshare")
-            .args(make)
-            .args(["sh", "-c", script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take()?).read_line(&mut line).ok()?;
-        if line.trim() == "up" {
-            return Some((child, enter));
-        }
-        let _ = child.wait();
-        None
+        let holder = start_holder(Command::new("unshare").args(make).args(["sh", "-c", script]));
+        Some((holder?, enter))
     })
+}
+
+/// Starts a process that says `up` in a namespace, and stays there until its input ends.
+fn start_holder(command: &mut Command) -> Option<Child> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let mut line = String::new();
+    BufReader::new(child.stdout.take()?).read_line(&mut line).ok()?;
+    if line.trim() == "up" {
+        return Some(child);
+    }
+    let _ = child.wait();
+    None
+}
+
+/// Says that a test did not look.
+pub(crate) fn skipped<T>() -> Option<T> {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Not `eprintln!`: the test harness would swallow it.
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED {test}: no network namespace and TAP to be had here; run as root, or allow user \
+         namespaces (`sysctl kernel.unprivileged_userns_clone=1`) and /dev/net/tun"
+    );
+    None
 }
 
 fn say(status: ExitStatus) -> String {
@@ -265,9 +316,10 @@ pub fn demo_path(name: &str) -> PathBuf {
 }
 
 fn build_demos() -> PathBuf {
-    // .../target/debug/deps/interop-0123 -> .../target/debug
-    let test = std::env::current_exe().expect("this test's path");
-    let dir = test.ancestors().nth(2).expect("a target directory").to_owned();
+    // .../target/debug/deps/interop-0123, or .../target/debug/peer -> .../target/debug
+    let program = std::env::current_exe().expect("this program's path");
+    let dir = program.parent().expect("a directory");
+    let dir = if dir.ends_with("deps") { dir.parent().expect("a target directory") } else { dir };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(["build", "--quiet", "-p", "demos", "--bins"]);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -276,5 +328,5 @@ fn build_demos() -> PathBuf {
         cargo.arg("--release");
     }
     assert!(cargo.status().expect("cargo").success(), "the demos do not build");
-    dir
+    dir.to_owned()
 }

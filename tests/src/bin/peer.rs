@@ -3,6 +3,8 @@
 //! ```text
 //! peer make BYTES [SEED]              a pattern on standard output
 //! peer check BYTES [SEED]             standard input must be that pattern
+//! peer give ADDRESS BYTES SEED        a pattern into a connection, and then its end
+//! peer take ADDRESS BYTES SEED        listens for one connection, which must bring that pattern
 //! peer crowd ADDRESS COUNT BYTES      so many echo connections at once, each with its own pattern
 //! peer sequence ADDRESS COUNT PATH    so many HTTP requests, each on a connection of its own
 //! peer reset ADDRESS PATH             an HTTP request whose answer is refused with a RST
@@ -50,13 +52,17 @@ fn run() -> Result<()> {
             let (count, seed) = (argument(2)?, argument(3).unwrap_or(0));
             pattern::check(seed, count, &mut io::stdin().lock()).map_err(anyhow::Error::msg)?;
         }
+        "give" => give(argument(2)?, argument(3)?, argument(4)?)?,
+        "take" => take(argument(2)?, argument(3)?, argument(4)?)?,
         "crowd" => crowd(argument(2)?, argument(3)?, argument(4)?)?,
         "sequence" => sequence(argument(2)?, argument(3)?, &argument::<String>(4)?)?,
         "reset" => reset(argument(2)?, &argument::<String>(3)?)?,
         "answer" => answer(argument(2)?)?,
         "udp-echo" => udp_echo(argument(2)?, argument(3)?, argument(4)?, argument(5)?)?,
         "udp-refused" => udp_refused(argument(2)?)?,
-        _ => bail!("{what}: not one of make, check, crowd, sequence, reset, answer, udp-*"),
+        _ => bail!(
+            "{what}: not one of make, check, give, take, crowd, sequence, reset, answer, udp-*"
+        ),
     }
     println!("ok");
     Ok(())
@@ -73,6 +79,23 @@ fn connect(address: SocketAddr) -> Result<TcpStream> {
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+/// Waits until the other side has read everything and closed, too.
+fn give(address: SocketAddr, bytes: u64, seed: u64) -> Result<()> {
+    let mut stream = connect(address)?;
+    pattern::make(seed, bytes, &mut stream)?;
+    stream.shutdown(std::net::Shutdown::Write)?;
+    ensure!(stream.read(&mut [0; 1]).context("the end")? == 0, "an answer to nothing");
+    Ok(())
+}
+
+fn take(address: SocketAddr, bytes: u64, seed: u64) -> Result<()> {
+    let listener = TcpListener::bind(address)?;
+    println!("ready");
+    let (mut stream, _) = listener.accept()?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    pattern::check(seed, bytes, &mut stream).map_err(anyhow::Error::msg)
 }
 
 /// All connections are open before the first of them says a word, and all talk at once.

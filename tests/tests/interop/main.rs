@@ -7,6 +7,7 @@
 mod crowd;
 mod endings;
 mod http;
+mod lossy;
 mod nc;
 mod ping;
 mod resets;
