@@ -12,7 +12,7 @@ use crate::tcp::layer::TcpLayer;
 use crate::tcp::listener::Listener;
 use crate::tcp::options::TcpOptions;
 use crate::tcp::state::State;
-use crate::tcp::tcb::Tcb;
+use crate::tcp::tcb::{Follow, Tcb};
 use crate::time::Instant;
 use crate::udp::echo::{EchoReply, EchoSocket, EchoTable};
 use crate::udp::error::{UdpError, UdpRecvError, UdpSendError};
@@ -143,7 +143,21 @@ impl Tcp<'_> {
     /// `WouldBlock` when the buffer is full or the connection not open yet; `Closed` after
     /// [`Tcp::shutdown_write`]; `Failed` once, with the reason, when the connection has failed.
     pub fn send(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, SendError> {
-        let sent = self.layer.with(now, self.counters, self.key, |tcb, cx| tcb.send(cx, bytes));
+        self.send_and(now, bytes, Follow::Unknown)
+    }
+
+    /// As [`Tcp::send`], but more follows at once (`MSG_MORE`): what does not fill a segment waits
+    /// for it, 200 ms at most.
+    ///
+    /// # Errors
+    /// As [`Tcp::send`].
+    pub fn send_more(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, SendError> {
+        self.send_and(now, bytes, Follow::More)
+    }
+
+    fn send_and(&mut self, now: Instant, bytes: &[u8], more: Follow) -> Result<usize, SendError> {
+        let (layer, key) = (&mut *self.layer, self.key);
+        let sent = layer.with(now, self.counters, key, |tcb, cx| tcb.send(cx, bytes, more));
         sent.unwrap_or(Err(SendError::NotConnected))
     }
 
@@ -179,7 +193,7 @@ impl Tcp<'_> {
 
     /// Bytes that [`Tcp::send`] would take.
     pub fn send_room(&self) -> usize {
-        self.tcb().filter(|tcb| tcb.state.may_send()).map_or(0, |tcb| tcb.snd.room())
+        self.tcb().map_or(0, Tcb::send_room)
     }
 
     /// Closes this side of the stream: a FIN follows what is queued.

@@ -10,7 +10,7 @@ use super::block::Patience;
 use super::errno::Errno;
 use super::runtime::Host;
 use super::sockaddr::{ToSocketAddrs, try_each};
-use super::tcp_socket::{Half, TcpSocket};
+use super::tcp_socket::{Half, More, TcpSocket};
 use crate::{ConnectOptions, TcpInfo, TcpOptions};
 
 /// A TCP connection, in the shape of [`std::net::TcpStream`].
@@ -235,6 +235,34 @@ impl TcpStream {
         Ok(self.socket.options()?.nodelay)
     }
 
+    /// Whether only full segments are sent; what is left waits for more, 200 ms at most. Turning
+    /// it off sends what waits.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn set_cork(&self, cork: bool) -> io::Result<()> {
+        Ok(self.socket.adjust(|options| options.cork = cork)?)
+    }
+
+    /// How many bytes may wait to be sent before the stream is not writable; `None`: as many as
+    /// the send buffer holds. A small number keeps what is written fresh.
+    ///
+    /// # Errors
+    /// The host has been shut down.
+    pub fn set_notsent_lowat(&self, bytes: Option<u32>) -> io::Result<()> {
+        Ok(self.socket.adjust(|options| options.notsent_lowat = bytes)?)
+    }
+
+    /// Sends `bytes`, as `write` does, and says that more follows at once: what does not fill a
+    /// segment waits for it, 200 ms at most.
+    ///
+    /// # Errors
+    /// As `write`.
+    pub fn write_more(&self, bytes: &[u8]) -> io::Result<usize> {
+        let (parts, patience) = ([IoSlice::new(bytes)], self.socket.modes.writing());
+        Ok(self.socket.send_vectored(&parts, More::Follows, patience)?)
+    }
+
     /// The time to live of packets sent.
     ///
     /// # Errors
@@ -360,7 +388,7 @@ impl Write for &TcpStream {
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(self.socket.send_vectored(bufs, self.socket.modes.writing())?)
+        Ok(self.socket.send_vectored(bufs, More::Unknown, self.socket.modes.writing())?)
     }
 
     fn flush(&mut self) -> io::Result<()> {

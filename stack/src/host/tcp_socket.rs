@@ -35,6 +35,13 @@ pub(crate) enum Half {
     Both,
 }
 
+/// Whether the application has said that more text follows at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum More {
+    Unknown,
+    Follows,
+}
+
 impl TcpSocket {
     /// Sends the SYN. The connection is established, or has failed, once it is writable.
     pub(crate) fn start(
@@ -138,7 +145,7 @@ impl TcpSocket {
         &self,
         engine: &mut Engine,
         now: Instant,
-        parts: &[IoSlice<'_>],
+        (parts, more): (&[IoSlice<'_>], More),
         sent: &mut usize,
     ) -> Option<Result<(), Errno>> {
         let Some(mut socket) = engine.stack.tcp(self.id) else {
@@ -149,7 +156,11 @@ impl TcpSocket {
             let mut rest = &part[skip.min(part.len())..];
             skip = skip.saturating_sub(part.len());
             while !rest.is_empty() {
-                match socket.send(now, rest) {
+                let took = match more {
+                    More::Unknown => socket.send(now, rest),
+                    More::Follows => socket.send_more(now, rest),
+                };
+                match took {
                     Ok(0) | Err(SendError::WouldBlock) => return None,
                     Ok(count) => {
                         *sent += count;
@@ -165,19 +176,20 @@ impl TcpSocket {
     /// Queues `bytes`: all of them, unless time runs out, an error comes up, or the socket does
     /// not block; then as many as went, and an error only if that is none.
     pub(crate) fn send(&self, bytes: &[u8], patience: Patience) -> Result<usize, Errno> {
-        self.send_vectored(&[IoSlice::new(bytes)], patience)
+        self.send_vectored(&[IoSlice::new(bytes)], More::Unknown, patience)
     }
 
     /// `send` of several parts as one: their segments do not end where a part does.
     pub(crate) fn send_vectored(
         &self,
         parts: &[IoSlice<'_>],
+        more: More,
         patience: Patience,
     ) -> Result<usize, Errno> {
         self.check_deferred()?;
         let mut sent = 0;
         let answer = self.core.shard.block_on(self.write_key(), patience, |engine, now| {
-            self.try_send(engine, now, parts, &mut sent)
+            self.try_send(engine, now, (parts, more), &mut sent)
         });
         match answer {
             Ok(Ok(())) => Ok(sent),

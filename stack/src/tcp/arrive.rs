@@ -275,10 +275,7 @@ impl Tcb {
     /// What the acknowledged octets mean to the application and to the state.
     fn after_ack(&mut self, cx: &mut Cx<'_>, acked: Acked) {
         self.resize_send_buffer(cx);
-        if self.write_blocked && self.snd.is_writable() {
-            self.write_blocked = false;
-            self.marks.event = true;
-        }
+        self.tell_writer();
         if acked.fin {
             self.on_fin_acked(cx);
         }

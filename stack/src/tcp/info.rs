@@ -54,6 +54,8 @@ pub struct TcpInfo {
     pub unread: usize,
     /// Text queued or unacknowledged, bytes. For a listener: its backlog.
     pub unsent: usize,
+    /// Text queued and never sent, bytes.
+    pub unsent_bytes: usize,
     /// Text sent, retransmissions included.
     pub bytes_sent: u64,
     /// Text acknowledged.
@@ -105,6 +107,7 @@ impl TcpInfo {
             receive_rtt: Duration::ZERO,
             unread: 0,
             unsent: 0,
+            unsent_bytes: 0,
             bytes_sent: 0,
             bytes_acked: 0,
             bytes_received: 0,
@@ -147,6 +150,7 @@ impl TcpInfo {
             receive_rtt: tcb.rightsize.round_trip(tcb.rtt.srtt()).unwrap_or_default(),
             unread: tcb.rcv.unread(),
             unsent: tcb.snd.queued(),
+            unsent_bytes: tcb.snd.never_sent(),
             bytes_sent: tcb.stats.bytes_sent,
             bytes_acked: tcb.stats.bytes_acked,
             bytes_received: tcb.stats.bytes_received,

@@ -297,6 +297,10 @@ impl TcpLayer {
             };
             let segment = tcb.next_segment(&mut cx);
             let more = tcb.may_say_more();
+            let event = core::mem::take(&mut tcb.marks.event) && !tcb.orphan;
+            if event {
+                self.changed.push(&mut self.live, key);
+            }
             self.arm(now, key);
             if let Some(segment) = segment {
                 if more {

@@ -8,6 +8,13 @@ use core::time::Duration;
 pub struct TcpOptions {
     /// Send at once, without Nagle's algorithm (`TCP_NODELAY`, MUST-17).
     pub nodelay: bool,
+    /// Send full segments only, until this is off again; what is left waits for 200 ms at most
+    /// (`TCP_CORK`).
+    pub cork: bool,
+    /// The socket is writable while less than half of so many bytes have never been sent
+    /// (`TCP_NOTSENT_LOWAT`): what is written late can still be chosen late. None: no limit but
+    /// the send buffer.
+    pub notsent_lowat: Option<u32>,
     /// Acknowledge at once (`TCP_QUICKACK`, but lasting).
     pub quick_ack: bool,
     /// Probe an idle peer (`SO_KEEPALIVE`, MUST-24); off by default (MUST-25).
@@ -47,6 +54,8 @@ impl Default for TcpOptions {
     fn default() -> TcpOptions {
         TcpOptions {
             nodelay: false,
+            cork: false,
+            notsent_lowat: None,
             quick_ack: false,
             keepalive: false,
             keepalive_idle: Duration::from_secs(7200),

@@ -15,6 +15,10 @@ use super::tcb::{Cx, Tcb};
 use super::timers::Timer;
 use crate::wire::emit::TcpFields;
 use crate::wire::options::Options;
+use core::time::Duration;
+
+/// How long a corked segment waits (Linux's ceiling of `TCP_CORK`).
+const CORKED: Duration = Duration::from_millis(200);
 
 /// A segment to be sent: header fields, and where its text lies in the send ring.
 #[derive(Clone, Copy, Debug)]
@@ -116,10 +120,16 @@ impl Tcb {
         let len = unsent.min(usable).min(self.segment_room());
         let fin = self.snd.fin_is_next_after(len) && (usable > len || self.fin_is_free());
         if self.is_worth_sending(len, unsent, fin) {
-            self.marks.push_out = false;
-            return Some(self.text_segment(cx, len, fin));
+            self.marks.push_out &= len >= self.segment_room() && len < unsent;
+            let segment = self.text_segment(cx, len, fin);
+            self.tell_writer();
+            return Some(segment);
         }
-        self.arm_probe(cx);
+        if self.is_corked() && len == unsent {
+            self.arm_cork(cx);
+        } else {
+            self.arm_probe(cx);
+        }
         None
     }
 
@@ -154,10 +164,18 @@ impl Tcb {
         let all = len == unsent;
         let idle = self.snd.in_flight() == 0;
         let again = self.snd.nxt.before(self.snd.max);
-        full || (all && (self.options.nodelay || idle || fin))
+        let small = (self.options.nodelay || idle) && !self.is_corked();
+        full || (all && (small || fin))
             || len >= self.snd.max_wnd as usize / 2
             || (again && (all || idle))
             || self.marks.push_out
+    }
+
+    /// What does not fill a segment waits for more, though not for ever.
+    fn arm_cork(&mut self, cx: &Cx<'_>) {
+        if !self.timers.is_set(Timer::Cork) {
+            self.timers.set(Timer::Cork, cx.now + CORKED);
+        }
     }
 
     /// Text that cannot be sent and nothing in flight whose acknowledgment would come: the probe

@@ -131,6 +131,11 @@ impl Send {
         self.ring.len().saturating_sub(self.nxt_offset())
     }
 
+    /// Octets of text that were never sent (Linux's `notsent_bytes`).
+    pub(crate) fn never_sent(&self) -> usize {
+        self.ring.len().saturating_sub(self.max.since(self.text_start()) as usize)
+    }
+
     /// Text, or the FIN, waits at SND.NXT.
     pub(crate) fn has_unsent(&self) -> bool {
         self.unsent() > 0 || self.fin_is_next_after(0)

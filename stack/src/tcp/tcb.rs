@@ -58,6 +58,15 @@ pub(crate) enum Origin {
     Passive,
 }
 
+/// What the application says of the text behind the one it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Follow {
+    /// Nothing is known of any.
+    Unknown,
+    /// More comes at once (`MSG_MORE`).
+    More,
+}
+
 /// Things decided by inputs and done by output.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Marks {
@@ -69,6 +78,8 @@ pub(crate) struct Marks {
     pub(crate) keepalive: bool,
     /// Send what there is although it is small (RFC 9293 §3.8.6.2.1's override).
     pub(crate) push_out: bool,
+    /// The application has said that more follows (`MSG_MORE`).
+    pub(crate) more: bool,
     /// The application should look at the socket.
     pub(crate) event: bool,
     /// The memory ledger has refused it: tell it when there is room.
@@ -184,8 +195,13 @@ impl Tcb {
 
 /// What the application does with a connection (RFC 9293 §3.10.2, §3.10.3).
 impl Tcb {
-    /// SEND: queues text. What is queued before ESTABLISHED is sent then.
-    pub(crate) fn send(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) -> Result<usize, SendError> {
+    /// SEND: queues text; `more` follows at once.
+    pub(crate) fn send(
+        &mut self,
+        cx: &mut Cx<'_>,
+        bytes: &[u8],
+        more: Follow,
+    ) -> Result<usize, SendError> {
         if let Some(error) = self.error.take() {
             return Err(SendError::Failed(error));
         }
@@ -197,10 +213,12 @@ impl Tcb {
             State::Established | State::CloseWait => {}
             _ => return Err(SendError::Closed),
         }
-        let taken = self.snd.push(bytes, cx.memory);
+        self.marks.more = more == Follow::More;
+        let quota = self.unsent_quota();
+        let taken = self.snd.push(&bytes[..bytes.len().min(quota)], cx.memory);
         self.marks.starved |= self.snd.is_starved();
         // Whoever looks now finds it not writable, and waits, though no call of his fell short.
-        if !self.snd.is_writable() {
+        if !self.is_writable() {
             self.write_blocked = true;
         }
         if taken == 0 && !bytes.is_empty() {
@@ -213,13 +231,44 @@ impl Tcb {
     /// peer hears that its text is wanted.
     pub(crate) fn on_memory(&mut self) {
         self.snd.retry();
-        if self.write_blocked && self.snd.is_writable() {
-            self.write_blocked = false;
-            self.marks.event = true;
-        }
+        self.tell_writer();
         if self.rcv.take_refused() {
             self.ack.owe_now();
         }
+    }
+
+    /// How much more may be queued before it is sent (`TCP_NOTSENT_LOWAT`): a segment at the
+    /// least, or a small limit would cut the text to pieces.
+    fn unsent_quota(&self) -> usize {
+        let Some(most) = self.options.notsent_lowat else { return usize::MAX };
+        let left = (most as usize).saturating_sub(self.snd.never_sent());
+        if left == 0 { 0 } else { left.max(self.snd.mss.into()) }
+    }
+
+    /// Room for more text, bytes.
+    pub(crate) fn send_room(&self) -> usize {
+        if self.state.may_send() { self.snd.room().min(self.unsent_quota()) } else { 0 }
+    }
+
+    /// Worth waking a writer: a third of the buffer is free, and less than half of what may be
+    /// unsent is.
+    fn is_writable(&self) -> bool {
+        let unsent = 2 * self.snd.never_sent();
+        let low = self.options.notsent_lowat.is_none_or(|most| unsent < most as usize);
+        low && self.snd.is_writable()
+    }
+
+    /// The writer who waits is told when there is room.
+    pub(crate) fn tell_writer(&mut self) {
+        if self.write_blocked && self.is_writable() {
+            self.write_blocked = false;
+            self.marks.event = true;
+        }
+    }
+
+    /// Only full segments are to be sent.
+    pub(crate) fn is_corked(&self) -> bool {
+        self.options.cork || self.marks.more
     }
 
     /// Text can still come to the reader: it is here, or the peer may send it.
@@ -292,7 +341,7 @@ impl Tcb {
         let error = self.error.is_some();
         Readiness::EMPTY
             .with(Readiness::READABLE, self.rcv.unread() > 0 || read_end || error)
-            .with(Readiness::WRITABLE, write_end || error || (!opening && self.snd.is_writable()))
+            .with(Readiness::WRITABLE, write_end || error || (!opening && self.is_writable()))
             .with(Readiness::READ_CLOSED, read_end)
             .with(Readiness::WRITE_CLOSED, write_end)
             .with(Readiness::ERROR, error)

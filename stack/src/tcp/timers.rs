@@ -29,16 +29,19 @@ pub(crate) enum Timer {
     Keepalive,
     /// The application has gone and the peer does not finish.
     Orphan,
+    /// A corked segment has waited long enough.
+    Cork,
     /// Buffers that have been empty for a while may go.
     Rest,
 }
 
-const TIMERS: [Timer; 6] = [
+const TIMERS: [Timer; 7] = [
     Timer::Retransmit,
     Timer::Probe,
     Timer::DelayedAck,
     Timer::Keepalive,
     Timer::Orphan,
+    Timer::Cork,
     Timer::Rest,
 ];
 
@@ -95,6 +98,7 @@ impl Tcb {
                 }
                 Timer::Keepalive => self.on_keepalive_timeout(cx),
                 Timer::Orphan => self.on_orphan_timeout(cx),
+                Timer::Cork => self.marks.push_out |= self.is_corked(),
                 Timer::Rest => self.on_rest(cx),
             }
         }

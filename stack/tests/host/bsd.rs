@@ -204,7 +204,7 @@ fn waitall_gathers_and_gives_up_with_what_it_has() {
         assert_eq!(left.recv(far, &mut text, MSG_WAITALL), Ok(3));
         assert_eq!(left.recv(far, &mut text, MSG_WAITALL), Err(Errno::EAGAIN));
         assert_eq!(left.recv(far, &mut text, 0x1), Err(Errno::EOPNOTSUPP), "MSG_OOB");
-        assert_eq!(right.send(near, b"x", 0x8000), Err(Errno::EOPNOTSUPP), "MSG_MORE");
+        assert_eq!(right.send(near, b"x", 0x1), Err(Errno::EOPNOTSUPP), "MSG_OOB");
     });
 }
 
@@ -264,6 +264,31 @@ fn datagrams_bind_themselves_and_tell_their_length() {
     });
 }
 
+/// MSG_MORE and TCP_CORK hold what does not fill a segment; for datagrams there is no such thing.
+#[test]
+fn more_text_is_waited_for() {
+    within(10, || {
+        let (left, right) = tables();
+        let listener = listening(&left, 7);
+        let near = stream(&right);
+        right.connect(near, address(LEFT, 7)).unwrap();
+        let (far, _) = left.accept(listener).unwrap();
+        let mut text = [0; 64];
+        assert_eq!(right.send(near, b"head ", MSG_MORE), Ok(5));
+        assert_eq!(left.recv(far, &mut text, MSG_DONTWAIT), Err(Errno::EAGAIN));
+        assert_eq!(right.send(near, b"body", 0), Ok(4));
+        assert_eq!(left.recv(far, &mut text, 0), Ok(9));
+        assert_eq!(&text[..9], b"head body");
+        right.set_int(near, IPPROTO_TCP, TCP_CORK, 1).unwrap();
+        assert_eq!(right.send(near, b"corked", 0), Ok(6));
+        assert_eq!(left.recv(far, &mut text, MSG_DONTWAIT), Err(Errno::EAGAIN));
+        right.set_int(near, IPPROTO_TCP, TCP_CORK, 0).unwrap();
+        assert_eq!(left.recv(far, &mut text, 0), Ok(6));
+        let udp = right.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+        assert_eq!(right.send(udp, b"x", MSG_MORE), Err(Errno::EOPNOTSUPP));
+    });
+}
+
 #[test]
 fn options_are_set_before_and_after_connecting() {
     within(10, || {
@@ -273,6 +298,8 @@ fn options_are_set_before_and_after_connecting() {
             (SOL_SOCKET, SO_KEEPALIVE, 1),
             (SOL_SOCKET, SO_REUSEADDR, 1),
             (IPPROTO_TCP, TCP_NODELAY, 1),
+            (IPPROTO_TCP, TCP_CORK, 1),
+            (IPPROTO_TCP, TCP_NOTSENT_LOWAT, 17_000),
             (IPPROTO_TCP, TCP_KEEPIDLE, 11),
             (IPPROTO_TCP, TCP_KEEPINTVL, 12),
             (IPPROTO_TCP, TCP_KEEPCNT, 13),
@@ -314,7 +341,7 @@ fn options_that_are_not_there_or_out_of_range_are_refused() {
     let (left, _right) = tables();
     let (tcp, udp) = (stream(&left), datagram(&left));
     for (fd, level, name) in [
-        (tcp, IPPROTO_TCP, 3),
+        (tcp, IPPROTO_TCP, 9),
         (tcp, SOL_SOCKET, 15),
         (tcp, 41, 26),
         (udp, IPPROTO_TCP, TCP_NODELAY),

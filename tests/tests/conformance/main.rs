@@ -2,6 +2,7 @@
 //! The names carry the numbers of the requirements; `docs/RFCS.md` is the ledger.
 
 mod limits;
+mod linux;
 mod rfc1122;
 mod rfc2018;
 mod rfc4022;

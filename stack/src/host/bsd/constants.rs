@@ -59,6 +59,8 @@ pub const IP_TTL: i32 = 2;
 pub const TCP_NODELAY: i32 = 1;
 /// The largest segment, bytes.
 pub const TCP_MAXSEG: i32 = 2;
+/// Only full segments are sent, until this is off.
+pub const TCP_CORK: i32 = 3;
 /// Seconds of silence before the first keepalive probe.
 pub const TCP_KEEPIDLE: i32 = 4;
 /// Seconds between keepalive probes.
@@ -72,6 +74,9 @@ pub const TCP_QUICKACK: i32 = 12;
 /// Milliseconds that text may stay unacknowledged; 0: the default.
 pub const TCP_USER_TIMEOUT: i32 = 18;
 
+/// Bytes that may wait to be sent before a socket is not writable; 0: no limit.
+pub const TCP_NOTSENT_LOWAT: i32 = 25;
+
 /// Leave the bytes where they are.
 pub const MSG_PEEK: i32 = 0x2;
 /// Of a datagram, return the whole length even if the buffer was shorter.
@@ -82,6 +87,8 @@ pub const MSG_DONTWAIT: i32 = 0x40;
 pub const MSG_WAITALL: i32 = 0x100;
 /// No SIGPIPE: there is none in any case.
 pub const MSG_NOSIGNAL: i32 = 0x4000;
+/// More follows: what does not fill a segment waits for it.
+pub const MSG_MORE: i32 = 0x8000;
 
 /// `shutdown` of receiving.
 pub const SHUT_RD: i32 = 0;

@@ -220,6 +220,11 @@ fn set_tcp_int(options: &mut TcpOptions, level: i32, name: i32, value: i32) -> R
         (IPPROTO_IP, IP_TTL) => options.ttl = ttl(value, TcpOptions::default().ttl)?,
         (IPPROTO_IP, IP_TOS) => options.tos = value as u8,
         (IPPROTO_TCP, TCP_NODELAY) => options.nodelay = value != 0,
+        (IPPROTO_TCP, TCP_CORK) => options.cork = value != 0,
+        (IPPROTO_TCP, TCP_NOTSENT_LOWAT) => {
+            // As in Linux the int is unsigned: -1 is no limit either.
+            options.notsent_lowat = Some(value as u32).filter(|&it| it != 0 && it != u32::MAX);
+        }
         (IPPROTO_TCP, TCP_QUICKACK) => options.quick_ack = value != 0,
         (IPPROTO_TCP, TCP_MAXSEG) => options.max_segment = Some(within(value, 88, 32_767)? as u16),
         (IPPROTO_TCP, TCP_KEEPIDLE) => options.keepalive_idle = seconds(value)?,
@@ -296,6 +301,8 @@ fn get_tcp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
         (IPPROTO_IP, IP_TTL) => options.ttl.into(),
         (IPPROTO_IP, IP_TOS) => options.tos.into(),
         (IPPROTO_TCP, TCP_NODELAY) => options.nodelay.into(),
+        (IPPROTO_TCP, TCP_CORK) => options.cork.into(),
+        (IPPROTO_TCP, TCP_NOTSENT_LOWAT) => options.notsent_lowat.unwrap_or(0).into(),
         (IPPROTO_TCP, TCP_QUICKACK) => options.quick_ack.into(),
         (IPPROTO_TCP, TCP_MAXSEG) => max_segment(sock, &options),
         (IPPROTO_TCP, TCP_KEEPIDLE) => options.keepalive_idle.as_secs(),

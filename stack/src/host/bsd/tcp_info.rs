@@ -89,7 +89,7 @@ pub(super) fn of_connection(info: &TcpInfo) -> Vec<u8> {
     record.put64(BYTES_RECEIVED, info.bytes_received);
     record.put32(SEGS_OUT, info.segments_out);
     record.put32(SEGS_IN, info.segments_in);
-    record.put32(NOTSENT_BYTES, (info.unsent as u64).saturating_sub(info.in_flight.into()));
+    record.put32(NOTSENT_BYTES, info.unsent_bytes as u64);
     record.put32(MIN_RTT, micros(info.rtt_min));
     record.put64(BYTES_SENT, info.bytes_sent);
     record.0.to_vec()

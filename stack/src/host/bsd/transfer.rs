@@ -1,12 +1,13 @@
 //! Calls that move bytes: send, recv, sendto, recvfrom.
 
+use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use super::socket::{Kind, Sock};
-use super::{Bsd, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC, MSG_WAITALL};
+use super::{Bsd, MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC, MSG_WAITALL};
 use crate::host::block::GaveUp;
 use crate::host::errno::Errno;
-use crate::host::tcp_socket::TcpSocket;
+use crate::host::tcp_socket::{More, TcpSocket};
 use crate::{Readiness, RecvError};
 
 /// Flags that have a meaning here; another one is EOPNOTSUPP, never ignored.
@@ -19,7 +20,8 @@ impl Bsd {
     ///
     /// # Errors
     /// EBADF, EAGAIN, EPIPE, ECONNRESET and the other ends of a connection, EDESTADDRREQ,
-    /// EMSGSIZE, EOPNOTSUPP for flags other than MSG_DONTWAIT and MSG_NOSIGNAL.
+    /// EMSGSIZE, EOPNOTSUPP for flags other than MSG_DONTWAIT, MSG_NOSIGNAL and, for streams,
+    /// MSG_MORE.
     pub fn send(&self, fd: i32, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
         self.sendto(fd, bytes, flags, None)
     }
@@ -36,11 +38,19 @@ impl Bsd {
         to: Option<SocketAddr>,
     ) -> Result<usize, Errno> {
         let sock = self.sock(fd)?;
-        check(flags, MSG_DONTWAIT | MSG_NOSIGNAL)?;
+        let common = MSG_DONTWAIT | MSG_NOSIGNAL;
         let patience = sock.writing(flags);
         match sock.kind {
-            Kind::Stream => sock.stream(Errno::EPIPE)?.send(bytes, patience),
-            Kind::Datagram => sock.datagram(&self.core)?.send(bytes, to, patience),
+            Kind::Stream => {
+                check(flags, common | MSG_MORE)?;
+                let more = if flags & MSG_MORE == 0 { More::Unknown } else { More::Follows };
+                let parts = [IoSlice::new(bytes)];
+                sock.stream(Errno::EPIPE)?.send_vectored(&parts, more, patience)
+            }
+            Kind::Datagram => {
+                check(flags, common)?;
+                sock.datagram(&self.core)?.send(bytes, to, patience)
+            }
         }
     }
 
