@@ -6,6 +6,7 @@ use crate::net::route::Route;
 use crate::wire::address::Mac;
 use core::fmt;
 use core::net::IpAddr;
+use core::str::FromStr;
 use core::time::Duration;
 
 /// What a [`Stack`](crate::Stack) is told about itself and its limits.
@@ -110,6 +111,8 @@ pub struct TcpConfig {
     pub resets: RateLimits,
     /// Smallest segment that is sent, whatever MSS the peer claims (THREATS R-8).
     pub mss_min: u16,
+    /// Congestion control of sockets that choose none.
+    pub congestion: Congestion,
     /// First and last port given to sockets that name none (RFC 6056).
     pub ephemeral_ports: (u16, u16),
 }
@@ -141,10 +144,69 @@ impl Default for TcpConfig {
             challenge_interval: Duration::from_millis(500),
             resets: RateLimits::resets(),
             mss_min: 88,
+            congestion: Congestion::Cubic,
             ephemeral_ports: (32_768, 60_999),
         }
     }
 }
+
+/// The congestion control algorithms (`TCP_CONGESTION`).
+///
+/// ```
+/// use stack::Congestion;
+/// assert_eq!("reno".parse(), Ok(Congestion::Reno));
+/// assert_eq!(Congestion::default().to_string(), "cubic");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Congestion {
+    /// CUBIC (RFC 9438) with HyStart++ (RFC 9406).
+    #[default]
+    Cubic,
+    /// Reno (RFC 5681).
+    Reno,
+}
+
+/// No congestion control algorithm has this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownCongestion;
+
+impl Congestion {
+    /// Every algorithm.
+    pub const ALL: [Congestion; 2] = [Congestion::Cubic, Congestion::Reno];
+
+    /// The name, as Linux spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Congestion::Cubic => "cubic",
+            Congestion::Reno => "reno",
+        }
+    }
+}
+
+impl fmt::Display for Congestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Congestion {
+    type Err = UnknownCongestion;
+    fn from_str(name: &str) -> Result<Congestion, UnknownCongestion> {
+        let mut all = Congestion::ALL.into_iter();
+        all.find(|algorithm| algorithm.name() == name).ok_or(UnknownCongestion)
+    }
+}
+
+impl fmt::Display for UnknownCongestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no such congestion control: try ")?;
+        let names = Congestion::ALL.map(Congestion::name).join(", ");
+        f.write_str(&names)
+    }
+}
+
+impl core::error::Error for UnknownCongestion {}
 
 impl Config {
     /// The defaults for a host with this Ethernet address and no IP address yet.

@@ -3,7 +3,7 @@
 
 use super::ack::{Arrival, Due};
 use super::close::Ended;
-use super::congestion::AckReport;
+use super::congestion::{AckReport, Cause};
 use super::error::TcpError;
 use super::recovery::Advice;
 use super::recv::Taken;
@@ -242,7 +242,7 @@ impl Tcb {
 
     /// SND.UNA < SEG.ACK =< SND.NXT.
     fn on_new_ack(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) {
-        self.take_rtt_sample(cx, seg);
+        let rtt = self.take_rtt_sample(cx, seg);
         let (in_flight, mss) = (self.snd.in_flight(), self.snd.mss_u32());
         let acked = self.snd.on_ack(seg.ack);
         self.stats.bytes_acked += u64::from(acked.text);
@@ -254,13 +254,31 @@ impl Tcb {
         match self.recovery.on_ack(seg.ack, segments) {
             Advice::RetransmitNext => self.marks.retransmit = true,
             Advice::Recovered => self.congestion.on_recovered(self.snd.in_flight(), mss),
-            _ => {
-                let report = AckReport { acked: acked.text, in_flight, mss };
-                self.congestion.on_ack(report);
-            }
+            _ => {}
         }
+        let report = AckReport { in_flight, ..self.ack_report(cx, acked.text, rtt) };
+        self.congestion.on_ack(&report);
         self.rearm_retransmission(cx);
         self.after_ack(cx, acked);
+    }
+
+    /// What the congestion controller is told of an acknowledgment.
+    fn ack_report(&self, cx: &Cx<'_>, acked: u32, rtt: Option<Duration>) -> AckReport {
+        let (cwnd, ssthresh) = (self.congestion.window(), self.congestion.ssthresh());
+        AckReport {
+            now: cx.now,
+            acked,
+            lost: 0,
+            in_flight: self.snd.in_flight(),
+            delivered: self.stats.bytes_acked,
+            mss: self.snd.mss_u32(),
+            rtt,
+            srtt: self.rtt.srtt().unwrap_or_default(),
+            min_rtt: self.rtt.min().unwrap_or_default(),
+            rate: None,
+            recovery: self.recovery.is_active(),
+            cwnd_limited: self.usage.is_limited(cwnd, cwnd < ssthresh),
+        }
     }
 
     /// RFC 6298 §5.2, §5.3.
@@ -287,14 +305,14 @@ impl Tcb {
         let advice = self.recovery.on_duplicate(self.snd.una, self.snd.max, outstanding);
         if advice == Advice::EnterRecovery {
             cx.counters.tcp_fast_retrans += 1;
-            self.congestion.on_loss(self.snd.outstanding(), mss);
+            self.congestion.on_congestion(Cause::Loss, self.snd.outstanding(), mss);
             self.marks.retransmit = true;
         }
     }
 
     /// A sample from the timed segment, or from the timestamp's echo where a retransmission made
     /// that ambiguous (RFC 6298 §3, RFC 7323 §4).
-    fn take_rtt_sample(&mut self, cx: &Cx<'_>, seg: &Segment<'_>) {
+    fn take_rtt_sample(&mut self, cx: &Cx<'_>, seg: &Segment<'_>) -> Option<Duration> {
         let timed = match self.timing {
             Some((seq, at)) if seg.ack.at_or_after(seq) => Some(cx.now - at),
             _ => None,
@@ -316,6 +334,7 @@ impl Tcb {
             self.rtt.on_sample(sample);
             self.rto.on_sample(&self.rtt);
         }
+        sample
     }
 
     fn scaled_window(&self, seg: &Segment<'_>) -> u32 {
@@ -433,7 +452,7 @@ impl Tcb {
 
     /// Our SYN is acknowledged: the first sample, and the first window.
     fn on_syn_acked(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) {
-        self.take_rtt_sample(cx, seg);
+        let _: Option<Duration> = self.take_rtt_sample(cx, seg);
         let _: Acked = self.snd.on_ack(seg.ack);
         self.progress_at = cx.now;
         self.rearm_retransmission(cx);

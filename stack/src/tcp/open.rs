@@ -3,7 +3,7 @@
 
 use super::ack::AckPolicy;
 use super::congestion::initial_window;
-use super::congestion::reno::Reno;
+use super::congestion::usage::Usage;
 use super::options::TcpOptions;
 use super::recovery::Recovery;
 use super::recv::Recv;
@@ -125,7 +125,8 @@ impl Tcb {
             rtt: Rtt::new(),
             rto: Rto::new(),
             recovery: Recovery::new(start.iss),
-            congestion: Box::new(Reno::new(u32::from(mss))),
+            congestion: options.congestion.unwrap_or(config.congestion).controller(u32::from(mss)),
+            usage: Usage::new(start.iss),
             ack: AckPolicy::new(),
             timers: Timers::new(),
             marks: Marks::default(),

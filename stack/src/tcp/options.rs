@@ -1,6 +1,6 @@
 //! What an application may set on a connection.
 
-use crate::config::TcpConfig;
+use crate::config::{Congestion, TcpConfig};
 use core::time::Duration;
 
 /// Options of a TCP socket, with Linux's defaults. A listener's are inherited by what it accepts.
@@ -45,6 +45,8 @@ pub struct TcpOptions {
     pub send_buffer: Option<usize>,
     /// Greatest segment to send and to announce (`TCP_MAXSEG`); None: what the MTU allows.
     pub max_segment: Option<u16>,
+    /// Congestion control (`TCP_CONGESTION`); None: the stack's `TcpConfig::congestion`.
+    pub congestion: Option<Congestion>,
 }
 
 /// Smallest and greatest buffer that an option may ask for.
@@ -68,6 +70,7 @@ impl Default for TcpOptions {
             receive_buffer: None,
             send_buffer: None,
             max_segment: None,
+            congestion: None,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! 5. acknowledgments owed, and window updates
 //! 6. a keepalive probe
 
+use super::congestion::Restart;
 use super::segment::Flags;
 use super::seq::Seq;
 use super::state::State;
@@ -112,6 +113,7 @@ impl Tcb {
     /// Text and FIN at SND.NXT, as far as the windows, Nagle and silly-window avoidance let it.
     fn next_text(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
         if !self.snd.has_unsent() {
+            self.note_usage(0, 0);
             return None;
         }
         self.restart_after_idle(cx);
@@ -125,12 +127,20 @@ impl Tcb {
             self.tell_writer();
             return Some(segment);
         }
+        self.note_usage(len, unsent);
         if self.is_corked() && len == unsent {
             self.arm_cork(cx);
         } else {
             self.arm_probe(cx);
         }
         None
+    }
+
+    /// Nothing more can be sent: was it the congestion window (RFC 7661 §4.2)?
+    fn note_usage(&mut self, len: usize, unsent: usize) {
+        let kept_back = len < unsent.min(self.segment_room());
+        let limited = kept_back && self.congestion.window() < self.snd.wnd;
+        self.usage.note(limited, self.snd.in_flight(), self.snd.una, self.snd.nxt);
     }
 
     /// Text that fits in one segment now: the MSS, less the SACK option while there are holes to
@@ -198,10 +208,13 @@ impl Tcb {
     /// RFC 5681 §4.1.
     fn restart_after_idle(&mut self, cx: &Cx<'_>) {
         // A closed window is no idleness: whoever waits behind it makes no progress.
-        let idle = self.snd.outstanding() == 0 && self.snd.wnd > 0;
-        if idle && cx.now - self.sent_at > self.rto.current() {
-            self.congestion.on_idle(self.snd.mss_u32());
-            self.sent_at = cx.now;
+        if self.snd.outstanding() > 0 || self.snd.wnd == 0 {
+            return;
+        }
+        let (idle, rto) = (cx.now - self.sent_at, self.rto.current());
+        self.congestion.on_restart(&Restart { idle, rto, mss: self.snd.mss_u32() });
+        self.sent_at = cx.now;
+        if idle > rto {
             // Silence was no failure to progress.
             self.progress_at = cx.now;
         }

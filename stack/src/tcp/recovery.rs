@@ -37,7 +37,6 @@ impl Recovery {
     }
 
     /// In fast recovery.
-    #[cfg(test)]
     pub(crate) const fn is_active(&self) -> bool {
         self.active
     }

@@ -5,53 +5,55 @@ use core::time::Duration;
 /// Clock granularity G: a sample cannot be finer than the wheel's tick.
 const GRANULARITY: Duration = Duration::from_micros(66);
 
-/// SRTT and RTTVAR, and the RTO that follows from them.
+/// No sample counts as longer: 2^62 ns, 146 years.
+const LONGEST: u64 = 1 << 62;
+
+/// SRTT and RTTVAR, and the RTO that follows from them. In nanoseconds, to be small.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rtt {
-    srtt: Option<Duration>,
-    rttvar: Duration,
-    min: Duration,
+    srtt: u64,
+    rttvar: u64,
+    /// `u64::MAX` before the first sample.
+    min: u64,
 }
 
 impl Rtt {
     pub(crate) const fn new() -> Rtt {
-        Rtt { srtt: None, rttvar: Duration::ZERO, min: Duration::MAX }
+        Rtt { srtt: 0, rttvar: 0, min: u64::MAX }
     }
 
     /// Takes a sample R (§2.2, §2.3). Karn's rule, that no sample comes from a retransmitted
     /// segment without a timestamp, is the caller's.
     pub(crate) fn on_sample(&mut self, r: Duration) {
-        self.min = self.min.min(r);
-        match self.srtt {
-            None => {
-                self.srtt = Some(r);
-                self.rttvar = r / 2;
-            }
-            Some(srtt) => {
-                self.rttvar = self.rttvar * 3 / 4 + srtt.abs_diff(r) / 4;
-                self.srtt = Some(srtt * 7 / 8 + r / 8);
-            }
+        let r = u64::try_from(r.as_nanos()).map_or(LONGEST, |nanos| nanos.min(LONGEST));
+        if self.min == u64::MAX {
+            self.srtt = r;
+            self.rttvar = r / 2;
+        } else {
+            self.rttvar = self.rttvar / 4 * 3 + self.srtt.abs_diff(r) / 4;
+            self.srtt = self.srtt / 8 * 7 + r / 8;
         }
+        self.min = self.min.min(r);
     }
 
     /// SRTT + max(G, 4 RTTVAR), or None before the first sample.
     pub(crate) fn timeout(&self) -> Option<Duration> {
-        self.srtt.map(|srtt| srtt + (self.rttvar * 4).max(GRANULARITY))
+        self.srtt().map(|srtt| srtt + (self.rttvar() * 4).max(GRANULARITY))
     }
 
     /// Smoothed round-trip time.
     pub(crate) fn srtt(&self) -> Option<Duration> {
-        self.srtt
+        (self.min != u64::MAX).then_some(Duration::from_nanos(self.srtt))
     }
 
     /// Variation of the round-trip time.
     pub(crate) fn rttvar(&self) -> Duration {
-        self.rttvar
+        Duration::from_nanos(self.rttvar)
     }
 
     /// Smallest sample, or None before the first.
     pub(crate) fn min(&self) -> Option<Duration> {
-        self.srtt.map(|_| self.min)
+        (self.min != u64::MAX).then_some(Duration::from_nanos(self.min))
     }
 }
 

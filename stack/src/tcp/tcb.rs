@@ -2,7 +2,8 @@
 //! organs and calls them; how it lives stands in `open`, `arrive`, `output`, `timers` and `close`.
 
 use super::ack::{AckPolicy, Delays};
-use super::congestion::CongestionControl;
+use super::congestion::Controller;
+use super::congestion::usage::Usage;
 use super::error::{RecvError, SendError, TcpError};
 use super::listener::Listener;
 use super::memory::Memory;
@@ -110,7 +111,8 @@ pub(crate) struct Tcb {
     pub(crate) rtt: Rtt,
     pub(crate) rto: Rto,
     pub(crate) recovery: Recovery,
-    pub(crate) congestion: Box<dyn CongestionControl + core::marker::Send>,
+    pub(crate) congestion: Box<Controller>,
+    pub(crate) usage: Usage,
     pub(crate) ack: AckPolicy,
     pub(crate) timers: Timers,
     pub(crate) marks: Marks,

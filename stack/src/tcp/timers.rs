@@ -122,8 +122,8 @@ impl Tcb {
             }
             // RFC 5681 §3.1: ssthresh is set by the first expiry for a segment only.
             if self.rto.expiries() == 0 {
-                let (in_flight, mss) = (self.snd.in_flight(), self.snd.mss_u32());
-                self.congestion.on_timeout(in_flight, mss);
+                let (flight, mss) = (self.snd.outstanding(), self.snd.mss_u32());
+                self.congestion.on_timeout(flight, mss);
             }
         }
         self.recovery.on_timeout(self.snd.max);

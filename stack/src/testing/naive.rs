@@ -271,3 +271,54 @@ impl NaiveAssembler {
         ranges
     }
 }
+
+/// Twin of CUBIC: RFC 9438 §4.2 to §4.7 as they stand, in floating-point segments and seconds.
+#[derive(Clone, Debug)]
+pub struct NaiveCubic {
+    /// The congestion window, segments.
+    pub cwnd: f64,
+    /// The slow-start threshold, segments.
+    pub ssthresh: f64,
+    w_max: f64,
+    prior: f64,
+    /// t_epoch, K and W_est.
+    epoch: Option<(f64, f64, f64)>,
+}
+
+impl NaiveCubic {
+    const C: f64 = 0.4;
+    const BETA: f64 = 0.7;
+
+    /// In congestion avoidance with this window, after no loss.
+    pub fn new(cwnd: f64) -> NaiveCubic {
+        NaiveCubic { cwnd, ssthresh: cwnd, w_max: cwnd, prior: cwnd, epoch: None }
+    }
+
+    /// A loss was found.
+    pub fn on_loss(&mut self) {
+        let convergence = if self.cwnd < self.w_max { (1.0 + Self::BETA) / 2.0 } else { 1.0 };
+        self.w_max = self.cwnd * convergence;
+        self.prior = self.cwnd;
+        self.ssthresh = (self.cwnd * Self::BETA).max(2.0);
+        self.cwnd = self.ssthresh;
+        self.epoch = None;
+    }
+
+    /// An acknowledgment of `segments` at `now` seconds, on a path of `rtt` seconds.
+    pub fn on_ack(&mut self, now: f64, segments: f64, rtt: f64) {
+        let (w_max, cwnd) = (self.w_max, self.cwnd);
+        let begin = || (now, ((w_max - cwnd).max(0.0) / Self::C).cbrt(), cwnd);
+        let (start, k, w_est) = self.epoch.get_or_insert_with(begin);
+        let alpha =
+            if *w_est >= self.prior { 1.0 } else { 3.0 * (1.0 - Self::BETA) / (1.0 + Self::BETA) };
+        *w_est += alpha * segments / cwnd;
+        let curve = |t: f64| Self::C * (t - *k).powi(3) + w_max;
+        let t = now - *start;
+        self.cwnd = if curve(t) < *w_est {
+            cwnd.max(*w_est)
+        } else {
+            let target = curve(t + rtt).clamp(cwnd, 1.5 * cwnd);
+            cwnd + (target - cwnd) / cwnd * segments
+        };
+    }
+}

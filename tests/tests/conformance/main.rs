@@ -14,6 +14,8 @@ mod rfc7323;
 mod rfc9293;
 mod threats;
 
+use stack::testing::rig::Rig;
+use stack::{Congestion, ListenOptions, TcpOptions};
 use std::time::Duration;
 
 /// Milliseconds.
@@ -24,4 +26,10 @@ const fn ms(millis: u64) -> Duration {
 /// Seconds.
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// ESTABLISHED, accepted from a listener, under Reno: what RFC 5681 says to the byte.
+fn reno() -> Rig {
+    let tcp = TcpOptions { congestion: Some(Congestion::Reno), ..TcpOptions::default() };
+    Rig::new().listen(ListenOptions { tcp, ..ListenOptions::default() }).accept_from("<mss 1460>")
 }

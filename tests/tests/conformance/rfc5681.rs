@@ -1,11 +1,11 @@
 //! RFC 5681, TCP Congestion Control, with RFC 3042, RFC 6582 and RFC 6928.
 
-use crate::{ms, secs};
+use crate::{ms, reno, secs};
 use stack::testing::rig::Rig;
 
 /// Ten segments in flight, the first of them lost.
 fn ten_in_flight() -> Rig {
-    let mut t = Rig::established();
+    let mut t = reno();
     t.send(100_000);
     assert_eq!(t.take_segments().len(), 10);
     t

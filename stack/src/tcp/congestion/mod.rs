@@ -1,42 +1,162 @@
 //! Congestion control behind one trait (RFC 5681 and its successors). An organ: it takes reports
-//! and answers with a window; when to enter and leave recovery is decided in `recovery.rs`.
+//! and answers with a window and a rate; when recovery begins and ends is decided elsewhere.
 
-pub(crate) mod reno;
+use super::rate::{Lost, RateSample};
+use crate::config::Congestion;
+use crate::time::Instant;
+use core::fmt;
+use core::time::Duration;
+
+mod cubic;
+mod hystart;
+mod reno;
+pub(crate) mod usage;
+
+impl Congestion {
+    /// A controller for a new connection.
+    pub(crate) fn controller(self, mss: u32) -> Box<Controller> {
+        match self {
+            Congestion::Cubic => Box::new(cubic::Cubic::new(mss)),
+            Congestion::Reno => Box::new(reno::Reno::new(mss)),
+        }
+    }
+}
+
+/// Whatever controls a connection's window.
+pub(crate) type Controller = dyn CongestionControl + Send;
 
 /// Initial window: ten segments, but not above 14,600 bytes or two segments (RFC 6928 §2).
 pub(crate) fn initial_window(mss: u32) -> u32 {
     (10 * mss).min((2 * mss).max(14_600))
 }
 
-/// What an acknowledgment of new data tells a congestion controller.
+/// The least slow-start threshold: two segments (RFC 5681 equation 4).
+fn least_threshold(mss: u32) -> u32 {
+    2 * mss
+}
+
+/// What one acknowledgment tells a congestion controller. Sizes are in bytes.
+#[expect(dead_code, reason = "BBR comes with the scoreboard")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AckReport {
-    /// Bytes newly acknowledged.
+    pub(crate) now: Instant,
+    /// Newly delivered: acknowledged, or selectively acknowledged for the first time.
     pub(crate) acked: u32,
-    /// Bytes in flight before this acknowledgment.
+    /// Newly found lost.
+    pub(crate) lost: u32,
+    /// In flight before this acknowledgment: sent, and neither delivered nor lost.
     pub(crate) in_flight: u32,
-    /// Sender maximum segment size, bytes.
+    /// Everything delivered on this connection, this acknowledgment included.
+    pub(crate) delivered: u64,
+    /// Sender maximum segment size.
+    pub(crate) mss: u32,
+    /// The sample that this acknowledgment gave.
+    pub(crate) rtt: Option<Duration>,
+    /// Smoothed round-trip time; zero before the first sample.
+    pub(crate) srtt: Duration,
+    /// Least round-trip time; zero before the first sample.
+    pub(crate) min_rtt: Duration,
+    pub(crate) rate: Option<RateSample>,
+    /// In fast recovery, after what this acknowledgment brought.
+    pub(crate) recovery: bool,
+    /// The congestion window was what held the sender back (RFC 7661 §4).
+    pub(crate) cwnd_limited: bool,
+}
+
+#[cfg(test)]
+impl AckReport {
+    /// An acknowledgment of a segment at time zero, in a full window, that says nothing else.
+    pub(crate) fn blank(mss: u32) -> AckReport {
+        AckReport {
+            now: Instant::ZERO,
+            acked: mss,
+            lost: 0,
+            in_flight: 0,
+            delivered: 0,
+            mss,
+            rtt: None,
+            srtt: Duration::ZERO,
+            min_rtt: Duration::ZERO,
+            rate: None,
+            recovery: false,
+            cwnd_limited: true,
+        }
+    }
+}
+
+/// Why a window is reduced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Something was lost.
+    Loss,
+    /// A router marked a packet (RFC 3168 §6.1.2).
+    Ecn,
+}
+
+/// Text is about to follow a time in which nothing was in flight.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Restart {
+    /// Since text was last sent.
+    pub(crate) idle: Duration,
+    /// The retransmission time-out.
+    pub(crate) rto: Duration,
     pub(crate) mss: u32,
 }
 
-/// A congestion controller. Windows are in bytes.
-pub(crate) trait CongestionControl {
+/// A congestion controller. Windows are in bytes, rates in bytes per second. `flight` is
+/// FlightSize, everything sent and not cumulatively acknowledged (RFC 5681 §2).
+#[expect(dead_code, reason = "PRR, pacing and BBR come with the scoreboard")]
+pub(crate) trait CongestionControl: fmt::Debug {
+    /// The name, as `TCP_CONGESTION` gives it.
+    fn name(&self) -> &'static str;
     /// The congestion window.
     fn window(&self) -> u32;
     /// The slow-start threshold.
     fn ssthresh(&self) -> u32;
-    /// New data was acknowledged outside recovery.
-    fn on_ack(&mut self, report: AckReport);
-    /// A loss was found by duplicate acknowledgments: recovery begins.
-    fn on_loss(&mut self, in_flight: u32, mss: u32);
-    /// The retransmission timer expired.
-    fn on_timeout(&mut self, in_flight: u32, mss: u32);
-    /// Recovery ended.
-    fn on_recovered(&mut self, in_flight: u32, mss: u32);
-    /// Nothing was sent for longer than the retransmission time-out (RFC 5681 §4.1).
-    fn on_idle(&mut self, mss: u32);
+    /// The rate at which to send; None when acknowledgments are clock enough.
+    fn pacing_rate(&self) -> Option<u64> {
+        None
+    }
+    /// It sets its own window during recovery; otherwise PRR does, from the threshold.
+    fn rules_recovery(&self) -> bool {
+        false
+    }
     /// The handshake finished: the segment size is known, and whether the SYN was lost.
     fn on_established(&mut self, mss: u32, syn_lost: bool);
-    /// The name, as `TCP_CONGESTION` gives it.
-    fn name(&self) -> &'static str;
+    /// An acknowledgment came, in recovery too.
+    fn on_ack(&mut self, report: &AckReport);
+    /// Something sent was found lost; once for each record.
+    fn on_lost(&mut self, _lost: &Lost) {}
+    /// Recovery begins, or the one reduction of this round trip for ECN.
+    fn on_congestion(&mut self, cause: Cause, flight: u32, mss: u32);
+    /// Fast recovery ended; not called for one that a time-out broke off.
+    fn on_recovered(&mut self, in_flight: u32, mss: u32);
+    /// The retransmission timer expired, for the first time for this text.
+    fn on_timeout(&mut self, flight: u32, mss: u32);
+    /// The last reduction was for nothing: back to where it began (RFC 9438 §4.9).
+    fn undo(&mut self);
+    /// Sending begins again (RFC 5681 §4.1).
+    fn on_restart(&mut self, restart: &Restart);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::UnknownCongestion;
+
+    #[test]
+    fn every_algorithm_is_found_by_its_name() {
+        for algorithm in Congestion::ALL {
+            assert_eq!(algorithm.name().parse(), Ok(algorithm));
+            assert_eq!(algorithm.controller(1000).name(), algorithm.name());
+        }
+        assert_eq!("vegas".parse::<Congestion>(), Err(UnknownCongestion));
+    }
+
+    #[test]
+    fn the_initial_window_is_rfc_6928_s() {
+        assert_eq!(initial_window(1460), 14_600);
+        assert_eq!(initial_window(536), 5_360);
+        assert_eq!(initial_window(8960), 17_920);
+    }
 }

@@ -1,10 +1,13 @@
 //! Reno: slow start and congestion avoidance (RFC 5681 §3.1), by byte counting (RFC 3465).
 
-use super::{AckReport, CongestionControl, initial_window};
+use super::{AckReport, Cause, CongestionControl, Restart, initial_window, least_threshold};
 
 /// Appropriate byte counting's L: at most two segments of growth per acknowledgment (RFC 3465
 /// §2.2), so that an acknowledgment of a megabyte does not open a burst of one.
 const ABC_L: u32 = 2;
+
+/// What is left of the window when a router marked instead of dropping, in percent (RFC 8511 §3.1).
+const BETA_ECN: u32 = 80;
 
 /// The window, the threshold and the bytes counted towards the next increase.
 #[derive(Clone, Copy, Debug)]
@@ -13,21 +16,35 @@ pub(crate) struct Reno {
     ssthresh: u32,
     /// Bytes acknowledged in congestion avoidance since cwnd last grew.
     counted: u32,
+    /// cwnd and ssthresh before the last reduction.
+    saved: Option<(u32, u32)>,
+    /// A reduction is being recovered from: what follows belongs to it.
+    recovering: bool,
 }
 
 impl Reno {
     pub(crate) fn new(mss: u32) -> Reno {
-        Reno { cwnd: initial_window(mss), ssthresh: u32::MAX, counted: 0 }
+        let cwnd = initial_window(mss);
+        Reno { cwnd, ssthresh: u32::MAX, counted: 0, saved: None, recovering: false }
     }
 
-    /// RFC 5681 equation (4).
-    fn halve(&mut self, in_flight: u32, mss: u32) {
-        self.ssthresh = (in_flight / 2).max(2 * mss);
+    /// RFC 5681 equation (4), with the percentage that is left. The window counts as far as it was
+    /// used: limited transmit is no use of it.
+    fn reduce(&mut self, left: u32, flight: u32, mss: u32) {
+        if !self.recovering {
+            self.saved = Some((self.cwnd, self.ssthresh));
+        }
+        let used = u64::from(flight.min(self.cwnd));
+        self.ssthresh = ((used * u64::from(left) / 100) as u32).max(least_threshold(mss));
         self.counted = 0;
     }
 }
 
 impl CongestionControl for Reno {
+    fn name(&self) -> &'static str {
+        "reno"
+    }
+
     fn window(&self) -> u32 {
         self.cwnd
     }
@@ -36,9 +53,13 @@ impl CongestionControl for Reno {
         self.ssthresh
     }
 
-    fn on_ack(&mut self, report: AckReport) {
-        // A window that is not used proves nothing about the path (RFC 7661 §3).
-        if report.in_flight.saturating_add(2 * report.mss) < self.cwnd.min(self.ssthresh) {
+    fn on_established(&mut self, mss: u32, syn_lost: bool) {
+        // RFC 5681 §3.1: a lost SYN makes the initial window one segment.
+        self.cwnd = if syn_lost { mss } else { initial_window(mss) };
+    }
+
+    fn on_ack(&mut self, report: &AckReport) {
+        if report.recovery || !report.cwnd_limited {
             return;
         }
         if self.cwnd < self.ssthresh {
@@ -53,32 +74,42 @@ impl CongestionControl for Reno {
         }
     }
 
-    fn on_loss(&mut self, in_flight: u32, mss: u32) {
-        self.halve(in_flight, mss);
+    fn on_congestion(&mut self, cause: Cause, flight: u32, mss: u32) {
+        match cause {
+            Cause::Loss => self.reduce(50, flight, mss),
+            Cause::Ecn => {
+                self.reduce(BETA_ECN, flight, mss);
+                // A mark is never a mistake: there is nothing to go back to.
+                self.saved = None;
+            }
+        }
+        self.recovering = cause == Cause::Loss;
         self.cwnd = self.ssthresh;
     }
 
-    fn on_timeout(&mut self, in_flight: u32, mss: u32) {
-        self.halve(in_flight, mss);
-        self.cwnd = mss;
-    }
-
     fn on_recovered(&mut self, in_flight: u32, mss: u32) {
+        self.recovering = false;
         // RFC 6582 §3.2 step 3, option 1: no burst when little is in flight.
         self.cwnd = self.ssthresh.min(in_flight.max(mss).saturating_add(mss));
     }
 
-    fn on_idle(&mut self, mss: u32) {
-        self.cwnd = self.cwnd.min(initial_window(mss));
+    fn on_timeout(&mut self, flight: u32, mss: u32) {
+        self.reduce(50, flight, mss);
+        self.recovering = false;
+        self.cwnd = mss;
     }
 
-    fn on_established(&mut self, mss: u32, syn_lost: bool) {
-        // RFC 5681 §3.1: a lost SYN makes the initial window one segment.
-        self.cwnd = if syn_lost { mss } else { initial_window(mss) };
+    fn undo(&mut self) {
+        self.recovering = false;
+        if let Some((cwnd, ssthresh)) = self.saved.take() {
+            (self.cwnd, self.ssthresh) = (self.cwnd.max(cwnd), ssthresh);
+        }
     }
 
-    fn name(&self) -> &'static str {
-        "reno"
+    fn on_restart(&mut self, restart: &Restart) {
+        if restart.idle > restart.rto {
+            self.cwnd = self.cwnd.min(initial_window(restart.mss));
+        }
     }
 }
 
@@ -88,9 +119,12 @@ mod tests {
 
     const MSS: u32 = 1000;
 
+    fn report(acked: u32, cwnd_limited: bool) -> AckReport {
+        AckReport { acked, cwnd_limited, ..AckReport::blank(MSS) }
+    }
+
     fn ack(reno: &mut Reno, acked: u32) {
-        let in_flight = reno.window();
-        reno.on_ack(AckReport { acked, in_flight, mss: MSS });
+        reno.on_ack(&report(acked, true));
     }
 
     #[test]
@@ -106,7 +140,9 @@ mod tests {
     #[test]
     fn avoidance_adds_a_segment_each_round_trip() {
         let mut reno = Reno::new(MSS);
-        reno.on_loss(20 * MSS, MSS);
+        reno.cwnd = 20 * MSS;
+        reno.on_congestion(Cause::Loss, 20 * MSS, MSS);
+        reno.on_recovered(20 * MSS, MSS);
         assert_eq!((reno.window(), reno.ssthresh()), (10 * MSS, 10 * MSS));
         for _ in 0..10 {
             ack(&mut reno, MSS);
@@ -129,14 +165,20 @@ mod tests {
         reno.on_timeout(8 * MSS, MSS);
         assert_eq!((reno.window(), reno.ssthresh()), (MSS, 4 * MSS));
         let mut idle = Reno::new(MSS);
-        idle.on_ack(AckReport { acked: MSS, in_flight: MSS, mss: MSS });
+        idle.on_ack(&report(MSS, false));
         assert_eq!(idle.window(), 10 * MSS);
     }
 
     #[test]
-    fn the_initial_window_is_rfc_6928_s() {
-        assert_eq!(initial_window(1460), 14_600);
-        assert_eq!(initial_window(536), 5_360);
-        assert_eq!(initial_window(8960), 17_920);
+    fn undo_goes_back_to_before_the_loss_and_the_timeout_in_its_recovery() {
+        let mut reno = Reno { cwnd: 20 * MSS, ..Reno::new(MSS) };
+        reno.on_congestion(Cause::Loss, 20 * MSS, MSS);
+        reno.on_timeout(10 * MSS, MSS);
+        assert_eq!(reno.window(), MSS);
+        reno.undo();
+        assert_eq!((reno.window(), reno.ssthresh()), (20 * MSS, u32::MAX));
+        reno.on_congestion(Cause::Ecn, 20 * MSS, MSS);
+        reno.undo();
+        assert_eq!(reno.window(), 16 * MSS, "a mark is no mistake (RFC 8511)");
     }
 }

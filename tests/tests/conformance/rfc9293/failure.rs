@@ -1,6 +1,6 @@
 //! RFC 9293 §3.8.1 to §3.8.4: retransmission, congestion, failure, keepalive.
 
-use crate::{ms, secs};
+use crate::{ms, reno, secs};
 use stack::testing::rig::Rig;
 use stack::{State, TcpError, TcpOptions};
 use std::time::Duration;
@@ -50,7 +50,7 @@ fn must_19_slow_start() {
 
 #[test]
 fn must_19_after_a_time_out_one_segment() {
-    let mut t = Rig::established();
+    let mut t = reno();
     t.send(14_600);
     assert_eq!(t.take_segments().len(), 10);
     t.expect_within(secs(2), ". 1:1461(1460) ack 1");

@@ -1,0 +1,228 @@
+use super::*;
+use crate::testing::naive::NaiveCubic;
+
+const MSS: u32 = 1448;
+
+/// In congestion avoidance at `segments`, as HyStart++ leaves it.
+fn avoiding(segments: u32) -> Cubic {
+    let mut cubic = Cubic::new(MSS);
+    let cwnd = segments * MSS;
+    cubic.curve = Curve { cwnd, ssthresh: cwnd, prior: cwnd, ..cubic.curve };
+    cubic.hystart = None;
+    cubic
+}
+
+fn ack(cubic: &mut Cubic, at: Duration, segments: u32, rtt: Duration) {
+    let now = Instant::ZERO + at;
+    let acked = segments * MSS;
+    cubic.on_ack(&AckReport { now, acked, srtt: rtt, ..AckReport::blank(MSS) });
+}
+
+fn lose(cubic: &mut Cubic) {
+    let flight = cubic.window();
+    cubic.on_congestion(Cause::Loss, flight, MSS);
+    cubic.on_recovered(flight, MSS);
+}
+
+fn segments(cubic: &Cubic) -> f64 {
+    f64::from(cubic.window()) / f64::from(MSS)
+}
+
+/// Runs both over `seconds` of a path, two segments to an acknowledgment, and compares them at
+/// every one.
+fn follow(cubic: &mut Cubic, twin: &mut NaiveCubic, from: f64, seconds: f64, rtt: f64) {
+    let span = Duration::from_secs_f64(rtt);
+    let mut now = from;
+    while now < from + seconds {
+        ack(cubic, Duration::from_secs_f64(now), 2, span);
+        twin.on_ack(now, 2.0, rtt);
+        let (ours, theirs) = (segments(cubic), twin.cwnd);
+        let close = (ours - theirs).abs() < 0.01 * theirs + 0.05;
+        assert!(close, "at {now:.3} s: {ours:.3} segments, the twin {theirs:.3}");
+        now += rtt * 2.0 / theirs;
+    }
+}
+
+#[test]
+fn the_window_follows_rfc_9438_s_curve() {
+    for (start, rtt) in [(20, 0.02), (200, 0.1), (1000, 0.05), (3000, 0.3), (10, 0.0005)] {
+        let (mut cubic, mut twin) = (avoiding(start), NaiveCubic::new(f64::from(start)));
+        follow(&mut cubic, &mut twin, 0.0, 3.0, rtt);
+        let mut now = 3.0;
+        for _ in 0..4 {
+            lose(&mut cubic);
+            twin.on_loss();
+            follow(&mut cubic, &mut twin, now, 6.0, rtt);
+            now += 6.0;
+        }
+    }
+}
+
+#[test]
+fn after_a_loss_the_curve_is_back_at_w_max_after_k() {
+    // W_max 1000: K = cbrt(300 / 0.4) = 9.09 s. Concave before, flat there, convex after.
+    let mut cubic = avoiding(1000);
+    lose(&mut cubic);
+    assert!((segments(&cubic) - 700.0).abs() < 1.0);
+    let rtt = Duration::from_millis(100);
+    let mut at = |round: u32| {
+        for i in 0..500 {
+            let share = cubic.window() / 500;
+            let now = Instant::ZERO + rtt * round + rtt * i / 500;
+            cubic.on_ack(&AckReport { now, acked: share, srtt: rtt, ..AckReport::blank(MSS) });
+        }
+        segments(&cubic)
+    };
+    let windows: Vec<f64> = (0..200).map(&mut at).collect();
+    assert!((windows[45] - 963.0).abs() < 8.0, "half of K: {}", windows[45]);
+    assert!((windows[91] - 1000.0).abs() < 3.0, "K: {}", windows[91]);
+    assert!(windows[150] > 1070.0, "convex: {}", windows[150]);
+}
+
+#[test]
+fn a_small_window_on_a_short_path_grows_as_reno() {
+    // 10 ms, 50 segments: W_est rises by 9/17 of a segment for a round trip, faster than the curve.
+    let mut cubic = avoiding(50);
+    lose(&mut cubic);
+    let rtt = Duration::from_millis(10);
+    let before = segments(&cubic);
+    for round in 0..17u32 {
+        for i in 0..35 {
+            ack(&mut cubic, rtt * round + rtt * i / 35, 1, rtt);
+        }
+    }
+    let grown = segments(&cubic) - before;
+    assert!((grown - 8.0).abs() < 1.0, "grew by {grown} segments in 17 round trips");
+}
+
+#[test]
+fn undo_restores_window_threshold_and_curve() {
+    let mut cubic = avoiding(100);
+    let rtt = Duration::from_millis(50);
+    for round in 1..40 {
+        ack(&mut cubic, rtt * round, 50, rtt);
+    }
+    let before = cubic.curve;
+    cubic.on_congestion(Cause::Loss, before.cwnd, MSS);
+    cubic.on_timeout(before.cwnd, MSS);
+    assert_eq!(cubic.window(), MSS);
+    cubic.undo();
+    assert_eq!(format!("{:?}", cubic.curve), format!("{before:?}"));
+    // The next loss does not take the spurious one for a sign that capacity was given up.
+    lose(&mut cubic);
+    assert_eq!(cubic.curve.w_max, Some(before.cwnd));
+    // Once only.
+    cubic.undo();
+    let again = cubic.window();
+    cubic.undo();
+    assert_eq!(cubic.window(), again);
+}
+
+#[test]
+fn fast_convergence_gives_room_to_others() {
+    let mut cubic = avoiding(1000);
+    lose(&mut cubic);
+    lose(&mut cubic);
+    // 700 segments, below W_max: W_max = 700 * 0.85.
+    let w_max = cubic.curve.w_max.map(|bytes| f64::from(bytes) / f64::from(MSS));
+    assert!(w_max.is_some_and(|w_max| (w_max - 595.0).abs() < 1.0), "{w_max:?}");
+}
+
+#[test]
+fn a_mark_costs_less_than_a_loss() {
+    let mut cubic = avoiding(100);
+    cubic.on_congestion(Cause::Ecn, 100 * MSS, MSS);
+    assert_eq!(cubic.window(), 85 * MSS, "RFC 8511");
+    cubic.undo();
+    assert_eq!(cubic.window(), 85 * MSS, "a mark is no mistake");
+}
+
+#[test]
+fn time_without_use_of_the_window_is_no_time_on_the_curve() {
+    let rtt = Duration::from_millis(100);
+    let (mut busy, mut idle) = (avoiding(500), avoiding(500));
+    for cubic in [&mut busy, &mut idle] {
+        lose(cubic);
+        for round in 0..10 {
+            ack(cubic, rtt * round, 350, rtt);
+        }
+    }
+    // An hour in which the application sends a little now and then.
+    let hour = Duration::from_secs(3600);
+    for second in 1..=3600u64 {
+        let now = Instant::from_millis(900 + second * 1000);
+        idle.on_ack(&AckReport { now, cwnd_limited: false, ..AckReport::blank(MSS) });
+    }
+    for round in 10..30 {
+        ack(&mut busy, rtt * round, 350, rtt);
+        ack(&mut idle, hour + rtt * round, 350, rtt);
+    }
+    assert_eq!(busy.window(), idle.window());
+}
+
+#[test]
+fn a_restart_after_idle_begins_with_the_initial_window_and_keeps_the_threshold() {
+    let mut cubic = avoiding(100);
+    let rto = Duration::from_millis(200);
+    cubic.on_restart(&Restart { idle: rto, rto, mss: MSS });
+    assert_eq!(cubic.window(), 100 * MSS, "no longer than the time-out");
+    cubic.curve.ssthresh = 50 * MSS;
+    cubic.on_restart(&Restart { idle: rto * 2, rto, mss: MSS });
+    assert_eq!(cubic.window(), 10 * MSS);
+    assert_eq!(cubic.ssthresh(), 75 * MSS);
+}
+
+#[test]
+fn after_a_timeout_the_curve_begins_where_slow_start_ends() {
+    let mut cubic = avoiding(100);
+    cubic.on_timeout(100 * MSS, MSS);
+    assert_eq!((cubic.window(), cubic.ssthresh()), (MSS, 70 * MSS));
+    let rtt = Duration::from_millis(50);
+    let mut now = Duration::ZERO;
+    while cubic.window() < cubic.ssthresh() {
+        ack(&mut cubic, now, 2, rtt);
+        now += rtt;
+    }
+    ack(&mut cubic, now, 1, rtt);
+    let epoch = cubic.curve.epoch.unwrap();
+    assert_eq!((epoch.k_ms, epoch.w_max), (0, 70 * MSS), "§4.8: K is 0");
+}
+
+#[test]
+fn t8_acknowledging_byte_by_byte_gains_nothing() {
+    let (mut whole, mut split) = (Cubic::new(MSS), Cubic::new(MSS));
+    for _ in 0..10 {
+        ack(&mut whole, Duration::ZERO, 1, Duration::ZERO);
+    }
+    for _ in 0..10 * MSS {
+        split.on_ack(&AckReport { acked: 1, ..AckReport::blank(MSS) });
+    }
+    assert_eq!((whole.window(), split.window()), (20 * MSS, 20 * MSS));
+}
+
+#[test]
+fn cube_roots_are_exact() {
+    for n in 0..10_000u64 {
+        let root = cube_root(n);
+        assert!(root.pow(3) <= n && (root + 1).pow(3) > n, "{n}: {root}");
+    }
+    assert_eq!(cube_root(u64::MAX), 2_642_245);
+}
+
+#[test]
+fn s5_extreme_reports_do_not_overflow() {
+    let mut cubic = avoiding(100);
+    for (now, acked, mss) in [(u64::MAX - 1, u32::MAX, 65_535), (0, 0, 88), (u64::MAX - 1, 1, 1)] {
+        let now = Instant::from_nanos(now);
+        let (rtt, srtt) = (Some(Duration::MAX), Duration::MAX);
+        let report = AckReport { now, acked, rtt, srtt, ..AckReport::blank(mss) };
+        cubic.on_ack(&report);
+        cubic.on_congestion(Cause::Loss, u32::MAX, mss);
+        cubic.on_ack(&report);
+        cubic.on_recovered(u32::MAX, mss);
+        cubic.on_ack(&report);
+        cubic.on_restart(&Restart { idle: Duration::MAX, rto: Duration::ZERO, mss });
+        cubic.on_ack(&report);
+        assert!(cubic.window() > 0);
+    }
+}
