@@ -7,7 +7,7 @@ use super::socket::{Kind, Role, Sock, State};
 use super::tcp_info;
 use super::*;
 use crate::host::errno::Errno;
-use crate::{TcpConfig, TcpOptions, UdpOptions};
+use crate::{TcpConfig, TcpInfo, TcpOptions, UdpOptions};
 
 /// The largest of the keepalive times, seconds, as in Linux.
 const KEEP_SECONDS_MAX: i32 = 32_767;
@@ -103,8 +103,11 @@ fn long(value: &[u8], index: usize) -> Result<i64, Errno> {
     Ok(i64::from_ne_bytes(bytes.ok_or(Errno::EINVAL)?))
 }
 
-/// A timeval of seconds and microseconds; zero is no time-out.
-fn timeval(value: &[u8]) -> Result<Option<Duration>, Errno> {
+/// The time-out in a `struct timeval`; zero is none.
+///
+/// # Errors
+/// EINVAL for a value too short, EDOM for microseconds out of range.
+pub fn timeval(value: &[u8]) -> Result<Option<Duration>, Errno> {
     let (seconds, micros) = (long(value, 0)?, long(value, 1)?);
     let micros = u32::try_from(micros).ok().filter(|&it| it < 1_000_000).ok_or(Errno::EDOM)?;
     // A negative time is no time at all, in Linux: the call does not block. One nanosecond is.
@@ -113,19 +116,25 @@ fn timeval(value: &[u8]) -> Result<Option<Duration>, Errno> {
     Ok((!time.is_zero()).then_some(time))
 }
 
-fn timeval_bytes(time: Option<Duration>) -> Vec<u8> {
+/// A time-out as a `struct timeval`.
+pub fn timeval_bytes(time: Option<Duration>) -> Vec<u8> {
     let time = time.unwrap_or_default();
     let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     [seconds.to_ne_bytes(), i64::from(time.subsec_micros()).to_ne_bytes()].concat()
 }
 
-fn linger(value: &[u8]) -> Result<Option<Duration>, Errno> {
+/// What a `struct linger` says: `TcpOptions::linger`.
+///
+/// # Errors
+/// EINVAL for a value too short.
+pub fn linger(value: &[u8]) -> Result<Option<Duration>, Errno> {
     let (on, seconds) = (int(value, 0)?, int(value, 1)?);
     let seconds = u64::try_from(seconds).unwrap_or(0);
     Ok((on != 0).then(|| Duration::from_secs(seconds)))
 }
 
-fn linger_bytes(linger: Option<Duration>) -> Vec<u8> {
+/// `TcpOptions::linger` as a `struct linger`.
+pub fn linger_bytes(linger: Option<Duration>) -> Vec<u8> {
     let seconds = linger.unwrap_or_default().as_secs();
     let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
     [i32::from(linger.is_some()).to_ne_bytes(), seconds.to_ne_bytes()].concat()
@@ -206,13 +215,23 @@ fn set_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Errno> 
             Ok(())
         }
         (_, _, Kind::Stream) => {
-            change_tcp(sock, |options| set_tcp_int(options, level, name, value))
+            change_tcp(sock, |options| set_tcp_option(options, level, name, value))
         }
         (_, _, Kind::Datagram) => set_udp_int(sock, level, name, value),
     }
 }
 
-fn set_tcp_int(options: &mut TcpOptions, level: i32, name: i32, value: i32) -> Result<(), Errno> {
+/// Sets an option of a stream that is an int: for [`Bsd`], and for other faces of the engine.
+///
+/// # Errors
+/// ENOPROTOOPT for an option that is not supported or cannot be set, EINVAL for a value out of
+/// range.
+pub fn set_tcp_option(
+    options: &mut TcpOptions,
+    level: i32,
+    name: i32,
+    value: i32,
+) -> Result<(), Errno> {
     match (level, name) {
         (SOL_SOCKET, SO_KEEPALIVE) => options.keepalive = value != 0,
         (SOL_SOCKET, SO_SNDBUF) => options.send_buffer = Some(buffer(value)),
@@ -293,18 +312,32 @@ fn pending_error(sock: &Sock) -> Result<i32, Errno> {
 
 fn get_tcp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
     let options = tcp_options(sock)?;
+    let info = sock.stream(Errno::ENOTCONN).and_then(|socket| socket.info()).ok();
+    tcp_option(&options, info.as_ref(), level, name)
+}
+
+/// Reads an option of a stream that is an int. `info` is the connection's, if there is one.
+///
+/// # Errors
+/// ENOPROTOOPT for an option that is not supported.
+pub fn tcp_option(
+    options: &TcpOptions,
+    info: Option<&TcpInfo>,
+    level: i32,
+    name: i32,
+) -> Result<i32, Errno> {
     let number = match (level, name) {
         (SOL_SOCKET, SO_BROADCAST) => 0,
         (SOL_SOCKET, SO_KEEPALIVE) => options.keepalive.into(),
-        (SOL_SOCKET, SO_SNDBUF) => buffers(sock, &options).1 as u64,
-        (SOL_SOCKET, SO_RCVBUF) => buffers(sock, &options).0 as u64,
+        (SOL_SOCKET, SO_SNDBUF) => buffers(options, info).1 as u64,
+        (SOL_SOCKET, SO_RCVBUF) => buffers(options, info).0 as u64,
         (IPPROTO_IP, IP_TTL) => options.ttl.into(),
         (IPPROTO_IP, IP_TOS) => options.tos.into(),
         (IPPROTO_TCP, TCP_NODELAY) => options.nodelay.into(),
         (IPPROTO_TCP, TCP_CORK) => options.cork.into(),
         (IPPROTO_TCP, TCP_NOTSENT_LOWAT) => options.notsent_lowat.unwrap_or(0).into(),
         (IPPROTO_TCP, TCP_QUICKACK) => options.quick_ack.into(),
-        (IPPROTO_TCP, TCP_MAXSEG) => max_segment(sock, &options),
+        (IPPROTO_TCP, TCP_MAXSEG) => max_segment(options, info),
         (IPPROTO_TCP, TCP_KEEPIDLE) => options.keepalive_idle.as_secs(),
         (IPPROTO_TCP, TCP_KEEPINTVL) => options.keepalive_interval.as_secs(),
         (IPPROTO_TCP, TCP_KEEPCNT) => options.keepalive_count.into(),
@@ -331,10 +364,9 @@ fn get_udp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
 
 /// The receive and the send buffer: of a connection what they are now, before that what was asked
 /// for, or what one begins with.
-fn buffers(sock: &Sock, options: &TcpOptions) -> (usize, usize) {
-    let connection = sock.stream(Errno::ENOTCONN).and_then(|socket| socket.info());
-    match connection {
-        Ok(info) if info.send_buffer > 0 => (info.receive_buffer, info.send_buffer),
+fn buffers(options: &TcpOptions, info: Option<&TcpInfo>) -> (usize, usize) {
+    match info {
+        Some(info) if info.send_buffer > 0 => (info.receive_buffer, info.send_buffer),
         _ => {
             let default = TcpConfig::default();
             let receive = options.receive_buffer.unwrap_or(default.receive_buffer);
@@ -344,10 +376,9 @@ fn buffers(sock: &Sock, options: &TcpOptions) -> (usize, usize) {
 }
 
 /// Of a connection what is in force, before that what was asked for, or RFC 9293's default.
-fn max_segment(sock: &Sock, options: &TcpOptions) -> u64 {
-    let connection = sock.stream(Errno::ENOTCONN).and_then(|socket| socket.info());
-    match connection {
-        Ok(info) if info.send_mss > 0 => info.send_mss.into(),
+fn max_segment(options: &TcpOptions, info: Option<&TcpInfo>) -> u64 {
+    match info {
+        Some(info) if info.send_mss > 0 => info.send_mss.into(),
         _ => options.max_segment.unwrap_or(536).into(),
     }
 }
@@ -359,12 +390,12 @@ fn info_bytes(sock: &Sock) -> Result<Vec<u8>, Errno> {
     let role = sock.state().role.clone();
     match role {
         Role::Connecting(socket) | Role::Stream(socket) => {
-            Ok(tcp_info::of_connection(&socket.info()?))
+            Ok(tcp_info::tcp_info_bytes(&socket.info()?))
         }
         Role::Listener(socket) => {
             let status = socket.status()?;
-            Ok(tcp_info::of_listener(status.pending, status.backlog))
+            Ok(tcp_info::listener_info_bytes(status.pending, status.backlog))
         }
-        Role::Idle | Role::Datagram(_) => Ok(tcp_info::of_idle()),
+        Role::Idle | Role::Datagram(_) => Ok(tcp_info::idle_info_bytes()),
     }
 }

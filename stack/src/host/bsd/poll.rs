@@ -113,7 +113,8 @@ impl Watched {
     }
 }
 
-fn poll_bits(ready: Readiness) -> i16 {
+/// What `poll` would say of a socket that is so ready.
+pub fn poll_bits(ready: Readiness) -> i16 {
     let bits = [
         (Readiness::READABLE, POLLIN),
         (Readiness::WRITABLE, POLLOUT),

@@ -56,8 +56,9 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The structure for a connection. Windows and flights are counted in segments, as in Linux.
-pub(super) fn of_connection(info: &TcpInfo) -> Vec<u8> {
+/// The bytes of Linux's `struct tcp_info` for a connection. Windows and flights are counted in
+/// segments, as in Linux.
+pub fn tcp_info_bytes(info: &TcpInfo) -> Vec<u8> {
     let mut record = Record([0; LENGTH]);
     record.0[STATE] = number(info.state);
     record.0[RETRANSMITS] = info.backoff;
@@ -96,7 +97,7 @@ pub(super) fn of_connection(info: &TcpInfo) -> Vec<u8> {
 }
 
 /// The structure for a listener: Linux counts its queue in these two fields.
-pub(super) fn of_listener(pending: usize, backlog: usize) -> Vec<u8> {
+pub fn listener_info_bytes(pending: usize, backlog: usize) -> Vec<u8> {
     let mut record = Record([0; LENGTH]);
     record.0[STATE] = number(State::Listen);
     record.put32(UNACKED, pending as u64);
@@ -105,7 +106,7 @@ pub(super) fn of_listener(pending: usize, backlog: usize) -> Vec<u8> {
 }
 
 /// The structure for a socket that is neither.
-pub(super) fn of_idle() -> Vec<u8> {
+pub fn idle_info_bytes() -> Vec<u8> {
     let mut record = Record([0; LENGTH]);
     record.0[STATE] = number(State::Closed);
     record.0.to_vec()

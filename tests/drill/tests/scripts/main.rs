@@ -1,0 +1,54 @@
+//! Every script in `tests/drill/scripts`, run through the shared object as packetdrill runs them,
+//! and the shared object's own edges.
+//!
+//! Where packetdrill is installed it runs the same scripts itself; where it is not, the runner here
+//! stands in for it: the same table of functions, the same two threads, the same tolerance.
+
+mod assert;
+mod calls;
+mod edges;
+mod library;
+mod run;
+mod script;
+mod value;
+
+use std::path::{Path, PathBuf};
+
+/// The scripts' folder.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts")
+}
+
+/// The flags under which each script runs, beside the addresses.
+const FLAGS: &str = "local=192.0.2.2 remote=192.0.2.1 prefix=24 mtu=1500";
+
+fn run_script(name: &str) {
+    let path = folder().join(name).with_extension("pkt");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    if let Err(what) = run::run(&text, FLAGS) {
+        panic!("{}: {what}", path.display());
+    }
+}
+
+macro_rules! scripts {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            run_script(stringify!($name));
+        })*
+
+        #[test]
+        fn every_script_is_run() {
+            let entries = std::fs::read_dir(folder()).expect("the folder of scripts");
+            for path in entries.flatten().map(|entry| entry.path()) {
+                let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("");
+                let is_script = path.extension().is_some_and(|it| it == "pkt");
+                assert!(!is_script || [$(stringify!($name)),*].contains(&stem), "{path:?}");
+            }
+        }
+    };
+}
+
+scripts! {
+    server_handshake
+}

@@ -1,0 +1,399 @@
+//! Runs a script as packetdrill does: its waits, its two threads, its tolerance.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, Scope};
+use std::time::Duration;
+
+use stack::Mac;
+use stack::testing::notation::{Bases, Notation};
+use stack::testing::options::TcpOption;
+use stack::testing::packet::{Flags, Segment, ethernet};
+
+use crate::calls::{Machine, PORT};
+use crate::library::{self, Library};
+use crate::script::{Action, Call, Event, When, parse};
+
+/// packetdrill's tolerance, microseconds; or an eighth of the time since the last event.
+const TOLERANCE: i64 = 4000;
+/// packetdrill spins for so long before an event instead of sleeping, microseconds.
+const SPIN: i64 = 20;
+/// The scripted peer's port.
+const PEER_PORT: u16 = 40_000;
+/// Window of injected segments that name none.
+const WINDOW: u16 = 65_535;
+
+const LOCAL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+const REMOTE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// A blocking call on its way to the second thread: when, and what.
+type Job = (i64, Call);
+
+/// What a blocking call came to: when it ended.
+type Outcome = Result<i64, String>;
+
+/// The second thread, as the first sees it.
+struct Second {
+    jobs: Sender<Job>,
+    outcomes: Receiver<Outcome>,
+    /// The call under way: its line, and when it is to end and with which tolerance.
+    pending: Option<(usize, i64, i64)>,
+}
+
+/// A script on its way.
+struct Run<'a> {
+    machine: &'a Machine<'a>,
+    second: Second,
+    thread: &'a AtomicI32,
+    started: &'a AtomicBool,
+    /// The clock when the script began.
+    begin: i64,
+    events: usize,
+    last: i64,
+    last_was_inbound: bool,
+    connecting: bool,
+    local_port: u16,
+    /// Initial sequence numbers: the peer's is the script's.
+    local_isn: Option<u32>,
+    remote_isn: u32,
+    /// What live timestamps are ahead of scripted ones.
+    stamp: Option<u32>,
+    last_injected: Option<Segment>,
+}
+
+/// Runs the script at `path`, with the door's `flags`.
+pub(crate) fn run(text: &str, flags: &str) -> Result<(), String> {
+    let events = parse(text)?;
+    let library = Library::open(flags);
+    let machine = Machine {
+        library: &library,
+        fds: Mutex::new(BTreeMap::new()),
+        local: LOCAL,
+        remote: REMOTE,
+    };
+    let (number, started) = (AtomicI32::new(0), AtomicBool::new(false));
+    let begin = (0..10).fold(0, |_, _| clock(&library)) + 250;
+    thread::scope(|scope| {
+        let second = spawn(scope, &machine, &number, &started, begin);
+        let mut run = Run {
+            machine: &machine,
+            second,
+            thread: &number,
+            started: &started,
+            begin,
+            events: 0,
+            last: 0,
+            last_was_inbound: false,
+            connecting: false,
+            local_port: PORT,
+            local_isn: None,
+            remote_isn: 0,
+            stamp: None,
+            last_injected: None,
+        };
+        for event in &events {
+            run.event(event).map_err(|what| format!("line {}: {what}", event.line))?;
+        }
+        run.finish()
+    })
+}
+
+fn clock(library: &Library) -> i64 {
+    let mut now = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    (library.gettimeofday)(library.userdata, &mut now, std::ptr::null_mut());
+    now.tv_sec * 1_000_000 + now.tv_usec
+}
+
+/// Sleeps until a moment of the script, as packetdrill does: most of it asleep, the rest spinning.
+fn wait_until(library: &Library, moment: i64) {
+    loop {
+        let left = moment - clock(library);
+        if left <= 0 {
+            return;
+        }
+        if left > SPIN {
+            (library.usleep)(library.userdata, (left - SPIN) as u32);
+        }
+    }
+}
+
+fn spawn<'s>(
+    scope: &'s Scope<'s, '_>,
+    machine: &'s Machine<'_>,
+    number: &'s AtomicI32,
+    started: &'s AtomicBool,
+    begin: i64,
+) -> Second {
+    let (jobs, todo) = channel::<Job>();
+    let (done, outcomes) = channel();
+    scope.spawn(move || {
+        number.store(library::thread_number(), Ordering::SeqCst);
+        for (at, call) in todo {
+            wait_until(machine.library, begin + at);
+            started.store(true, Ordering::SeqCst);
+            let result = machine.call(&call);
+            let end = clock(machine.library);
+            let _ = done.send(result.map(|()| end - begin));
+        }
+    });
+    Second { jobs, outcomes, pending: None }
+}
+
+impl Run<'_> {
+    fn now(&self) -> i64 {
+        clock(self.machine.library) - self.begin
+    }
+
+    fn event(&mut self, event: &Event) -> Result<(), String> {
+        let inbound = matches!(event.action, Action::Inject(_));
+        let base = match event.when {
+            When::After(..) if inbound && self.last_was_inbound => self.last,
+            When::After(..) => self.now(),
+            When::At(..) | When::Any => 0,
+        };
+        let (at, until) = match event.when {
+            When::At(at, until) | When::After(at, until) => {
+                (Some(base + at), until.map(|until| base + until))
+            }
+            When::Any => (None, None),
+        };
+        let before = self.last;
+        match &event.action {
+            Action::Inject(line) => {
+                self.wait(at, before)?;
+                self.inject(line)?;
+            }
+            Action::Expect(line) => self.expect(line, at, until, before)?,
+            Action::Assert(text) => {
+                self.wait(at, before)?;
+                crate::assert::check(self.machine, text)?;
+            }
+            Action::Call(call) if call.blocks => self.enqueue(event.line, call, at, until)?,
+            Action::Call(call) => {
+                self.idle()?;
+                self.wait(at, before)?;
+                self.note(call);
+                self.machine.call(call).map_err(|what| format!("{}: {what}", call.name))?;
+            }
+        }
+        self.events += 1;
+        self.last = at.unwrap_or_else(|| self.now());
+        self.last_was_inbound = inbound;
+        Ok(())
+    }
+
+    fn note(&mut self, call: &Call) {
+        if call.name == "connect" {
+            self.connecting = true;
+        }
+    }
+
+    /// Waits for an event's moment, and checks that it has not gone by.
+    fn wait(&mut self, at: Option<i64>, before: i64) -> Result<(), String> {
+        let Some(at) = at else { return Ok(()) };
+        wait_until(self.machine.library, self.begin + at);
+        if self.events == 0 {
+            return Ok(());
+        }
+        on_time("the event", at, None, self.now(), before)
+    }
+
+    // The second thread.
+
+    fn enqueue(
+        &mut self,
+        line: usize,
+        call: &Call,
+        at: Option<i64>,
+        until: Option<i64>,
+    ) -> Result<(), String> {
+        self.idle()?;
+        self.note(call);
+        let (at, until) = (at.unwrap_or(0), until.ok_or("a blocking call has an end")?);
+        self.started.store(false, Ordering::SeqCst);
+        self.second.pending = Some((line, until, at));
+        self.second.jobs.send((at, call.clone())).map_err(|_| "the second thread is gone")?;
+        while !self.started.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        // Until it sleeps in the call, or is done with it.
+        while !self.sleeps() {
+            thread::yield_now();
+            if self.collect(Duration::ZERO)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn sleeps(&self) -> bool {
+        let number = self.thread.load(Ordering::SeqCst);
+        let stat = std::fs::read_to_string(format!("/proc/self/task/{number}/stat"));
+        // The state stands behind the name, which stands in brackets.
+        stat.is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, it)| it.starts_with(" S")))
+    }
+
+    /// Takes the outcome of a blocking call, if there is one. True when none is under way.
+    fn collect(&mut self, patience: Duration) -> Result<bool, String> {
+        let Some((line, until, at)) = self.second.pending else { return Ok(true) };
+        let Ok(outcome) = self.second.outcomes.recv_timeout(patience) else { return Ok(false) };
+        self.second.pending = None;
+        let end = outcome.map_err(|what| format!("the call of line {line} {what}"))?;
+        on_time(&format!("the return of line {line}"), until, None, end, at)?;
+        Ok(true)
+    }
+
+    /// Waits, in real time, until no blocking call is under way.
+    fn idle(&mut self) -> Result<(), String> {
+        match self.collect(Duration::from_secs(1))? {
+            true => Ok(()),
+            false => Err("a blocking call is still under way".into()),
+        }
+    }
+
+    // Packets.
+
+    fn flow(&self) -> (SocketAddrV4, SocketAddrV4) {
+        let peer = if self.connecting { PORT } else { PEER_PORT };
+        (SocketAddrV4::new(REMOTE, peer), SocketAddrV4::new(LOCAL, self.local_port))
+    }
+
+    fn bases(&self) -> Bases {
+        Bases {
+            seq: self.local_isn.unwrap_or(0),
+            ack: self.remote_isn,
+            val: self.stamp.unwrap_or(0),
+            ecr: 0,
+        }
+    }
+
+    fn inject(&mut self, line: &Notation) -> Result<(), String> {
+        let segment = line.to_segment(self.flow(), self.bases().reversed(), WINDOW, |_| 0);
+        self.send(&segment)?;
+        self.last_injected = Some(segment);
+        Ok(())
+    }
+
+    fn send(&self, segment: &Segment) -> Result<(), String> {
+        let frame = segment.to_frame(Mac([0; 6]), Mac([0; 6]));
+        let (lib, packet) = (self.machine.library, &frame[14..]);
+        match (lib.netdev_send)(lib.userdata, packet.as_ptr().cast(), packet.len()) {
+            0 => Ok(()),
+            _ => Err("the packet was refused".into()),
+        }
+    }
+
+    /// The next packet of this connection, and when it was sent.
+    fn next(&mut self) -> Result<(Segment, i64), String> {
+        loop {
+            let mut room = vec![0; 66_000];
+            let (mut length, mut at) = (room.len(), 0);
+            let lib = self.machine.library;
+            let into = room.as_mut_ptr().cast();
+            if (lib.netdev_receive)(lib.userdata, into, &mut length, &mut at) != 0 {
+                continue;
+            }
+            room.truncate(length);
+            if room == [0x40] {
+                return Err("got nothing".into());
+            }
+            let frame = ethernet(Mac([0; 6]), Mac([0; 6]), 0x0800, &room);
+            let Some(segment) = Segment::from_frame(&frame)? else { continue };
+            let (peer, own) = self.flow();
+            if self.connecting && self.local_isn.is_none() && segment.destination == peer {
+                self.local_port = segment.source.port();
+            } else if (segment.source, segment.destination) != (own, peer) {
+                continue;
+            }
+            return Ok((segment, at - self.begin));
+        }
+    }
+
+    fn expect(
+        &mut self,
+        line: &Notation,
+        at: Option<i64>,
+        until: Option<i64>,
+        before: i64,
+    ) -> Result<(), String> {
+        let (mut segment, sent) = self.next().map_err(|what| format!("expected {line}\n{what}"))?;
+        // A script may expect what is sent in several pieces as one.
+        while (segment.payload.len() as u32) < line.len && line.len > 0 {
+            let (next, _) = self.next()?;
+            if next.seq != segment.seq.wrapping_add(segment.payload.len() as u32) {
+                return Err(format!("expected {line}\ngot pieces that do not fit"));
+            }
+            segment.payload.extend(&next.payload);
+            (segment.flags, segment.options) = (next.flags, next.options);
+        }
+        self.learn(line, &segment);
+        if !line.describes(&segment, self.bases()) {
+            return Err(format!(
+                "expected {line}\n     got {}",
+                Notation::of(&segment, self.bases())
+            ));
+        }
+        if segment.payload.iter().any(|byte| *byte != 0) {
+            return Err(format!("{line}: the text is not what was written"));
+        }
+        match at {
+            Some(at) => on_time(&line.to_string(), at, until, sent, before),
+            None => Ok(()),
+        }
+    }
+
+    fn learn(&mut self, line: &Notation, segment: &Segment) {
+        if segment.flags.has(Flags::SYN) {
+            self.local_isn = Some(segment.seq);
+        }
+        let stamps = |options: &Option<Vec<TcpOption>>| {
+            options.iter().flatten().find_map(|option| match option {
+                TcpOption::Timestamps { val, .. } => *val,
+                _ => None,
+            })
+        };
+        let seen = Notation::of(segment, Bases::default());
+        if let (Some(live), Some(scripted), None) =
+            (stamps(&seen.options), stamps(&line.options), self.stamp)
+        {
+            self.stamp = Some(live.wrapping_sub(scripted));
+        }
+    }
+
+    /// The end: the second thread has nothing to do, the connection is reset, and the descriptors
+    /// are closed behind the door's back.
+    fn finish(mut self) -> Result<(), String> {
+        self.idle()?;
+        if let Some(mut last) = self.last_injected.take() {
+            last.seq = last.seq.wrapping_add(last.len());
+            last.flags = Flags::RST.with(Flags::ACK);
+            (last.options, last.payload) = (Vec::new(), Vec::new());
+            self.send(&last)?;
+        }
+        let fds = std::mem::take(&mut *self.machine.fds.lock().unwrap());
+        match fds.values().find(|fd| library::close(**fd) != 0) {
+            Some(fd) => Err(format!("{fd} is no descriptor of the kernel's")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Something happened at `actual` and was to happen at `at`, or between `at` and `until`.
+fn on_time(
+    what: &str,
+    at: i64,
+    until: Option<i64>,
+    actual: i64,
+    before: i64,
+) -> Result<(), String> {
+    let tolerance = TOLERANCE.max((at - before) / 8);
+    let latest = until.unwrap_or(at);
+    if (at - tolerance..=latest + tolerance).contains(&actual) {
+        return Ok(());
+    }
+    let seconds = |micros: i64| micros as f64 / 1e6;
+    Err(format!("{what}\nat {:.6} s, and expected at {:.6} s", seconds(actual), seconds(at)))
+}

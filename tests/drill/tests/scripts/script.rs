@@ -1,0 +1,150 @@
+//! Scripts in packetdrill's language, as much of it as the scripts here use.
+
+use std::collections::BTreeMap;
+
+use stack::testing::notation::Notation;
+
+use crate::value::{Reader, Value, symbols};
+
+/// When something is to happen: microseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum When {
+    /// Since the script's beginning, and, of a blocking call, when it ends; of a packet, at the
+    /// latest.
+    At(i64, Option<i64>),
+    /// Since the last event, likewise.
+    After(i64, Option<i64>),
+    /// `*`
+    Any,
+}
+
+/// A call and what it must answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) name: String,
+    pub(crate) arguments: Vec<Value>,
+    pub(crate) result: i64,
+    pub(crate) errno: Option<i64>,
+    /// It is expected to block: `0.1...0.2`.
+    pub(crate) blocks: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    /// `< ...`
+    Inject(Notation),
+    /// `> ...`
+    Expect(Notation),
+    Call(Call),
+    /// `%{ assert tcpi_cwnd == 10 }%`
+    Assert(String),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) line: usize,
+    pub(crate) when: When,
+    pub(crate) action: Action,
+}
+
+/// Reads a script.
+pub(crate) fn parse(text: &str) -> Result<Vec<Event>, String> {
+    let symbols = symbols();
+    let text = without_comments(text);
+    let mut events: Vec<Event> = Vec::new();
+    let mut code: Option<(usize, When, String)> = None;
+    for (line, text) in text.lines().enumerate().map(|(i, text)| (i + 1, text.trim())) {
+        let at = |what: String| format!("{line}: {what}");
+        if let Some((begun, when, mut body)) = code.take() {
+            body = format!("{body}\n{text}");
+            code = Some((begun, when, body));
+        } else if text.is_empty() {
+            continue;
+        } else {
+            let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+            let (when, blocks) = time(word).map_err(at)?;
+            let rest = rest.trim();
+            if rest.starts_with("%{") {
+                code = Some((line, when, rest.into()));
+            } else {
+                let action = action(rest, blocks, &symbols).map_err(at)?;
+                events.push(Event { line, when, action });
+            }
+        }
+        if let Some((begun, when, body)) = &code
+            && let Some(body) = body.strip_prefix("%{").and_then(|body| body.strip_suffix("}%"))
+        {
+            events.push(Event { line: *begun, when: *when, action: Action::Assert(body.into()) });
+            code = None;
+        }
+    }
+    Ok(events)
+}
+
+/// Comments become blanks, so that lines keep their numbers.
+fn without_comments(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(begin) = rest.find("/*") {
+        let end = rest[begin..].find("*/").map_or(rest.len(), |end| begin + end + 2);
+        out.push_str(&rest[..begin]);
+        out.extend(rest[begin..end].matches('\n'));
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    let line = |line: &str| line.split("//").next().unwrap_or("").to_owned();
+    out.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn micros(text: &str) -> Result<i64, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no time"))?;
+    Ok((seconds * 1e6).round() as i64)
+}
+
+/// The first word of a line, and whether the call behind it is to block.
+fn time(word: &str) -> Result<(When, bool), String> {
+    if word == "*" {
+        return Ok((When::Any, false));
+    }
+    let blocks = word.contains("...");
+    let (from, to) = match word.split_once("...").or_else(|| word.split_once('~')) {
+        Some((from, to)) => (from, Some(micros(to.trim_start_matches('+'))?)),
+        None => (word, None),
+    };
+    let when = match from.strip_prefix('+') {
+        Some(from) => When::After(micros(from)?, to),
+        None => When::At(micros(from)?, to),
+    };
+    Ok((when, blocks))
+}
+
+fn action(
+    text: &str,
+    blocks: bool,
+    symbols: &BTreeMap<&'static str, i64>,
+) -> Result<Action, String> {
+    let notation = |text: &str| text.parse::<Notation>().map_err(|error| error.to_string());
+    if let Some(packet) = text.strip_prefix('<') {
+        return notation(packet.trim()).map(Action::Inject);
+    }
+    if let Some(packet) = text.strip_prefix('>') {
+        return notation(packet.trim()).map(Action::Expect);
+    }
+    let mut reader = Reader::new(text, symbols);
+    let name = reader.word().to_owned();
+    if !reader.take("(") {
+        return Err(format!("`{text}` is no call"));
+    }
+    let arguments = reader.values(")")?;
+    if !reader.take("=") {
+        return Err(format!("`{text}` has no result"));
+    }
+    let negative = reader.take("-");
+    let result: i64 = reader.word().parse().map_err(|_| format!("`{text}`: what result?"))?;
+    let result = if negative { -result } else { result };
+    let errno = match reader.rest().is_empty() {
+        true => None,
+        false => Some(*symbols.get(reader.word()).ok_or(format!("`{text}`: what errno?"))?),
+    };
+    Ok(Action::Call(Call { name, arguments, result, errno, blocks }))
+}
