@@ -43,6 +43,9 @@ enum What {
         /// The stack's address, in a network of /24: short for --addr A.B.C.D/24.
         #[arg(long, value_name = "A.B.C.D", conflicts_with = "addr")]
         ip: Option<Ipv4Addr>,
+        /// When it ends, print the stack's counters that are not zero, one a line.
+        #[arg(long)]
+        counters: bool,
         #[command(flatten)]
         common: CommonOptions,
     },
@@ -87,11 +90,16 @@ impl ClientOptions {
 
 fn main() -> ExitCode {
     match Options::parse().what {
-        What::Serve { ip, mut common } => {
+        What::Serve { ip, counters, mut common } => {
             if let Some(ip) = ip {
                 common.addr = vec![Cidr { address: IpAddr::V4(ip), prefix: IP_PREFIX }];
             }
-            Program::run("perf", Role::Server, &common, serve::serve)
+            Program::run("perf", Role::Server, &common, |program| {
+                if counters {
+                    serve::tell_counters_at_the_end(program);
+                }
+                serve::serve(program)
+            })
         }
         What::Send(options) => client(&options, bulk::send),
         What::Recv(options) => client(&options, bulk::receive),

@@ -101,6 +101,21 @@ pub(crate) fn serve(program: &Program) -> Result<()> {
     }
 }
 
+/// Prints `NAME VALUE` of every counter that is not zero, once the program is told to end.
+pub(crate) fn tell_counters_at_the_end(program: &Program) {
+    let host = program.host().clone();
+    program.on_stop(move || {
+        let counters = host.counters();
+        let mut out = io::stdout().lock();
+        for (name, value) in counters.iter().filter(|&(_, value)| value != 0) {
+            // Nobody may be listening any more, and that is no reason to end otherwise.
+            let _ = writeln!(out, "{name} {value}");
+        }
+        let _ = out.flush();
+        None
+    });
+}
+
 impl Server {
     fn new(host: &Host) -> Result<Server> {
         let poller = Poller::new(host);
