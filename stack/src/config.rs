@@ -91,6 +91,10 @@ pub struct TcpConfig {
     pub send_buffer_max: usize,
     /// Out-of-order ranges of one connection; text that would need more is dropped.
     pub ranges_max: usize,
+    /// Records of one connection's flight, of about a hundred bytes: one for each segment sent and
+    /// unacknowledged, and more where reports cut them. At the limit no new text is sent, and a
+    /// report that would cut a record is believed only for the others.
+    pub records_max: usize,
     /// R2 for data (RFC 9293 §3.8.3): a connection without progress for so long fails. SHLD-11
     /// wants at least 100 s; Linux's 15 retransmissions take about 924 s.
     pub give_up: Duration,
@@ -136,6 +140,7 @@ impl Default for TcpConfig {
             send_buffer: 128 << 10,
             send_buffer_max: 4 << 20,
             ranges_max: 128,
+            records_max: 65_536,
             give_up: Duration::from_secs(924),
             connect_give_up: Duration::from_secs(190),
             syn_ack_retries: 3,

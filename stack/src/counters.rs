@@ -122,8 +122,42 @@ counters! {
     tcp_cookies_failed = "TcpExtSyncookiesFailed",
     /// Retransmission timeouts.
     tcp_timeouts = "TcpExtTCPTimeouts",
-    /// Fast retransmits.
+    /// Segments sent again in fast recovery.
     tcp_fast_retrans = "TcpExtTCPFastRetrans",
+    /// Segments sent again in slow start, after a time-out.
+    tcp_slow_start_retrans = "TcpExtTCPSlowStartRetrans",
+    /// Recoveries that began by SACK and RACK (RFC 8985).
+    tcp_sack_recovery = "TcpExtTCPSackRecovery",
+    /// Recoveries that began by duplicate acknowledgments, without SACK (RFC 6582).
+    tcp_reno_recovery = "TcpExtTCPRenoRecovery",
+    /// Retransmissions that were lost and found so by RACK.
+    tcp_lost_retransmit = "TcpExtTCPLostRetransmit",
+    /// Tail loss probes sent (RFC 8985 §7).
+    tcp_loss_probes = "TcpExtTCPLossProbes",
+    /// Losses that a tail loss probe repaired.
+    tcp_loss_probe_recovery = "TcpExtTCPLossProbeRecovery",
+    /// Times that text was delivered out of order and never sent again.
+    tcp_sack_reorder = "TcpExtTCPSACKReorder",
+    /// SACK blocks that no honest peer sends.
+    tcp_sack_discard = "TcpExtTCPSACKDiscard",
+    /// Peers that took back what they had reported as received (RFC 2018 §8).
+    tcp_sack_reneging = "TcpExtTCPSACKReneging",
+    /// Reports of text received twice, acknowledged before (RFC 2883).
+    tcp_dsack_recv = "TcpExtTCPDSACKRecv",
+    /// Reports of text received twice, out of order.
+    tcp_dsack_ofo_recv = "TcpExtTCPDSACKOfoRecv",
+    /// Reports of text received twice that cannot be of our retransmissions.
+    tcp_dsack_ignored = "TcpExtTCPDSACKIgnoredDubious",
+    /// Reductions undone because every retransmission was a duplicate (RFC 3708).
+    tcp_dsack_undo = "TcpExtTCPDSACKUndo",
+    /// Reductions undone because everything believed lost was delivered (RFC 3522).
+    tcp_full_undo = "TcpExtTCPFullUndo",
+    /// The same while other text was still believed lost.
+    tcp_partial_undo = "TcpExtTCPPartialUndo",
+    /// Time-outs undone (RFC 4015, RFC 5682).
+    tcp_loss_undo = "TcpExtTCPLossUndo",
+    /// Time-outs that were for nothing.
+    tcp_spurious_rtos = "TcpExtTCPSpuriousRTOs",
     /// Zero-window probes sent.
     tcp_win_probe = "TcpExtTCPWinProbe",
     /// Keepalive probes sent.

@@ -3,9 +3,7 @@
 
 use super::ack::{Arrival, Due};
 use super::close::Ended;
-use super::congestion::{AckReport, Cause};
 use super::error::TcpError;
-use super::recovery::Advice;
 use super::recv::Taken;
 use super::reply::Reply;
 use super::segment::{Flags, Segment};
@@ -16,7 +14,6 @@ use super::tcb::{Cx, Tcb};
 use super::timers::Timer;
 use crate::counters::DropReason;
 use core::ops::ControlFlow::{self, Break, Continue};
-use core::time::Duration;
 
 /// Why a check lets a segment go no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +71,7 @@ impl Tcb {
     fn arrive_in_syn_sent(&mut self, cx: &mut Cx<'_>, seg: Segment<'_>) -> Check {
         let acks = seg.has(Flags::ACK);
         // First, check the ACK bit.
-        if acks && !(seg.ack.after(self.snd.iss) && seg.ack.at_or_before(self.snd.max)) {
+        if acks && !(seg.ack.after(self.snd.iss) && seg.ack.at_or_before(self.snd.nxt)) {
             return Break(Stop::ResetAndDrop(DropReason::TcpAck));
         }
         // Second, check the RST bit. Without an acceptable ACK it proves nothing.
@@ -98,7 +95,7 @@ impl Tcb {
         } else {
             // Simultaneous open (MUST-10): our SYN goes out again, with an ACK.
             self.state = self.state.on(Event::RcvSyn);
-            self.snd.rewind();
+            self.lose_head(cx);
             return Break(Stop::Done);
         }
         self.after_handshake(cx, seg)
@@ -216,15 +213,19 @@ impl Tcb {
             self.become_established(cx, Event::AckOfSyn);
         }
         let oldest = self.snd.una - self.snd.max_wnd.max(self.snd.outstanding());
-        if seg.ack.before(oldest) || seg.ack.after(self.snd.max) {
+        if seg.ack.before(oldest) || seg.ack.after(self.snd.nxt) {
             return Break(Stop::ChallengeAck(DropReason::TcpAck));
         }
-        if self.snd.is_new_ack(seg.ack) {
-            self.on_new_ack(cx, seg);
-        } else if empty && self.is_duplicate_ack(seg) {
-            self.on_duplicate_ack(cx);
+        let una = self.snd.una;
+        let bare = empty && self.is_duplicate_ack(seg);
+        let acked = self.snd.is_new_ack(seg.ack).then(|| self.on_new_ack(cx, seg));
+        if acked.is_some() || self.snd.outstanding() > 0 {
+            self.on_acknowledgment(cx, seg, una, bare);
         }
         self.update_send_window(cx, seg);
+        if let Some(acked) = acked {
+            self.after_ack(cx, acked);
+        }
         if self.state == State::Closed || self.state == State::TimeWait {
             return Break(Stop::Done);
         }
@@ -240,54 +241,15 @@ impl Tcb {
             && self.scaled_window(seg) == self.snd.wnd
     }
 
-    /// SND.UNA < SEG.ACK =< SND.NXT.
-    fn on_new_ack(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) {
-        let rtt = self.take_rtt_sample(cx, seg);
-        let (in_flight, mss) = (self.snd.in_flight(), self.snd.mss_u32());
+    /// SND.UNA < SEG.ACK =< SND.NXT: SND.UNA moves.
+    fn on_new_ack(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Acked {
         let acked = self.snd.on_ack(seg.ack);
         self.stats.bytes_acked += u64::from(acked.text);
         self.progress_at = cx.now;
         self.soft_error = None;
         self.rto.on_progress();
         self.probes = 0;
-        let segments = acked.text.div_ceil(mss.max(1));
-        match self.recovery.on_ack(seg.ack, segments) {
-            Advice::RetransmitNext => self.marks.retransmit = true,
-            Advice::Recovered => self.congestion.on_recovered(self.snd.in_flight(), mss),
-            _ => {}
-        }
-        let report = AckReport { in_flight, ..self.ack_report(cx, acked.text, rtt) };
-        self.congestion.on_ack(&report);
-        self.rearm_retransmission(cx);
-        self.after_ack(cx, acked);
-    }
-
-    /// What the congestion controller is told of an acknowledgment.
-    fn ack_report(&self, cx: &Cx<'_>, acked: u32, rtt: Option<Duration>) -> AckReport {
-        let (cwnd, ssthresh) = (self.congestion.window(), self.congestion.ssthresh());
-        AckReport {
-            now: cx.now,
-            acked,
-            lost: 0,
-            in_flight: self.snd.in_flight(),
-            delivered: self.stats.bytes_acked,
-            mss: self.snd.mss_u32(),
-            rtt,
-            srtt: self.rtt.srtt().unwrap_or_default(),
-            min_rtt: self.rtt.min().unwrap_or_default(),
-            rate: None,
-            recovery: self.recovery.is_active(),
-            cwnd_limited: self.usage.is_limited(cwnd, cwnd < ssthresh),
-        }
-    }
-
-    /// RFC 6298 §5.2, §5.3.
-    fn rearm_retransmission(&mut self, cx: &Cx<'_>) {
-        if self.snd.outstanding() == 0 {
-            self.timers.clear(Timer::Retransmit);
-        } else {
-            self.timers.set(Timer::Retransmit, cx.now + self.rto.current());
-        }
+        acked
     }
 
     /// What the acknowledged octets mean to the application and to the state.
@@ -297,44 +259,6 @@ impl Tcb {
         if acked.fin {
             self.on_fin_acked(cx);
         }
-    }
-
-    fn on_duplicate_ack(&mut self, cx: &mut Cx<'_>) {
-        let mss = self.snd.mss_u32().max(1);
-        let outstanding = self.snd.outstanding().div_ceil(mss);
-        let advice = self.recovery.on_duplicate(self.snd.una, self.snd.max, outstanding);
-        if advice == Advice::EnterRecovery {
-            cx.counters.tcp_fast_retrans += 1;
-            self.congestion.on_congestion(Cause::Loss, self.snd.outstanding(), mss);
-            self.marks.retransmit = true;
-        }
-    }
-
-    /// A sample from the timed segment, or from the timestamp's echo where a retransmission made
-    /// that ambiguous (RFC 6298 §3, RFC 7323 §4).
-    fn take_rtt_sample(&mut self, cx: &Cx<'_>, seg: &Segment<'_>) -> Option<Duration> {
-        let timed = match self.timing {
-            Some((seq, at)) if seg.ack.at_or_after(seq) => Some(cx.now - at),
-            _ => None,
-        };
-        if timed.is_some() {
-            self.timing = None;
-        }
-        // An echo of what was sent before the last retransmission says how long an acknowledgment
-        // was lost, not how long the path is (as Eifel tells the two apart, RFC 3522 §3.2).
-        let longest = cx.now - self.retransmitted_at + Duration::from_millis(1);
-        let echoed = || {
-            let ts = self.timestamps.as_ref()?;
-            let sample = ts.round_trip(seg.options.timestamps?.echo, cx.now)?;
-            (sample <= longest).then_some(sample)
-        };
-        // A running measurement is better than an echo in whole milliseconds.
-        let sample = timed.or_else(|| if self.timing.is_none() { echoed() } else { None });
-        if let Some(sample) = sample {
-            self.rtt.on_sample(sample);
-            self.rto.on_sample(&self.rtt);
-        }
-        sample
     }
 
     fn scaled_window(&self, seg: &Segment<'_>) -> u32 {
@@ -452,10 +376,12 @@ impl Tcb {
 
     /// Our SYN is acknowledged: the first sample, and the first window.
     fn on_syn_acked(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) {
-        let _: Option<Duration> = self.take_rtt_sample(cx, seg);
+        let una = self.snd.una;
         let _: Acked = self.snd.on_ack(seg.ack);
         self.progress_at = cx.now;
-        self.rearm_retransmission(cx);
+        self.on_acknowledgment(cx, seg, una, false);
+        // Nothing is outstanding: until there is text, nothing is kept.
+        self.delivering.rest();
         // The window of a segment with SYN is never scaled (RFC 7323 §2.2).
         let scale = if seg.has(Flags::SYN) { 0 } else { self.snd.scale };
         self.snd.set_window(seg.seq, seg.ack, u32::from(seg.window) << scale);
@@ -474,7 +400,7 @@ impl Tcb {
     /// An ICMP error about this connection (RFC 1122 §4.2.3.9, RFC 5461, RFC 5927): hard errors
     /// end only an attempt to connect; afterwards every error is soft.
     pub(crate) fn on_icmp_error(&mut self, cx: &mut Cx<'_>, seq: Seq, error: TcpError) {
-        let in_flight = seq.at_or_after(self.snd.una) && seq.before(self.snd.max);
+        let in_flight = seq.at_or_after(self.snd.una) && seq.before(self.snd.nxt);
         if !in_flight {
             return;
         }
@@ -489,12 +415,12 @@ impl Tcb {
     /// A smaller path MTU (RFC 1191 §6.4): only for a segment in flight (RFC 5927 §7.2), never
     /// below 576 bytes, and never larger than before. What was lost is sent again at once.
     pub(crate) fn on_too_big(&mut self, seq: Seq, mtu: u16) {
-        let in_flight = seq.at_or_after(self.snd.una) && seq.before(self.snd.max);
+        let in_flight = seq.at_or_after(self.snd.una) && seq.before(self.snd.nxt);
         let headers = if self.timestamps.is_some() { 52 } else { 40 };
         let mss = mtu.max(LEAST_PATH_MTU) - headers;
         if in_flight && mss < self.snd.mss {
             self.snd.mss = mss;
-            self.snd.rewind();
+            self.lose_oversized();
         }
     }
 

@@ -98,6 +98,7 @@ impl Tcb {
     fn finish(&mut self, cx: &mut Cx<'_>) {
         self.timers.clear_all();
         self.snd.release(cx.memory);
+        self.delivering.release();
         if self.orphan {
             self.rcv.discard(cx.memory);
         }

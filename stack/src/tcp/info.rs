@@ -40,7 +40,7 @@ pub struct TcpInfo {
     pub send_window: u32,
     /// This side's window, bytes.
     pub receive_window: u32,
-    /// Octets between SND.UNA and SND.NXT.
+    /// Octets sent, and neither delivered nor believed lost.
     pub in_flight: u32,
     /// Most bytes held for the application to read, now.
     pub receive_buffer: usize,
@@ -68,8 +68,17 @@ pub struct TcpInfo {
     pub segments_out: u64,
     /// Segments retransmitted.
     pub retransmits: u64,
+    /// Retransmissions that were for nothing: the peer reported them as duplicates (RFC 2883), or,
+    /// without SACK, timestamps show it (RFC 3522).
+    pub spurious_retransmits: u64,
     /// Retransmission time-outs.
     pub timeouts: u64,
+    /// Octets believed lost and not sent again.
+    pub lost: u32,
+    /// Octets that the peer reported as received out of order.
+    pub sacked: u32,
+    /// The path has been seen to deliver out of order.
+    pub reordering: bool,
     /// Timestamps were negotiated (RFC 7323).
     pub timestamps: bool,
     /// Selective acknowledgments were negotiated (RFC 2018).
@@ -114,7 +123,11 @@ impl TcpInfo {
             segments_in: 0,
             segments_out: 0,
             retransmits: 0,
+            spurious_retransmits: 0,
             timeouts: 0,
+            lost: 0,
+            sacked: 0,
+            reordering: false,
             timestamps: false,
             sack: false,
             window_scale: None,
@@ -143,21 +156,25 @@ impl TcpInfo {
             advertised_mss: tcb.announced_mss,
             send_window: tcb.snd.wnd,
             receive_window: tcb.rcv.window(),
-            in_flight: tcb.snd.in_flight(),
+            in_flight: tcb.in_flight(),
             receive_buffer: tcb.rcv.buffer(),
             send_buffer: tcb.snd.buffer(),
             receive_space: tcb.rightsize.space(),
             receive_rtt: tcb.rightsize.round_trip(tcb.rtt.srtt()).unwrap_or_default(),
             unread: tcb.rcv.unread(),
             unsent: tcb.snd.queued(),
-            unsent_bytes: tcb.snd.never_sent(),
+            unsent_bytes: tcb.snd.unsent(),
             bytes_sent: tcb.stats.bytes_sent,
             bytes_acked: tcb.stats.bytes_acked,
             bytes_received: tcb.stats.bytes_received,
             segments_in: tcb.stats.segments_in,
             segments_out: tcb.stats.segments_out,
             retransmits: tcb.stats.retransmits,
+            spurious_retransmits: tcb.stats.spurious,
             timeouts: tcb.stats.timeouts,
+            lost: tcb.delivering.flight.lost(),
+            sacked: tcb.delivering.flight.sacked(),
+            reordering: tcb.rack.has_seen_reordering(),
             timestamps: tcb.timestamps.is_some(),
             sack: tcb.sack,
             window_scale: tcb.scaling.then_some((tcb.snd.scale, tcb.rcv.scale)),

@@ -217,7 +217,7 @@ impl TcpLayer {
         }
         let wait = TimeWait {
             flow,
-            snd_nxt: tcb.snd.max,
+            snd_nxt: tcb.snd.nxt,
             rcv_nxt: tcb.rcv.nxt,
             window: tcb.rcv.window_field(),
             answered: false,

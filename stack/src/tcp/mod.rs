@@ -20,8 +20,8 @@
 //! |---|---|
 //! | notions | `seq` `segment` `state` `options` `error` `info` |
 //! | lives | `layer` `demux` `listener` `syncache` `passive` `flood` `timewait` `isn` `calls` `reply` `starved` |
-//! | body (`impl Tcb`) | `tcb` `open` `arrive` `output` `timers` `close` |
-//! | organs | `send` `recv` `ack` `assembler` `cookie` `rtt` `rto` `rate` `recovery` `timestamps` `rightsize` `memory` `congestion` |
+//! | body (`impl Tcb`) | `tcb` `open` `arrive` `loss` `output` `timers` `close` |
+//! | organs | `send` `recv` `ack` `assembler` `cookie` `rtt` `rto` `delivering` `flight` `scoreboard` `rack` `tlp` `prr` `undo` `recovery` `rate` `timestamps` `rightsize` `memory` `congestion` |
 //!
 //! Organs take values and give reports; they know no `Tcb` (law 4). Variables bear the RFC's
 //! names: SND.UNA is `snd.una`, RCV.NXT is `rcv.nxt` (§3.3.1).
@@ -43,14 +43,18 @@ mod calls;
 mod close;
 mod congestion;
 mod cookie;
+mod delivering;
 mod demux;
+mod flight;
 mod flood;
 mod isn;
+mod loss;
 mod memory;
 mod open;
 mod output;
 mod passive;
-#[cfg_attr(not(test), expect(dead_code, reason = "the records of what is sent come with SACK"))]
+mod prr;
+mod rack;
 mod rate;
 mod recovery;
 mod recv;
@@ -58,9 +62,12 @@ mod reply;
 mod rightsize;
 mod rto;
 mod rtt;
+mod scoreboard;
 mod send;
 mod starved;
 mod syncache;
 mod timers;
 mod timestamps;
 mod timewait;
+mod tlp;
+mod undo;

@@ -4,7 +4,10 @@
 use super::ack::AckPolicy;
 use super::congestion::initial_window;
 use super::congestion::usage::Usage;
+use super::delivering::Delivering;
 use super::options::TcpOptions;
+use super::rack::Rack;
+use super::rate::Rate;
 use super::recovery::Recovery;
 use super::recv::Recv;
 use super::rightsize::RightSize;
@@ -97,9 +100,13 @@ impl Tcb {
             .timestamp
             .map(|recent| TimestampState::new(start.timestamp_offset, recent, start.now, rcv_nxt));
         // The SYN-ACK has been sent on this block's behalf.
-        let _: bool = tcb.snd.on_sent(1);
-        let once = half.retries == 0 && !half.repeated && !half.redeemed;
-        tcb.timing = once.then_some((half.iss + 1, half.sent_at));
+        tcb.snd.on_sent(1);
+        let rate = tcb.rate.on_sent(half.sent_at, 1, 0);
+        let parts = &mut *tcb.delivering;
+        parts.flight.on_sent(half.sent_at, half.iss, half.iss + 1, rate);
+        if half.retries > 0 || half.repeated || half.redeemed {
+            parts.flight.on_resent(half.sent_at, half.iss, half.iss + 1, rate);
+        }
         if half.retries > 0 {
             tcb.rto.on_timeout();
         }
@@ -127,13 +134,15 @@ impl Tcb {
             recovery: Recovery::new(start.iss),
             congestion: options.congestion.unwrap_or(config.congestion).controller(u32::from(mss)),
             usage: Usage::new(start.iss),
+            delivering: Delivering::default(),
+            rack: Rack::new(start.iss),
+            rate: Rate::default(),
             ack: AckPolicy::new(),
             timers: Timers::new(),
             marks: Marks::default(),
             timestamps: None,
             sack: false,
             scaling: false,
-            timing: None,
             options,
             error: None,
             soft_error: None,

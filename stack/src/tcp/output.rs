@@ -2,11 +2,12 @@
 //! wins (DESIGN §4). Inputs only mark; this is the only file that forms a connection's segments.
 //!
 //! 1. SYN, or SYN-ACK of a simultaneous open
-//! 2. the retransmission that a duplicate or partial acknowledgment asked for
+//! 2. what is lost, by sequence, as far as the windows let it (`loss.rs`)
 //! 3. a zero-window probe
-//! 4. text at SND.NXT, new or sent again after a time-out, with FIN behind the last of it
-//! 5. acknowledgments owed, and window updates
-//! 6. a keepalive probe
+//! 4. a tail loss probe
+//! 5. new text at SND.NXT, with FIN behind the last of it
+//! 6. acknowledgments owed, and window updates
+//! 7. a keepalive probe
 
 use super::congestion::Restart;
 use super::segment::Flags;
@@ -40,16 +41,18 @@ impl Tcb {
         if !self.state.is_synchronized() || self.snd.is_syn_next() {
             return self.next_ack(cx);
         }
-        if self.marks.retransmit {
-            self.marks.retransmit = false;
-            if let Some(segment) = self.retransmit_first(cx) {
-                return Some(segment);
-            }
+        if let Some(segment) = self.next_lost(cx) {
+            return Some(segment);
         }
         if self.marks.probe {
             self.marks.probe = false;
             cx.counters.tcp_win_probe += 1;
             return Some(self.probe_segment(cx));
+        }
+        if core::mem::take(&mut self.marks.tail_probe)
+            && let Some(segment) = self.tail_probe(cx)
+        {
+            return Some(segment);
         }
         if let Some(segment) = self.next_text(cx) {
             return Some(segment);
@@ -68,14 +71,16 @@ impl Tcb {
     /// There may be another segment after the one just formed. It errs on the side of asking.
     pub(crate) fn may_say_more(&self) -> bool {
         let marks = &self.marks;
-        let marked = marks.retransmit || marks.probe || marks.keepalive;
-        marked || self.snd.has_unsent() || self.ack.is_due()
+        let marked = marks.retransmit || marks.tail_probe || marks.probe || marks.keepalive;
+        let lost = self.delivering.flight.lost() > 0;
+        marked || lost || self.snd.has_unsent() || self.ack.is_due()
     }
 
-    /// Our SYN when it is at SND.NXT: first, again after a time-out, or with an ACK (MUST-10).
+    /// Our SYN when it is at SND.NXT or lost: first, again after a time-out, or with an ACK
+    /// (MUST-10).
     fn next_syn(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
         let awaited = matches!(self.state, State::SynSent | State::SynReceived | State::FinWait1);
-        if !awaited || !self.snd.is_syn_next() {
+        if !awaited || !(self.snd.is_syn_next() || self.is_syn_lost()) {
             return None;
         }
         let answers = self.state != State::SynSent;
@@ -90,6 +95,7 @@ impl Tcb {
         let window = self.rcv.open_unscaled();
         let window = if answers { window } else { syn_window(self.rcv.buffer()) };
         let seq = self.snd.iss;
+        self.marks.retransmit = false;
         self.account_sent(cx, seq, 1);
         self.ack.on_sent();
         self.stats.segments_out += 1;
@@ -98,16 +104,78 @@ impl Tcb {
         Some(Outgoing { fields, offset: 0, len: 0 })
     }
 
-    /// The first unacknowledged segment again (RFC 5681 §3.2 step 2, RFC 6582 §3.2 step 3).
-    fn retransmit_first(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
-        let nxt = self.snd.nxt;
-        let outstanding = self.snd.outstanding() as usize;
-        self.snd.rewind();
-        let len = self.snd.unsent().min(self.segment_room()).min(outstanding);
-        let fin = outstanding > len && self.snd.fin_is_next_after(len);
-        let segment = (len > 0 || fin).then(|| self.text_segment(cx, len, fin));
-        self.snd.nxt = nxt.latest(self.snd.nxt);
-        segment
+    /// Our SYN is believed lost.
+    fn is_syn_lost(&mut self) -> bool {
+        !self.snd.is_syn_acked()
+            && self.delivering.flight.first_lost(1).is_some_and(|(start, _)| start == self.snd.iss)
+    }
+
+    /// The first that is lost again (RFC 6675 §4, NextSeg rule 1), as far as the windows let it;
+    /// the first of a recovery goes whatever congestion control says (RFC 5681 §3.2 step 3).
+    fn next_lost(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
+        let forced = core::mem::take(&mut self.marks.retransmit);
+        if self.delivering.flight.lost() == 0 || (self.recovery.prefers_new() && !forced) {
+            return None;
+        }
+        let room = self.segment_room() as u32;
+        // A FIN behind a full segment goes along.
+        let (start, end) = self.delivering.flight.first_lost(room.saturating_add(1))?;
+        let (len, fin) = self.lost_text(start, end, room)?;
+        let octets = len as u32 + u32::from(fin);
+        if !forced && octets > self.congestion_allowance() {
+            return None;
+        }
+        self.count_retransmission(cx);
+        Some(self.text_segment(cx, start, len, fin))
+    }
+
+    /// How much of `[start, end)` fits in a segment and in the peer's window: of the first
+    /// segment a part (SHLD-16), of later ones all or nothing (SHLD-15).
+    fn lost_text(&self, start: Seq, end: Seq, room: u32) -> Option<(usize, bool)> {
+        let window = (self.snd.una + self.snd.wnd).since(start);
+        let text = self.snd.text_between(start, end).min(room as usize);
+        let len = text.min(window as usize);
+        let is_first = start == self.snd.una;
+        if len < text && !(is_first && len > 0) {
+            return None;
+        }
+        let fin = len == self.snd.text_between(start, end) && end.since(start) as usize > len;
+        (len > 0 || fin).then_some((len, fin))
+    }
+
+    fn count_retransmission(&self, cx: &mut Cx<'_>) {
+        if self.recovery.is_fast() {
+            cx.counters.tcp_fast_retrans += 1;
+        } else {
+            cx.counters.tcp_slow_start_retrans += 1;
+        }
+    }
+
+    /// New text, or the last sent again, whatever the congestion window says (RFC 8985 §7.3).
+    fn tail_probe(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
+        let room = self.segment_room();
+        let len = self.snd.unsent().min(room).min(self.snd.usable() as usize);
+        cx.counters.tcp_loss_probes += 1;
+        if len > 0 {
+            let fin = self.snd.fin_is_next_after(len) && self.snd.usable() as usize > len;
+            let segment = self.text_segment(cx, self.snd.nxt, len, fin);
+            self.tell_writer();
+            self.delivering.tlp.on_sent(self.snd.nxt, false);
+            self.timers.clear(Timer::TailProbe);
+            return Some(segment);
+        }
+        let (start, end) = self.delivering.flight.tail(room as u32)?;
+        let len = self.snd.text_between(start, end);
+        let fin = end.since(start) as usize > len;
+        let segment = self.text_segment(cx, start, len, fin);
+        self.delivering.tlp.on_sent(self.snd.nxt, true);
+        self.timers.clear(Timer::TailProbe);
+        Some(segment)
+    }
+
+    /// Octets of new text that the peer's window takes.
+    pub(super) fn window_room(&self) -> u32 {
+        self.snd.usable()
     }
 
     /// Text and FIN at SND.NXT, as far as the windows, Nagle and silly-window avoidance let it.
@@ -118,14 +186,18 @@ impl Tcb {
         }
         self.restart_after_idle(cx);
         let unsent = self.snd.unsent();
-        let usable = self.snd.usable(self.send_allowance()) as usize;
+        let usable = self.new_text_allowance(cx) as usize;
         let len = unsent.min(usable).min(self.segment_room());
         let fin = self.snd.fin_is_next_after(len) && (usable > len || self.fin_is_free());
         if self.is_worth_sending(len, unsent, fin) {
             self.marks.push_out &= len >= self.segment_room() && len < unsent;
-            let segment = self.text_segment(cx, len, fin);
+            let segment = self.text_segment(cx, self.snd.nxt, len, fin);
             self.tell_writer();
             return Some(segment);
+        }
+        if self.recovery.prefers_new() {
+            self.recovery.give_up_on_new();
+            return self.next_lost(cx);
         }
         self.note_usage(len, unsent);
         if self.is_corked() && len == unsent {
@@ -139,8 +211,24 @@ impl Tcb {
     /// Nothing more can be sent: was it the congestion window (RFC 7661 §4.2)?
     fn note_usage(&mut self, len: usize, unsent: usize) {
         let kept_back = len < unsent.min(self.segment_room());
-        let limited = kept_back && self.congestion.window() < self.snd.wnd;
-        self.usage.note(limited, self.snd.in_flight(), self.snd.una, self.snd.nxt);
+        let limited = kept_back && self.congestion_allowance() < self.snd.usable();
+        let in_flight = self.in_flight();
+        self.usage.note(limited, in_flight, self.snd.una, self.snd.nxt);
+        if unsent == 0 && self.delivering.flight.lost() == 0 && self.congestion_allowance() > 0 {
+            self.rate.on_app_limited(in_flight);
+        }
+    }
+
+    /// Octets of new text that both windows and the limit of records let out.
+    fn new_text_allowance(&self, cx: &Cx<'_>) -> u32 {
+        if self.delivering.flight.records() >= cx.config.records_max {
+            return 0;
+        }
+        // What is lost goes first; new text fills what is left (RFC 6675 §4, NextSeg rule 2).
+        if self.delivering.flight.lost() > 0 && !self.recovery.prefers_new() {
+            return 0;
+        }
+        self.snd.usable().min(self.congestion_allowance())
     }
 
     /// Text that fits in one segment now: the MSS, less the SACK option while there are holes to
@@ -162,7 +250,7 @@ impl Tcb {
     /// A FIN needs no window when nothing is outstanding: it may go to a closed window, as in
     /// Linux, because it carries no text.
     fn fin_is_free(&self) -> bool {
-        self.snd.in_flight() == 0
+        self.snd.outstanding() == 0
     }
 
     /// Sender's silly-window avoidance with Nagle's algorithm (RFC 9293 §3.8.6.2.1, §3.7.4).
@@ -172,12 +260,10 @@ impl Tcb {
         }
         let full = len >= self.segment_room();
         let all = len == unsent;
-        let idle = self.snd.in_flight() == 0;
-        let again = self.snd.nxt.before(self.snd.max);
+        let idle = self.snd.outstanding() == 0;
         let small = (self.options.nodelay || idle) && !self.is_corked();
         full || (all && (small || fin))
             || len >= self.snd.max_wnd as usize / 2
-            || (again && (all || idle))
             || self.marks.push_out
     }
 
@@ -197,7 +283,7 @@ impl Tcb {
             self.progress_at = cx.now;
             self.timers.set(Timer::Probe, cx.now + self.rto.current());
         }
-        if self.snd.in_flight() == 0 && self.snd.outstanding() > 0 && self.snd.wnd == 0 {
+        if self.snd.outstanding() > 0 && self.delivering.flight.flying() == 0 && self.snd.wnd == 0 {
             self.timers.clear(Timer::Retransmit);
             if !self.timers.is_set(Timer::Probe) {
                 self.timers.set(Timer::Probe, cx.now + self.rto.current());
@@ -220,11 +306,11 @@ impl Tcb {
         }
     }
 
-    /// Forms a segment of `len` octets at SND.NXT.
-    fn text_segment(&mut self, cx: &mut Cx<'_>, len: usize, fin: bool) -> Outgoing {
-        let (seq, offset) = (self.snd.nxt, self.snd.nxt_offset());
+    /// Forms a segment of `len` octets at `seq`: SND.NXT, or something sent before.
+    fn text_segment(&mut self, cx: &mut Cx<'_>, seq: Seq, len: usize, fin: bool) -> Outgoing {
+        let offset = self.snd.offset_of(seq);
         let mut flags = Flags::ACK;
-        if len > 0 && len == self.snd.unsent() {
+        if len > 0 && offset + len == self.snd.queued() {
             // The last of what is buffered (MUST-61).
             flags = flags.with(Flags::PSH);
         }
@@ -254,8 +340,6 @@ impl Tcb {
         if !knows_peer || !(self.ack.is_due() || update) {
             return None;
         }
-        // Not SND.NXT, which a time-out may have taken back: the peer would find it old, and drop
-        // the acknowledgment with it.
         let seq = self.snd.acceptable_seq();
         let fields = self.fields(cx, seq, Flags::ACK);
         Some(Outgoing { fields, offset: 0, len: 0 })
@@ -284,29 +368,36 @@ impl Tcb {
         TcpFields { seq: seq.0, ack: self.rcv.nxt.0, flags: flags.0, window, options }
     }
 
-    /// Notes `len` octets of sequence space sent at SND.NXT: retransmissions, the timed segment,
-    /// the timer (RFC 6298 §5.1).
+    /// Notes `len` octets of sequence space sent at `seq`, and arms the timers (RFC 6298 §5.1).
     fn account_sent(&mut self, cx: &mut Cx<'_>, seq: Seq, len: u32) {
-        let end = seq + len;
+        let (now, end) = (cx.now, seq + len);
         if self.snd.outstanding() == 0 {
-            self.progress_at = cx.now;
+            self.progress_at = now;
         }
-        if self.snd.on_sent(len) {
-            if self.timing.is_none() {
-                self.timing = Some((end, cx.now));
-            }
-        } else {
+        let in_flight = self.in_flight();
+        let rate = self.rate.on_sent(now, len, in_flight);
+        let parts = &mut *self.delivering;
+        let again = seq != self.snd.nxt;
+        if again {
+            parts.flight.on_resent(now, seq, end, rate);
+            parts.undo.on_resent(len);
             self.stats.retransmits += 1;
             cx.counters.tcp_retrans_segs += 1;
-            self.retransmitted_at = cx.now;
-            // Karn: what is sent twice is not timed.
-            if self.timing.is_some_and(|(timed, _)| timed.after(seq)) {
-                self.timing = None;
-            }
+            self.retransmitted_at = now;
+        } else {
+            parts.flight.on_sent(now, seq, end, rate);
+            self.snd.on_sent(len);
         }
-        self.sent_at = cx.now;
-        if !self.timers.is_set(Timer::Retransmit) {
-            self.timers.set(Timer::Retransmit, cx.now + self.rto.current());
+        if self.recovery.is_fast() {
+            parts.prr.on_sent(len);
+        }
+        self.sent_at = now;
+        // The first retransmission of a recovery starts the timer anew (RFC 6675 §5.1 step 4.3).
+        if !self.timers.is_set(Timer::Retransmit) || (again && seq == self.snd.una) {
+            self.timers.set(Timer::Retransmit, now + self.rto.current());
+        }
+        if !again {
+            self.arm_tail_probe(now);
         }
     }
 }

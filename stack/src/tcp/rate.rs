@@ -45,6 +45,7 @@ pub(crate) struct RateSample {
 
 impl RateSample {
     /// Bytes per second.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for controllers that live on rates"))]
     pub(crate) fn rate(&self) -> u64 {
         let nanos = self.interval.as_nanos().max(1);
         (u128::from(self.delivered) * 1_000_000_000 / nanos) as u64
@@ -82,6 +83,7 @@ impl Rate {
     }
 
     /// Everything found lost, bytes; what was found lost wrongly is among it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for controllers that live on rates"))]
     pub(crate) fn lost(&self) -> u64 {
         self.lost
     }

@@ -1,88 +1,189 @@
-//! Fast retransmit and NewReno fast recovery (RFC 5681 §3.2, RFC 6582), limited transmit
-//! (RFC 3042). An organ: it sees acknowledgments and says what to do; the window is the
-//! congestion controller's.
+//! Where loss recovery stands: open, fast recovery (RFC 6675 §5, RFC 6582), or after a time-out,
+//! with F-RTO (RFC 5682). An organ: it sees acknowledgments and says where they lead.
 
 use super::seq::Seq;
 
-/// Duplicate acknowledgments that mean a loss (RFC 5681 §3.2 step 2).
+/// Duplicate acknowledgments that mean a loss, without SACK (RFC 5681 §3.2 step 2).
 const DUPLICATE_THRESHOLD: u32 = 3;
 
-/// What the sender is to do about an acknowledgment.
+/// The phases of loss recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Advice {
-    /// Go on.
-    Nothing,
-    /// Retransmit the segment at SND.UNA and halve the window: a loss was found.
-    EnterRecovery,
-    /// Retransmit the segment at SND.UNA: a partial acknowledgment found the next hole.
-    RetransmitNext,
-    /// Everything that was outstanding when the loss was found is acknowledged.
-    Recovered,
+pub(crate) enum Phase {
+    /// Nothing is known to be lost.
+    Open,
+    /// A loss was found by acknowledgments and is being repaired; PRR rules.
+    Fast,
+    /// The retransmission timer expired; slow start rules.
+    Timeout,
 }
 
-/// Where loss recovery stands.
+/// What an acknowledgment brought, as far as the phases are concerned.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct News {
+    /// SND.UNA moved.
+    pub(crate) advanced: bool,
+    /// Text sent before the time-out and never again was delivered.
+    pub(crate) original: bool,
+    /// Something was newly reported, or a duplicate acknowledgment came.
+    pub(crate) above: bool,
+}
+
+/// What F-RTO makes of an acknowledgment (RFC 5682 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// No opinion, or the time-out was for a loss.
+    Nothing,
+    /// Step 2: send new text to find out.
+    SendNew,
+    /// Step 3b: the time-out was for nothing.
+    Spurious,
+}
+
+/// The phase, its end, and how it began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recovery {
-    duplicates: u32,
+    phase: Phase,
     /// SND.NXT when recovery began, or when the timer last expired (RFC 6582 "recover").
-    recover: Seq,
-    active: bool,
+    high: Seq,
+    /// The number of this episode, or of the last; never 0.
+    episode: u16,
+    /// Duplicate acknowledgments since SND.UNA moved, without SACK.
+    duplicates: u32,
+    /// F-RTO waits for a proof.
+    frto: bool,
+    /// F-RTO's step 2: new text goes before what is lost.
+    prefers_new: bool,
 }
 
 impl Recovery {
     /// `iss` is the initial `recover` (RFC 6582 §3.2 step 1).
     pub(crate) const fn new(iss: Seq) -> Recovery {
-        Recovery { duplicates: 0, recover: iss, active: false }
-    }
-
-    /// In fast recovery.
-    pub(crate) const fn is_active(&self) -> bool {
-        self.active
-    }
-
-    /// Bytes by which the window is inflated: a segment for each that has left the network
-    /// (RFC 5681 §3.2 steps 1, 3 and 4).
-    pub(crate) const fn inflation(&self, mss: u32) -> u32 {
-        let segments =
-            if self.active || self.duplicates < DUPLICATE_THRESHOLD { self.duplicates } else { 0 };
-        segments.saturating_mul(mss)
-    }
-
-    /// A duplicate acknowledgment as RFC 5681 §2 defines it. `highest` is SND.NXT's maximum,
-    /// `outstanding` the segments in flight: no more duplicates than these are believed (T-8).
-    pub(crate) fn on_duplicate(&mut self, una: Seq, highest: Seq, outstanding: u32) -> Advice {
-        self.duplicates = (self.duplicates + 1).min(outstanding);
-        let covered = una.at_or_after(self.recover);
-        if self.active || self.duplicates != DUPLICATE_THRESHOLD || !covered {
-            return Advice::Nothing;
+        Recovery {
+            phase: Phase::Open,
+            high: iss,
+            episode: 1,
+            duplicates: 0,
+            frto: false,
+            prefers_new: false,
         }
-        self.active = true;
-        self.recover = highest;
-        Advice::EnterRecovery
     }
 
-    /// An acknowledgment of new data up to `ack`, `acked_segments` of it.
-    pub(crate) fn on_ack(&mut self, ack: Seq, acked_segments: u32) -> Advice {
-        if !self.active {
-            self.duplicates = 0;
+    pub(crate) const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    pub(crate) const fn is_fast(&self) -> bool {
+        matches!(self.phase, Phase::Fast)
+    }
+
+    /// The number by which records remember in which episode they were believed lost.
+    pub(crate) const fn episode(&self) -> u16 {
+        self.episode
+    }
+
+    /// Where the episode ends.
+    pub(crate) const fn high(&self) -> Seq {
+        self.high
+    }
+
+    /// Octets that duplicate acknowledgments say have left the network, without SACK.
+    pub(crate) const fn departed(&self, mss: u32) -> u32 {
+        self.duplicates.saturating_mul(mss)
+    }
+
+    /// A duplicate acknowledgment without SACK (RFC 5681 §2). No more of them are believed than
+    /// segments are `outstanding` behind the first (T-8). False for one that is not believed.
+    pub(crate) fn on_duplicate(&mut self, outstanding: u32) -> bool {
+        let most = outstanding.saturating_sub(1);
+        if self.duplicates >= most {
+            return false;
+        }
+        self.duplicates += 1;
+        true
+    }
+
+    /// Duplicates alone say that the first segment is lost: three, but not of a flight that a
+    /// time-out or an earlier recovery covers (RFC 6582 §3.2 step 2, §4.1).
+    pub(crate) fn is_head_lost(&self, una: Seq) -> bool {
+        self.is_open() && self.duplicates >= DUPLICATE_THRESHOLD && una.at_or_after(self.high)
+    }
+
+    /// SND.UNA moved to `una` over `segments`. True when that ends the episode.
+    pub(crate) fn on_advance(&mut self, una: Seq, segments: u32) -> bool {
+        // RFC 6582 §3.2 step 3: in recovery, one of them was the retransmission.
+        let behind = if self.is_fast() { segments.saturating_sub(1) } else { u32::MAX };
+        self.duplicates = self.duplicates.saturating_sub(behind);
+        if self.is_open() {
             // Kept near SND.UNA: after 2 GiB without a loss it would count as ahead again.
-            self.recover = self.recover.latest(ack);
-            return Advice::Nothing;
+            self.high = self.high.latest(una);
+            return false;
         }
-        if ack.at_or_after(self.recover) {
-            self.active = false;
-            self.duplicates = 0;
-            return Advice::Recovered;
-        }
-        // RFC 6582 §3.2 step 3: deflate by what was acknowledged, add one back.
-        self.duplicates = self.duplicates.saturating_sub(acked_segments).saturating_add(1);
-        Advice::RetransmitNext
+        una.at_or_after(self.high)
     }
 
-    /// The retransmission timer expired (RFC 6582 §3.2 step 4).
-    pub(crate) fn on_timeout(&mut self, highest: Seq) {
-        *self = Recovery { duplicates: 0, recover: highest, active: false };
+    /// A loss was found.
+    pub(crate) fn enter_fast(&mut self, nxt: Seq) {
+        self.begin(Phase::Fast, nxt);
+    }
+
+    /// The timer expired. `probing` is false when F-RTO cannot tell, or must not.
+    pub(crate) fn enter_timeout(&mut self, nxt: Seq, probing: bool) {
+        self.begin(Phase::Timeout, nxt);
+        self.duplicates = 0;
+        self.frto = probing;
+    }
+
+    fn begin(&mut self, phase: Phase, nxt: Seq) {
+        self.phase = phase;
+        self.high = nxt;
+        self.episode = self.episode.checked_add(1).unwrap_or(1);
+        (self.frto, self.prefers_new) = (false, false);
+    }
+
+    /// The episode is over, for whatever reason.
+    pub(crate) fn leave(&mut self) {
+        self.phase = Phase::Open;
+        self.duplicates = 0;
+        (self.frto, self.prefers_new) = (false, false);
+    }
+
+    /// RFC 5682 §3.1 steps 2 and 3, after a time-out: `nxt` is SND.NXT, `can_send` whether there
+    /// is new text that the peer's window takes.
+    pub(crate) fn judge_timeout(&mut self, news: News, nxt: Seq, can_send: bool) -> Verdict {
+        if self.phase != Phase::Timeout || !self.frto {
+            return Verdict::Nothing;
+        }
+        if news.original {
+            return Verdict::Spurious;
+        }
+        if self.prefers_new {
+            // Step 3a: what went out anew comes back, and the old text does not.
+            if nxt.after(self.high) && news.above {
+                (self.frto, self.prefers_new) = (false, false);
+            }
+            return Verdict::Nothing;
+        }
+        if news.advanced && can_send {
+            self.prefers_new = true;
+            return Verdict::SendNew;
+        }
+        // Step 2a, or nothing to find out with.
+        self.frto = false;
+        Verdict::Nothing
+    }
+
+    /// New text goes before what is lost.
+    pub(crate) const fn prefers_new(&self) -> bool {
+        self.prefers_new
+    }
+
+    /// There was no new text to send after all.
+    pub(crate) fn give_up_on_new(&mut self) {
+        (self.frto, self.prefers_new) = (false, false);
     }
 }
 
@@ -90,28 +191,34 @@ impl Recovery {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_third_duplicate_enters_and_a_full_ack_leaves() {
+    fn after_time_out() -> Recovery {
         let mut r = Recovery::new(Seq(0));
-        let dup = |r: &mut Recovery| r.on_duplicate(Seq(1), Seq(10_001), 10);
-        assert_eq!(dup(&mut r), Advice::Nothing);
-        assert_eq!(dup(&mut r), Advice::Nothing);
-        assert_eq!(r.inflation(1000), 2000, "limited transmit");
-        assert_eq!(dup(&mut r), Advice::EnterRecovery);
-        assert_eq!(dup(&mut r), Advice::Nothing);
-        assert_eq!(r.inflation(1000), 4000);
-        assert_eq!(r.on_ack(Seq(3001), 3), Advice::RetransmitNext);
-        assert_eq!(r.inflation(1000), 2000);
-        assert_eq!(r.on_ack(Seq(10_001), 7), Advice::Recovered);
-        assert_eq!((r.inflation(1000), r.is_active()), (0, false));
+        r.enter_timeout(Seq(10_001), true);
+        r
     }
 
     #[test]
-    fn after_a_timeout_duplicates_of_the_old_flight_are_no_loss() {
+    fn rfc_6582_the_third_duplicate_counts_and_a_full_ack_leaves() {
         let mut r = Recovery::new(Seq(0));
-        r.on_timeout(Seq(10_001));
+        for n in 1..=3 {
+            assert!(r.on_duplicate(10));
+            assert_eq!(r.is_head_lost(Seq(1)), n == 3);
+        }
+        r.enter_fast(Seq(10_001));
+        assert_eq!(r.departed(1000), 3000);
+        assert!(!r.on_advance(Seq(3001), 3));
+        assert_eq!(r.departed(1000), 1000);
+        assert!(r.on_advance(Seq(10_001), 7));
+        r.leave();
+        assert!(r.is_open());
+    }
+
+    #[test]
+    fn rfc_6582_after_a_time_out_duplicates_of_the_old_flight_are_no_loss() {
+        let mut r = after_time_out();
         for _ in 0..5 {
-            assert_eq!(r.on_duplicate(Seq(2001), Seq(10_001), 10), Advice::Nothing);
+            r.on_duplicate(10);
+            assert!(!r.is_head_lost(Seq(2001)));
         }
     }
 
@@ -119,21 +226,43 @@ mod tests {
     fn s2_a_loss_is_seen_after_gibibytes_without_one() {
         let mut r = Recovery::new(Seq(0));
         let step = 1 << 24;
-        for i in 1..200u32 {
-            let una = Seq(0) + i.wrapping_mul(step);
-            assert_eq!(r.on_ack(una, 1), Advice::Nothing);
+        let mut una = Seq(0);
+        for _ in 1..200u32 {
+            una += step;
+            assert!(!r.on_advance(una, 1));
         }
-        let una = Seq(0) + 199u32.wrapping_mul(step);
-        let advice: Vec<Advice> = (0..3).map(|_| r.on_duplicate(una, una + 10_000, 10)).collect();
-        assert_eq!(advice[2], Advice::EnterRecovery);
+        assert!(r.on_duplicate(10) && r.on_duplicate(10) && r.on_duplicate(10));
+        assert!(r.is_head_lost(una));
     }
 
     #[test]
     fn t8_more_duplicates_than_segments_in_flight_are_not_believed() {
         let mut r = Recovery::new(Seq(0));
-        for _ in 0..100_000 {
-            let _: Advice = r.on_duplicate(Seq(1), Seq(4001), 4);
-        }
-        assert_eq!(r.inflation(1000), 4000);
+        let believed = (0..100_000).filter(|_| r.on_duplicate(4)).count();
+        assert_eq!((believed, r.departed(1000)), (3, 3000));
+    }
+
+    #[test]
+    fn rfc_5682_an_original_that_arrives_makes_the_time_out_spurious() {
+        let mut r = after_time_out();
+        let first = News { advanced: true, ..News::default() };
+        assert_eq!(r.judge_timeout(first, Seq(10_001), true), Verdict::SendNew);
+        assert!(r.prefers_new());
+        let second = News { advanced: true, original: true, above: false };
+        assert_eq!(r.judge_timeout(second, Seq(12_001), true), Verdict::Spurious);
+    }
+
+    #[test]
+    fn rfc_5682_a_duplicate_makes_it_a_loss() {
+        let mut r = after_time_out();
+        let duplicate = News { above: true, ..News::default() };
+        assert_eq!(r.judge_timeout(duplicate, Seq(10_001), true), Verdict::Nothing);
+        let late = News { original: true, ..News::default() };
+        assert_eq!(r.judge_timeout(late, Seq(10_001), true), Verdict::Nothing, "step 2a");
+        let mut r = after_time_out();
+        let first = News { advanced: true, ..News::default() };
+        assert_eq!(r.judge_timeout(first, Seq(10_001), true), Verdict::SendNew);
+        assert_eq!(r.judge_timeout(duplicate, Seq(12_001), true), Verdict::Nothing);
+        assert!(!r.prefers_new(), "step 3a");
     }
 }

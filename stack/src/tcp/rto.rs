@@ -89,7 +89,7 @@ mod tests {
     fn a_sample_ends_the_back_off_and_is_clamped() {
         let (mut rto, mut rtt) = (Rto::new(), Rtt::new());
         rto.on_timeout();
-        rtt.on_sample(Duration::from_micros(50));
+        rtt.on_sample(crate::time::Instant::ZERO, Duration::from_micros(50));
         rto.on_sample(&rtt);
         assert_eq!(rto.current(), MIN);
     }

@@ -1,5 +1,6 @@
 //! Round-trip time estimation (RFC 6298 §2). An organ: samples in, a time-out out.
 
+use crate::time::Instant;
 use core::time::Duration;
 
 /// Clock granularity G: a sample cannot be finer than the wheel's tick.
@@ -8,42 +9,56 @@ const GRANULARITY: Duration = Duration::from_micros(66);
 /// No sample counts as longer: 2^62 ns, 146 years.
 const LONGEST: u64 = 1 << 62;
 
-/// SRTT and RTTVAR, and the RTO that follows from them. In nanoseconds, to be small.
+/// The least round trip is that of the last half or whole of twice this span: a route that has
+/// become longer is noticed (RFC 8985 §6.2 step 1 wants a windowed minimum). Linux's 5 minutes.
+const MIN_SPAN: Duration = Duration::from_secs(150);
+
+/// SRTT and RTTVAR, and the RTO that follows from them. All in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rtt {
+    /// Zero before the first sample.
     srtt: u64,
     rttvar: u64,
-    /// `u64::MAX` before the first sample.
+    /// The least of this span, and of the one before.
     min: u64,
+    min_before: u64,
+    span_began: Instant,
 }
 
 impl Rtt {
     pub(crate) const fn new() -> Rtt {
-        Rtt { srtt: 0, rttvar: 0, min: u64::MAX }
+        let (srtt, rttvar, span_began) = (0, 0, Instant::ZERO);
+        Rtt { srtt, rttvar, min: u64::MAX, min_before: u64::MAX, span_began }
     }
 
     /// Takes a sample R (§2.2, §2.3). Karn's rule, that no sample comes from a retransmitted
     /// segment without a timestamp, is the caller's.
-    pub(crate) fn on_sample(&mut self, r: Duration) {
-        let r = u64::try_from(r.as_nanos()).map_or(LONGEST, |nanos| nanos.min(LONGEST));
-        if self.min == u64::MAX {
-            self.srtt = r;
-            self.rttvar = r / 2;
-        } else {
-            self.rttvar = self.rttvar / 4 * 3 + self.srtt.abs_diff(r) / 4;
-            self.srtt = self.srtt / 8 * 7 + r / 8;
+    pub(crate) fn on_sample(&mut self, now: Instant, r: Duration) {
+        let r = u64::try_from(r.as_nanos()).map_or(LONGEST, |nanos| nanos.clamp(1, LONGEST));
+        if now - self.span_began >= MIN_SPAN {
+            self.min_before = self.min;
+            self.min = r;
+            self.span_began = now;
         }
         self.min = self.min.min(r);
+        if self.srtt == 0 {
+            self.srtt = r;
+            self.rttvar = r / 2;
+            return;
+        }
+        self.rttvar = self.rttvar - self.rttvar / 4 + self.srtt.abs_diff(r) / 4;
+        self.srtt = (self.srtt - self.srtt / 8 + r / 8).max(1);
     }
 
     /// SRTT + max(G, 4 RTTVAR), or None before the first sample.
     pub(crate) fn timeout(&self) -> Option<Duration> {
-        self.srtt().map(|srtt| srtt + (self.rttvar() * 4).max(GRANULARITY))
+        let variation = Duration::from_nanos(self.rttvar.saturating_mul(4));
+        self.srtt().map(|srtt| srtt + variation.max(GRANULARITY))
     }
 
     /// Smoothed round-trip time.
     pub(crate) fn srtt(&self) -> Option<Duration> {
-        (self.min != u64::MAX).then_some(Duration::from_nanos(self.srtt))
+        (self.srtt > 0).then(|| Duration::from_nanos(self.srtt))
     }
 
     /// Variation of the round-trip time.
@@ -51,9 +66,9 @@ impl Rtt {
         Duration::from_nanos(self.rttvar)
     }
 
-    /// Smallest sample, or None before the first.
+    /// Smallest sample of the last minutes, or None before the first.
     pub(crate) fn min(&self) -> Option<Duration> {
-        (self.min != u64::MAX).then_some(Duration::from_nanos(self.min))
+        (self.srtt > 0).then(|| Duration::from_nanos(self.min.min(self.min_before)))
     }
 }
 
@@ -69,14 +84,14 @@ mod tests {
     fn the_first_sample_sets_and_the_next_ones_smooth() {
         let mut rtt = Rtt::new();
         assert_eq!(rtt.timeout(), None);
-        rtt.on_sample(ms(100));
+        rtt.on_sample(Instant::ZERO, ms(100));
         assert_eq!(
             (rtt.srtt(), rtt.rttvar(), rtt.timeout()),
             (Some(ms(100)), ms(50), Some(ms(300)))
         );
-        rtt.on_sample(ms(100));
+        rtt.on_sample(Instant::ZERO, ms(100));
         assert_eq!(rtt.rttvar(), Duration::from_micros(37_500));
-        rtt.on_sample(ms(500));
+        rtt.on_sample(Instant::ZERO, ms(500));
         // RTTVAR first, with the old SRTT (§2.3): 3/4 * 37.5 + 1/4 * 400 = 128.125 ms.
         assert_eq!(rtt.rttvar(), Duration::from_micros(128_125));
         assert_eq!(rtt.srtt(), Some(ms(150)));
@@ -84,10 +99,23 @@ mod tests {
     }
 
     #[test]
+    fn the_least_round_trip_is_forgotten() {
+        let mut rtt = Rtt::new();
+        let mut min_at = |minute: u64, sample| {
+            rtt.on_sample(Instant::from_secs(60 * minute), sample);
+            rtt.min().unwrap()
+        };
+        assert_eq!(min_at(10, ms(20)), ms(20));
+        assert_eq!(min_at(11, ms(80)), ms(20));
+        assert_eq!(min_at(13, ms(80)), ms(20), "of the span before");
+        assert_eq!(min_at(16, ms(80)), ms(80), "a longer route");
+    }
+
+    #[test]
     fn s5_extreme_samples_do_not_overflow() {
         let mut rtt = Rtt::new();
         for r in [Duration::ZERO, Duration::from_secs(1 << 32), Duration::from_nanos(1)] {
-            rtt.on_sample(r);
+            rtt.on_sample(Instant::ZERO, r);
             assert!(rtt.timeout().is_some());
         }
     }

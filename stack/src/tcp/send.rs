@@ -6,8 +6,7 @@
 //!              SND.UNA    SND.NXT    SND.UNA+SND.WND
 //! ```
 //!
-//! `max` is the highest SND.NXT ever: after a time-out SND.NXT goes back to SND.UNA, and what
-//! lies between SND.NXT and `max` is sent again.
+//! SND.NXT never goes back: what is sent again is found in the flight (`flight.rs`).
 
 use super::memory::Memory;
 use super::seq::Seq;
@@ -20,7 +19,6 @@ pub(crate) struct Send {
     pub(crate) iss: Seq,
     pub(crate) una: Seq,
     pub(crate) nxt: Seq,
-    pub(crate) max: Seq,
     syn_acked: bool,
     /// SND.WND, scaled.
     pub(crate) wnd: u32,
@@ -65,7 +63,6 @@ impl Send {
             iss,
             una: iss,
             nxt: iss,
-            max: iss,
             syn_acked: false,
             wnd: 0,
             wl1: Seq(0),
@@ -104,36 +101,37 @@ impl Send {
         u32::from(self.mss)
     }
 
-    /// Octets between SND.UNA and SND.NXT.
-    pub(crate) fn in_flight(&self) -> u32 {
+    /// Octets sent and not acknowledged.
+    pub(crate) fn outstanding(&self) -> u32 {
         self.nxt.since(self.una)
     }
 
-    /// Octets sent at some time and not acknowledged.
-    pub(crate) fn outstanding(&self) -> u32 {
-        self.max.since(self.una)
-    }
-
-    /// The sequence number for a segment without text that the peer will find acceptable: SND.NXT's
-    /// maximum, but not beyond a window that has shrunk.
+    /// The sequence number for a segment without text that the peer will find acceptable: SND.NXT,
+    /// but not beyond a window that has shrunk.
     pub(crate) fn acceptable_seq(&self) -> Seq {
         let edge = self.una + self.wnd;
-        if self.syn_acked && self.max.after(edge) { edge } else { self.max }
+        if self.syn_acked && self.nxt.after(edge) { edge } else { self.nxt }
+    }
+
+    /// Offset in the ring of the octet at `seq`.
+    pub(crate) fn offset_of(&self, seq: Seq) -> usize {
+        seq.since(self.text_start()) as usize
     }
 
     /// Offset in the ring of the octet at SND.NXT.
     pub(crate) fn nxt_offset(&self) -> usize {
-        self.nxt.since(self.text_start()) as usize
+        self.offset_of(self.nxt)
     }
 
-    /// Octets of text at and behind SND.NXT.
+    /// Octets of text in `[start, end)`; the rest of it is the FIN.
+    pub(crate) fn text_between(&self, start: Seq, end: Seq) -> usize {
+        let len = end.since(start) as usize;
+        len.min(self.ring.len().saturating_sub(self.offset_of(start)))
+    }
+
+    /// Octets of text at and behind SND.NXT: never sent (Linux's `notsent_bytes`).
     pub(crate) fn unsent(&self) -> usize {
         self.ring.len().saturating_sub(self.nxt_offset())
-    }
-
-    /// Octets of text that were never sent (Linux's `notsent_bytes`).
-    pub(crate) fn never_sent(&self) -> usize {
-        self.ring.len().saturating_sub(self.max.since(self.text_start()) as usize)
     }
 
     /// Text, or the FIN, waits at SND.NXT.
@@ -146,9 +144,9 @@ impl Send {
         self.fin == Fin::Queued && !self.is_syn_next() && self.nxt + len as u32 == self.fin_seq()
     }
 
-    /// Octets of window left at SND.NXT under a send window of `window` bytes.
-    pub(crate) fn usable(&self, window: u32) -> u32 {
-        window.saturating_sub(self.in_flight())
+    /// Octets of the peer's window left at SND.NXT.
+    pub(crate) fn usable(&self) -> u32 {
+        self.wnd.saturating_sub(self.outstanding())
     }
 
     /// Queues text; returns how much the buffer and the memory ledger took.
@@ -216,9 +214,9 @@ impl Send {
         self.ring.peek(offset, len)
     }
 
-    /// SND.UNA < SEG.ACK =< SND.NXT's maximum: something new is acknowledged.
+    /// SND.UNA < SEG.ACK =< SND.NXT: something new is acknowledged.
     pub(crate) fn is_new_ack(&self, ack: Seq) -> bool {
-        ack.after(self.una) && ack.at_or_before(self.max)
+        ack.after(self.una) && ack.at_or_before(self.nxt)
     }
 
     /// Moves SND.UNA to `ack`, which [`Send::is_new_ack`] has accepted.
@@ -231,7 +229,6 @@ impl Send {
         self.ring.consume(text);
         self.una = ack;
         self.syn_acked = true;
-        self.nxt = self.nxt.latest(ack);
         Acked { text: text as u32, fin }
     }
 
@@ -262,17 +259,9 @@ impl Send {
         self.wl2 = ack;
     }
 
-    /// SND.NXT goes back to SND.UNA: everything outstanding is sent again (RFC 6298 §5.4).
-    pub(crate) fn rewind(&mut self) {
-        self.nxt = self.una;
-    }
-
-    /// `len` octets of sequence space went out at SND.NXT. True when they were new.
-    pub(crate) fn on_sent(&mut self, len: u32) -> bool {
-        let new = self.nxt == self.max;
+    /// `len` octets of sequence space went out at SND.NXT.
+    pub(crate) fn on_sent(&mut self, len: u32) {
         self.nxt += len;
-        self.max = self.max.latest(self.nxt);
-        new
     }
 
     /// Memory that the ring holds, bytes.
@@ -316,14 +305,15 @@ mod tests {
             let (mut send, mut memory) = established(iss);
             assert_eq!(send.push(&[7; 2500], &mut memory), 2500);
             send.queue_fin();
-            assert!(send.on_sent(1000) && send.on_sent(1000));
+            send.on_sent(2000);
             assert!(send.fin_is_next_after(500));
-            assert!(send.on_sent(501));
+            send.on_sent(501);
             assert!(!send.has_unsent());
             assert_eq!(send.on_ack(Seq(iss) + 2001), Acked { text: 2000, fin: false });
-            send.rewind();
-            assert_eq!((send.unsent(), send.nxt_offset(), send.outstanding()), (500, 0, 501));
-            assert!(!send.on_sent(501), "a retransmission");
+            assert_eq!((send.unsent(), send.nxt_offset(), send.outstanding()), (0, 501, 501));
+            let (una, nxt) = (send.una, send.nxt);
+            assert_eq!((send.text_between(una, nxt), send.text_between(una, una + 9)), (500, 9));
+            assert_eq!((send.text_between(nxt - 1, nxt), send.offset_of(nxt - 1)), (0, 500));
             assert_eq!(send.on_ack(Seq(iss) + 2502), Acked { text: 500, fin: true });
             send.rest(&mut memory);
             assert_eq!((send.outstanding(), memory.used()), (0, 0));
@@ -338,8 +328,8 @@ mod tests {
             assert_eq!(send.push(&text, &mut memory), text.len());
             assert_eq!((send.nxt_offset(), send.unsent()), (0, text.len()), "round {round}");
             assert!(!send.is_syn_next() && send.is_syn_acked());
-            assert!(send.on_sent(text.len() as u32));
-            let acked = send.on_ack(send.max);
+            send.on_sent(text.len() as u32);
+            let acked = send.on_ack(send.nxt);
             assert_eq!(acked, Acked { text: text.len() as u32, fin: false }, "round {round}");
         }
     }
@@ -360,7 +350,8 @@ mod tests {
         let (mut send, mut memory) = established(0);
         send.push(&[0; 4000], &mut memory);
         send.on_sent(4000);
-        assert_eq!(send.usable(1000), 0);
+        send.set_window(Seq(1), Seq(1), 1000);
+        assert_eq!(send.usable(), 0);
     }
 
     #[test]

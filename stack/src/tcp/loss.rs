@@ -1,0 +1,644 @@
+//! How a connection notices that something is lost, and that it is not: what acknowledgments,
+//! duplicate reports and timers mean to the flight, and which phase of recovery they lead to
+//! (RFC 8985, RFC 6675, RFC 9937, RFC 5682, RFC 3522). What is sent then is decided in `output`.
+
+use super::congestion::{AckReport, Cause};
+use super::flight::{Fate, Newest, Record};
+use super::prr::Delivery;
+use super::rack::{Path, Rack};
+use super::rate::Rate;
+use super::recovery::{News, Phase, Verdict};
+use super::scoreboard::Range;
+use super::segment::Segment;
+use super::seq::Seq;
+use super::tcb::{Cx, Tcb};
+use super::timers::Timer;
+use super::timestamps::TimestampState;
+use super::tlp::{self, Outcome};
+use super::undo::Undo;
+use crate::counters::Counters;
+use crate::time::Instant;
+use core::time::Duration;
+
+/// How things stood before an acknowledgment.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    una: Seq,
+    /// In flight.
+    flying: u32,
+    /// What duplicate acknowledgments had said to have left the network.
+    departed: u32,
+}
+
+/// What an acknowledgment delivered, added up record by record.
+struct Tally<'a> {
+    now: Instant,
+    /// What the peer's timestamp echoes, and the clock that it echoes.
+    echo: Option<(u32, &'a TimestampState)>,
+    min_rtt: Option<Duration>,
+    /// The highest octet delivered before.
+    fack: Seq,
+    /// Where the episode ends, and its number.
+    high: Seq,
+    episode: u16,
+    rack: &'a mut Rack,
+    rate: &'a mut Rate,
+    undo: &'a mut Undo,
+    delivered: u32,
+    /// The timer has expired, and the episode is not over.
+    timed_out: bool,
+    /// The last one sent of what was never sent again: its order and its round trip.
+    sample: Option<(u64, Duration)>,
+    /// The round trip of what was sent before the time-out, if that was for nothing.
+    late: Option<Duration>,
+    /// Something from before the time-out was delivered that was never sent again.
+    original: bool,
+    reordered: bool,
+    /// Retransmissions that the echo shows to have been for nothing.
+    spurious: u32,
+}
+
+impl Tally<'_> {
+    /// `record` is newly delivered, by acknowledgment or by report.
+    fn take(&mut self, record: &Record, acked: bool) {
+        let rtt = self.now - record.sent_at;
+        self.delivered += record.len();
+        self.rate.on_delivered(self.now, record.len(), &record.rate, record.sent_at);
+        if !record.resent {
+            let original = record.end.at_or_before(self.high);
+            self.original |= original;
+            // What was sent before a time-out may have been delivered long ago, and only the word
+            // of it was lost: that is no round trip, unless the time-out proves to be spurious.
+            if original && self.timed_out {
+                self.late = Some(rtt);
+            } else if self.sample.is_none_or(|(order, _)| record.order >= order) {
+                self.sample = Some((record.order, rtt));
+            }
+            self.reordered |= self.rack.on_original(record, self.fack);
+        }
+        let earlier = record.resent && self.was_earlier_copy(record, acked);
+        if !(record.resent && (earlier || self.min_rtt.is_some_and(|min| rtt < min))) {
+            self.rack.on_delivered(record, rtt);
+        }
+        if record.episode == self.episode && (record.fate == Fate::Lost || earlier) {
+            self.undo.on_found(record.len());
+        }
+        if earlier {
+            self.spurious += 1;
+        }
+        self.rack.raise_fack(record.end);
+    }
+
+    /// The acknowledgment echoes a timestamp from before the retransmission: it was an earlier
+    /// copy that arrived (RFC 3522 §3.2). An out-of-order segment's report echoes something older.
+    fn was_earlier_copy(&self, record: &Record, acked: bool) -> bool {
+        let Some((echo, clock)) = self.echo else { return false };
+        acked && super::timestamps::is_older(echo, clock.value(record.sent_at))
+    }
+}
+
+/// What one acknowledgment brought.
+#[derive(Clone, Copy, Debug, Default)]
+struct Brought {
+    advanced: bool,
+    delivered: u32,
+    original: bool,
+    newly_reported: bool,
+    rtt: Option<Duration>,
+    /// The round trip if the time-out was for nothing.
+    late: Option<Duration>,
+    /// A range reported as received twice.
+    duplicate: Option<Range>,
+    /// A duplicate acknowledgment without SACK that was believed.
+    believed: bool,
+    spurious_echo: bool,
+}
+
+/// Acknowledgments.
+impl Tcb {
+    /// The path as RACK sees it.
+    fn path(&self) -> Path {
+        Path {
+            srtt: self.rtt.srtt().unwrap_or_default(),
+            min_rtt: self.rtt.min().unwrap_or_default(),
+            mss: self.snd.mss_u32(),
+            sacked: self.delivering.flight.sacked(),
+            recovering: !self.recovery.is_open(),
+        }
+    }
+
+    /// Octets in flight: sent, and neither delivered nor believed lost.
+    pub(crate) fn in_flight(&self) -> u32 {
+        let departed = self.recovery.departed(self.snd.mss_u32());
+        self.delivering.flight.flying().saturating_sub(departed)
+    }
+
+    /// Octets that congestion control lets out now.
+    pub(crate) fn congestion_allowance(&self) -> u32 {
+        if self.recovery.is_fast() {
+            return self.delivering.prr.allowance();
+        }
+        self.congestion.window().saturating_sub(self.in_flight())
+    }
+
+    /// An acceptable acknowledgment, after SND.UNA has moved from `una`, if it did. `bare`: no
+    /// text, no FIN, the window as before (RFC 5681 §2).
+    pub(super) fn on_acknowledgment(
+        &mut self,
+        cx: &mut Cx<'_>,
+        seg: &Segment<'_>,
+        una: Seq,
+        bare: bool,
+    ) {
+        let before = Before {
+            una,
+            flying: self.in_flight(),
+            departed: self.recovery.departed(self.snd.mss_u32()),
+        };
+        let mut brought = self.take_deliveries(cx, seg, before);
+        if bare && !brought.advanced && !self.sack && self.snd.outstanding() > 0 {
+            let outstanding = self.snd.outstanding().div_ceil(self.snd.mss_u32().max(1));
+            brought.believed = self.recovery.on_duplicate(outstanding);
+        }
+        if let Some(rtt) = brought.rtt {
+            self.rtt.on_sample(cx.now, rtt);
+            self.rto.on_sample(&self.rtt);
+        }
+        let lost = self.judge(cx, seg, before, bare, &brought);
+        self.tell_congestion(cx, before, &brought, lost);
+        self.rearm_after_ack(cx, brought.advanced);
+    }
+
+    /// What is newly delivered: SND.UNA's move first, then the blocks.
+    fn take_deliveries(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>, before: Before) -> Brought {
+        let (una, max, window) = (self.snd.una, self.snd.nxt, self.snd.max_wnd);
+        let records_max = self.records_max(cx);
+        let parts = &mut *self.delivering;
+        let stamps = self.timestamps.as_ref().zip(seg.options.timestamps);
+        let fack = self.rack.fack();
+        let mut tally = Tally {
+            now: cx.now,
+            echo: stamps.map(|(clock, option)| (option.echo, clock)).filter(|(echo, _)| *echo != 0),
+            min_rtt: self.rtt.min(),
+            fack,
+            high: self.recovery.high(),
+            episode: self.recovery.episode(),
+            rack: &mut self.rack,
+            rate: &mut self.rate,
+            undo: &mut parts.undo,
+            delivered: 0,
+            timed_out: self.recovery.phase() == Phase::Timeout,
+            sample: None,
+            late: None,
+            original: false,
+            reordered: false,
+            spurious: 0,
+        };
+        let mut brought = Brought { advanced: una != before.una, ..Brought::default() };
+        if brought.advanced {
+            parts.flight.on_ack(una, |record| tally.take(record, true));
+        }
+        if self.sack {
+            let blocks = seg.options.sack.as_slice();
+            brought.duplicate = duplicate_report(blocks, seg.ack);
+            let first = usize::from(brought.duplicate.is_some());
+            for &(left, right) in &blocks[first..] {
+                let (left, right) = (Seq(left), Seq(right));
+                if !is_sound_block(left, right, una - window, max) {
+                    cx.counters.tcp_sack_discard += 1;
+                } else if left.after(una) {
+                    parts.flight.on_sack((left, right), records_max, |r| tally.take(r, false));
+                }
+            }
+        }
+        brought.delivered = tally.delivered;
+        brought.original = tally.original;
+        brought.late = tally.late;
+        brought.spurious_echo = tally.spurious > 0;
+        brought.newly_reported = parts.flight.sacked() > 0 && tally.delivered > 0;
+        if tally.reordered {
+            cx.counters.tcp_sack_reorder += 1;
+        }
+        let (sample, spurious) = (tally.sample, tally.spurious);
+        self.rack.on_ack(una);
+        brought.rtt = sample.map(|(_, rtt)| rtt).or_else(|| self.echoed_rtt(cx, seg, &brought));
+        if !self.sack {
+            self.stats.spurious += u64::from(spurious);
+        }
+        brought
+    }
+
+    /// Records of the flight allowed: enough for segments of half the size, and the limit.
+    fn records_max(&self, cx: &Cx<'_>) -> usize {
+        let mss = self.snd.mss_u32().max(1);
+        let fair = 2 * (self.snd.outstanding() / mss) as usize + 64;
+        fair.max(self.delivering.flight.records()).min(cx.config.records_max)
+    }
+
+    /// The round trip that the timestamp's echo shows, where a retransmission makes the clock
+    /// ambiguous (RFC 7323 §4.1). An echo of what was sent before the last retransmission says how
+    /// long an acknowledgment was lost, not how long the path is.
+    fn echoed_rtt(&self, cx: &Cx<'_>, seg: &Segment<'_>, brought: &Brought) -> Option<Duration> {
+        if !brought.advanced {
+            return None;
+        }
+        let longest = cx.now - self.retransmitted_at + Duration::from_millis(1);
+        let sample = self.timestamps.as_ref()?.round_trip(seg.options.timestamps?.echo, cx.now)?;
+        (sample <= longest).then_some(sample)
+    }
+
+    /// Duplicate reports, probes, losses, and the phases. Returns octets newly found lost.
+    fn judge(
+        &mut self,
+        cx: &mut Cx<'_>,
+        seg: &Segment<'_>,
+        before: Before,
+        bare: bool,
+        brought: &Brought,
+    ) -> u32 {
+        if let Some(duplicate) = brought.duplicate {
+            self.on_duplicate_report(cx, duplicate, seg.ack);
+        }
+        let repeated = brought.duplicate.map(|(_, end)| end);
+        let is_plain = bare && !brought.advanced && seg.options.sack.as_slice().is_empty();
+        let una = self.snd.una;
+        if self.delivering.tlp.on_ack(una, repeated, is_plain) == Outcome::Repaired {
+            cx.counters.tcp_loss_probe_recovery += 1;
+            self.reduce_once(cx);
+        }
+        self.judge_phase(cx, before, brought);
+        let lost = self.detect_losses(cx);
+        self.find_lost_head(cx, before, brought) + lost
+    }
+
+    /// Where this acknowledgment leads, before it is asked what is lost.
+    fn judge_phase(&mut self, cx: &mut Cx<'_>, before: Before, brought: &Brought) {
+        let una = self.snd.una;
+        let segments = una.since(before.una).div_ceil(self.snd.mss_u32().max(1));
+        let ended = brought.advanced && self.recovery.on_advance(una, segments);
+        let news = News {
+            advanced: brought.advanced,
+            original: brought.original,
+            above: brought.believed || (brought.newly_reported && brought.delivered > 0),
+        };
+        let in_timeout = self.recovery.phase() == Phase::Timeout;
+        let first_word = in_timeout && brought.advanced && brought.spurious_echo;
+        let can_send = self.snd.has_unsent() && self.window_room() > 0;
+        let verdict = self.recovery.judge_timeout(news, self.snd.nxt, can_send && !ended);
+        if in_timeout && (verdict == Verdict::Spurious || first_word) {
+            cx.counters.tcp_spurious_rtos += u64::from(self.delivering.undo.is_armed());
+            if let Some(rtt) = brought.late {
+                // RFC 4015 §3.3: the path has become this long.
+                self.rtt.on_sample(cx.now, rtt);
+                self.rto.on_sample(&self.rtt);
+            }
+            return self.undo_timeout(cx);
+        }
+        if self.delivering.undo.is_all_found() {
+            self.undo(cx, |counters, full| {
+                *if full { &mut counters.tcp_full_undo } else { &mut counters.tcp_partial_undo } +=
+                    1;
+            });
+        } else if self.delivering.undo.is_all_duplicate(self.delivering.flight.lost()) {
+            self.undo(cx, |counters, _| counters.tcp_dsack_undo += 1);
+        } else if ended {
+            self.leave_recovery();
+        }
+    }
+
+    /// Everything outstanding when the episode began has been acknowledged.
+    fn leave_recovery(&mut self) {
+        let was_fast = self.recovery.is_fast();
+        self.recovery.leave();
+        self.rack.on_recovered();
+        if was_fast {
+            self.congestion.on_recovered(self.in_flight(), self.snd.mss_u32());
+        }
+    }
+
+    /// The time-out was for nothing (RFC 4015 §3): what was believed lost flies, and the window
+    /// is what it was.
+    fn undo_timeout(&mut self, cx: &mut Cx<'_>) {
+        self.delivering.flight.unlose();
+        self.marks.retransmit = false;
+        self.undo(cx, |counters, _| counters.tcp_loss_undo += 1);
+    }
+
+    /// The last reduction was for nothing.
+    fn undo(&mut self, cx: &mut Cx<'_>, count: impl FnOnce(&mut Counters, bool)) {
+        let full = self.delivering.flight.lost() == 0;
+        if self.delivering.undo.is_armed() {
+            count(cx.counters, full);
+            self.congestion.undo();
+        }
+        self.delivering.undo.disarm();
+        if !self.recovery.is_open() {
+            self.recovery.leave();
+            self.rack.on_recovered();
+        }
+    }
+
+    /// A range was received twice (RFC 2883): a retransmission was for nothing, unless the network
+    /// duplicates. No more are believed than were sent again (RFC 3708 §3).
+    fn on_duplicate_report(&mut self, cx: &mut Cx<'_>, (left, right): Range, ack: Seq) {
+        if right.at_or_before(ack) {
+            cx.counters.tcp_dsack_recv += 1;
+        } else {
+            cx.counters.tcp_dsack_ofo_recv += 1;
+        }
+        let oldest = self.snd.una - self.snd.max_wnd.max(self.snd.outstanding());
+        let segments = u64::from(right.since(left).div_ceil(self.snd.mss_u32().max(1)));
+        let is_sound = is_sound_block(left, right, oldest, self.snd.nxt);
+        if !is_sound || self.stats.spurious + segments > self.stats.retransmits {
+            cx.counters.tcp_dsack_ignored += 1;
+            return;
+        }
+        self.stats.spurious += segments;
+        self.delivering.undo.on_duplicate(right.since(left));
+        // Both copies of a probe arrived: that is its business, and no reordering (§7.4.2).
+        if !self.delivering.tlp.is_out() {
+            self.rack.on_duplicate(self.snd.una, self.snd.nxt);
+        }
+    }
+
+    /// Without SACK: the third duplicate acknowledgment, and in recovery each partial one, say
+    /// that the first segment is lost (RFC 6582 §3.2).
+    fn find_lost_head(&mut self, cx: &mut Cx<'_>, before: Before, brought: &Brought) -> u32 {
+        if self.sack {
+            return 0;
+        }
+        let partial = brought.advanced && self.recovery.is_fast() && self.snd.una != before.una;
+        let third = brought.believed && self.recovery.is_head_lost(self.snd.una);
+        if !partial && !third {
+            return 0;
+        }
+        // RFC 6582 §3.2 step 3: at once, for nothing else would tell of the next hole.
+        self.marks.retransmit |= partial;
+        let (mss, episode) = (self.snd.mss_u32(), self.next_episode());
+        let mut lost = 0;
+        let parts = &mut *self.delivering;
+        parts.flight.lose_head(mss, episode, |record| {
+            lost += record.len();
+            parts.undo.on_marked(record.len());
+        });
+        self.enter_recovery(cx, lost);
+        lost
+    }
+
+    /// The episode that a loss found now belongs to.
+    fn next_episode(&self) -> u16 {
+        let now = self.recovery.episode();
+        if self.recovery.is_open() { now.checked_add(1).unwrap_or(1) } else { now }
+    }
+
+    /// RACK_detect_loss (RFC 8985 §6.2 step 5), after an acknowledgment or when its timer expires.
+    pub(super) fn detect_losses(&mut self, cx: &mut Cx<'_>) -> u32 {
+        self.timers.clear(Timer::Reorder);
+        let Some(newest) = self.rack.newest().filter(|_| self.sack) else { return 0 };
+        let patience = self.rack.patience(&self.path());
+        let episode = self.next_episode();
+        let (mut lost, mut again) = (0, 0);
+        let next = self.lose_before(cx.now, newest, patience, episode, |record| {
+            lost += record.len();
+            again += u64::from(record.resent);
+        });
+        cx.counters.tcp_lost_retransmit += again;
+        if let Some(at) = next {
+            self.timers.set(Timer::Reorder, at);
+        }
+        self.enter_recovery(cx, lost);
+        lost
+    }
+
+    fn lose_before(
+        &mut self,
+        now: Instant,
+        newest: Newest,
+        patience: Duration,
+        episode: u16,
+        mut on: impl FnMut(&Record),
+    ) -> Option<Instant> {
+        let (parts, rate) = (&mut *self.delivering, &mut self.rate);
+        parts.flight.detect(
+            now,
+            newest,
+            |sent_at| sent_at + patience,
+            episode,
+            |record| {
+                let _: super::rate::Lost = rate.on_lost(record.len(), &record.rate);
+                parts.undo.on_marked(record.len());
+                on(record);
+            },
+        )
+    }
+
+    /// Something is newly lost: fast recovery begins, if nothing is being repaired yet.
+    fn enter_recovery(&mut self, cx: &mut Cx<'_>, lost: u32) {
+        if lost == 0 || !self.recovery.is_open() {
+            return;
+        }
+        let mss = self.snd.mss_u32();
+        let flight = self.snd.outstanding();
+        self.recovery.enter_fast(self.snd.nxt);
+        self.delivering.tlp.cancel();
+        self.timers.clear(Timer::TailProbe);
+        self.delivering.undo.begin(lost);
+        let unreported = self.in_flight() + self.delivering.flight.lost();
+        self.congestion.on_congestion(Cause::Loss, unreported, mss);
+        let unreported = flight - self.delivering.flight.sacked().min(flight);
+        self.delivering.prr.enter(unreported, mss);
+        cx.counters.tcp_sack_recovery += u64::from(self.sack);
+        cx.counters.tcp_reno_recovery += u64::from(!self.sack);
+    }
+
+    /// A loss has been repaired by a probe: the window shrinks as after a recovery (RFC 8985
+    /// §7.4.2).
+    fn reduce_once(&mut self, _cx: &mut Cx<'_>) {
+        if self.recovery.is_open() {
+            let mss = self.snd.mss_u32();
+            self.congestion.on_congestion(Cause::Loss, self.in_flight(), mss);
+            self.delivering.undo.disarm();
+        }
+    }
+
+    fn tell_congestion(&mut self, cx: &Cx<'_>, before: Before, brought: &Brought, lost: u32) {
+        let mss = self.snd.mss_u32();
+        // Without SACK a duplicate is a segment delivered, and that is taken back when SND.UNA
+        // moves over it (RFC 9937 §6.1, DeliveredData).
+        let departed = self.recovery.departed(mss);
+        let delivered = brought.delivered + departed.saturating_sub(before.departed)
+            - before.departed.saturating_sub(departed).min(brought.delivered);
+        if self.recovery.is_fast() {
+            let (in_flight, ssthresh) = (self.in_flight(), self.congestion.ssthresh());
+            let safe = brought.advanced && lost == 0;
+            self.delivering.prr.on_ack(Delivery { delivered, in_flight, ssthresh, mss, safe });
+        }
+        // What is reported out of order is no reason to send more, until it proves to be only
+        // late: RFC 5681 §3.2 wants no growth on duplicate acknowledgments.
+        let acked = if self.rack.has_seen_reordering() || self.recovery.is_fast() {
+            delivered
+        } else {
+            self.snd.una.since(before.una)
+        };
+        if acked > 0 || lost > 0 {
+            let report = self.ack_report(cx, acked, lost, before.flying, brought.rtt);
+            self.congestion.on_ack(&report);
+        }
+    }
+
+    /// What the congestion controller is told of an acknowledgment.
+    fn ack_report(
+        &mut self,
+        cx: &Cx<'_>,
+        acked: u32,
+        lost: u32,
+        in_flight: u32,
+        rtt: Option<Duration>,
+    ) -> AckReport {
+        let (cwnd, ssthresh) = (self.congestion.window(), self.congestion.ssthresh());
+        AckReport {
+            now: cx.now,
+            acked,
+            lost,
+            in_flight,
+            delivered: self.rate.delivered(),
+            mss: self.snd.mss_u32(),
+            rtt,
+            srtt: self.rtt.srtt().unwrap_or_default(),
+            min_rtt: self.rtt.min().unwrap_or_default(),
+            rate: self.rate.sample(self.rtt.min()),
+            recovery: self.recovery.is_fast(),
+            cwnd_limited: self.usage.is_limited(cwnd, cwnd < ssthresh),
+        }
+    }
+
+    /// RFC 6298 §5.2, §5.3, and the probe of RFC 8985 §7.2.
+    fn rearm_after_ack(&mut self, cx: &Cx<'_>, advanced: bool) {
+        if self.snd.outstanding() == 0 {
+            self.timers.clear(Timer::Retransmit);
+            self.timers.clear(Timer::TailProbe);
+            self.timers.clear(Timer::Reorder);
+        } else if advanced {
+            self.timers.set(Timer::Retransmit, cx.now + self.rto.current());
+            self.timers.clear(Timer::TailProbe);
+            self.arm_tail_probe(cx.now);
+        } else if !self.may_probe_tail() {
+            self.timers.clear(Timer::TailProbe);
+        }
+    }
+
+    /// RFC 8985 §7.2: SACK, nothing reported above SND.UNA, no recovery, no probe out.
+    fn may_probe_tail(&self) -> bool {
+        let flight = &self.delivering.flight;
+        let quiet = self.sack && self.recovery.is_open() && !self.delivering.tlp.is_out();
+        quiet && flight.flying() > 0 && flight.sacked() == 0 && flight.lost() == 0
+    }
+
+    /// Arms the probe's timer anew; never later than the retransmission's, which it replaces.
+    pub(super) fn arm_tail_probe(&mut self, now: Instant) {
+        if !self.may_probe_tail() || !self.snd.is_syn_acked() {
+            return;
+        }
+        let single = self.snd.outstanding() <= self.snd.mss_u32();
+        let at = now + tlp::timeout(self.rtt.srtt(), single);
+        self.timers.set(Timer::TailProbe, at.min(self.timers.at(Timer::Retransmit)));
+    }
+}
+
+/// Time-outs.
+impl Tcb {
+    /// The first octet is lost and goes again at once: our SYN.
+    pub(super) fn lose_head(&mut self, _cx: &mut Cx<'_>) {
+        let episode = self.recovery.episode();
+        self.delivering.flight.lose_head(1, episode, |_| ());
+        self.marks.retransmit = true;
+    }
+
+    /// A path takes smaller segments now: what was larger did not arrive, and says nothing about
+    /// congestion (RFC 1191 §6.4, RFC 8201 §5.4).
+    pub(super) fn lose_oversized(&mut self) {
+        let (mss, episode) = (self.snd.mss_u32(), 0);
+        self.delivering.flight.lose(episode, |record| record.len() > mss, |_| ());
+        self.marks.retransmit = true;
+    }
+
+    /// The window has closed over what is in flight: all of it waits for the window, and none of
+    /// that is the network's doing.
+    pub(super) fn lose_behind_window(&mut self, _cx: &mut Cx<'_>) {
+        self.delivering.flight.lose(0, |_| true, |_| ());
+        self.delivering.tlp.cancel();
+        self.delivering.undo.disarm();
+        self.recovery.enter_timeout(self.snd.nxt, false);
+        self.timers.clear(Timer::TailProbe);
+        self.timers.clear(Timer::Reorder);
+    }
+
+    /// Nothing has come back: new text, or the last again (RFC 8985 §7.3).
+    pub(super) fn on_tail_probe_timeout(&mut self, cx: &mut Cx<'_>) {
+        if !self.may_probe_tail() || self.snd.wnd == 0 {
+            return;
+        }
+        self.marks.tail_probe = true;
+        self.timers.set(Timer::Retransmit, cx.now + self.rto.current());
+    }
+
+    /// RFC 6298 §5.4, RFC 8985 §6.3: the first segment is lost, and whatever has been on its way
+    /// for as long as RACK would have waited. A peer that has taken reports back is not believed.
+    pub(super) fn lose_after_timeout(&mut self, cx: &mut Cx<'_>) {
+        let episode = self.next_episode_after_timeout();
+        let (parts, rate) = (&mut *self.delivering, &mut self.rate);
+        let mut lost = |record: &Record| {
+            let _: super::rate::Lost = rate.on_lost(record.len(), &record.rate);
+            parts.undo.on_marked(record.len());
+        };
+        if parts.flight.has_reneged() {
+            cx.counters.tcp_sack_reneging += 1;
+            parts.flight.forget_sacks(episode, &mut lost);
+        }
+        let first = parts.flight.head().map(|head| head.start);
+        let patience = self.rtt.srtt().unwrap_or_default() * 5 / 4;
+        let due =
+            |record: &Record| Some(record.start) == first || cx.now - record.sent_at >= patience;
+        parts.flight.lose(episode, due, &mut lost);
+    }
+
+    fn next_episode_after_timeout(&self) -> u16 {
+        self.recovery.episode().checked_add(1).unwrap_or(1)
+    }
+
+    /// The timer expired on an open window.
+    pub(super) fn enter_timeout(&mut self, cx: &mut Cx<'_>) {
+        // A loss that went on while it was repaired is one: F-RTO asks about the first time-out of
+        // text that nothing was known about, or about which it already asks (RFC 5682 §2.1).
+        let first = self.rto.expiries() == 0;
+        let probing = first && !self.delivering.flight.has_reneged();
+        if first {
+            self.congestion.on_timeout(self.snd.outstanding(), self.snd.mss_u32());
+            self.delivering.undo.begin(0);
+        } else {
+            self.delivering.undo.disarm();
+        }
+        self.delivering.tlp.cancel();
+        self.lose_after_timeout(cx);
+        self.recovery.enter_timeout(self.snd.nxt, probing);
+        self.timers.clear(Timer::TailProbe);
+        self.timers.clear(Timer::Reorder);
+    }
+}
+
+/// The first block, when it reports a range received twice: at or below the acknowledgment, or
+/// inside the second (RFC 2883 §4).
+fn duplicate_report(blocks: &[(u32, u32)], ack: Seq) -> Option<Range> {
+    let &(left, right) = blocks.first()?;
+    let (left, right) = (Seq(left), Seq(right));
+    let below = right.at_or_before(ack);
+    let inside = blocks
+        .get(1)
+        .is_some_and(|&(start, end)| left.at_or_after(Seq(start)) && right.at_or_before(Seq(end)));
+    (left.before(right) && (below || inside)).then_some((left, right))
+}
+
+/// A block that an honest peer may send: not empty, and of what has been sent lately.
+fn is_sound_block(left: Seq, right: Seq, oldest: Seq, nxt: Seq) -> bool {
+    left.before(right) && right.at_or_before(nxt) && left.at_or_after(oldest)
+}
