@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use log::LevelFilter;
-use stack::{Cidr, Mac};
+use stack::{Cidr, Congestion, Mac};
 
 /// Where the stack is plugged in, and who it is there.
 #[derive(Args, Clone, Debug)]
@@ -38,6 +38,10 @@ pub struct CommonOptions {
     /// The largest IP packet, bytes (otherwise the TAP's).
     #[arg(long, value_name = "BYTES")]
     pub mtu: Option<usize>,
+
+    /// Congestion control: cubic, reno ... (otherwise the stack's own choice).
+    #[arg(long, value_name = "NAME")]
+    pub congestion: Option<Congestion>,
 
     /// Record every frame into FILE, which Wireshark opens.
     #[arg(long, value_name = "FILE")]
@@ -126,6 +130,13 @@ mod tests {
             assert_eq!(format!("{address}/{prefix}"), expected, "{line}");
         }
         assert_eq!(parse("--addr 198.18.0.1/32").unwrap().kernel_address(), None);
+    }
+
+    #[test]
+    fn congestion_control_goes_by_its_name() {
+        assert_eq!(parse("--congestion reno").unwrap().congestion, Some(Congestion::Reno));
+        let error = parse("--congestion vegas").unwrap_err().to_string();
+        assert!(error.contains("cubic"), "{error}");
     }
 
     #[test]

@@ -52,6 +52,7 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
     let mut config = Config::new(mac);
     config.addresses = options.addr.clone();
     config.gateway = options.gateway;
+    config.tcp.congestion = options.congestion.unwrap_or(config.tcp.congestion);
     config.mtu = options.mtu.unwrap_or(tap.mtu());
     config.validate()?;
     let device = match &options.pcap {
