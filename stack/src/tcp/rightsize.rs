@@ -25,6 +25,12 @@ pub(crate) struct RightSize {
     last_echo_us: u32,
 }
 
+/// However short the path, so much is never too much, bytes: it fits into the 1000 frames that a
+/// TAP holds before it drops (THREATS section 0).
+const SHORT_PATH: u64 = 1 << 20;
+/// How much more than the path itself holds a buffer may be: three doublings ahead of slow start.
+const PATHS: u64 = 6;
+
 /// No echo was seen.
 const NONE: u32 = u32::MAX;
 
@@ -57,16 +63,18 @@ impl RightSize {
 
     /// The application read `n` bytes. At the end of a round in which it read more than in any
     /// before: the buffer that does not hold the sender up, who may double his rate each round.
+    /// `srtt` and `least` are the smoothed and the least round-trip time of the sender's side.
     pub(crate) fn on_read(
         &mut self,
         now: Instant,
         n: usize,
-        srtt: Option<Duration>,
+        (srtt, least): (Option<Duration>, Option<Duration>),
         mss: u16,
     ) -> Option<usize> {
         self.read = self.read.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
         let round = self.round_trip(srtt)?.max(LEAST_ROUND);
-        if now - self.began < round {
+        let elapsed = now - self.began;
+        if elapsed < round {
             return None;
         }
         let read = core::mem::take(&mut self.read);
@@ -80,7 +88,13 @@ impl RightSize {
         // As much ahead as it has grown, but no sender does more than double.
         let ahead = twice * (read - space).min(space) / space;
         self.space = read as u32;
-        Some((twice + 2 * ahead) as usize)
+        // A round longer than the path takes is spent in a queue: a larger buffer would only make
+        // that longer, and overflow it at last.
+        let path = least.map_or(read, |least| {
+            let share = least.min(elapsed).as_nanos() * u128::from(read) / elapsed.as_nanos();
+            share as u64
+        });
+        Some((twice + 2 * ahead).min((PATHS * path).max(SHORT_PATH)) as usize)
     }
 }
 
@@ -106,7 +120,7 @@ mod tests {
         let (mut buffer, mut window) = (131_072usize, 14_600usize);
         for round in 1..12 {
             assert!(window <= buffer, "round {round}: {window} above {buffer}");
-            let wanted = size.on_read(after(round), window, Some(RTT), 1460);
+            let wanted = size.on_read(after(round), window, (Some(RTT), Some(RTT)), 1460);
             buffer = buffer.max(wanted.unwrap_or(0));
             window *= 2;
         }
@@ -116,7 +130,7 @@ mod tests {
     fn a_slow_reader_gets_no_more() {
         let mut size = RightSize::new(after(0), 14_600);
         for round in 1..100 {
-            assert_eq!(size.on_read(after(round), 14_600, Some(RTT), 1460), None);
+            assert_eq!(size.on_read(after(round), 14_600, (Some(RTT), Some(RTT)), 1460), None);
         }
         assert_eq!(size.space(), 14_600);
     }
@@ -125,10 +139,10 @@ mod tests {
     fn reads_within_a_round_count_together() {
         let mut size = RightSize::new(after(0), 10_000);
         for _ in 0..20 {
-            assert_eq!(size.on_read(after(0), 1_000, Some(RTT), 1_000), None);
+            assert_eq!(size.on_read(after(0), 1_000, (Some(RTT), Some(RTT)), 1_000), None);
         }
         // 2 * 20,000 + 16,000 doubled for the growth, twice: the window may double again.
-        assert_eq!(size.on_read(after(1), 0, Some(RTT), 1_000), Some(56_000 * 3));
+        assert_eq!(size.on_read(after(1), 0, (Some(RTT), Some(RTT)), 1_000), Some(56_000 * 3));
     }
 
     #[test]
@@ -147,7 +161,19 @@ mod tests {
     #[test]
     fn s5_no_number_is_too_large() {
         let mut size = RightSize::new(Instant::ZERO, 0);
-        assert!(size.on_read(after(9), usize::MAX, Some(RTT), u16::MAX).is_some());
+        assert!(size.on_read(after(9), usize::MAX, (Some(RTT), Some(RTT)), u16::MAX).is_some());
         assert_eq!(size.space(), u32::MAX);
+    }
+
+    #[test]
+    fn a_queue_is_no_part_of_the_path() {
+        let least = Some(Duration::from_millis(1));
+        let mut size = RightSize::new(after(0), 14_600);
+        // 100 ms of which the path is one: 50,000 of 5,000,000 bytes are on it.
+        let wanted = size.on_read(after(1), 5_000_000, (Some(RTT), least), 1460);
+        assert_eq!(wanted, Some(SHORT_PATH as usize));
+        let mut size = RightSize::new(after(0), 14_600);
+        let wanted = size.on_read(after(1), 5_000_000, (Some(RTT), Some(RTT)), 1460);
+        assert!(wanted > Some(10_000_000), "{wanted:?}");
     }
 }

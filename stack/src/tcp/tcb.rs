@@ -298,7 +298,7 @@ impl Tcb {
             return;
         }
         let (srtt, mss) = (self.rtt.srtt(), self.announced_mss);
-        let wanted = self.rightsize.on_read(cx.now, n, srtt, mss);
+        let wanted = self.rightsize.on_read(cx.now, n, (srtt, self.rtt.min()), mss);
         let buffer = self.rcv.buffer();
         if cx.memory.is_tight() {
             self.rcv.set_buffer(buffer.min(cx.config.receive_buffer));
