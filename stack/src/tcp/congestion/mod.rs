@@ -10,6 +10,8 @@ use core::time::Duration;
 mod cubic;
 mod hystart;
 mod reno;
+#[cfg(test)]
+mod simulation;
 pub(crate) mod usage;
 
 impl Congestion {
