@@ -22,7 +22,7 @@ use super::starved::STARVED;
 use super::state::State;
 use super::timers::{Timer, Timers};
 use super::timestamps::TimestampState;
-use crate::config::TcpConfig;
+use crate::config::{Congestion, TcpConfig};
 use crate::counters::Counters;
 use crate::readiness::Readiness;
 use crate::store::arena::Key;
@@ -349,6 +349,14 @@ impl Tcb {
             .with(Readiness::CLOSED, over)
     }
 
+    /// Another congestion controller takes over where the last one stands.
+    fn change_congestion(&mut self, algorithm: Option<Congestion>) {
+        let Some(algorithm) = algorithm else { return };
+        let (cwnd, ssthresh) = (self.congestion.window(), self.congestion.ssthresh());
+        self.congestion = algorithm.controller(self.snd.mss_u32());
+        self.congestion.on_adopted(cwnd, ssthresh);
+    }
+
     /// Takes new options; those that matter at once are put to work.
     pub(crate) fn set_options(&mut self, now: Instant, options: TcpOptions) {
         let options = options.clamped();
@@ -367,6 +375,9 @@ impl Tcb {
         // What waits goes at once, as in Linux (TCP_QUICKACK).
         if options.quick_ack && self.ack.is_pending() {
             self.ack.owe_now();
+        }
+        if options.congestion != self.options.congestion {
+            self.change_congestion(options.congestion);
         }
         self.options = options;
         self.timers.clear(Timer::Keepalive);

@@ -74,6 +74,13 @@ impl World {
                     Ok(())
                 });
             }
+            (libc::IPPROTO_TCP, libc::TCP_CONGESTION) if sock.kind == Kind::Stream => {
+                let algorithm = bsd::congestion(value)?;
+                return self.change_tcp(fd, |options| {
+                    options.congestion = Some(algorithm);
+                    Ok(())
+                });
+            }
             (libc::IPPROTO_TCP, TCP_INQ) if sock.kind == Kind::Stream => {
                 sock.inq = match int(value)? {
                     on @ (0 | 1) => on == 1,

@@ -47,7 +47,7 @@ fn follow(cubic: &mut Cubic, twin: &mut NaiveCubic, from: f64, seconds: f64, rtt
 
 #[test]
 fn the_window_follows_rfc_9438_s_curve() {
-    for (start, rtt) in [(20, 0.02), (200, 0.1), (1000, 0.05), (3000, 0.3), (10, 0.0005)] {
+    for (start, rtt) in [(20, 0.02_f64), (200, 0.1), (1000, 0.05), (3000, 0.3), (10, 0.0005)] {
         let (mut cubic, mut twin) = (avoiding(start), NaiveCubic::new(f64::from(start)));
         let span = (rtt * 400.0).min(6.0);
         follow(&mut cubic, &mut twin, 0.0, span, rtt);
