@@ -6,6 +6,7 @@ use super::congestion::Controller;
 use super::congestion::usage::Usage;
 use super::delivering::Delivering;
 use super::error::{RecvError, SendError, TcpError};
+use super::limited::Limited;
 use super::listener::Listener;
 use super::memory::Memory;
 use super::options::TcpOptions;
@@ -103,6 +104,11 @@ pub(crate) struct Stats {
     pub(crate) timeouts: u64,
     /// Retransmissions that were for nothing: reported as duplicates, or shown by timestamps.
     pub(crate) spurious: u64,
+    /// Segments with text.
+    pub(crate) text_segments_in: u32,
+    pub(crate) text_segments_out: u32,
+    /// Segments that arrived out of order.
+    pub(crate) out_of_order: u32,
 }
 
 /// A connection in one of the eight states from SYN-SENT to LAST-ACK; or, while the application
@@ -114,6 +120,7 @@ pub(crate) struct Tcb {
     pub(crate) snd: Send,
     pub(crate) rcv: Recv,
     pub(crate) rightsize: RightSize,
+    pub(crate) limited: Limited,
     pub(crate) rtt: Rtt,
     pub(crate) rto: Rto,
     pub(crate) recovery: Recovery,

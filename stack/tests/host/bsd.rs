@@ -329,8 +329,8 @@ fn options_are_set_before_and_after_connecting() {
         let mut value = [0; 8];
         assert_eq!(right.getsockopt(fd, SOL_SOCKET, SO_LINGER, &mut value), Ok(8));
         assert_eq!(value[..], linger);
-        let mut info = [0; 232];
-        assert_eq!(right.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &mut info), Ok(216));
+        let mut info = [0; 256];
+        assert_eq!(right.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &mut info), Ok(248));
         assert_eq!(info[0], 1, "ESTABLISHED");
         right.set_int(fd, SOL_SOCKET, SO_LINGER, 0).unwrap_err();
     });

@@ -172,7 +172,7 @@ impl World {
             return bsd::listener_info_bytes(pending, backlog);
         }
         match self.info(sock) {
-            Some(info) => tcp_info_bytes(&info),
+            Some(info) => tcp_info_bytes(&info, self.instant()),
             None => bsd::idle_info_bytes(),
         }
     }

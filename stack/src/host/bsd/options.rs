@@ -426,7 +426,8 @@ fn info_bytes(sock: &Sock) -> Result<Vec<u8>, Errno> {
     let role = sock.state().role.clone();
     match role {
         Role::Connecting(socket) | Role::Stream(socket) => {
-            Ok(tcp_info::tcp_info_bytes(&socket.info()?))
+            let (info, now) = socket.with(|it, now| (it.info(), now))?;
+            Ok(tcp_info::tcp_info_bytes(&info, now))
         }
         Role::Listener(socket) => {
             let status = socket.status()?;
