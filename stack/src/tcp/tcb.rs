@@ -309,17 +309,17 @@ impl Tcb {
         let buffer = self.rcv.buffer();
         if cx.memory.is_tight() {
             self.rcv.set_buffer(buffer.min(cx.config.receive_buffer));
-        } else if let Some(wanted) = wanted.map(|wanted| wanted.min(cx.config.receive_buffer_max))
-            && wanted > buffer
-        {
-            self.rcv.set_buffer(wanted);
+        } else if let Some(wanted) = wanted {
+            let most = cx.config.receive_buffer_max.min(cx.memory.share());
+            self.rcv.set_buffer(wanted.min(most).max(buffer));
         }
     }
 
     /// The windows may have grown: the send buffer follows, unless it was asked for.
     pub(crate) fn resize_send_buffer(&mut self, cx: &Cx<'_>) {
         let window = self.congestion.window().min(self.snd.wnd);
-        let wanted = rightsize::send_buffer(window).min(cx.config.send_buffer_max);
+        let most = cx.config.send_buffer_max.min(cx.memory.share());
+        let wanted = rightsize::send_buffer(window).min(most);
         let fixed = self.options.send_buffer.is_some() || cx.memory.is_tight();
         if wanted > self.snd.buffer() && !fixed {
             self.snd.set_buffer(wanted);
