@@ -106,7 +106,7 @@ struct BulkOptions {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// Keep a capture of every transfer, with the fate of each frame, in DIR.
+    /// Keep of every transfer in DIR: a capture with the fate of each frame, and all counters.
     #[arg(long, value_name = "DIR")]
     pcap: Option<PathBuf>,
 
