@@ -16,7 +16,7 @@ mod smol;
 use crate::referee::Referee;
 use app::Connection;
 use host::{Handle, Host};
-use plan::{Kind, Plan};
+use plan::{HostPlan, Kind, Plan};
 use stack::Instant;
 use stack::testing::trace::Trace;
 use std::collections::BTreeMap;
@@ -100,6 +100,14 @@ pub fn tell(seed: u64, plan: &Plan) -> String {
     format!("{}\n{:?}: {end:?}", world.story(), world.now)
 }
 
+/// The host that `plan` describes, without a world around it.
+pub fn host(plan: &HostPlan, now: Instant) -> Box<dyn Host> {
+    match plan.kind {
+        Kind::Ours => Box::new(ours::Ours::new(plan)),
+        Kind::Smol => Box::new(smol::Smol::new(plan, now)),
+    }
+}
+
 struct World<'a> {
     plan: &'a Plan,
     seed: u64,
@@ -118,13 +126,7 @@ struct World<'a> {
 
 impl<'a> World<'a> {
     fn new(seed: u64, plan: &'a Plan, frames_told: usize) -> World<'a> {
-        let host = |i: usize| -> Box<dyn Host> {
-            let plan = &plan.hosts[i];
-            match plan.kind {
-                Kind::Ours => Box::new(ours::Ours::new(plan)),
-                Kind::Smol => Box::new(smol::Smol::new(plan, Instant::ZERO)),
-            }
-        };
+        let host = |i: usize| host(&plan.hosts[i], Instant::ZERO);
         let referee = |i: usize| {
             let plan = &plan.hosts[i];
             Referee::new(plan.mac.0, plan.address, plan.mtu)

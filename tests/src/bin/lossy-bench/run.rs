@@ -43,22 +43,32 @@ pub(crate) fn tapstack_options(lab: &Lab, algorithm: &str, more: &str) -> String
 }
 
 /// The far end's server.
-pub(crate) fn serve(lab: &Lab, who: Who, options: &str) -> Running {
+pub(crate) fn serve(lab: &Lab, who: Who, way: Way, options: &str) -> Running {
+    let own = |ns: &Netns, arguments: &str| {
+        let program = std::env::current_exe().expect("this program's path");
+        let mut server = ns.spawn(program, arguments);
+        server.wait_for("ready");
+        server
+    };
     match who {
         Who::Tapstack => lab.tapstack_serve("perf", &format!("serve --counters {options}")),
-        Who::Linux => {
-            let own = std::env::current_exe().expect("this program's path");
-            let mut server = lab.right.spawn(own, "kernel-serve");
-            server.wait_for("ready");
-            server
-        }
+        Who::Linux => own(&lab.right, "kernel-serve"),
+        Who::Smoltcp => own(&lab.middle, &format!("smoltcp-serve {}", port(way))),
+    }
+}
+
+/// The service at the far end for bytes that go this way.
+fn port(way: Way) -> u16 {
+    match way {
+        Way::Send => SOURCE,
+        Way::Recv => SINK,
     }
 }
 
 pub(crate) fn address(who: Who) -> &'static str {
     match who {
         Who::Linux => RIGHT,
-        Who::Tapstack => TAPSTACK,
+        Who::Tapstack | Who::Smoltcp => TAPSTACK,
     }
 }
 
@@ -105,18 +115,16 @@ pub(crate) fn run(
 
 fn transfer(lab: &Lab, options: &BulkOptions, cell: &Cell, who: Who, link: &str) -> Result<Traces> {
     let link = lab.link(link);
-    let server = serve(lab, who, &tapstack_options(lab, &cell.algorithm, &options.tapstack));
-    // So that no neighbour has to be found while the clock runs: over this link that takes luck.
-    let ping = format!("ping -q -c 1 -W 1 {}", address(who));
-    lab.left
-        .sh(40, &format!("for i in 1 2 3 4 5 6 7 8 9 10 11 12; do {ping} && exit; done; exit 1"));
+    let server =
+        serve(lab, who, cell.way, &tapstack_options(lab, &cell.algorithm, &options.tapstack));
+    find_neighbour(lab, who)?;
     let before = [kernel_counters(&lab.left), kernel_counters(&lab.right)];
-    let (port, what) = match cell.way {
-        Way::Send => (SOURCE, "kernel-pull --count 1"),
-        Way::Recv => (SINK, "kernel-push"),
+    let what = match cell.way {
+        Way::Send => "kernel-pull --count 1",
+        Way::Recv => "kernel-push",
     };
-    let secs = options.secs;
-    let said = client(lab, secs, &format!("{what} --secs {secs} {}:{port}", address(who)))?;
+    let (secs, to, port) = (options.secs, address(who), port(cell.way));
+    let said = client(lab, secs, &format!("{what} --secs {secs} {to}:{port}"))?;
     let bytes = said.trim().parse().with_context(|| format!("the client said {said:?}"))?;
     let after = [kernel_counters(&lab.left), kernel_counters(&lab.right)];
     let [left, right] = [0, 1].map(|i| difference(&after[i], &before[i]));
@@ -124,6 +132,19 @@ fn transfer(lab: &Lab, options: &BulkOptions, cell: &Cell, who: Who, link: &str)
     let (_, said) = server.finish();
     let far = if who == Who::Linux { right } else { tapstack_counters(&said) };
     Ok(Traces { bytes, left, far, link: link.interrupt() })
+}
+
+/// So that no neighbour has to be found while the clock runs: over such a link that takes luck.
+/// (smoltcp, as it is built here, answers to no ping, but to ARP.)
+fn find_neighbour(lab: &Lab, who: Who) -> Result<()> {
+    let address = address(who);
+    let line = format!(
+        "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do ping -q -c 1 -W 1 {address} >/dev/null && exit; \
+         ip neighbour show {address} | grep -q lladdr && exit; done; exit 1"
+    );
+    let found = lab.left.try_sh(40, &line).status.success();
+    ensure!(found, "{} does not answer to ARP over this link", who.name());
+    Ok(())
 }
 
 /// What the traces of a transfer say.
