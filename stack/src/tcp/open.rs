@@ -154,7 +154,6 @@ impl Tcb {
             reached_at: start.now,
             sent_at: start.now,
             retransmitted_at: Instant::ZERO,
-            probed_at: Instant::ZERO,
             probes: 0,
             keepalives: 0,
             orphan: false,

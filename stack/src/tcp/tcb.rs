@@ -155,8 +155,6 @@ pub(crate) struct Tcb {
     pub(crate) sent_at: Instant,
     /// When something was last sent again; the epoch if never.
     pub(crate) retransmitted_at: Instant,
-    /// When the window was last probed; the epoch if never.
-    pub(crate) probed_at: Instant,
     /// Zero-window probes since the window closed.
     pub(crate) probes: u8,
     /// Keepalives since the peer was heard.
