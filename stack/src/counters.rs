@@ -134,6 +134,8 @@ counters! {
     tcp_lost_retransmit = "TcpExtTCPLostRetransmit",
     /// Tail loss probes sent (RFC 8985 §7).
     tcp_loss_probes = "TcpExtTCPLossProbes",
+    /// Times that the first octets were sent once more in recovery, for nothing had come back.
+    tcp_rescue_probes = "TcpExtTCPRescueProbes",
     /// Losses that a tail loss probe repaired.
     tcp_loss_probe_recovery = "TcpExtTCPLossProbeRecovery",
     /// Times that text was delivered out of order and never sent again.
@@ -142,6 +144,8 @@ counters! {
     tcp_sack_discard = "TcpExtTCPSACKDiscard",
     /// Peers that took back what they had reported as received (RFC 2018 §8).
     tcp_sack_reneging = "TcpExtTCPSACKReneging",
+    /// Reports of text received twice, sent to peers (RFC 2883).
+    tcp_dsack_old_sent = "TcpExtTCPDSACKOldSent",
     /// Reports of text received twice, acknowledged before (RFC 2883).
     tcp_dsack_recv = "TcpExtTCPDSACKRecv",
     /// Reports of text received twice, out of order.

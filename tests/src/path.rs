@@ -33,6 +33,18 @@ pub struct Shape {
     pub queue: usize,
 }
 
+impl Shape {
+    /// A link of this shape, one way.
+    pub fn link(&self) -> LinkConfig {
+        LinkConfig {
+            delay: self.rtt / 2,
+            rate_bits_per_s: Some(self.rate),
+            queue: QueueLimit { frames: usize::MAX, bytes: self.queue },
+            ..LinkConfig::default()
+        }
+    }
+}
+
 /// Two hosts, a path between them, and one connection.
 pub struct Path {
     /// Now.
@@ -50,6 +62,12 @@ pub struct Path {
 impl Path {
     /// Connects over a path of this shape; `change` sets the hosts up.
     pub fn new(shape: &Shape, change: impl Fn(usize, &mut Config)) -> Path {
+        let link = shape.link();
+        Path::over([link.clone(), link], 0, change)
+    }
+
+    /// Connects over any two links, there and back, whose dice `seed` decides.
+    pub fn over(configs: [LinkConfig; 2], seed: u64, change: impl Fn(usize, &mut Config)) -> Path {
         let host = |which: usize| {
             let (mac, address) = ENDS[which];
             let mut config = Config::new(mac);
@@ -57,16 +75,11 @@ impl Path {
             change(which, &mut config);
             Stack::new(config, Seed::from_number(which as u64))
         };
-        let link = |seed| {
-            let config = LinkConfig {
-                delay: shape.rtt / 2,
-                rate_bits_per_s: Some(shape.rate),
-                queue: QueueLimit { frames: usize::MAX, bytes: shape.queue },
-                ..LinkConfig::default()
-            };
-            Link::new(config, seed).expect("a possible link")
+        let link = |config, which: u64| {
+            Link::new(config, seed.wrapping_mul(2).wrapping_add(which)).expect("a possible link")
         };
-        let (links, mut hosts) = ([link(1), link(2)], [host(0), host(1)]);
+        let [there, back] = configs;
+        let (links, mut hosts) = ([link(there, 1), link(back, 2)], [host(0), host(1)]);
         let any = SocketAddr::from(([0, 0, 0, 0], PORT));
         let listener = hosts[1].listen(any, ListenOptions::default()).expect("a free port");
         let now = Instant::from_secs(1);
@@ -79,6 +92,11 @@ impl Path {
     pub fn info(&mut self, end: usize) -> TcpInfo {
         let id = self.sockets[end].expect("connected");
         self.hosts[end].tcp(id).expect("alive").info()
+    }
+
+    /// What the link there has done.
+    pub fn link(&self) -> tapdev::LinkStats {
+        self.links[0].stats()
     }
 
     /// Bytes, frames counted whole, that the path carries in `span`.

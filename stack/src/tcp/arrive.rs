@@ -156,6 +156,7 @@ impl Tcb {
         let old = seg.len() > 0 && seg.seq.before(self.rcv.nxt);
         if old {
             // Part of it is a retransmission: the peer has not seen our acknowledgment.
+            self.note_old_text(seg);
             self.ack.owe_now();
         }
         if !seg.has(Flags::SYN) && !reset {
@@ -166,11 +167,22 @@ impl Tcb {
 
     /// Text outside the window is always acknowledged, or a lossy path would starve (THREATS
     /// T-10); an empty segment only at the challenge rate, or two stacks could talk for ever (T-9).
-    fn answer_unacceptable(&self, seg: &Segment<'_>, reason: DropReason) -> Stop {
+    fn answer_unacceptable(&mut self, seg: &Segment<'_>, reason: DropReason) -> Stop {
         if seg.len() > 0 && !seg.has(Flags::SYN) {
+            self.note_old_text(seg);
             Stop::AckAndDrop(reason)
         } else {
             Stop::ChallengeAck(reason)
+        }
+    }
+
+    /// Text before RCV.NXT was received before: the peer is told which (RFC 2883 §4.1).
+    fn note_old_text(&mut self, seg: &Segment<'_>) {
+        let start = seg.seq + u32::from(seg.has(Flags::SYN));
+        let end = start + seg.text.len() as u32;
+        let nxt = self.rcv.nxt;
+        if self.sack && start.before(nxt) {
+            self.rcv.note_duplicate(start, if end.after(nxt) { nxt } else { end });
         }
     }
 
@@ -290,7 +302,6 @@ impl Tcb {
             return Break(Stop::ResetAndDrop(DropReason::TcpClosed));
         }
         let had_holes = self.rcv.has_holes();
-        self.stats.text_segments_in += 1;
         match self.rcv.take(seg.seq, seg.text, cx.memory) {
             Taken::Refused => {
                 self.ack.owe_now();
@@ -304,7 +315,6 @@ impl Tcb {
             }
             Taken::OutOfOrder => {
                 cx.counters.tcp_ofo_queue += 1;
-                self.stats.out_of_order += 1;
                 self.ack.on_disorder();
             }
             Taken::InOrder { octets, filled } => {

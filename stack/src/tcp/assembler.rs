@@ -79,6 +79,15 @@ impl Assembler {
         Ok(())
     }
 
+    /// The first part of `[offset, offset + len)` that is here already. O(log n).
+    pub(crate) fn overlap(&self, offset: u32, len: u32) -> Option<Range<u32>> {
+        let end = offset.saturating_add(len);
+        let first = self.held.partition_point(|held| self.offsets(held).end <= offset);
+        let range = self.offsets(self.held.get(first)?);
+        let both = range.start.max(offset)..range.end.min(end);
+        (!both.is_empty()).then_some(both)
+    }
+
     /// RCV.NXT has moved over `n` bytes of text. Returns over how many bytes more it moves, being
     /// here already; these are forgotten, and offsets count from behind them. O(ranges passed).
     #[must_use = "RCV.NXT moves over the text that has become contiguous"]

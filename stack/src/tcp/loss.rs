@@ -49,8 +49,6 @@ struct Tally<'a> {
     timed_out: bool,
     /// The last one sent of what was never sent again: its order and its round trip.
     sample: Option<(u64, Duration)>,
-    /// The round trip of what was sent before the time-out, if that was for nothing.
-    late: Option<Duration>,
     /// Something from before the time-out was delivered that was never sent again.
     original: bool,
     reordered: bool,
@@ -68,15 +66,14 @@ impl Tally<'_> {
             let original = record.end.at_or_before(self.high);
             self.original |= original;
             // What was sent before a time-out may have been delivered long ago, and only the word
-            // of it was lost: that is no round trip, unless the time-out proves to be spurious.
-            if original && self.timed_out {
-                self.late = Some(rtt);
-            } else if self.sample.is_none_or(|(order, _)| record.order >= order) {
+            // of it was lost: that is no round trip.
+            let doubtful = original && self.timed_out;
+            if !doubtful && self.sample.is_none_or(|(order, _)| record.order >= order) {
                 self.sample = Some((record.order, rtt));
             }
             self.reordered |= self.rack.on_original(record, self.fack);
         }
-        let earlier = record.resent && self.was_earlier_copy(record, acked);
+        let earlier = record.resent && self.was_original(acked);
         if !(record.resent && (earlier || self.min_rtt.is_some_and(|min| rtt < min))) {
             self.rack.on_delivered(record, rtt);
         }
@@ -85,15 +82,20 @@ impl Tally<'_> {
         }
         if earlier {
             self.spurious += 1;
+            if !self.timed_out {
+                self.rack.on_late();
+            }
         }
         self.rack.raise_fack(record.end);
     }
 
-    /// The acknowledgment echoes a timestamp from before the retransmission: it was an earlier
-    /// copy that arrived (RFC 3522 §3.2). An out-of-order segment's report echoes something older.
-    fn was_earlier_copy(&self, record: &Record, acked: bool) -> bool {
-        let Some((echo, clock)) = self.echo else { return false };
-        acked && super::timestamps::is_older(echo, clock.value(record.sent_at))
+    /// The acknowledgment echoes a timestamp from before the first retransmission of the episode:
+    /// it was the original that arrived (RFC 3522 §3.2). An out-of-order segment's report echoes
+    /// something older.
+    fn was_original(&self, acked: bool) -> bool {
+        let Some((echo, clock)) = self.echo.filter(|_| acked) else { return false };
+        let first = self.undo.first_resent_at();
+        first.is_some_and(|at| super::timestamps::is_older(echo, clock.value(at)))
     }
 }
 
@@ -105,8 +107,6 @@ struct Brought {
     original: bool,
     newly_reported: bool,
     rtt: Option<Duration>,
-    /// The round trip if the time-out was for nothing.
-    late: Option<Duration>,
     /// A range reported as received twice.
     duplicate: Option<Range>,
     /// A duplicate acknowledgment without SACK that was believed.
@@ -166,7 +166,7 @@ impl Tcb {
         }
         let lost = self.judge(cx, seg, before, bare, &brought);
         self.tell_congestion(cx, before, &brought, lost);
-        self.rearm_after_ack(cx, brought.advanced);
+        self.rearm_after_ack(cx, brought.advanced, brought.delivered > 0);
     }
 
     /// What is newly delivered: SND.UNA's move first, then the blocks.
@@ -189,7 +189,6 @@ impl Tcb {
             delivered: 0,
             timed_out: self.recovery.phase() == Phase::Timeout,
             sample: None,
-            late: None,
             original: false,
             reordered: false,
             spurious: 0,
@@ -213,7 +212,6 @@ impl Tcb {
         }
         brought.delivered = tally.delivered;
         brought.original = tally.original;
-        brought.late = tally.late;
         brought.spurious_echo = tally.spurious > 0;
         brought.newly_reported = parts.flight.sacked() > 0 && tally.delivered > 0;
         if tally.reordered {
@@ -287,11 +285,6 @@ impl Tcb {
         let verdict = self.recovery.judge_timeout(news, self.snd.nxt, can_send && !ended);
         if in_timeout && (verdict == Verdict::Spurious || first_word) {
             cx.counters.tcp_spurious_rtos += u64::from(self.delivering.undo.is_armed());
-            if let Some(rtt) = brought.late {
-                // RFC 4015 §3.3: the path has become this long.
-                self.rtt.on_sample(cx.now, rtt);
-                self.rto.on_sample(&self.rtt);
-            }
             return self.undo_timeout(cx);
         }
         if self.delivering.undo.is_all_found() {
@@ -355,8 +348,9 @@ impl Tcb {
         }
         self.stats.spurious += segments;
         self.delivering.undo.on_duplicate(right.since(left));
-        // Both copies of a probe arrived: that is its business, and no reordering (§7.4.2).
-        if !self.delivering.tlp.is_out() {
+        // RACK sent it again because something later had been delivered: so it was only late. Not
+        // so both copies of a probe (§7.4.2), or what a time-out sent again.
+        if !self.delivering.tlp.is_out() && self.recovery.phase() != Phase::Timeout {
             self.rack.on_duplicate(self.snd.una, self.snd.nxt);
         }
     }
@@ -513,16 +507,20 @@ impl Tcb {
     }
 
     /// RFC 6298 §5.2, §5.3, and the probe of RFC 8985 §7.2.
-    fn rearm_after_ack(&mut self, cx: &Cx<'_>, advanced: bool) {
+    fn rearm_after_ack(&mut self, cx: &Cx<'_>, advanced: bool, delivered: bool) {
         if self.snd.outstanding() == 0 {
             self.timers.clear(Timer::Retransmit);
             self.timers.clear(Timer::TailProbe);
             self.timers.clear(Timer::Reorder);
-        } else if advanced {
+            return;
+        }
+        if advanced {
             self.timers.set(Timer::Retransmit, cx.now + self.rto.current());
-            self.timers.clear(Timer::TailProbe);
+        }
+        if delivered {
+            self.delivering.tlp.on_delivery();
             self.arm_tail_probe(cx.now);
-        } else if !self.may_probe_tail() {
+        } else if !self.may_probe_tail() && !self.may_rescue() {
             self.timers.clear(Timer::TailProbe);
         }
     }
@@ -534,14 +532,24 @@ impl Tcb {
         quiet && flight.flying() > 0 && flight.sacked() == 0 && flight.lost() == 0
     }
 
+    /// In fast recovery nothing may come back either.
+    fn may_rescue(&self) -> bool {
+        let parts = &*self.delivering;
+        self.sack && self.recovery.is_fast() && !parts.tlp.is_rescued() && parts.flight.flying() > 0
+    }
+
     /// Arms the probe's timer anew; never later than the retransmission's, which it replaces.
     pub(super) fn arm_tail_probe(&mut self, now: Instant) {
-        if !self.may_probe_tail() || !self.snd.is_syn_acked() {
+        self.timers.clear(Timer::TailProbe);
+        let span = if self.may_probe_tail() && self.snd.is_syn_acked() {
+            let single = self.snd.outstanding() <= self.snd.mss_u32();
+            tlp::timeout(self.rtt.srtt(), single)
+        } else if let (true, Some(srtt)) = (self.may_rescue(), self.rtt.srtt()) {
+            tlp::rescue_timeout(srtt, self.rtt.timeout().unwrap_or_default())
+        } else {
             return;
-        }
-        let single = self.snd.outstanding() <= self.snd.mss_u32();
-        let at = now + tlp::timeout(self.rtt.srtt(), single);
-        self.timers.set(Timer::TailProbe, at.min(self.timers.at(Timer::Retransmit)));
+        };
+        self.timers.set(Timer::TailProbe, (now + span).min(self.timers.at(Timer::Retransmit)));
     }
 }
 
@@ -575,7 +583,7 @@ impl Tcb {
 
     /// Nothing has come back: new text, or the last again (RFC 8985 §7.3).
     pub(super) fn on_tail_probe_timeout(&mut self, cx: &mut Cx<'_>) {
-        if !self.may_probe_tail() || self.snd.wnd == 0 {
+        if !(self.may_probe_tail() || self.may_rescue()) || self.snd.wnd == 0 {
             return;
         }
         self.marks.tail_probe = true;

@@ -10,13 +10,11 @@
 //! 7. a keepalive probe
 
 use super::congestion::Restart;
-use super::limited::Limit;
 use super::segment::Flags;
 use super::seq::Seq;
 use super::state::State;
 use super::tcb::{Cx, Tcb};
 use super::timers::Timer;
-use crate::time::Instant;
 use crate::wire::emit::TcpFields;
 use crate::wire::options::Options;
 use core::time::Duration;
@@ -76,34 +74,6 @@ impl Tcb {
         let marked = marks.retransmit || marks.tail_probe || marks.probe || marks.keepalive;
         let lost = self.delivering.flight.lost() > 0;
         marked || lost || self.snd.has_unsent() || self.ack.is_due()
-    }
-
-    /// Notes what holds the sender back, once it has said all that it may.
-    pub(crate) fn note_limit(&mut self, now: Instant) {
-        let limit = self.limit();
-        self.limited.set(now, limit);
-    }
-
-    fn limit(&self) -> Option<Limit> {
-        if !self.state.is_synchronized() {
-            return None;
-        }
-        let full = self.write_blocked && !self.snd.is_writable();
-        let for_want_of_text = if full { Limit::SendBuffer } else { Limit::Application };
-        if self.delivering.flight.lost() > 0 {
-            return Some(Limit::CongestionWindow);
-        }
-        if !self.snd.has_unsent() {
-            return (self.snd.outstanding() > 0).then_some(for_want_of_text);
-        }
-        let wanted = self.snd.unsent().min(self.segment_room());
-        let (peer, network) = (self.window_room(), self.congestion_allowance());
-        Some(match peer.min(network) as usize {
-            // Nagle's algorithm or a cork.
-            room if room >= wanted => for_want_of_text,
-            _ if peer <= network => Limit::ReceiverWindow,
-            _ => Limit::CongestionWindow,
-        })
     }
 
     /// Our SYN when it is at SND.NXT or lost: first, again after a time-out, or with an ACK
@@ -183,6 +153,9 @@ impl Tcb {
 
     /// New text, or the last sent again, whatever the congestion window says (RFC 8985 §7.3).
     fn tail_probe(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
+        if self.recovery.is_fast() {
+            return self.rescue(cx);
+        }
         let room = self.segment_room();
         let len = self.snd.unsent().min(room).min(self.snd.usable() as usize);
         cx.counters.tcp_loss_probes += 1;
@@ -199,6 +172,18 @@ impl Tcb {
         let fin = end.since(start) as usize > len;
         let segment = self.text_segment(cx, start, len, fin);
         self.delivering.tlp.on_sent(self.snd.nxt, true);
+        self.timers.clear(Timer::TailProbe);
+        Some(segment)
+    }
+
+    /// The first octets once more: in recovery nothing has come back (`tlp::rescue_timeout`).
+    fn rescue(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
+        let head = self.delivering.flight.head()?;
+        let (start, end) = (head.start, head.end);
+        let (len, fin) = self.lost_text(start, end, self.segment_room() as u32)?;
+        cx.counters.tcp_rescue_probes += 1;
+        self.delivering.tlp.on_rescue();
+        let segment = self.text_segment(cx, start, len, fin);
         self.timers.clear(Timer::TailProbe);
         Some(segment)
     }
@@ -240,8 +225,9 @@ impl Tcb {
 
     /// Nothing more can be sent: was it the congestion window (RFC 7661 §4.2)?
     fn note_usage(&mut self, len: usize, unsent: usize) {
+        let lost = self.delivering.flight.lost() > 0 && self.snd.wnd > 0;
         let kept_back = len < unsent.min(self.segment_room());
-        let limited = kept_back && self.congestion_allowance() < self.snd.usable();
+        let limited = lost || (kept_back && self.congestion_allowance() < self.snd.usable());
         let in_flight = self.in_flight();
         self.usage.note(limited, in_flight, self.snd.una, self.snd.nxt);
         if unsent == 0 && self.delivering.flight.lost() == 0 && self.congestion_allowance() > 0 {
@@ -265,7 +251,7 @@ impl Tcb {
     /// report (MUST-16; RFC 6691 §2).
     fn segment_room(&self) -> usize {
         let mss = usize::from(self.snd.mss);
-        if self.sack && self.rcv.has_holes() {
+        if self.sack && self.rcv.has_reports() {
             mss.saturating_sub(4 + 8 * self.sack_blocks_max()).max(1)
         } else {
             mss
@@ -349,7 +335,6 @@ impl Tcb {
         }
         self.account_sent(cx, seq, len as u32 + u32::from(fin));
         self.stats.bytes_sent += len as u64;
-        self.stats.text_segments_out += u32::from(len > 0);
         if len > 0 {
             self.ack.on_text_sent(cx.now, cx.delays());
         }
@@ -378,9 +363,10 @@ impl Tcb {
 
     /// The fields that every segment of an open connection shares. It carries the acknowledgment,
     /// so none is owed afterwards.
-    fn fields(&mut self, cx: &Cx<'_>, seq: Seq, flags: Flags) -> TcpFields {
+    fn fields(&mut self, cx: &mut Cx<'_>, seq: Seq, flags: Flags) -> TcpFields {
         let timestamps = self.timestamps.as_ref().map(|ts| ts.option(cx.now));
-        let sack = if self.sack && self.rcv.has_holes() {
+        let sack = if self.sack && self.rcv.has_reports() {
+            cx.counters.tcp_dsack_old_sent += u64::from(self.rcv.has_duplicate());
             self.rcv.sack_blocks(self.sack_blocks_max())
         } else {
             Default::default()
@@ -411,7 +397,7 @@ impl Tcb {
         let again = seq != self.snd.nxt;
         if again {
             parts.flight.on_resent(now, seq, end, rate);
-            parts.undo.on_resent(len);
+            parts.undo.on_resent(now, len);
             self.stats.retransmits += 1;
             cx.counters.tcp_retrans_segs += 1;
             self.retransmitted_at = now;
@@ -427,7 +413,7 @@ impl Tcb {
         if !self.timers.is_set(Timer::Retransmit) || (again && seq == self.snd.una) {
             self.timers.set(Timer::Retransmit, now + self.rto.current());
         }
-        if !again {
+        if !again || self.recovery.is_fast() {
             self.arm_tail_probe(now);
         }
     }

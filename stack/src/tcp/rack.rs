@@ -85,9 +85,15 @@ impl Rack {
         self.fack = self.fack.latest(end);
     }
 
+    /// Something believed lost was delivered by its first copy: it was only late.
+    pub(crate) fn on_late(&mut self) {
+        self.reordering = true;
+    }
+
     /// Step 4, on a duplicate report: the window was too small by a quarter, once a round trip.
     pub(crate) fn on_duplicate(&mut self, una: Seq, nxt: Seq) {
-        if self.round.is_some_and(|round| una.before(round)) || !self.reordering {
+        self.reordering = true;
+        if self.round.is_some_and(|round| una.before(round)) {
             return;
         }
         self.round = Some(nxt);
@@ -187,8 +193,6 @@ mod tests {
     #[test]
     fn section_6_2_step_4_duplicate_reports_widen_once_a_round() {
         let mut rack = Rack::new(Seq(0));
-        rack.on_duplicate(Seq(0), Seq(10));
-        assert_eq!(rack.patience(&path()), MS(10), "not without reordering");
         assert!(rack.on_original(&record(1, 0, 10), Seq(20)));
         assert!(!rack.on_original(&record(1, 0, 10), Seq(20)));
         rack.on_duplicate(Seq(0), Seq(100));

@@ -30,6 +30,8 @@ pub(crate) struct Recv {
     discard: bool,
     /// Room was made since the window was last opened.
     freed: bool,
+    /// Text received twice, to be reported with the next acknowledgment (RFC 2883).
+    duplicate: Option<(Seq, Seq)>,
     /// The memory ledger has refused text inside the window.
     refused: bool,
 }
@@ -65,6 +67,7 @@ impl Recv {
             fin: None,
             discard: false,
             freed: false,
+            duplicate: None,
             refused: false,
         }
     }
@@ -93,6 +96,9 @@ impl Recv {
     /// Takes text that has been trimmed to the window.
     pub(crate) fn take(&mut self, seq: Seq, text: &[u8], memory: &mut Memory) -> Taken {
         let offset = seq.since(self.nxt);
+        if let Some(again) = self.assembler.overlap(offset, text.len() as u32) {
+            self.note_duplicate(self.nxt + again.start, self.nxt + again.end);
+        }
         if self.discard {
             return self.take_unread(offset, text.len() as u32);
         }
@@ -149,6 +155,30 @@ impl Recv {
         core::mem::take(&mut self.refused)
     }
 
+    /// `[left, right)` has been received before. What touches a report that is still to be made
+    /// joins it; otherwise the latest is reported.
+    pub(crate) fn note_duplicate(&mut self, left: Seq, right: Seq) {
+        if right.at_or_before(left) {
+            return;
+        }
+        self.duplicate = match self.duplicate {
+            Some((start, end)) if left.at_or_before(end) && right.at_or_after(start) => {
+                Some((if left.before(start) { left } else { start }, end.latest(right)))
+            }
+            _ => Some((left, right)),
+        };
+    }
+
+    /// Text received twice waits to be reported.
+    pub(crate) fn has_duplicate(&self) -> bool {
+        self.duplicate.is_some()
+    }
+
+    /// There is something for a SACK option to say.
+    pub(crate) fn has_reports(&self) -> bool {
+        self.has_holes() || self.has_duplicate()
+    }
+
     /// Text is missing between RCV.NXT and something already here.
     pub(crate) fn has_holes(&self) -> bool {
         !self.assembler.is_empty()
@@ -171,11 +201,16 @@ impl Recv {
         true
     }
 
-    /// The ranges to report, as sequence numbers (RFC 2018 §4).
-    pub(crate) fn sack_blocks(&self, most: usize) -> SackBlocks {
-        let mut ranges = [(0, 0); SACK_BLOCKS];
-        let count = self.assembler.sack_ranges(&mut ranges[..most.min(SACK_BLOCKS)]);
+    /// The ranges to report, as sequence numbers: text received twice first, once (RFC 2883 §4),
+    /// then what is here ahead of RCV.NXT (RFC 2018 §4).
+    pub(crate) fn sack_blocks(&mut self, most: usize) -> SackBlocks {
         let mut blocks = SackBlocks::default();
+        if let Some((left, right)) = self.duplicate.take() {
+            blocks.push(left.0, right.0);
+        }
+        let most = most.min(SACK_BLOCKS) - blocks.as_slice().len();
+        let mut ranges = [(0, 0); SACK_BLOCKS];
+        let count = self.assembler.sack_ranges(&mut ranges[..most]);
         for &(start, end) in &ranges[..count] {
             blocks.push((self.nxt + start).0, (self.nxt + end).0);
         }

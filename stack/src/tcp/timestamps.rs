@@ -8,6 +8,12 @@ use core::time::Duration;
 /// After so long without a newer timestamp TS.Recent proves nothing (RFC 7323 §5.5): 24 days.
 const RECENT_EXPIRES: Duration = Duration::from_secs(24 * 24 * 3600);
 
+/// How far behind TS.Recent a segment may be, in ticks of the peer's clock (§5.4: a millisecond or
+/// more), and be late rather than old: a retransmission that fills a hole carries TS.Recent past
+/// what was sent just before it and is held up on the way. Between two copies of one sequence
+/// number lie 4 GiB, which no path carries in a tenth of a second (decision 0011).
+const LATE: u32 = 100;
+
 /// TS.Recent and this connection's own clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TimestampState {
@@ -35,9 +41,9 @@ impl TimestampState {
         Option_ { value: self.value(now), echo: self.recent }
     }
 
-    /// PAWS (§5.3 R1): false for a segment older than TS.Recent.
+    /// PAWS (§5.3 R1): false for a segment older than TS.Recent, unless it is only late.
     pub(crate) fn is_fresh(&self, seg: Option_, now: Instant) -> bool {
-        !is_older(seg.value, self.recent) || self.is_outdated(now)
+        !is_older(seg.value.wrapping_add(LATE), self.recent) || self.is_outdated(now)
     }
 
     /// TS.Recent is so old that the clock may have gone half round since (§5.5).
@@ -88,7 +94,8 @@ mod tests {
             let ts = TimestampState::new(0, recent, Instant::ZERO, Seq(0));
             assert!(ts.is_fresh(option(recent), Instant::ZERO));
             assert!(ts.is_fresh(option(recent.wrapping_add(1)), Instant::ZERO));
-            assert!(!ts.is_fresh(option(recent.wrapping_sub(1)), Instant::ZERO));
+            assert!(ts.is_fresh(option(recent.wrapping_sub(LATE)), Instant::ZERO), "late");
+            assert!(!ts.is_fresh(option(recent.wrapping_sub(LATE + 1)), Instant::ZERO));
         }
     }
 
@@ -96,9 +103,10 @@ mod tests {
     fn an_old_ts_recent_is_not_believed() {
         let mut ts = TimestampState::new(0, 100, Instant::ZERO, Seq(0));
         let later = Instant::ZERO + RECENT_EXPIRES + Duration::from_secs(1);
-        assert!(ts.is_fresh(option(99), later));
-        ts.on_segment(option(99), Seq(0), later);
-        assert_eq!(ts.recent, 99, "and the segment's is believed instead");
+        let old = 100u32.wrapping_sub(1000);
+        assert!(!ts.is_fresh(option(old), Instant::ZERO) && ts.is_fresh(option(old), later));
+        ts.on_segment(option(old), Seq(0), later);
+        assert_eq!(ts.recent, old, "and the segment's is believed instead");
     }
 
     #[test]

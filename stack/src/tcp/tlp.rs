@@ -22,6 +22,8 @@ struct Probe {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tlp {
     probe: Option<Probe>,
+    /// The first octet was sent again in recovery because nothing came back, and nothing has.
+    rescued: bool,
 }
 
 /// What an acknowledgment says about the probe (§7.4.2).
@@ -31,6 +33,13 @@ pub(crate) enum Outcome {
     Nothing,
     /// The probe repaired a loss: the path is congested.
     Repaired,
+}
+
+/// How long nothing comes back in recovery before the first octet is sent once more: a time-out
+/// without the floor, as QUIC's probes during recovery (RFC 9002 §6.2). RFC 8985 leaves this to the
+/// retransmission timer, whose floor may be many round trips.
+pub(crate) fn rescue_timeout(srtt: Duration, unfloored: Duration) -> Duration {
+    (srtt * 2).max(unfloored) + Duration::from_millis(2)
 }
 
 /// The probe time-out (§7.2): two round trips, and the peer's delayed acknowledgment when it has
@@ -43,7 +52,7 @@ pub(crate) fn timeout(srtt: Option<Duration>, single: bool) -> Duration {
 
 impl Tlp {
     pub(crate) const fn new() -> Tlp {
-        Tlp { probe: None }
+        Tlp { probe: None, rescued: false }
     }
 
     /// A probe is out: another one waits for its outcome (§7.3).
@@ -75,9 +84,24 @@ impl Tlp {
         Outcome::Nothing
     }
 
+    /// The first octet was sent once more: what comes back decides.
+    pub(crate) fn on_rescue(&mut self) {
+        self.rescued = true;
+    }
+
+    /// The last resort but one has been used.
+    pub(crate) fn is_rescued(&self) -> bool {
+        self.rescued
+    }
+
+    /// Something was delivered.
+    pub(crate) fn on_delivery(&mut self) {
+        self.rescued = false;
+    }
+
     /// Recovery has taken over.
     pub(crate) fn cancel(&mut self) {
-        self.probe = None;
+        (self.probe, self.rescued) = (None, false);
     }
 }
 

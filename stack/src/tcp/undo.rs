@@ -4,6 +4,8 @@
 //! Two ways lead to the verdict that nothing was lost. Either everything that was believed lost
 //! has been delivered by its first copy; or every retransmission has been reported as a duplicate.
 
+use crate::time::Instant;
+
 /// The ledger of the current episode, or of the last one, while late proof may still come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Undo {
@@ -17,11 +19,20 @@ pub(crate) struct Undo {
     resent: u64,
     /// Some were reported as duplicates.
     reported: bool,
+    /// When the first was sent again: what was sent before is no retransmission of this episode.
+    first_resent_at: Option<Instant>,
 }
 
 impl Undo {
     pub(crate) const fn new() -> Undo {
-        Undo { armed: false, marked: 0, found: 0, resent: 0, reported: false }
+        Undo {
+            armed: false,
+            marked: 0,
+            found: 0,
+            resent: 0,
+            reported: false,
+            first_resent_at: None,
+        }
     }
 
     /// An episode begins, and the window shrinks; `lost` octets are marked already.
@@ -50,8 +61,14 @@ impl Undo {
     }
 
     /// `octets` were sent again.
-    pub(crate) fn on_resent(&mut self, octets: u32) {
+    pub(crate) fn on_resent(&mut self, now: Instant, octets: u32) {
+        self.first_resent_at.get_or_insert(now);
         self.resent += u64::from(octets);
+    }
+
+    /// When the first retransmission of the episode was sent (Eifel's RetransmitTS).
+    pub(crate) fn first_resent_at(&self) -> Option<Instant> {
+        self.first_resent_at
     }
 
     /// `octets` were reported as received twice.
@@ -94,7 +111,7 @@ mod tests {
         let mut undo = Undo::new();
         undo.begin(2000);
         assert!(!undo.is_all_duplicate(0), "nothing was reported");
-        undo.on_resent(2000);
+        undo.on_resent(Instant::ZERO, 2000);
         undo.on_duplicate(1000);
         assert!(!undo.is_all_duplicate(0));
         undo.on_duplicate(1000);

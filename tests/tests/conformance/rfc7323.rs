@@ -90,11 +90,22 @@ fn section_5_3_protection_against_wrapped_numbers() {
     let mut t = Rig::accepted("<mss 1460,TS val 100 ecr 0>");
     t.inject("P. 1:11(10) ack 1 win 500 <nop,nop,TS val 6000000 ecr 0>");
     t.expect_within(ms(500), ". 1:1(0) ack 11 <nop,nop,TS val * ecr 6000000>");
-    t.inject("P. 11:21(10) ack 1 win 500 <nop,nop,TS val 5999999 ecr 0>");
+    t.inject("P. 11:21(10) ack 1 win 500 <nop,nop,TS val 5999899 ecr 0>");
     t.expect(". 1:1(0) ack 11 <nop,nop,TS val * ecr 6000000>").expect_read(10);
     // A reset is not subject to it (RFC 7323 §5.2).
-    t.inject("R 11:11(0) win 0 <nop,nop,TS val 5999999 ecr 0>").expect_nothing();
+    t.inject("R 11:11(0) win 0 <nop,nop,TS val 5999899 ecr 0>").expect_nothing();
     t.state(State::Closed);
+}
+
+/// §5.3, decision 0011: what is a little behind is late and not old; TS.Recent does not go back.
+#[test]
+fn section_5_3_late_is_not_old() {
+    let mut t = Rig::accepted("<mss 1460,TS val 100 ecr 0>");
+    t.inject("P. 1:11(10) ack 1 win 500 <nop,nop,TS val 6000000 ecr 0>");
+    t.expect_within(ms(500), ". 1:1(0) ack 11 <nop,nop,TS val * ecr 6000000>");
+    t.inject("P. 11:21(10) ack 1 win 500 <nop,nop,TS val 5999900 ecr 0>");
+    t.expect_within(ms(500), ". 1:1(0) ack 21 <nop,nop,TS val * ecr 6000000>");
+    t.expect_read(20);
 }
 
 /// §5.5: after 24 days of silence an old-looking timestamp is believed.

@@ -98,7 +98,3 @@ impl HyStart {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "hystart_tests.rs"]
-mod tests;
