@@ -50,6 +50,7 @@ pub use tcp::error::{
     AcceptError, ConnectError, ListenError, NotConnected, RecvError, SendError, TcpError,
 };
 pub use tcp::info::TcpInfo;
+pub use tcp::limited::{Limit, Limited};
 pub use tcp::listener::ListenOptions;
 pub use tcp::options::TcpOptions;
 pub use tcp::state::{State, diagram as state_diagram};

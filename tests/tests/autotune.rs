@@ -100,35 +100,22 @@ fn sizes_that_were_asked_for_stay() {
     assert_eq!(path.info(0).send_buffer, 300_000);
 }
 
-/// In want of memory no window grows, and none is taken back (SHLD-14).
+/// What one connection promises is a share of the memory there is: text inside the window is not
+/// refused, however long the reader pauses.
 #[test]
-fn in_want_of_memory_windows_go_back_without_a_broken_promise() {
+fn a_window_is_no_larger_than_its_share_of_the_memory() {
     let shape = long_fat();
     let mut path = Path::new(&shape, |which, config| {
         if which == 1 {
-            config.tcp.memory_max = 5 << 19;
+            config.tcp.memory_max = 8 << 20;
         }
     });
-    path.transfer(secs(4));
-    let grown = path.info(1).receive_buffer;
-    assert!(grown > 1 << 20, "{grown}");
-    // The reader pauses until the ledger is tight.
-    path.run(secs(3), Path::write_all);
-    let edge = |path: &mut Path| {
-        let info = path.info(1);
-        info.bytes_received + u64::from(info.receive_window)
-    };
-    let mut promised = edge(&mut path);
-    for _ in 0..200 {
-        path.read_up_to(10_000);
-        path.run(Duration::from_millis(20), Path::write_all);
-        let now = edge(&mut path);
-        assert!(now >= promised, "the window was taken back from {promised} to {now}");
-        promised = now;
-    }
-    assert!(path.info(1).receive_buffer < grown, "it has not gone back");
-    // With memory it grows again, and everything goes on.
+    path.transfer(secs(6));
+    assert_eq!(path.info(1).receive_buffer, 1 << 20);
+    path.run(secs(10), Path::write_all);
+    assert!(path.hosts[1].memory_used() <= 2 << 20);
+    assert_eq!(path.hosts[1].counters().tcp_rcv_q_drop, 0);
     let before = path.read;
     path.transfer(secs(10));
-    assert!(path.read - before > 4 << 20, "{}", path.read - before);
+    assert!(path.read - before > 20 << 20, "{}", path.read - before);
 }

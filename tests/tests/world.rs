@@ -1,7 +1,7 @@
 //! Seeds through the simulated world.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use tests::world::plan::{Kind, Plan};
+use tests::world::plan::{Mix, Plan};
 use tests::world::{Report, run};
 
 /// Runs the seeds on two threads and adds up the reports. Panics with the first failure.
@@ -15,7 +15,7 @@ fn seeds(from: u64, count: u64, draw: impl Fn(u64) -> Plan + Sync) -> Report {
             if seed >= from + count {
                 return total;
             }
-            let report = run(seed, &draw(seed)).unwrap_or_else(|failure| panic!("{failure}"));
+            let report = run(&draw(seed)).unwrap_or_else(|failure| panic!("{failure}"));
             total.frames += report.frames;
             total.bytes += report.bytes;
             total.connections += report.connections;
@@ -38,26 +38,26 @@ fn seeds(from: u64, count: u64, draw: impl Fn(u64) -> Plan + Sync) -> Report {
 
 #[test]
 fn two_thousand_seeds() {
-    let report = seeds(1, 2000, |seed| Plan::draw(seed, [Kind::Ours, Kind::Ours]));
+    let report = seeds(1, 2000, |seed| Plan::draw(seed, Mix::Ours));
     assert!(report.frames > 300_000 && report.bytes > 100_000_000, "a dull world: {report:?}");
     assert!(report.whole * 2 > report.connections, "hardly a stream arrives: {report:?}");
 }
 
 #[test]
 fn one_frame_in_five_is_lost_and_every_byte_arrives() {
-    let report = seeds(1, 500, |seed| Plan::lossy(seed, [Kind::Ours, Kind::Ours]));
+    let report = seeds(1, 500, |seed| Plan::lossy(seed, Mix::Ours));
     assert_eq!(report.whole, report.connections, "{report:?}");
 }
 
 #[test]
 fn smoltcp_on_the_other_side() {
-    let report = seeds(1, 500, |seed| Plan::draw(seed, [Kind::Ours, Kind::Smol]));
+    let report = seeds(1, 500, |seed| Plan::draw(seed, Mix::Smol));
     assert!(report.whole * 2 > report.connections, "hardly a stream arrives: {report:?}");
 }
 
 #[test]
 fn smoltcp_on_the_other_side_of_a_lossy_link() {
-    let report = seeds(1, 200, |seed| Plan::lossy(seed, [Kind::Ours, Kind::Smol]));
+    let report = seeds(1, 200, |seed| Plan::lossy(seed, Mix::Smol));
     assert_eq!(report.whole, report.connections, "{report:?}");
 }
 
@@ -65,9 +65,9 @@ fn smoltcp_on_the_other_side_of_a_lossy_link() {
 #[test]
 fn a_seed_decides_everything() {
     for seed in 0..20 {
-        let plan = Plan::draw(seed, [Kind::Ours, Kind::Ours]);
-        let once = run(seed, &plan).unwrap_or_else(|failure| panic!("{failure}"));
-        let twice = run(seed, &plan).unwrap_or_else(|failure| panic!("{failure}"));
+        let plan = Plan::draw(seed, Mix::Ours);
+        let once = run(&plan).unwrap_or_else(|failure| panic!("{failure}"));
+        let twice = run(&plan).unwrap_or_else(|failure| panic!("{failure}"));
         assert_eq!((once.frames, once.millis), (twice.frames, twice.millis), "seed {seed}");
     }
 }

@@ -45,6 +45,7 @@ macro_rules! errnos {
 }
 
 errnos! {
+    ENOENT = 2, "no such thing of this name";
     EINTR = 4, "interrupted call";
     EBADF = 9, "not a descriptor of this kind";
     EAGAIN = 11, "would block, or the time-out has passed";

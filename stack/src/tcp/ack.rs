@@ -115,6 +115,16 @@ impl AckPolicy {
         if self.now { Due::Now } else { Due::After(delays.most) }
     }
 
+    /// When text last came, if it has.
+    pub(crate) fn text_at(&self) -> Option<Instant> {
+        (self.text_at != Instant::ZERO).then_some(self.text_at)
+    }
+
+    /// What has been learnt of the time to wait for a second segment.
+    pub(crate) fn learnt_delay(&self) -> Duration {
+        Duration::from_micros(self.delay_us.into())
+    }
+
     /// The largest segment received, octets; 536 at least.
     pub(crate) fn largest_segment(&self) -> u16 {
         self.segment

@@ -302,6 +302,7 @@ impl Tcb {
             return Break(Stop::ResetAndDrop(DropReason::TcpClosed));
         }
         let had_holes = self.rcv.has_holes();
+        self.stats.text_segments_in += 1;
         match self.rcv.take(seg.seq, seg.text, cx.memory) {
             Taken::Refused => {
                 self.ack.owe_now();
@@ -315,6 +316,7 @@ impl Tcb {
             }
             Taken::OutOfOrder => {
                 cx.counters.tcp_ofo_queue += 1;
+                self.stats.out_of_order += 1;
                 self.ack.on_disorder();
             }
             Taken::InOrder { octets, filled } => {

@@ -6,6 +6,7 @@ use super::layer::TcpLayer;
 use super::listener::Listener;
 use super::open::default_mss;
 use super::segment::{Flags, Segment};
+use super::seq::Seq;
 use super::syncache::{HalfOpen, Offer};
 use super::timestamps;
 use crate::counters::Counters;
@@ -46,6 +47,21 @@ impl TcpLayer {
         }
         counters.tcp_cookies_sent += 1;
         self.replies.push(reply);
+    }
+
+    /// The segment acknowledges a cookie that the sender of the SYN at `irs` has got: it is no
+    /// stranger's, even if it comes too late in the stream to show that itself.
+    pub(super) fn knows_cookie(
+        &self,
+        now: Instant,
+        key: Key<Listener>,
+        flow: &FlowKey,
+        irs: Seq,
+        seg: &Segment<'_>,
+    ) -> bool {
+        seg.has(Flags::ACK)
+            && self.gives_cookies(now, key)
+            && self.cookies.check(flow, irs, seg.ack - 1, now).is_some()
     }
 
     /// The handshake that a third segment's cookie tells of.

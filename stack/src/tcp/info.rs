@@ -1,9 +1,11 @@
 //! What a connection can tell about itself, in the manner of Linux's `struct tcp_info`.
 
 use super::layer::TcpLayer;
+use super::limited::Limited;
 use super::state::State;
 use super::tcb::Tcb;
 use crate::store::arena::Key;
+use crate::time::Instant;
 use crate::wire::address::{Address, Endpoint, FlowKey};
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -34,6 +36,20 @@ pub struct TcpInfo {
     pub backoff: u8,
     /// Most text in one sent segment, bytes.
     pub send_mss: u16,
+    /// Largest segment received, bytes; 536 at least.
+    pub receive_mss: u16,
+    /// How long the next acknowledgment may wait.
+    pub ack_delay: Duration,
+    /// Unanswered probes of a closed window, or of an idle peer.
+    pub probes: u8,
+    /// What held the sender back, and how long.
+    pub limited: Limited,
+    /// When text or a FIN was last sent, if anything was.
+    pub sent_at: Option<Instant>,
+    /// When text was last received.
+    pub text_at: Option<Instant>,
+    /// When a segment was last received.
+    pub heard_at: Instant,
     /// Segment size that this side announced, bytes.
     pub advertised_mss: u16,
     /// The peer's window, bytes.
@@ -66,6 +82,12 @@ pub struct TcpInfo {
     pub segments_in: u64,
     /// Segments sent.
     pub segments_out: u64,
+    /// Segments with text received.
+    pub text_segments_in: u32,
+    /// Segments with text sent.
+    pub text_segments_out: u32,
+    /// Segments received out of order.
+    pub out_of_order: u32,
     /// Segments retransmitted.
     pub retransmits: u64,
     /// Retransmissions that were for nothing: the peer reported them as duplicates (RFC 2883), or,
@@ -106,6 +128,13 @@ impl TcpInfo {
             rto: Duration::ZERO,
             backoff: 0,
             send_mss: 0,
+            receive_mss: 0,
+            ack_delay: Duration::ZERO,
+            probes: 0,
+            limited: Limited::new(Instant::ZERO),
+            sent_at: None,
+            text_at: None,
+            heard_at: Instant::ZERO,
             advertised_mss: 0,
             send_window: 0,
             receive_window: 0,
@@ -122,6 +151,9 @@ impl TcpInfo {
             bytes_received: 0,
             segments_in: 0,
             segments_out: 0,
+            text_segments_in: 0,
+            text_segments_out: 0,
+            out_of_order: 0,
             retransmits: 0,
             spurious_retransmits: 0,
             timeouts: 0,
@@ -153,6 +185,13 @@ impl TcpInfo {
             rto: tcb.rto.current(),
             backoff: tcb.rto.expiries(),
             send_mss: tcb.snd.mss,
+            receive_mss: tcb.ack.largest_segment(),
+            ack_delay: tcb.ack.learnt_delay(),
+            probes: tcb.probes.max(tcb.keepalives),
+            limited: tcb.limited,
+            sent_at: (tcb.snd.nxt != tcb.snd.iss).then_some(tcb.sent_at),
+            text_at: tcb.ack.text_at(),
+            heard_at: tcb.heard_at,
             advertised_mss: tcb.announced_mss,
             send_window: tcb.snd.wnd,
             receive_window: tcb.rcv.window(),
@@ -169,6 +208,9 @@ impl TcpInfo {
             bytes_received: tcb.stats.bytes_received,
             segments_in: tcb.stats.segments_in,
             segments_out: tcb.stats.segments_out,
+            text_segments_in: tcb.stats.text_segments_in,
+            text_segments_out: tcb.stats.text_segments_out,
+            out_of_order: tcb.stats.out_of_order,
             retransmits: tcb.stats.retransmits,
             spurious_retransmits: tcb.stats.spurious,
             timeouts: tcb.stats.timeouts,

@@ -297,6 +297,9 @@ impl TcpLayer {
             };
             let segment = tcb.next_segment(&mut cx);
             let more = tcb.may_say_more();
+            if segment.is_none() || !more {
+                tcb.note_limit(now);
+            }
             let event = core::mem::take(&mut tcb.marks.event) && !tcb.orphan;
             if event {
                 self.changed.push(&mut self.live, key);

@@ -29,6 +29,12 @@ impl Memory {
         (self.max - self.max / RESERVE).saturating_sub(self.used)
     }
 
+    /// The most that a buffer which tunes itself may grow to: what one connection promises others
+    /// need as well.
+    pub(crate) const fn share(&self) -> usize {
+        self.max / 8
+    }
+
     /// More than three quarters are used: buffers that tune themselves stay small.
     pub(crate) const fn is_tight(&self) -> bool {
         self.used > self.max - self.max / 4

@@ -5,6 +5,7 @@ use super::ack::AckPolicy;
 use super::congestion::initial_window;
 use super::congestion::usage::Usage;
 use super::delivering::Delivering;
+use super::limited::Limited;
 use super::options::TcpOptions;
 use super::rack::Rack;
 use super::rate::Rate;
@@ -129,6 +130,7 @@ impl Tcb {
             snd: Send::new(start.iss, mss, send_buffer),
             rcv: Recv::new(Seq(0), start.announced_mss, scale, buffer, config.ranges_max),
             rightsize: RightSize::new(start.now, initial_window(start.announced_mss.into())),
+            limited: Limited::new(start.now),
             rtt: Rtt::new(),
             rto: Rto::new(),
             recovery: Recovery::new(start.iss),

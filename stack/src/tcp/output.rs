@@ -10,11 +10,13 @@
 //! 7. a keepalive probe
 
 use super::congestion::Restart;
+use super::limited::Limit;
 use super::segment::Flags;
 use super::seq::Seq;
 use super::state::State;
 use super::tcb::{Cx, Tcb};
 use super::timers::Timer;
+use crate::time::Instant;
 use crate::wire::emit::TcpFields;
 use crate::wire::options::Options;
 use core::time::Duration;
@@ -74,6 +76,34 @@ impl Tcb {
         let marked = marks.retransmit || marks.tail_probe || marks.probe || marks.keepalive;
         let lost = self.delivering.flight.lost() > 0;
         marked || lost || self.snd.has_unsent() || self.ack.is_due()
+    }
+
+    /// Notes what holds the sender back, once it has said all that it may.
+    pub(crate) fn note_limit(&mut self, now: Instant) {
+        let limit = self.limit();
+        self.limited.set(now, limit);
+    }
+
+    fn limit(&self) -> Option<Limit> {
+        if !self.state.is_synchronized() {
+            return None;
+        }
+        let full = self.write_blocked && !self.snd.is_writable();
+        let for_want_of_text = if full { Limit::SendBuffer } else { Limit::Application };
+        if self.delivering.flight.lost() > 0 {
+            return Some(Limit::CongestionWindow);
+        }
+        if !self.snd.has_unsent() {
+            return (self.snd.outstanding() > 0).then_some(for_want_of_text);
+        }
+        let wanted = self.snd.unsent().min(self.segment_room());
+        let (peer, network) = (self.window_room(), self.congestion_allowance());
+        Some(match peer.min(network) as usize {
+            // Nagle's algorithm or a cork.
+            room if room >= wanted => for_want_of_text,
+            _ if peer <= network => Limit::ReceiverWindow,
+            _ => Limit::CongestionWindow,
+        })
     }
 
     /// Our SYN when it is at SND.NXT or lost: first, again after a time-out, or with an ACK
@@ -335,6 +365,7 @@ impl Tcb {
         }
         self.account_sent(cx, seq, len as u32 + u32::from(fin));
         self.stats.bytes_sent += len as u64;
+        self.stats.text_segments_out += u32::from(len > 0);
         if len > 0 {
             self.ack.on_text_sent(cx.now, cx.delays());
         }

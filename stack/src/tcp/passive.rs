@@ -223,14 +223,17 @@ impl TcpLayer {
                 return Some(DropReason::TcpSequence);
             }
             Half::Reset => {
-                let (flow, listener) = (half.flow, half.listener);
+                let (flow, listener, irs) = (half.flow, half.listener, half.irs);
                 // The SYN-ACK that it acknowledges may have been a cookie, and this handshake
                 // begun by a SYN that was sent again.
                 if let Some(half) = self.redeem(now, counters, listener, flow, &seg) {
                     let _: Option<HalfOpen> = self.remove_half_open(key);
                     return self.establish(now, counters, half, seg);
                 }
-                self.reset(now, counters, flow, &seg);
+                // So has a client whose third segment and first text are lost: it sends them again.
+                if !self.knows_cookie(now, listener, &flow, irs, &seg) {
+                    self.reset(now, counters, flow, &seg);
+                }
                 return Some(DropReason::TcpAck);
             }
             Half::Ignore => return Some(DropReason::TcpNoAck),

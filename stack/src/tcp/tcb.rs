@@ -6,6 +6,7 @@ use super::congestion::Controller;
 use super::congestion::usage::Usage;
 use super::delivering::Delivering;
 use super::error::{RecvError, SendError, TcpError};
+use super::limited::Limited;
 use super::listener::Listener;
 use super::memory::Memory;
 use super::options::TcpOptions;
@@ -22,7 +23,7 @@ use super::starved::STARVED;
 use super::state::State;
 use super::timers::{Timer, Timers};
 use super::timestamps::TimestampState;
-use crate::config::TcpConfig;
+use crate::config::{Congestion, TcpConfig};
 use crate::counters::Counters;
 use crate::readiness::Readiness;
 use crate::store::arena::Key;
@@ -103,6 +104,11 @@ pub(crate) struct Stats {
     pub(crate) timeouts: u64,
     /// Retransmissions that were for nothing: reported as duplicates, or shown by timestamps.
     pub(crate) spurious: u64,
+    /// Segments with text.
+    pub(crate) text_segments_in: u32,
+    pub(crate) text_segments_out: u32,
+    /// Segments that arrived out of order.
+    pub(crate) out_of_order: u32,
 }
 
 /// A connection in one of the eight states from SYN-SENT to LAST-ACK; or, while the application
@@ -114,6 +120,7 @@ pub(crate) struct Tcb {
     pub(crate) snd: Send,
     pub(crate) rcv: Recv,
     pub(crate) rightsize: RightSize,
+    pub(crate) limited: Limited,
     pub(crate) rtt: Rtt,
     pub(crate) rto: Rto,
     pub(crate) recovery: Recovery,
@@ -302,17 +309,17 @@ impl Tcb {
         let buffer = self.rcv.buffer();
         if cx.memory.is_tight() {
             self.rcv.set_buffer(buffer.min(cx.config.receive_buffer));
-        } else if let Some(wanted) = wanted.map(|wanted| wanted.min(cx.config.receive_buffer_max))
-            && wanted > buffer
-        {
-            self.rcv.set_buffer(wanted);
+        } else if let Some(wanted) = wanted {
+            let most = cx.config.receive_buffer_max.min(cx.memory.share());
+            self.rcv.set_buffer(wanted.min(most).max(buffer));
         }
     }
 
     /// The windows may have grown: the send buffer follows, unless it was asked for.
     pub(crate) fn resize_send_buffer(&mut self, cx: &Cx<'_>) {
         let window = self.congestion.window().min(self.snd.wnd);
-        let wanted = rightsize::send_buffer(window).min(cx.config.send_buffer_max);
+        let most = cx.config.send_buffer_max.min(cx.memory.share());
+        let wanted = rightsize::send_buffer(window).min(most);
         let fixed = self.options.send_buffer.is_some() || cx.memory.is_tight();
         if wanted > self.snd.buffer() && !fixed {
             self.snd.set_buffer(wanted);
@@ -349,6 +356,14 @@ impl Tcb {
             .with(Readiness::CLOSED, over)
     }
 
+    /// Another congestion controller takes over where the last one stands.
+    fn change_congestion(&mut self, algorithm: Option<Congestion>) {
+        let Some(algorithm) = algorithm else { return };
+        let (cwnd, ssthresh) = (self.congestion.window(), self.congestion.ssthresh());
+        self.congestion = algorithm.controller(self.snd.mss_u32());
+        self.congestion.on_adopted(cwnd, ssthresh);
+    }
+
     /// Takes new options; those that matter at once are put to work.
     pub(crate) fn set_options(&mut self, now: Instant, options: TcpOptions) {
         let options = options.clamped();
@@ -367,6 +382,9 @@ impl Tcb {
         // What waits goes at once, as in Linux (TCP_QUICKACK).
         if options.quick_ack && self.ack.is_pending() {
             self.ack.owe_now();
+        }
+        if options.congestion != self.options.congestion {
+            self.change_congestion(options.congestion);
         }
         self.options = options;
         self.timers.clear(Timer::Keepalive);

@@ -204,7 +204,7 @@ impl fmt::Display for TcpOption {
 }
 
 /// The TSval in a segment's options.
-pub(super) fn first_timestamp(bytes: &[u8]) -> Option<u32> {
+pub fn first_timestamp(bytes: &[u8]) -> Option<u32> {
     read(bytes, Bases::default()).into_iter().find_map(|option| match option {
         TcpOption::Timestamps { val, .. } => val,
         _ => None,

@@ -329,10 +329,35 @@ fn options_are_set_before_and_after_connecting() {
         let mut value = [0; 8];
         assert_eq!(right.getsockopt(fd, SOL_SOCKET, SO_LINGER, &mut value), Ok(8));
         assert_eq!(value[..], linger);
-        let mut info = [0; 232];
-        assert_eq!(right.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &mut info), Ok(216));
+        let mut info = [0; 256];
+        assert_eq!(right.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &mut info), Ok(248));
         assert_eq!(info[0], 1, "ESTABLISHED");
         right.set_int(fd, SOL_SOCKET, SO_LINGER, 0).unwrap_err();
+    });
+}
+
+#[test]
+fn the_congestion_control_is_chosen_by_name() {
+    within(10, || {
+        let (left, right) = tables();
+        let name = |table: &Bsd, fd| {
+            let mut value = [0xff; 16];
+            assert_eq!(table.getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, &mut value), Ok(16));
+            String::from_utf8(value.to_vec()).unwrap().trim_end_matches('\0').to_owned()
+        };
+        let fd = stream(&right);
+        assert_eq!(name(&right, fd), "cubic");
+        let unknown = right.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, b"vegas");
+        assert_eq!(unknown, Err(Errno::ENOENT));
+        right.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, b"reno\0rest").unwrap();
+        listening(&left, 7);
+        right.connect(fd, address(LEFT, 7)).unwrap();
+        assert_eq!(name(&right, fd), "reno");
+        right.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, b"cubic").unwrap();
+        assert_eq!(name(&right, fd), "cubic", "in the midst of a connection");
+        let udp = datagram(&right);
+        let refused = right.setsockopt(udp, IPPROTO_TCP, TCP_CONGESTION, b"cubic");
+        assert_eq!(refused, Err(Errno::ENOPROTOOPT));
     });
 }
 

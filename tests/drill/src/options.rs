@@ -74,6 +74,13 @@ impl World {
                     Ok(())
                 });
             }
+            (libc::IPPROTO_TCP, libc::TCP_CONGESTION) if sock.kind == Kind::Stream => {
+                let algorithm = bsd::congestion(value)?;
+                return self.change_tcp(fd, |options| {
+                    options.congestion = Some(algorithm);
+                    Ok(())
+                });
+            }
             (libc::IPPROTO_TCP, TCP_INQ) if sock.kind == Kind::Stream => {
                 sock.inq = match int(value)? {
                     on @ (0 | 1) => on == 1,
@@ -165,7 +172,7 @@ impl World {
             return bsd::listener_info_bytes(pending, backlog);
         }
         match self.info(sock) {
-            Some(info) => tcp_info_bytes(&info),
+            Some(info) => tcp_info_bytes(&info, self.instant()),
             None => bsd::idle_info_bytes(),
         }
     }

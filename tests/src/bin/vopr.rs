@@ -4,20 +4,19 @@
 #![expect(clippy::print_stdout, reason = "a program that prints")]
 
 use std::process::ExitCode;
-use tests::world::plan::{Kind, Plan};
+use tests::world::plan::{Mix, Plan};
 use tests::world::{Report, run, tell};
 
 struct Arguments {
     seed: u64,
     count: u64,
-    kinds: [Kind; 2],
+    mix: Mix,
     lossy: bool,
     tell: bool,
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut found =
-        Arguments { seed: 0, count: 1, kinds: [Kind::Ours, Kind::Ours], lossy: false, tell: false };
+    let mut found = Arguments { seed: 0, count: 1, mix: Mix::Any, lossy: false, tell: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -25,7 +24,7 @@ fn arguments() -> Result<Arguments, String> {
                 let number = words.next().and_then(|word| word.parse().ok());
                 found.count = number.ok_or("--count wants a number")?;
             }
-            "--smol" => found.kinds = [Kind::Ours, Kind::Smol],
+            "--smol" => found.mix = Mix::Smol,
             "--lossy" => found.lossy = true,
             "--tell" => found.tell = true,
             word => found.seed = word.parse().map_err(|_| format!("`{word}`: what is that?"))?,
@@ -45,12 +44,12 @@ fn main() -> ExitCode {
     let mut total = Report::default();
     for seed in arguments.seed..arguments.seed + arguments.count {
         let draw = if arguments.lossy { Plan::lossy } else { Plan::draw };
-        let plan = draw(seed, arguments.kinds);
+        let plan = draw(seed, arguments.mix);
         if arguments.tell {
-            println!("{}", tell(seed, &plan));
+            println!("{}", tell(&plan));
             continue;
         }
-        match run(seed, &plan) {
+        match run(&plan) {
             Ok(report) => {
                 total.frames += report.frames;
                 total.bytes += report.bytes;

@@ -20,6 +20,12 @@ const OFFERS_MAX: usize = 8;
 
 #[derive(Default)]
 pub(super) struct Flow {
+    /// The host answers SYNs with cookies. One of them may begin several connections, and several
+    /// one connection: where that may be, nobody is judged.
+    cookies: bool,
+    spared: bool,
+    /// A reset has been seen in either direction.
+    reset: bool,
     out: Option<Outgoing>,
     /// The other side's initial sequence number, once the host has acknowledged it.
     incoming: Option<Incoming>,
@@ -92,6 +98,10 @@ fn unwrap(number: u32, initial: u32, near: u64) -> Option<u64> {
 }
 
 impl Flow {
+    pub(super) fn new(cookies: bool) -> Flow {
+        Flow { cookies, ..Flow::default() }
+    }
+
     pub(super) fn received(&mut self, tcp: &Tcp<'_>) {
         // A SYN-ACK counts when it answers the host's SYN.
         let answers =
@@ -102,6 +112,7 @@ impl Flow {
             }
             self.offers.push_back((tcp.seq, Offer::of(tcp)));
         }
+        self.reset |= tcp.rst;
         let offer = self.offer();
         if let (Some(out), Some(ack)) = (&mut self.out, tcp.ack) {
             out.heard(ack, tcp, offer);
@@ -119,9 +130,15 @@ impl Flow {
         self.agreed.or(self.offers.back().map(|(_, offer)| *offer))
     }
 
-    pub(super) fn sent(&mut self, tcp: &Tcp<'_>) -> Result<(), Foul> {
+    pub(super) fn sent(&mut self, tcp: &Tcp<'_>, clock_leaps: bool) -> Result<(), Foul> {
         if tcp.rst {
             // A reset may answer a stranger: it says nothing about the connection here.
+            self.reset = true;
+            return Ok(());
+        }
+        let other = self.out.as_ref().is_some_and(|out| tcp.syn && out.iss != tcp.seq);
+        self.spared |= self.cookies && (other || self.is_over());
+        if self.spared {
             return Ok(());
         }
         if tcp.syn {
@@ -137,6 +154,9 @@ impl Flow {
             // A TIME-WAIT or a challenge that outlived what the referee knows: bare ACKs only.
             return rule(tcp.len() == 0, || "text on a connection that was never opened".into());
         };
+        if clock_leaps {
+            out.last_timestamp = None;
+        }
         out.sends(tcp, offer)?;
         match (tcp.ack, own, &mut self.incoming) {
             (Some(ack), Some(own), Some(incoming)) => {
@@ -144,6 +164,11 @@ impl Flow {
             }
             _ => Ok(()),
         }
+    }
+
+    /// It may have ended.
+    fn is_over(&self) -> bool {
+        self.reset || self.out.as_ref().is_some_and(|out| out.fin.is_some())
     }
 
     /// The host acknowledges a SYN. Of several that can be meant, a listener answers the last, and
@@ -166,6 +191,11 @@ impl Flow {
         let other = |incoming: &Incoming| tcp.ack != Some(incoming.irs.wrapping_add(1));
         if !again {
             self.agreed = None;
+            if tcp.ack.is_none() {
+                // What came before belongs to an earlier life of these two ports.
+                self.offers.clear();
+                self.early.clear();
+            }
             self.out = Some(Outgoing::new(tcp, self.offer().filter(|_| tcp.ack.is_some())));
         }
         if !again || self.incoming.as_ref().is_some_and(other) {

@@ -86,6 +86,12 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// Zero has two names in ones' complement (RFC 1071 §2), and who adds up a whole segment takes
+/// either.
+fn same_sum(one: u16, other: u16) -> bool {
+    one == other || [one, other].iter().all(|sum| matches!(sum, 0 | 0xffff))
+}
+
 /// What a frame must not be that this host sends, though another host's may be taken: with a TTL
 /// of 0, or filled up with bytes that say something (CVE-2003-0001).
 pub(super) fn is_well_filled(frame: &[u8]) -> Result<(), Foul> {
@@ -96,20 +102,39 @@ pub(super) fn is_well_filled(frame: &[u8]) -> Result<(), Foul> {
     rule(padding.iter().all(|&byte| byte == 0), || "padding that is not zero".into())
 }
 
+/// What a frame comes to for whoever takes it in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Meaning {
+    /// The two ports.
+    pub ports: [u16; 2],
+    addresses: [Ipv4Addr; 2],
+    /// The segment, but for its checksum.
+    segment: Vec<u8>,
+}
+
+/// What a frame means, if it holds a TCP segment and its checksums say that it is sound.
+pub fn meaning(frame: &[u8]) -> Option<Meaning> {
+    let Ok(Packet::Tcp(tcp)) = Packet::read(frame) else { return None };
+    let mut segment = tcp.slice.slice().to_vec();
+    segment[16..18].fill(0);
+    let ports = [tcp.source_port, tcp.destination_port];
+    Some(Meaning { ports, addresses: [tcp.source, tcp.destination], segment })
+}
+
 fn read_udp<'a>(from: Ipv4Addr, to: Ipv4Addr, bytes: &[u8]) -> Result<Packet<'a>, Foul> {
     let udp = UdpSlice::from_slice(bytes).map_err(foul)?;
     rule(usize::from(udp.length()) == bytes.len(), || "UDP length".into())?;
     rule(udp.checksum() != 0, || "UDP without checksum".into())?;
     let (from4, to4) = (from.octets(), to.octets());
     let sum = udp.to_header().calc_checksum_ipv4_raw(from4, to4, udp.payload()).map_err(foul)?;
-    rule(udp.checksum() == sum, || "UDP checksum".into())?;
+    rule(same_sum(sum, udp.checksum()), || "UDP checksum".into())?;
     Ok(Packet::Other { source: from })
 }
 
 fn read_icmp<'a>(source: Ipv4Addr, bytes: &[u8]) -> Result<Packet<'a>, Foul> {
     let icmp = Icmpv4Slice::from_slice(bytes).map_err(foul)?;
     let sum = icmp.icmp_type().calc_checksum(icmp.payload());
-    rule(icmp.checksum() == sum, || "ICMP checksum".into())?;
+    rule(same_sum(sum, icmp.checksum()), || "ICMP checksum".into())?;
     let is_error = |kind: u8| matches!(kind, 3 | 4 | 5 | 11 | 12);
     if is_error(icmp.type_u8()) {
         let quoted = Ipv4Slice::from_slice(icmp.payload()).ok();
@@ -126,7 +151,7 @@ impl<'a> Tcp<'a> {
     fn read(source: Ipv4Addr, destination: Ipv4Addr, bytes: &'a [u8]) -> Result<Tcp<'a>, Foul> {
         let slice = TcpSlice::from_slice(bytes).map_err(foul)?;
         let sum = slice.calc_checksum_ipv4(source.octets(), destination.octets()).map_err(foul)?;
-        rule(sum == slice.checksum(), || "TCP checksum".into())?;
+        rule(same_sum(sum, slice.checksum()), || "TCP checksum".into())?;
         Ok(Tcp {
             source,
             destination,
@@ -184,6 +209,10 @@ impl Options {
                 [kind, len, ..] if (2..=rest.len()).contains(&usize::from(*len)) => {
                     let (option, rest) = rest.split_at(usize::from(*len));
                     options.take(*kind, &option[2..]);
+                    // Whoever cannot read an option cannot know what follows (THREATS P-4).
+                    if options.malformed {
+                        return options;
+                    }
                     rest
                 }
                 _ => {

@@ -5,6 +5,7 @@ mod flow;
 mod frame;
 
 use flow::Flow;
+pub use frame::{Meaning, meaning};
 use frame::{Packet, Tcp};
 use std::collections::HashMap;
 use std::fmt;
@@ -31,6 +32,9 @@ pub struct Referee {
     address: Ipv4Addr,
     /// Largest IP packet in bytes.
     mtu: usize,
+    cookies: bool,
+    leaps: bool,
+    spared: Vec<u16>,
     flows: HashMap<(u16, Ipv4Addr, u16), Flow>,
     judged: u64,
 }
@@ -38,12 +42,37 @@ pub struct Referee {
 impl Referee {
     /// A referee for the host of this Ethernet address, IP address and MTU.
     pub fn new(mac: [u8; 6], address: Ipv4Addr, mtu: usize) -> Referee {
-        Referee { mac, address, mtu, flows: HashMap::new(), judged: 0 }
+        Referee {
+            mac,
+            address,
+            mtu,
+            cookies: false,
+            leaps: false,
+            spared: Vec::new(),
+            flows: HashMap::new(),
+            judged: 0,
+        }
+    }
+
+    /// The host answers SYNs with cookies: it may begin a connection again that has ended.
+    pub fn allows_cookies(&mut self) {
+        self.cookies = true;
+    }
+
+    /// Connections of this port are no longer judged, though their segments are: both sides may
+    /// have been told what nobody said.
+    pub fn spares(&mut self, port: u16) {
+        self.spared.push(port);
     }
 
     /// Frames of the host that were judged.
     pub fn judged(&self) -> u64 {
         self.judged
+    }
+
+    /// The host's clock leaps: beyond 24 days its timestamps seem to go back.
+    pub fn clock_leaps(&mut self) {
+        self.leaps = true;
     }
 
     /// The host is given `frame`, possibly damaged: only what is sound and meant for it counts.
@@ -56,7 +85,7 @@ impl Referee {
             return;
         }
         let key = (tcp.destination_port, tcp.source, tcp.source_port);
-        self.flows.entry(key).or_default().received(&tcp);
+        self.flows.entry(key).or_insert_with(|| Flow::new(self.cookies)).received(&tcp);
     }
 
     /// The host sends `frame`.
@@ -92,8 +121,11 @@ impl Referee {
 
     fn sent_tcp(&mut self, tcp: &Tcp<'_>) -> Result<(), Foul> {
         tcp.is_well_made()?;
+        if [tcp.source_port, tcp.destination_port].iter().any(|port| self.spared.contains(port)) {
+            return Ok(());
+        }
         let key = (tcp.source_port, tcp.destination, tcp.destination_port);
-        self.flows.entry(key).or_default().sent(tcp)
+        self.flows.entry(key).or_insert_with(|| Flow::new(self.cookies)).sent(tcp, self.leaps)
     }
 }
 

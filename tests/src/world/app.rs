@@ -1,6 +1,7 @@
 //! The applications of the world: streams that can be checked byte for byte, and every way to
 //! open, read, write, pause and end a connection.
 
+use super::clock::Timed;
 use super::host::{Handle, Host, Io};
 use super::plan::{ConnectionPlan, Ending, SidePlan};
 use crate::random::{Dice, stream_fill};
@@ -24,6 +25,8 @@ pub(super) enum Outcome {
     Vanished,
     /// Lost, for a reason that the run allows.
     Failed,
+    /// Gone with its host.
+    Crashed,
 }
 
 /// One side of a connection.
@@ -34,6 +37,7 @@ pub(super) struct Side {
     pub(super) outcome: Option<Outcome>,
     /// When the application comes back from a pause.
     pub(super) wake_at: Option<Instant>,
+    stalled: bool,
     stream: u64,
     sent: u64,
     got: u64,
@@ -49,17 +53,22 @@ pub(super) struct Connection {
     pub(super) opens_at: Instant,
     /// The client's port, once it has one.
     pub(super) port: Option<u16>,
+    /// Damage that no checksum shows has made something of it that nobody sent.
+    pub(super) deceived: bool,
+    /// Lost for good reasons: a host that crashes, a host that is impatient.
+    pub(super) excused: bool,
     pub(super) sides: [Side; 2],
 }
 
 impl Connection {
     pub(super) fn new(seed: u64, index: usize, plan: &ConnectionPlan) -> Connection {
         let side = |which: usize| Side {
-            host: if which == 0 { plan.client } else { 1 - plan.client },
-            plan: plan.sides[which],
+            host: if which == 0 { plan.open.client } else { 1 - plan.open.client } as usize,
+            plan: plan.sides[which].clone(),
             handle: None,
             outcome: None,
             wake_at: None,
+            stalled: false,
             stream: seed ^ ((index as u64 * 2 + which as u64) << 32),
             sent: 0,
             got: 0,
@@ -69,8 +78,10 @@ impl Connection {
         };
         Connection {
             index,
-            opens_at: Instant::ZERO + plan.at,
+            opens_at: Instant::from_millis(plan.open.at_ms),
             port: None,
+            deceived: false,
+            excused: false,
             sides: [side(0), side(1)],
         }
     }
@@ -88,11 +99,31 @@ impl Connection {
             format!(
                 "host {host}: sent {sent} of {}, got {got}, said {said:?}, saw end {saw_end}, \
                  {:?}, {outcome:?}",
-                plan.bytes, plan.ending
+                plan.bytes,
+                plan.ending()
             )
         };
         let [client, server] = &self.sides;
-        format!("connection {}: {}; {}", self.index, side(client), side(server))
+        let note = match (self.deceived, self.excused) {
+            (true, _) => " (deceived)",
+            (_, true) => " (excused)",
+            _ => "",
+        };
+        format!("connection {}{note}: {}; {}", self.index, side(client), side(server))
+    }
+
+    /// Host `host` loses all that it knows.
+    pub(super) fn crashes(&mut self, host: usize) {
+        if self.port.is_none() || self.sides.iter().all(|side| side.outcome.is_some()) {
+            return;
+        }
+        self.excused = true;
+        for side in self.sides.iter_mut().filter(|side| side.host == host) {
+            if side.handle.is_some() && side.outcome.is_none() {
+                side.outcome = Some(Outcome::Crashed);
+                side.wake_at = None;
+            }
+        }
     }
 
     /// Lets the application of side `which` do what it can at `now`. True when it did something.
@@ -113,6 +144,9 @@ impl Connection {
             if self.leaves_early(which, now, host, handle) {
                 return Ok(true);
             }
+            if self.stalls(which, now) {
+                break;
+            }
             let wrote = self.writes(which, now, host, handle)?;
             let read = self.reads(which, now, host, handle)?;
             self.ends(which, now, host, handle);
@@ -121,13 +155,25 @@ impl Connection {
             }
             moves += 1;
             let side = &mut self.sides[which];
-            if moves >= side.plan.burst && !side.plan.pause.is_zero() {
-                let pause = side.dice.below(side.plan.pause.as_nanos() as u64);
+            if moves >= side.plan.burst && side.plan.pause_us > 0 {
+                let pause = side.dice.below(side.plan.pause().as_nanos() as u64);
                 side.wake_at = Some(now + Duration::from_nanos(pause + 1));
                 break;
             }
         }
         Ok(moves > 0)
+    }
+
+    /// True when the application has just stopped doing anything, for a time.
+    fn stalls(&mut self, which: usize, now: Instant) -> bool {
+        let side = &mut self.sides[which];
+        let due = side.plan.stall_ms > 0 && side.sent + side.got >= side.plan.stall_after;
+        let stalls = due && !side.stalled;
+        if stalls {
+            side.stalled = true;
+            side.wake_at = Some(now + Duration::from_millis(side.plan.stall_ms));
+        }
+        stalls
     }
 
     /// Aborts and disappearances.
@@ -139,7 +185,7 @@ impl Connection {
         handle: Handle,
     ) -> bool {
         let side = &mut self.sides[which];
-        match side.plan.ending {
+        match side.plan.ending() {
             Ending::Abort(after) if side.sent + side.got >= after => {
                 host.abort(now, handle);
                 side.outcome = Some(Outcome::Aborted);
@@ -162,7 +208,8 @@ impl Connection {
         handle: Handle,
     ) -> Result<bool, String> {
         let side = &mut self.sides[which];
-        let left = (side.plan.bytes - side.sent).min(side.plan.write.min(PIECE) as u64) as usize;
+        let piece = side.plan.write.clamp(1, PIECE as u64);
+        let left = (side.plan.bytes - side.sent).min(piece) as usize;
         if left == 0 || side.outcome.is_some() || side.said.is_some() {
             return Ok(false);
         }
@@ -191,19 +238,29 @@ impl Connection {
             return Ok(false);
         }
         let mut bytes = [0; PIECE];
-        let room = side.plan.read.min(PIECE);
-        match host.recv(now, handle, &mut bytes[..room]) {
+        let room = side.plan.read.clamp(1, PIECE as u64) as usize;
+        let result = match host.recv(now, handle, &mut bytes[..room]) {
             Io::Moved(moved) => self.checks(which, &bytes[..moved]).map(|()| true),
             Io::Wait => Ok(false),
-            Io::End => {
-                side.saw_end = true;
-                let (got, said) = (side.got, self.sides[1 - which].said);
-                if said == Some(got) {
-                    return Ok(true);
-                }
-                Err(format!("end of stream after {got} bytes, {said:?} were said"))
-            }
+            Io::End => self.checks_end(which).map(|()| true),
             Io::Failed => self.fails(which, now, host, handle, "read").map(|()| false),
+        };
+        if result.is_err() && self.deceived {
+            host.abort(now, handle);
+            self.sides[which].outcome = Some(Outcome::Failed);
+            return Ok(true);
+        }
+        result
+    }
+
+    /// G2: the stream ends where the other side has said so.
+    fn checks_end(&mut self, which: usize) -> Result<(), String> {
+        let said = self.sides[1 - which].said;
+        let side = &mut self.sides[which];
+        side.saw_end = true;
+        match side.got {
+            got if said == Some(got) => Ok(()),
+            got => Err(format!("end of stream after {got} bytes, {said:?} were said")),
         }
     }
 
@@ -231,7 +288,7 @@ impl Connection {
         if side.outcome.is_some() || side.sent < side.plan.bytes {
             return;
         }
-        let is_when_done = matches!(side.plan.ending, Ending::WhenDone);
+        let is_when_done = matches!(side.plan.ending(), Ending::WhenDone);
         if side.said.is_none() && !is_when_done {
             host.shutdown(now, handle);
             side.said = Some(side.sent);
@@ -256,13 +313,13 @@ impl Connection {
         doing: &str,
     ) -> Result<(), String> {
         let other = &self.sides[1 - which];
-        let cut = matches!(other.outcome, Some(Outcome::Aborted | Outcome::Vanished));
+        let cut = !matches!(other.outcome, None | Some(Outcome::Done));
         // The other side forgot the handshake before it was through: nobody was ever there.
         let unmet = which == 0 && other.handle.is_none();
         let side = &self.sides[which];
         let all_said = side.said == Some(side.plan.bytes);
         let nothing_lost = all_said && other.said == Some(side.got);
-        if !(cut || unmet || nothing_lost) {
+        if !(cut || unmet || nothing_lost || self.excused || self.deceived) {
             return Err(format!("lost on {doing}; {}", self.describe()));
         }
         host.close(now, handle);
@@ -272,14 +329,14 @@ impl Connection {
 
     /// The other side is gone for good and its reset was lost, or its stack forgot the handshake
     /// and this side has nothing to say that would remind it: an application would time out.
-    pub(super) fn gives_up(&mut self, now: Instant, hosts: &mut [Box<dyn Host>; 2]) {
+    pub(super) fn gives_up(&mut self, now: Instant, hosts: &mut [Timed; 2]) {
         for which in 0..2 {
             let other = &self.sides[1 - which];
             let unmet = which == 0 && other.handle.is_none() && self.sides[0].plan.bytes == 0;
             let cut = !matches!(other.outcome, None | Some(Outcome::Done));
             // All that it said has arrived, but for the FIN that its stack has given up on.
             let told = other.outcome.is_some() && other.said == Some(self.sides[which].got);
-            let gone = unmet || cut || told;
+            let gone = unmet || cut || told || self.excused || self.deceived;
             let side = &mut self.sides[which];
             if let Some(handle) = side.handle.filter(|_| gone && side.outcome.is_none()) {
                 hosts[side.host].abort(now, handle);

@@ -36,8 +36,8 @@ pub trait Host {
     fn listen(&mut self, port: u16);
     /// A connection that somebody opened: its handle, the port here, and where it comes from.
     fn accept(&mut self, now: Instant) -> Option<(Handle, u16, SocketAddrV4)>;
-    /// Opens a connection: its handle, and the port here.
-    fn connect(&mut self, now: Instant, remote: SocketAddrV4) -> Option<(Handle, u16)>;
+    /// Opens a connection from this port, or any for 0: its handle, and the port here.
+    fn connect(&mut self, now: Instant, from: u16, to: SocketAddrV4) -> Option<(Handle, u16)>;
     /// Writes.
     fn send(&mut self, now: Instant, handle: Handle, bytes: &[u8]) -> Io;
     /// Reads.
@@ -53,7 +53,16 @@ pub trait Host {
 
     /// What the host still holds, listeners aside: connections of any state, bytes in buffers.
     fn leftovers(&self) -> usize;
-    /// Looks through the host's books.
+    /// What the host knows of its connections, for the report of a failure.
+    fn describe(&self) -> String {
+        String::new()
+    }
+    /// Looks at what must hold at any time.
+    ///
+    /// # Errors
+    /// What does not hold.
+    fn check(&mut self) -> Result<(), String>;
+    /// Looks through the host's books, when everything is over.
     ///
     /// # Errors
     /// What does not balance.

@@ -6,24 +6,29 @@
 //! (G6), the referee's rules (G7, G8), and the timers (G9).
 
 mod app;
+mod clock;
+mod damage;
 pub mod host;
 mod ours;
+mod panics;
 pub mod plan;
 #[cfg(test)]
 mod sabotage;
 mod smol;
+mod wire;
 
 use crate::referee::Referee;
 use app::Connection;
+use clock::{Clock, Timed};
 use host::{Handle, Host};
-use plan::{Kind, Plan};
+use plan::{HostPlan, Kind, Plan};
 use stack::Instant;
 use stack::testing::trace::Trace;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddrV4;
 use std::time::Duration;
-use tapdev::{Link, LinkConfig};
+use wire::Wire;
 
 /// The servers' port.
 const PORT: u16 = 80;
@@ -85,66 +90,86 @@ impl fmt::Display for Failure {
 ///
 /// # Errors
 /// The first rule that was broken.
-pub fn run(seed: u64, plan: &Plan) -> Result<Report, Box<Failure>> {
-    let mut world = World::new(seed, plan, FRAMES_TOLD);
-    world.run().map_err(|what| {
+pub fn run(plan: &Plan) -> Result<Report, Box<Failure>> {
+    let mut world = World::new(plan, FRAMES_TOLD);
+    panics::caught(|| world.run()).map_err(|what| {
         let what = format!("{:?}: {what}", world.now);
-        Box::new(Failure { seed, what, story: world.story() })
+        Box::new(Failure { seed: plan.run.seed, what, story: world.story() })
     })
 }
 
 /// Runs the world of `plan` and tells the whole story, however it ends.
-pub fn tell(seed: u64, plan: &Plan) -> String {
-    let mut world = World::new(seed, plan, usize::MAX);
-    let end = world.run();
+pub fn tell(plan: &Plan) -> String {
+    let mut world = World::new(plan, usize::MAX);
+    let end = panics::caught(|| world.run());
     format!("{}\n{:?}: {end:?}", world.story(), world.now)
+}
+
+/// How a host is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Well,
+    Down,
+    /// It was down.
+    Back,
 }
 
 struct World<'a> {
     plan: &'a Plan,
-    seed: u64,
     now: Instant,
-    hosts: [Box<dyn Host>; 2],
+    hosts: [Timed; 2],
+    health: [Health; 2],
     referees: [Referee; 2],
-    /// The links from each host: a sound one, the one with faults, and once it is repaired its
-    /// successor. Frames are sent into the last, and arrive from all.
-    links: [Vec<Link>; 2],
+    /// The wire from each host.
+    wires: [Wire; 2],
     connections: Vec<Connection>,
     by_handle: [BTreeMap<Handle, (usize, usize)>; 2],
+    /// Clients' ports of connections that damage may have deceived.
+    deceived: Vec<u16>,
     repaired: bool,
     trace: Trace,
     report: Report,
 }
 
-impl<'a> World<'a> {
-    fn new(seed: u64, plan: &'a Plan, frames_told: usize) -> World<'a> {
-        let host = |i: usize| -> Box<dyn Host> {
-            let plan = &plan.hosts[i];
-            match plan.kind {
-                Kind::Ours => Box::new(ours::Ours::new(plan)),
-                Kind::Smol => Box::new(smol::Smol::new(plan, Instant::ZERO)),
-            }
-        };
-        let referee = |i: usize| {
-            let plan = &plan.hosts[i];
-            Referee::new(plan.mac.0, plan.address, plan.mtu)
-        };
-        let link = |i: usize| {
-            let link = |config: &LinkConfig| Link::new(config.clone(), seed.wrapping_add(i as u64));
-            let both = [&plan.repaired[i], &plan.links[i]].map(link);
-            both.map(|link| link.expect("the plan's links are valid")).into()
-        };
+/// Host `i` before anything has happened to it, or after everything has.
+fn new_host(i: usize, plan: &HostPlan, now: Instant) -> Timed {
+    let clock = Clock::new(plan);
+    let host: Box<dyn Host> = match plan.kind() {
+        Kind::Ours => Box::new(ours::Ours::new(i, plan)),
+        Kind::Smol => Box::new(smol::Smol::new(i, plan, clock.local(now))),
+    };
+    Timed { host, clock }
+}
 
-        let connection = |(i, plan)| Connection::new(seed, i, plan);
+fn new_referee(i: usize, plan: &HostPlan) -> Referee {
+    let mut referee = Referee::new(HostPlan::mac(i).0, HostPlan::address(i), plan.mtu as usize);
+    if plan.has_cookies() {
+        referee.allows_cookies();
+    }
+    if plan.leap_s > 0 {
+        referee.clock_leaps();
+    }
+    referee
+}
+
+impl<'a> World<'a> {
+    fn new(plan: &'a Plan, frames_told: usize) -> World<'a> {
+        let impatient = plan.hosts.iter().any(HostPlan::may_time_out);
+        let connection = |(i, part)| {
+            let mut connection = Connection::new(plan.run.seed, i, part);
+            connection.excused = impatient;
+            connection
+        };
         World {
             plan,
-            seed,
             now: Instant::ZERO,
-            hosts: [host(0), host(1)],
-            referees: [referee(0), referee(1)],
-            links: [link(0), link(1)],
+            hosts: [0, 1].map(|i| new_host(i, &plan.hosts[i], Instant::ZERO)),
+            health: [Health::Well; 2],
+            referees: [0, 1].map(|i| new_referee(i, &plan.hosts[i])),
+            wires: [0, 1].map(|i| Wire::new(i, &plan.run, &plan.wires[i])),
             connections: plan.connections.iter().enumerate().map(connection).collect(),
             by_handle: Default::default(),
+            deceived: Vec::new(),
             repaired: false,
             trace: Trace::new(frames_told),
             report: Report::default(),
@@ -152,15 +177,13 @@ impl<'a> World<'a> {
     }
 
     fn run(&mut self) -> Result<Report, String> {
-        for host in &mut self.hosts {
-            host.listen(PORT);
-        }
+        self.hosts.iter_mut().for_each(|host| host.listen(PORT));
         self.until("the applications are through", LIVENESS, |world| {
             world.connections.iter().all(Connection::is_over)
         })?;
         self.report.whole = self.connections.iter().filter(|c| c.is_whole()).count() as u64;
         self.until("nothing is left", QUIET, |world| {
-            let ours = |i: &usize| world.plan.hosts[*i].kind == Kind::Ours;
+            let ours = |i: &usize| world.plan.hosts[*i].kind() == Kind::Ours;
             world.connections.iter().all(Connection::is_over)
                 && (0..2).filter(ours).all(|i| world.hosts[i].leftovers() == 0)
         })?;
@@ -178,9 +201,10 @@ impl<'a> World<'a> {
         patience: Duration,
         done: impl Fn(&World<'_>) -> bool,
     ) -> Result<(), String> {
-        let deadline = self.now.max(Instant::ZERO + self.plan.faults) + patience;
+        let deadline = self.now.max(self.plan.run.faults_end()) + patience;
         for _ in 0..EVENTS_MAX {
             self.settle()?;
+            self.check()?;
             if done(self) {
                 return Ok(());
             }
@@ -205,7 +229,7 @@ impl<'a> World<'a> {
                 moved |= self.drain(i)?;
                 for handle in self.hosts[i].woken() {
                     if let Some(&(connection, which)) = self.by_handle[i].get(&handle) {
-                        let host = self.hosts[i].as_mut();
+                        let host = &mut self.hosts[i];
                         moved |= self.connections[connection].step(which, self.now, host)?;
                     }
                 }
@@ -224,19 +248,20 @@ impl<'a> World<'a> {
             let connection = &mut self.connections[i];
             let host = connection.sides[0].host;
             if connection.port.is_none() && connection.opens_at <= self.now && awake[host] {
-                let remote = SocketAddrV4::new(self.plan.hosts[1 - host].address, PORT);
-                let opened = self.hosts[host].connect(self.now, remote);
+                let remote = SocketAddrV4::new(HostPlan::address(1 - host), PORT);
+                let from = self.plan.connections[i].open.port as u16;
+                let opened = self.hosts[host].connect(self.now, from, remote);
                 let (handle, port) = opened.ok_or("connect() was refused")?;
                 connection.port = Some(port);
                 connection.sides[0].handle = Some(handle);
                 self.by_handle[host].insert(handle, (i, 0));
-                connection.step(0, self.now, self.hosts[host].as_mut())?;
+                connection.step(0, self.now, &mut self.hosts[host])?;
             }
             for which in 0..2 {
                 let host = connection.sides[which].host;
                 let due = connection.sides[which].wake_at.is_some_and(|at| at <= self.now);
                 if due && awake[host] {
-                    connection.step(which, self.now, self.hosts[host].as_mut())?;
+                    connection.step(which, self.now, &mut self.hosts[host])?;
                 }
             }
         }
@@ -253,19 +278,45 @@ impl<'a> World<'a> {
                         && connection.sides[1].host == i
                         && connection.sides[1].handle.is_none()
                 };
-                let Some(connection) = self.connections.iter_mut().find(waits) else {
-                    return Err(format!("host {i} accepted from {remote}: nobody opened that"));
+                let mut waiting: Vec<_> = self.connections.iter_mut().filter(waits).collect();
+                // A client may use a port again: then nobody can tell which of them it is.
+                let ambiguous = waiting.len() > 1;
+                for connection in &mut waiting {
+                    connection.deceived |= ambiguous;
+                }
+                let Some(connection) = waiting.pop() else {
+                    self.stranger(i, handle, remote)?;
+                    continue;
                 };
                 connection.sides[1].handle = Some(handle);
                 self.by_handle[i].insert(handle, (connection.index, 1));
-                connection.step(1, self.now, self.hosts[i].as_mut())?;
+                connection.step(1, self.now, &mut self.hosts[i])?;
             }
         }
         Ok(())
     }
 
-    /// Everything that host `i` has to send goes into its link. True when there was something.
+    /// Host `i` has a connection that nobody opened: a fault, unless damage did it, or a cookie
+    /// that is good for more than one connection.
+    fn stranger(&mut self, i: usize, handle: Handle, from: SocketAddrV4) -> Result<(), String> {
+        let cookies = self.plan.hosts[i].has_cookies();
+        let again = self.connections.iter().any(|connection| {
+            let server = &connection.sides[1];
+            connection.port == Some(from.port()) && server.host == i && server.handle.is_some()
+        });
+        if !(cookies && again || self.deceived.contains(&from.port())) {
+            return Err(format!("host {i} accepted from {from}: nobody opened that"));
+        }
+        self.hosts[i].abort(self.now, handle);
+        Ok(())
+    }
+
+    /// Everything that host `i` has to send goes into its wire. True when there was something.
     fn drain(&mut self, i: usize) -> Result<bool, String> {
+        let refuses = self.plan.hosts[i].refuses().contains(self.now);
+        if refuses && self.plan.hosts[i].refuses_how == 0 {
+            return Ok(false);
+        }
         let mut sent = 0;
         while let Some(frame) = self.hosts[i].transmit(self.now) {
             sent += 1;
@@ -273,24 +324,38 @@ impl<'a> World<'a> {
                 return Err(format!("host {i} sends for ever"));
             }
             self.report.frames += 1;
-            self.trace.frame(self.now, ["0>", "1>"][i], &frame);
-            if self.plan.hosts[i].kind == Kind::Ours {
+            let label = if refuses { ["0!", "1!"] } else { ["0>", "1>"] };
+            self.trace.frame(self.now, label[i], &frame);
+            if self.plan.hosts[i].kind() == Kind::Ours {
                 let judged = self.referees[i].sent(&frame);
                 judged.map_err(|foul| format!("foul by host {i}: {foul}"))?;
             }
-            let spared = self.plan.spares_arp && frame.get(12..14) == Some(&[8, 6]);
-            let link = if spared { self.links[i].first_mut() } else { self.links[i].last_mut() };
-            let cut = self.plan.cuts[i].is_some_and(|span| span.end(self.now) > self.now);
-            if let Some(link) = link.filter(|_| spared || !cut) {
-                link.push(self.now.as_nanos(), &frame);
+            if !refuses {
+                self.travels(i, &frame);
             }
         }
         Ok(sent > 0)
     }
 
+    /// A frame from host `i` goes into the wire.
+    fn travels(&mut self, i: usize, frame: &[u8]) {
+        let fate = self.wires[i].push(self.now, frame);
+        if let Some(icmp) = fate.icmp {
+            self.wires[1 - i].push(self.now, &icmp);
+        }
+        for port in fate.deceived {
+            self.deceived.push(port);
+            self.referees.iter_mut().for_each(|referee| referee.spares(port));
+            for connection in &mut self.connections {
+                connection.deceived |= connection.port == Some(port);
+            }
+        }
+    }
+
     /// When something that is due at `at` happens on host `i`: not while the machine stands still.
     fn wakes(&self, i: usize, at: Instant) -> Instant {
-        self.plan.hosts[i].asleep.map_or(at, |span| span.end(at))
+        let host = &self.plan.hosts[i];
+        host.asleep().end(host.down().end(host.asleep().end(at)))
     }
 
     /// Which hosts are not standing still.
@@ -299,51 +364,65 @@ impl<'a> World<'a> {
     }
 
     fn next_event(&mut self) -> Result<Option<Instant>, String> {
-        let mut all = Vec::new();
+        let mut next: Option<Instant> = None;
+        let mut add = |at: Instant| next = Some(next.map_or(at, |next| next.min(at)));
         for i in 0..2 {
-            let arrivals = self.links[1 - i].iter().filter_map(Link::next_ns);
-            all.extend(arrivals.map(|at| (i, Instant::from_nanos(at))));
-            all.extend(self.timeout(i)?.map(|at| (i, at)));
+            let timeout = self.timeout(i)?;
+            for at in [self.wires[1 - i].next(), timeout].into_iter().flatten() {
+                add(self.wakes(i, at.max(self.now)));
+            }
         }
         for connection in &self.connections {
             if connection.port.is_none() {
-                all.push((connection.sides[0].host, connection.opens_at));
+                add(self.wakes(connection.sides[0].host, connection.opens_at.max(self.now)));
             }
-            all.extend(connection.sides.iter().filter_map(|side| Some((side.host, side.wake_at?))));
+            for side in &connection.sides {
+                if let Some(at) = side.wake_at.filter(|_| side.outcome.is_none()) {
+                    add(self.wakes(side.host, at.max(self.now)));
+                }
+            }
         }
-        let due = all.into_iter().map(|(i, at)| self.wakes(i, at.max(self.now)));
-        let faults_end = Instant::ZERO + self.plan.faults;
-        let milestones =
-            [faults_end, faults_end + PATIENCE].into_iter().filter(|at| *at > self.now);
-        Ok(due.chain(milestones).min())
+        let (faults_end, hosts) = (self.plan.run.faults_end(), &self.plan.hosts);
+        let crashes = hosts.iter().map(HostPlan::down).flat_map(|down| [down.from, down.to]);
+        let leaps = hosts.iter().map(|host| Instant::from_millis(host.leap_at_ms));
+        let milestones = crashes
+            .chain(leaps)
+            .chain(hosts.iter().map(|host| host.refuses().to))
+            .chain([faults_end, faults_end + PATIENCE]);
+        milestones.filter(|at| *at > self.now).for_each(add);
+        Ok(next)
     }
 
-    /// When host `i` wants to be woken. G9: never twice running for a time that has passed.
+    /// When host `i` wants to be woken. G9: not for a time that has passed, again and again.
     fn timeout(&mut self, i: usize) -> Result<Option<Instant>, String> {
         let Some(mut at) = self.hosts[i].next_timeout(self.now) else { return Ok(None) };
-        if at <= self.now && self.awake()[i] {
+        let mut calls = 0;
+        while at <= self.now && self.awake()[i] {
             self.hosts[i].advance(self.now);
             self.settle()?;
             let Some(again) = self.hosts[i].next_timeout(self.now) else { return Ok(None) };
-            if again <= self.now && self.plan.hosts[i].kind == Kind::Ours {
-                return Err(format!("host {i} wants to be woken at {again:?} for ever"));
-            }
             at = again;
-        }
-        Ok(Some(match self.plan.hosts[i].tick {
-            None => at,
-            Some(tick) => {
-                let tick = tick.as_nanos() as u64;
-                Instant::from_nanos(at.as_nanos().div_ceil(tick).saturating_mul(tick))
+            calls += 1;
+            // Connections that wait for memory are told one by one.
+            let patience = if self.plan.hosts[i].memory_kib < 1024 { 32 } else { 1 };
+            if at <= self.now && calls >= patience {
+                if self.plan.hosts[i].kind() == Kind::Ours {
+                    return Err(format!("host {i} wants to be woken at {at:?} for ever"));
+                }
+                break;
             }
-        }))
+        }
+        let tick = self.plan.hosts[i].tick_us.max(1) * 1_000;
+        let late = at.as_nanos().div_ceil(tick).saturating_mul(tick);
+        Ok(Some(if tick > 1_000 { Instant::from_nanos(late) } else { at }))
     }
 
-    /// What is due at `now`: repairs, arrivals, timers.
+    /// What is due at `now`: crashes, arrivals, timers.
     fn happen(&mut self) -> Result<(), String> {
-        let faults_end = Instant::ZERO + self.plan.faults;
+        let faults_end = self.plan.run.faults_end();
         if !self.repaired && self.now >= faults_end {
-            self.repair();
+            self.repaired = true;
+            self.trace.note(self.now, "the faults end");
         }
         for connection in &mut self.connections {
             if self.now >= faults_end + PATIENCE {
@@ -351,6 +430,7 @@ impl<'a> World<'a> {
             }
         }
         for i in 0..2 {
+            self.falls_and_rises(i);
             if self.awake()[i] {
                 self.deliver(i)?;
                 self.hosts[i].advance(self.now);
@@ -359,36 +439,53 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    fn repair(&mut self) {
-        self.repaired = true;
-        self.trace.note(self.now, "the links are repaired");
-        for i in 0..2 {
-            let config = self.plan.repaired[i].clone();
-            let link = Link::new(config, self.seed).expect("the plan's links are valid");
-            self.links[i].push(link);
+    /// Host `i` crashes, or is there again and has forgotten everything.
+    fn falls_and_rises(&mut self, i: usize) {
+        let down = self.plan.hosts[i].down();
+        if self.health[i] == Health::Well && down.contains(self.now) {
+            self.health[i] = Health::Down;
+            self.trace.note(self.now, format!("host {i} crashes"));
+            // It is another host at the same address: nothing of its chance comes again.
+            let mut plan = self.plan.hosts[i].clone();
+            plan.seed ^= 1;
+            self.hosts[i] = new_host(i, &plan, self.now);
+            self.hosts[i].listen(PORT);
+            self.referees[i] = new_referee(i, &plan);
+            self.by_handle[i].clear();
+            self.connections.iter_mut().for_each(|connection| connection.crashes(i));
+        }
+        if self.health[i] == Health::Down && self.now >= down.to {
+            self.health[i] = Health::Back;
+            self.trace.note(self.now, format!("host {i} is back"));
+            while self.wires[1 - i].pop(self.now).is_some() {}
         }
     }
 
     /// Frames that arrive at host `i`.
     fn deliver(&mut self, i: usize) -> Result<(), String> {
-        let from = 1 - i;
-        for link in 0..self.links[from].len() {
-            while let Some(frame) = self.links[from][link].pop(self.now.as_nanos()) {
-                self.trace.frame(self.now, [">0", ">1"][i], &frame);
-                self.referees[i].received(&frame);
-                self.hosts[i].receive(self.now, &frame);
-                if !self.plan.hosts[i].batches {
-                    self.hosts[i].advance(self.now);
-                    self.settle()?;
-                }
+        while let Some(frame) = self.wires[1 - i].pop(self.now) {
+            self.trace.frame(self.now, [">0", ">1"][i], &frame);
+            self.referees[i].received(&frame);
+            self.hosts[i].receive(self.now, &frame);
+            if self.plan.hosts[i].batches == 0 {
+                self.hosts[i].advance(self.now);
+                self.settle()?;
             }
+        }
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        for (i, host) in self.hosts.iter_mut().enumerate() {
+            host.check().map_err(|wrong| format!("host {i}: {wrong}"))?;
         }
         Ok(())
     }
 
     fn story(&self) -> String {
         let apps: Vec<String> = self.connections.iter().map(Connection::describe).collect();
-        format!("{:#?}\n{}\n{}", self.plan, self.trace, apps.join("\n"))
+        let [one, two] = [0, 1].map(|i| format!("host {i}: {}", self.hosts[i].describe()));
+        format!("{}\n{}\n{one}{two}{}", self.plan, self.trace, apps.join("\n"))
     }
 
     fn audit(&mut self) -> Result<(), String> {

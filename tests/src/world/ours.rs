@@ -2,12 +2,15 @@
 
 use super::host::{Handle, Host, Io};
 use super::plan::HostPlan;
+use stack::testing::options::first_timestamp;
+use stack::testing::packet::{Segment, arp, ethernet};
 use stack::{
-    Cidr, Config, ConnectOptions, Counters, Instant, ListenOptions, ListenerId, RecvError, RxFrame,
-    Seed, SendError, SocketId, Stack, State, TcpId, TcpOptions,
+    Cidr, Config, Congestion, ConnectOptions, Counters, Instant, ListenOptions, ListenerId,
+    RecvError, RxFrame, Seed, SendError, SocketId, Stack, State, TcpId, TcpInfo, TcpOptions, Usage,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::time::Duration;
 
 /// A host that runs [`Stack`].
 pub(super) struct Ours {
@@ -19,31 +22,84 @@ pub(super) struct Ours {
     handles: HashMap<TcpId, Handle>,
     ids: BTreeMap<Handle, TcpId>,
     next_handle: Handle,
+    backlog: usize,
     pub(super) received: u64,
+    sent: u64,
+}
+
+fn config(i: usize, plan: &HostPlan) -> Config {
+    let mut config = Config::new(HostPlan::mac(i));
+    config.mtu = plan.mtu as usize;
+    config.addresses = vec![Cidr { address: IpAddr::V4(HostPlan::address(i)), prefix: 24 }];
+    config.tcp.syn_ack_retries = plan.syn_ack_retries as u8;
+    config.tcp.delayed_ack = Duration::from_millis(plan.delayed_ack_ms);
+    config.tcp.ranges_max = plan.ranges_max as usize;
+    config.tcp.memory_max = plan.memory_kib as usize * 1024;
+    config.tcp.half_open_max = plan.half_open_max as usize;
+    config.tcp.time_wait = Duration::from_millis(plan.time_wait_ms);
+    config.tcp.orphan = Duration::from_millis(plan.orphan_ms);
+    config.tcp.time_wait_max = plan.time_wait_max as usize;
+    config.tcp.ephemeral_ports = (plan.first_port as u16, plan.last_port as u16);
+    config
+}
+
+fn options(plan: &HostPlan) -> TcpOptions {
+    let millis = |ms: u64| (ms > 0).then_some(Duration::from_millis(ms));
+    let bytes = |bytes: u64| (bytes > 0).then_some(bytes as usize);
+    let mut options = TcpOptions {
+        nodelay: plan.nodelay == 1,
+        cork: plan.cork == 1,
+        notsent_lowat: (plan.notsent_lowat > 0).then_some(plan.notsent_lowat as u32),
+        congestion: Congestion::ALL.get(plan.congestion as usize).copied(),
+        quick_ack: plan.quick_ack == 1,
+        max_segment: (plan.max_segment > 0).then_some(plan.max_segment as u16),
+        user_timeout: millis(plan.user_timeout_ms),
+        receive_buffer: bytes(plan.receive_buffer),
+        send_buffer: bytes(plan.send_buffer),
+        ..TcpOptions::default()
+    };
+    if let Some(idle) = millis(plan.keepalive_ms) {
+        options.keepalive = true;
+        (options.keepalive_idle, options.keepalive_interval) = (idle, idle);
+    }
+    options
+}
+
+/// The sequence number and the timestamp with which a host of this plan would begin to send from
+/// `local` to `remote` if its clock began now.
+pub(super) fn first_numbers(
+    plan: &HostPlan,
+    local: SocketAddrV4,
+    remote: SocketAddrV4,
+) -> Option<(u32, u32)> {
+    let i = usize::from(*local.ip() != HostPlan::address(0));
+    let mut host = Ours::new(i, plan);
+    host.connect(Instant::ZERO, local.port(), remote)?;
+    while let Some(frame) = host.transmit(Instant::ZERO) {
+        if let Ok(Some(syn)) = Segment::from_frame(&frame) {
+            return Some((syn.seq, first_timestamp(&syn.options).unwrap_or(0)));
+        }
+        let (own, other) = (HostPlan::mac(i), HostPlan::mac(1 - i));
+        let answer = arp(2, (other, *remote.ip()), (own, *local.ip()));
+        host.receive(Instant::ZERO, &ethernet(other, own, 0x0806, &answer));
+    }
+    None
 }
 
 impl Ours {
-    /// The host that `plan` describes.
-    pub(super) fn new(plan: &HostPlan) -> Ours {
-        let mut config = Config::new(plan.mac);
-        config.mtu = plan.mtu;
-        config.tcp.syn_ack_retries = plan.syn_ack_retries;
-        config.addresses = vec![Cidr { address: IpAddr::V4(plan.address), prefix: 24 }];
-        let options = TcpOptions {
-            nodelay: plan.nodelay,
-            receive_buffer: Some(plan.receive_buffer),
-            send_buffer: Some(plan.send_buffer),
-            ..TcpOptions::default()
-        };
+    /// The host `i` that `plan` describes.
+    pub(super) fn new(i: usize, plan: &HostPlan) -> Ours {
         Ours {
-            stack: Stack::new(config, Seed::from_number(plan.seed)),
-            options,
+            stack: Stack::new(config(i, plan), Seed::from_number(plan.seed)),
+            backlog: plan.backlog as usize,
+            options: options(plan),
             listener: None,
             ready: false,
             handles: HashMap::new(),
             ids: BTreeMap::new(),
             next_handle: 0,
             received: 0,
+            sent: 0,
         }
     }
 
@@ -72,7 +128,9 @@ impl Host for Ours {
     }
 
     fn transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
-        self.stack.poll_transmit(now).map(|frame| frame.to_vec())
+        let frame = self.stack.poll_transmit(now)?.to_vec();
+        self.sent += 1;
+        Some(frame)
     }
 
     fn next_timeout(&mut self, _: Instant) -> Option<Instant> {
@@ -92,7 +150,7 @@ impl Host for Ours {
     }
 
     fn listen(&mut self, port: u16) {
-        let options = ListenOptions { backlog: 64, tcp: self.options };
+        let options = ListenOptions { backlog: self.backlog, tcp: self.options };
         let local: SocketAddr = ([0, 0, 0, 0], port).into();
         self.listener = Some(self.stack.listen(local, options).expect("a free port"));
     }
@@ -108,9 +166,10 @@ impl Host for Ours {
         Some((self.adopt(id), local.port(), remote))
     }
 
-    fn connect(&mut self, now: Instant, remote: SocketAddrV4) -> Option<(Handle, u16)> {
-        let options = ConnectOptions { tcp: self.options, ..ConnectOptions::default() };
-        let id = self.stack.connect(now, remote.into(), options).ok()?;
+    fn connect(&mut self, now: Instant, from: u16, to: SocketAddrV4) -> Option<(Handle, u16)> {
+        let local = Some(([0, 0, 0, 0], from).into());
+        let options = ConnectOptions { tcp: self.options, local };
+        let id = self.stack.connect(now, to.into(), options).ok()?;
         let port = self.stack.tcp(id)?.local().port();
         Some((self.adopt(id), port))
     }
@@ -165,6 +224,29 @@ impl Host for Ours {
         connections.count() + self.stack.memory_used()
     }
 
+    fn describe(&self) -> String {
+        let connections = self.stack.connections().filter(|(_, info)| info.state != State::Listen);
+        let lines = connections.map(|(_, info)| format!("{info:?}\n"));
+        format!("{:?}\n{}", self.stack.usage(), lines.collect::<String>())
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        let limits = &self.stack.config().tcp;
+        let Usage { half_open, time_waits, memory, .. } = self.stack.usage();
+        if half_open > limits.half_open_max || time_waits > limits.time_wait_max {
+            return Err(format!("{half_open} handshakes, {time_waits} in TIME-WAIT"));
+        }
+        let held = self.stack.config().neighbors.held_bytes_total;
+        if memory > limits.memory_max + held {
+            return Err(format!("{memory} bytes in buffers"));
+        }
+        let has_timer = self.stack.next_timeout().is_some();
+        for (_, info) in self.stack.connections().filter(|(_, info)| info.state != State::Listen) {
+            check_connection(&info, has_timer)?;
+        }
+        Ok(())
+    }
+
     fn audit(&mut self) -> Result<(), String> {
         let counters = self.stack.counters();
         let ended = counters.frames_delivered + counters.drops.total();
@@ -176,9 +258,28 @@ impl Host for Ours {
                  delivered, {ended} ended\n{counters}"
             ));
         }
+        if counters.frames_out != self.sent {
+            return Err(format!("{} frames out, {} were taken", counters.frames_out, self.sent));
+        }
+        let Usage { flows, timers, .. } = self.stack.usage();
+        if flows > 0 || timers > 0 {
+            return Err(format!("{flows} flows and {timers} timers of nobody"));
+        }
         if counters.tcp_curr_estab != 0 {
             return Err(format!("{} connections established of none", counters.tcp_curr_estab));
         }
         Ok(())
     }
+}
+
+/// G8: what a connection says of itself makes sense.
+fn check_connection(info: &TcpInfo, has_timer: bool) -> Result<(), String> {
+    if matches!(info.state, State::Closed | State::TimeWait) {
+        return Ok(());
+    }
+    let watched = info.in_flight == 0 || has_timer;
+    // SYN and FIN are in flight and in no buffer.
+    let held = info.in_flight as usize <= info.unsent + 2;
+    let window = info.cwnd == 0 || info.cwnd >= u32::from(info.send_mss);
+    if watched && held && window { Ok(()) } else { Err(format!("this cannot be: {info:?}")) }
 }

@@ -1,7 +1,7 @@
 //! The world finds what it looks for: each of these hosts has one fault, and each is found out.
 
 use super::host::{Handle, Host, Io};
-use super::plan::{Ending, Kind, Plan};
+use super::plan::{Mix, Plan};
 use super::{FRAMES_TOLD, World, ours};
 use stack::Instant;
 use std::net::SocketAddrV4;
@@ -80,8 +80,8 @@ impl Host for Saboteur {
         self.host.accept(now)
     }
 
-    fn connect(&mut self, now: Instant, remote: SocketAddrV4) -> Option<(Handle, u16)> {
-        self.host.connect(now, remote)
+    fn connect(&mut self, now: Instant, from: u16, to: SocketAddrV4) -> Option<(Handle, u16)> {
+        self.host.connect(now, from, to)
     }
 
     fn send(&mut self, now: Instant, handle: Handle, bytes: &[u8]) -> Io {
@@ -125,6 +125,14 @@ impl Host for Saboteur {
         self.host.leftovers() + usize::from(self.fault == Fault::Leak)
     }
 
+    fn describe(&self) -> String {
+        self.host.describe()
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        self.host.check()
+    }
+
     fn audit(&mut self) -> Result<(), String> {
         self.host.audit()
     }
@@ -132,26 +140,27 @@ impl Host for Saboteur {
 
 /// One connection from host 0 to the saboteur, with text in both directions.
 fn plan(fault: Fault) -> Plan {
-    let draws = (0..).map(|seed| Plan::lossy(seed, [Kind::Ours, Kind::Ours]));
+    let draws = (0..).map(|seed| Plan::lossy(seed, Mix::Ours));
     let worth = |plan: &Plan| {
         let sides = &plan.connections[0].sides;
-        plan.connections[0].client == 0 && sides.iter().all(|side| side.bytes > 5_000)
+        plan.connections[0].open.client == 0 && sides.iter().all(|side| side.bytes > 5_000)
     };
     let mut plan = draws.into_iter().find(worth).expect("some seed draws it");
     plan.connections.truncate(1);
     if fault == Fault::ResetIsEnd {
-        plan.connections[0].sides[0].ending = Ending::Abort(2_000);
+        let side = &mut plan.connections[0].sides[0];
+        (side.ending, side.ending_after) = (3, 2_000);
         // The reset has to arrive.
-        plan.links = plan.repaired.clone();
+        plan.run.faults_ms = 0;
     }
     plan
 }
 
 fn verdict(fault: Fault) -> Result<(), String> {
     let plan = plan(fault);
-    let mut world = World::new(1, &plan, FRAMES_TOLD);
-    let host = ours::Ours::new(&plan.hosts[1]);
-    world.hosts[1] = Box::new(Saboteur { host, fault, given: 0, last: None });
+    let mut world = World::new(&plan, FRAMES_TOLD);
+    let host = ours::Ours::new(1, &plan.hosts[1]);
+    world.hosts[1].host = Box::new(Saboteur { host, fault, given: 0, last: None });
     world.run().map(drop)
 }
 
@@ -161,7 +170,7 @@ fn every_sabotage_is_found_out() {
         (Fault::WrongByte, "of the stream is wrong"),
         (Fault::EarlyEnd, "end of stream after"),
         (Fault::ResetIsEnd, "end of stream after"),
-        (Fault::LostWakeUp, "not yet"),
+        (Fault::LostWakeUp, "the applications are through"),
         (Fault::Spin, "for ever"),
         (Fault::Babble, "sends for ever"),
         (Fault::Unbooked, "the books"),

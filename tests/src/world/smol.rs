@@ -97,15 +97,16 @@ fn to_smol(now: Instant) -> time::Instant {
 
 impl Smol {
     /// The host that `plan` describes.
-    pub(super) fn new(plan: &HostPlan, now: Instant) -> Smol {
-        let mut wire = Wire { incoming: VecDeque::new(), outgoing: VecDeque::new(), mtu: plan.mtu };
-        let hardware = HardwareAddress::Ethernet(EthernetAddress(plan.mac.0));
+    pub(super) fn new(i: usize, plan: &HostPlan, now: Instant) -> Smol {
+        let mtu = plan.mtu as usize;
+        let mut wire = Wire { incoming: VecDeque::new(), outgoing: VecDeque::new(), mtu };
+        let hardware = HardwareAddress::Ethernet(EthernetAddress(HostPlan::mac(i).0));
         let mut config = Config::new(hardware);
         config.random_seed = plan.seed;
         let mut interface = Interface::new(config, &mut wire, to_smol(now));
         interface.update_ip_addrs(|addresses| {
             // The list holds two by default and this is the first.
-            let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(plan.address), 24));
+            let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(HostPlan::address(i)), 24));
         });
         Smol {
             interface,
@@ -125,16 +126,17 @@ impl Smol {
     }
 
     fn new_socket(&mut self) -> SocketHandle {
-        let buffer = |size: usize| SocketBuffer::new(vec![0; size]);
+        let buffer =
+            |size: u64| SocketBuffer::new(vec![0; if size > 0 { size as usize } else { 65_536 }]);
         let mut socket =
             Socket::new(buffer(self.plan.receive_buffer), buffer(self.plan.send_buffer));
-        socket.set_nagle_enabled(!self.plan.nodelay);
+        socket.set_nagle_enabled(self.plan.nodelay == 0);
         socket.set_congestion_control(if self.plan.seed.is_multiple_of(2) {
             CongestionControl::Cubic
         } else {
             CongestionControl::None
         });
-        if self.plan.timestamps {
+        if self.plan.timestamps == 1 {
             socket.set_tsval_generator(Some(|| CLOCK_MS.get()));
         }
         self.sockets.add(socket)
@@ -273,10 +275,10 @@ impl Host for Smol {
         self.accepted.pop_front()
     }
 
-    fn connect(&mut self, _: Instant, remote: SocketAddrV4) -> Option<(Handle, u16)> {
+    fn connect(&mut self, _: Instant, port: u16, remote: SocketAddrV4) -> Option<(Handle, u16)> {
         let socket = self.new_socket();
-        let port = self.next_port;
         self.next_port += 1;
+        let port = if port == 0 { self.next_port } else { port };
         let endpoint = IpEndpoint::new(IpAddress::Ipv4(*remote.ip()), remote.port());
         let context = self.interface.context();
         self.sockets.get_mut::<Socket<'_>>(socket).connect(context, endpoint, port).ok()?;
@@ -344,6 +346,10 @@ impl Host for Smol {
             |held: &&SocketHandle| self.sockets.get::<Socket<'_>>(**held).state() != State::Listen;
         let half_open = self.listening.iter().filter(half_open).count();
         self.open.len() + self.closing.len() + half_open
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        Ok(())
     }
 
     fn audit(&mut self) -> Result<(), String> {

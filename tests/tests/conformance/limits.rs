@@ -4,7 +4,7 @@ use crate::{ms, secs};
 use stack::testing::rig::{HOST, Rig};
 use stack::{
     BindError, ConnectError, ConnectOptions, Event, ListenError, ListenOptions, Readiness,
-    SendError, SocketId, State, TcpOptions,
+    SendError, SocketId, State, TcpInfo, TcpOptions,
 };
 use std::net::SocketAddr;
 
@@ -220,6 +220,39 @@ fn a_reader_without_memory_is_not_forgotten() {
     t.expect_within(ms(1), ". 1:1(0) ack 1001");
     t.inject("P. 3001:4001(1000) ack 1").expect(". 1:1(0) ack 1001");
     t.inject("P. 1001:3001(2000) ack 1").expect(". 1:1(0) ack 4001").expect_read(3000);
+}
+
+/// R-12, SHLD-14: in want of memory receive buffers that have grown go back, and no window that
+/// was announced does.
+#[test]
+fn buffers_go_back_without_a_broken_promise() {
+    let mut t = Rig::with(|config| config.tcp.memory_max = 4 << 20);
+    t = t.listen(ListenOptions::default());
+    let mut greedy = vec![];
+    for port in 2000..2003 {
+        t.set_peer_port(port).accept_one();
+        t.inject(". 1:1(0) ack 1 win 0");
+        greedy.extend(t.socket);
+    }
+    t.set_peer_port(3000).inject("S 0:0(0) win 65535 <mss 1460,nop,wscale 7>");
+    t.expect("S. 0:0(0) ack 1 <...>").advance(ms(5)).inject(". 1:1(0) ack 1").accept();
+    for i in 0..80 {
+        t.inject(&format!(". {}:{}(1460) ack 1", 1 + i * 1460, 1461 + i * 1460)).recv_all();
+        if i % 40 == 39 {
+            t.advance(ms(50)).forget_rest();
+        }
+    }
+    let grown = t.info().unwrap();
+    assert!(grown.receive_buffer > 200_000, "{}", grown.receive_buffer);
+    let now = t.now();
+    for id in greedy {
+        assert_eq!(t.stack.tcp(id).unwrap().send(now, &[0; 1 << 20]), Ok(1 << 20));
+    }
+    t.inject("P. 116801:116901(100) ack 1").expect_read(100).forget_rest();
+    let after = t.info().unwrap();
+    assert_eq!(after.receive_buffer, 128 << 10, "as it began");
+    let edge = |info: &TcpInfo| info.bytes_received + u64::from(info.receive_window);
+    assert!(edge(&after) >= edge(&grown), "the window was taken back");
 }
 
 /// A connection that ends while it is to be asked for segments is not asked, nor armed, again.

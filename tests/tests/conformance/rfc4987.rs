@@ -1,7 +1,8 @@
 //! RFC 4987: SYN floods. Cookies (§3.6), and what they must not break (THREATS ).
 
 use crate::{ms, secs};
-use stack::testing::rig::Rig;
+use stack::testing::packet::Segment;
+use stack::testing::rig::{HOST_MAC, PEER_MAC, Rig};
 use stack::{ListenOptions, State};
 
 /// What an honest client's SYN carries.
@@ -95,9 +96,24 @@ fn r2_from_cookie_to_table_within_one_handshake() {
     t.set_peer_port(1).inject("R 1:1(0)").set_peer_port(2000);
     t.inject("S 0:0(0) win 65535 <mss 1460>").expect("S. 0:0(0) ack 1 <...>");
     assert_eq!(t.stack.usage().half_open, 1);
-    let frame = cookie.to_frame(stack::testing::rig::PEER_MAC, stack::testing::rig::HOST_MAC);
+    let frame = cookie.to_frame(PEER_MAC, HOST_MAC);
     t.inject_frame(&frame).expect_nothing().accept();
     assert_eq!((t.stack.usage().half_open, t.stack.usage().connections), (0, 1));
+}
+
+/// so it is when the third segment and the first text are lost, and a later segment meets
+/// the handshake (world, seed 2026).
+#[test]
+fn r2_late_text_after_a_cookie_is_not_reset() {
+    let mut t = flooded();
+    t.inject("S 0:0(0) win 65535 <mss 1460>").expect("S. 0:0(0) ack 1 <...>");
+    let later = t.segment("P. 101:201(100) ack 1");
+    let first = t.segment("P. 1:201(200) ack 1");
+    t.set_peer_port(1).inject("R 1:1(0)").set_peer_port(2000);
+    t.inject("S 0:0(0) win 65535 <mss 1460>").expect("S. 0:0(0) ack 1 <...>");
+    let frame = |segment: &Segment| segment.to_frame(PEER_MAC, HOST_MAC);
+    t.inject_frame(&frame(&later)).expect_nothing();
+    t.inject_frame(&frame(&first)).accept().expect_read(200).forget_rest();
 }
 
 /// the third segment, text and an acknowledgment arrive together; and text alone, the third

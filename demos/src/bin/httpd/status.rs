@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use demos::http::{escape_html, escape_json};
 use demos::human;
-use stack::{State, TcpInfo};
+use stack::{Limit, State, TcpInfo};
 
 use crate::page;
 use crate::reply::Reply;
@@ -156,10 +156,26 @@ const COLUMNS: &[Column] = &[
     ("sent", |info| or_dash(is_live(info), || human::bytes(info.bytes_sent))),
     ("received", |info| or_dash(is_live(info), || human::bytes(info.bytes_received))),
     ("retransmits", |info| or_dash(is_live(info), || info.retransmits.to_string())),
+    ("held back by", |info| or_dash(is_live(info), || held_back(info))),
 ];
 
+/// What has held the sender back most, and its share of the time in which there was something to
+/// send.
+fn held_back(info: &TcpInfo) -> String {
+    let (limited, until) = (info.limited, info.limited.since());
+    let busy = limited.busy(until).as_micros();
+    let most = Limit::ALL.into_iter().max_by_key(|&limit| limited.time(limit, until));
+    match most {
+        Some(limit) if busy > 0 => {
+            let share = limited.time(limit, until).as_micros() * 100 / busy;
+            format!("{limit} {share} %")
+        }
+        _ => "-".into(),
+    }
+}
+
 fn is_number(column: &str) -> bool {
-    !matches!(column, "state" | "peer")
+    !matches!(column, "state" | "peer" | "held back by")
 }
 
 fn or_dash(is_known: bool, value: impl Fn() -> String) -> String {
@@ -198,7 +214,8 @@ fn connection_json(out: &mut String, info: &TcpInfo) {
         format_args!(
             "{{\"state\":\"{}\",\"local\":\"{}\",\"remote\":\"{}\",\"cwnd\":{},\
              \"ssthresh\":{},\"in_flight\":{},\"rtt_us\":{},\"rto_us\":{},\"bytes_sent\":{},\
-             \"bytes_received\":{},\"retransmits\":{},\"unread\":{},\"unsent\":{}}}",
+             \"bytes_received\":{},\"retransmits\":{},\"unread\":{},\"unsent\":{},\
+             \"held_back_us\":{{",
             info.state,
             info.local,
             info.remote,
@@ -214,6 +231,11 @@ fn connection_json(out: &mut String, info: &TcpInfo) {
             info.unsent
         ),
     );
+    let (limited, until) = (info.limited, info.limited.since());
+    join(out, Limit::ALL, |out, limit| {
+        put(out, format_args!("\"{limit}\":{}", limited.time(limit, until).as_micros()));
+    });
+    out.push_str("}}");
 }
 
 /// Writes every item, with commas between them.

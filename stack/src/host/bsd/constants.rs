@@ -71,6 +71,8 @@ pub const TCP_KEEPCNT: i32 = 6;
 pub const TCP_INFO: i32 = 11;
 /// Acknowledgments are not delayed.
 pub const TCP_QUICKACK: i32 = 12;
+/// The congestion control, by its name.
+pub const TCP_CONGESTION: i32 = 13;
 /// Milliseconds that text may stay unacknowledged; 0: the default.
 pub const TCP_USER_TIMEOUT: i32 = 18;
 

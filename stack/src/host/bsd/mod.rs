@@ -18,7 +18,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use constants::*;
-pub use options::{linger, linger_bytes, set_tcp_option, tcp_option, timeval, timeval_bytes};
+pub use options::{
+    congestion, congestion_bytes, linger, linger_bytes, set_tcp_option, tcp_option, timeval,
+    timeval_bytes,
+};
 pub use poll::{FdSet, PollFd, poll_bits};
 pub use tcp_info::{idle_info_bytes, listener_info_bytes, tcp_info_bytes};
 

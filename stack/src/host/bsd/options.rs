@@ -7,18 +7,22 @@ use super::socket::{Kind, Role, Sock, State};
 use super::tcp_info;
 use super::*;
 use crate::host::errno::Errno;
-use crate::{TcpConfig, TcpInfo, TcpOptions, UdpOptions};
+use crate::{Congestion, TcpConfig, TcpInfo, TcpOptions, UdpOptions};
 
 /// The largest of the keepalive times, seconds, as in Linux.
 const KEEP_SECONDS_MAX: i32 = 32_767;
 const KEEP_COUNT_MAX: i32 = 127;
+
+/// Linux's TCP_CA_NAME_MAX.
+const CONGESTION_NAME_MAX: usize = 16;
 
 impl Bsd {
     /// Sets an option from the bytes that C programs would give.
     ///
     /// # Errors
     /// EBADF, ENOPROTOOPT for an option that is not supported or cannot be set, EINVAL for a value
-    /// too short or out of range, EDOM for such a time-out.
+    /// too short or out of range, EDOM for such a time-out, ENOENT for an unknown congestion
+    /// control.
     pub fn setsockopt(&self, fd: i32, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
         let sock = self.sock(fd)?;
         match (level, name) {
@@ -28,6 +32,13 @@ impl Bsd {
                 let linger = linger(value)?;
                 change_tcp(&sock, |options| {
                     options.linger = linger;
+                    Ok(())
+                })
+            }
+            (IPPROTO_TCP, TCP_CONGESTION) => {
+                let algorithm = congestion(value)?;
+                change_tcp(&sock, |options| {
+                    options.congestion = Some(algorithm);
                     Ok(())
                 })
             }
@@ -60,6 +71,7 @@ impl Bsd {
             (SOL_SOCKET, SO_SNDTIMEO) => timeval_bytes(sock.modes.write_timeout()),
             (SOL_SOCKET, SO_LINGER) => linger_bytes(tcp_options(&sock)?.linger),
             (IPPROTO_TCP, TCP_INFO) => info_bytes(&sock)?,
+            (IPPROTO_TCP, TCP_CONGESTION) => congestion_bytes(self.congestion(&sock)?),
             _ => get_int(&sock, level, name)?.to_ne_bytes().to_vec(),
         };
         let length = value.len().min(out.len());
@@ -75,6 +87,12 @@ impl Bsd {
         let mut value = [0; 4];
         self.getsockopt(fd, level, name, &mut value)?;
         Ok(i32::from_ne_bytes(value))
+    }
+
+    /// The congestion control of a connection, or of what will be one.
+    fn congestion(&self, sock: &Sock) -> Result<Congestion, Errno> {
+        let default = || self.core.shard.call(|engine, _| engine.stack.config().tcp.congestion);
+        Ok(tcp_options(sock)?.congestion.unwrap_or_else(default))
     }
 
     /// Bytes that can be received without blocking: of a stream all, of datagrams the next
@@ -138,6 +156,24 @@ pub fn linger_bytes(linger: Option<Duration>) -> Vec<u8> {
     let seconds = linger.unwrap_or_default().as_secs();
     let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
     [i32::from(linger.is_some()).to_ne_bytes(), seconds.to_ne_bytes()].concat()
+}
+
+/// The congestion control that a name of at most 15 bytes means, which may end with a zero.
+///
+/// # Errors
+/// ENOENT for a name that no algorithm has.
+pub fn congestion(value: &[u8]) -> Result<Congestion, Errno> {
+    let name = value.iter().take(CONGESTION_NAME_MAX - 1).take_while(|&&byte| byte != 0);
+    let name: Vec<u8> = name.copied().collect();
+    let name = core::str::from_utf8(&name).map_err(|_| Errno::ENOENT)?;
+    name.parse().map_err(|_| Errno::ENOENT)
+}
+
+/// The name of a congestion control, with zeros up to 16 bytes.
+pub fn congestion_bytes(algorithm: Congestion) -> Vec<u8> {
+    let mut name = algorithm.name().as_bytes().to_vec();
+    name.resize(CONGESTION_NAME_MAX, 0);
+    name
 }
 
 /// Changes TCP options, of the connection or of what will be one.
@@ -390,7 +426,8 @@ fn info_bytes(sock: &Sock) -> Result<Vec<u8>, Errno> {
     let role = sock.state().role.clone();
     match role {
         Role::Connecting(socket) | Role::Stream(socket) => {
-            Ok(tcp_info::tcp_info_bytes(&socket.info()?))
+            let (info, now) = socket.with(|it, now| (it.info(), now))?;
+            Ok(tcp_info::tcp_info_bytes(&info, now))
         }
         Role::Listener(socket) => {
             let status = socket.status()?;

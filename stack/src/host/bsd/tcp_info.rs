@@ -2,23 +2,30 @@
 
 use std::time::Duration;
 
-use crate::{State, TcpInfo};
+use crate::{Instant, Limit, State, TcpInfo};
 
-/// The bytes of the structure up to and with `tcpi_bytes_retrans`.
-const LENGTH: usize = 216;
+/// The bytes of the structure up to and with `tcpi_total_rto_time`.
+const LENGTH: usize = 248;
 
 const STATE: usize = 0;
 const RETRANSMITS: usize = 2;
+const PROBES: usize = 3;
 const BACKOFF: usize = 4;
 const OPTIONS: usize = 5;
 const WINDOW_SCALES: usize = 6;
 /// The first of the 32-bit fields, and those that are filled in.
 const RTO: usize = 8;
+const ATO: usize = 12;
 const SND_MSS: usize = 16;
 const RCV_MSS: usize = 20;
 const UNACKED: usize = 24;
 const SACKED: usize = 28;
+const LOST: usize = 32;
+const LAST_DATA_SENT: usize = 44;
+const LAST_DATA_RECV: usize = 52;
+const LAST_ACK_RECV: usize = 56;
 const PMTU: usize = 60;
+const RCV_SSTHRESH: usize = 64;
 const RTT: usize = 68;
 const RTTVAR: usize = 72;
 const SND_SSTHRESH: usize = 76;
@@ -27,14 +34,25 @@ const ADVMSS: usize = 84;
 const RCV_RTT: usize = 92;
 const RCV_SPACE: usize = 96;
 const TOTAL_RETRANS: usize = 100;
-/// 64-bit fields.
+/// 64-bit fields, and 32-bit ones between them.
 const BYTES_ACKED: usize = 120;
 const BYTES_RECEIVED: usize = 128;
 const SEGS_OUT: usize = 136;
 const SEGS_IN: usize = 140;
 const NOTSENT_BYTES: usize = 144;
 const MIN_RTT: usize = 148;
+const DATA_SEGS_IN: usize = 152;
+const DATA_SEGS_OUT: usize = 156;
+const BUSY_TIME: usize = 168;
+const RWND_LIMITED: usize = 176;
+const SNDBUF_LIMITED: usize = 184;
 const BYTES_SENT: usize = 200;
+const DSACK_DUPS: usize = 216;
+const REORD_SEEN: usize = 220;
+const RCV_OOOPACK: usize = 224;
+const SND_WND: usize = 228;
+const RCV_WND: usize = 232;
+const TOTAL_RTO: usize = 240;
 
 /// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK`, `TCPI_OPT_WSCALE`.
 const OPTION_BITS: [u8; 3] = [1, 2, 4];
@@ -57,9 +75,12 @@ fn micros(time: Duration) -> u64 {
 }
 
 /// The bytes of Linux's `struct tcp_info` for a connection. Windows and flights are counted in
-/// segments, as in Linux.
-pub fn tcp_info_bytes(info: &TcpInfo) -> Vec<u8> {
+/// segments, as in Linux; times end `now`.
+pub fn tcp_info_bytes(info: &TcpInfo, now: Instant) -> Vec<u8> {
     let mut record = Record([0; LENGTH]);
+    put_times(&mut record, info, now);
+    put_counts(&mut record, info);
+    record.0[PROBES] = info.probes;
     record.0[STATE] = number(info.state);
     record.0[RETRANSMITS] = info.backoff;
     record.0[BACKOFF] = info.backoff;
@@ -70,30 +91,59 @@ pub fn tcp_info_bytes(info: &TcpInfo) -> Vec<u8> {
     record.0[WINDOW_SCALES] = (theirs & 0xf) | ((ours & 0xf) << 4);
     let mss = u64::from(info.send_mss.max(1));
     let segments = |bytes: u32| u64::from(bytes).div_ceil(mss);
-    record.put32(RTO, micros(info.rto));
     record.put32(SND_MSS, info.send_mss.into());
-    record.put32(RCV_MSS, info.advertised_mss.into());
-    record.put32(UNACKED, segments(info.in_flight));
+    record.put32(RCV_MSS, info.receive_mss.into());
+    record.put32(UNACKED, segments(info.in_flight + info.lost + info.sacked));
+    record.put32(SACKED, segments(info.sacked));
+    record.put32(LOST, segments(info.lost));
     record.put32(PMTU, u64::from(info.send_mss) + 40);
-    record.put32(RTT, micros(info.rtt));
-    record.put32(RTTVAR, micros(info.rtt_var));
     // Linux's "infinite" threshold is 0x7fffffff.
     let infinite = info.ssthresh == u32::MAX;
     let threshold = if infinite { 0x7fff_ffff } else { segments(info.ssthresh) };
     record.put32(SND_SSTHRESH, threshold);
     record.put32(SND_CWND, segments(info.cwnd));
     record.put32(ADVMSS, info.advertised_mss.into());
-    record.put32(RCV_RTT, micros(info.receive_rtt));
     record.put32(RCV_SPACE, info.receive_space.into());
+    record.put32(RCV_SSTHRESH, info.receive_buffer as u64);
+    record.put32(SND_WND, info.send_window.into());
+    record.put32(RCV_WND, info.receive_window.into());
+    record.0.to_vec()
+}
+
+/// Times in microseconds; how long ago something was, in milliseconds.
+fn put_times(record: &mut Record, info: &TcpInfo, now: Instant) {
+    record.put32(RTO, micros(info.rto));
+    record.put32(ATO, micros(info.ack_delay));
+    record.put32(RTT, micros(info.rtt));
+    record.put32(RTTVAR, micros(info.rtt_var));
+    record.put32(RCV_RTT, micros(info.receive_rtt));
+    record.put32(MIN_RTT, micros(info.rtt_min));
+    let ago = |at: Instant| u64::try_from((now - at).as_millis()).unwrap_or(u64::MAX);
+    record.put32(LAST_DATA_SENT, info.sent_at.map_or(0, ago));
+    record.put32(LAST_DATA_RECV, info.text_at.map_or(0, ago));
+    record.put32(LAST_ACK_RECV, ago(info.heard_at));
+    record.put64(BUSY_TIME, micros(info.limited.busy(now)));
+    let limited = |limit| micros(info.limited.time(limit, now));
+    record.put64(RWND_LIMITED, limited(Limit::ReceiverWindow));
+    record.put64(SNDBUF_LIMITED, limited(Limit::SendBuffer));
+}
+
+/// What has been counted since the connection began.
+fn put_counts(record: &mut Record, info: &TcpInfo) {
     record.put32(TOTAL_RETRANS, info.retransmits);
     record.put64(BYTES_ACKED, info.bytes_acked);
     record.put64(BYTES_RECEIVED, info.bytes_received);
     record.put32(SEGS_OUT, info.segments_out);
     record.put32(SEGS_IN, info.segments_in);
     record.put32(NOTSENT_BYTES, info.unsent_bytes as u64);
-    record.put32(MIN_RTT, micros(info.rtt_min));
+    record.put32(DATA_SEGS_IN, info.text_segments_in.into());
+    record.put32(DATA_SEGS_OUT, info.text_segments_out.into());
     record.put64(BYTES_SENT, info.bytes_sent);
-    record.0.to_vec()
+    record.put32(DSACK_DUPS, info.spurious_retransmits);
+    record.put32(REORD_SEEN, info.reordering.into());
+    record.put32(RCV_OOOPACK, info.out_of_order.into());
+    let timeouts = u16::try_from(info.timeouts).unwrap_or(u16::MAX);
+    record.0[TOTAL_RTO..TOTAL_RTO + 2].copy_from_slice(&timeouts.to_ne_bytes());
 }
 
 /// The structure for a listener: Linux counts its queue in these two fields.

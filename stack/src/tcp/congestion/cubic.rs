@@ -182,6 +182,10 @@ impl CongestionControl for Cubic {
         self.curve.cwnd = if syn_lost { mss } else { initial_window(mss) };
     }
 
+    fn on_adopted(&mut self, cwnd: u32, ssthresh: u32) {
+        self.curve = Curve { cwnd, ssthresh, prior: cwnd, ..self.curve };
+    }
+
     fn on_ack(&mut self, report: &AckReport) {
         if report.recovery {
             return;

@@ -1,4 +1,6 @@
+use super::super::simulation::{Path, Simulation};
 use super::*;
+use crate::config::Congestion;
 use crate::testing::naive::NaiveCubic;
 
 const MSS: u32 = 1448;
@@ -45,15 +47,16 @@ fn follow(cubic: &mut Cubic, twin: &mut NaiveCubic, from: f64, seconds: f64, rtt
 
 #[test]
 fn the_window_follows_rfc_9438_s_curve() {
-    for (start, rtt) in [(20, 0.02), (200, 0.1), (1000, 0.05), (3000, 0.3), (10, 0.0005)] {
+    for (start, rtt) in [(20, 0.02_f64), (200, 0.1), (1000, 0.05), (3000, 0.3), (10, 0.0005)] {
         let (mut cubic, mut twin) = (avoiding(start), NaiveCubic::new(f64::from(start)));
-        follow(&mut cubic, &mut twin, 0.0, 3.0, rtt);
-        let mut now = 3.0;
+        let span = (rtt * 400.0).min(6.0);
+        follow(&mut cubic, &mut twin, 0.0, span, rtt);
+        let mut now = span;
         for _ in 0..4 {
             lose(&mut cubic);
             twin.on_loss();
-            follow(&mut cubic, &mut twin, now, 6.0, rtt);
-            now += 6.0;
+            follow(&mut cubic, &mut twin, now, span, rtt);
+            now += span;
         }
     }
 }
@@ -225,4 +228,30 @@ fn s5_extreme_reports_do_not_overflow() {
         cubic.on_ack(&report);
         assert!(cubic.window() > 0);
     }
+}
+
+#[test]
+fn a_link_is_kept_busy_and_shared() {
+    let mut t = Simulation::new(Path::new(50, 40, 1.0), &[Congestion::Cubic]);
+    t.run(Duration::from_secs(30));
+    let alone = t.flows[0].goodput(t.now) / t.path.rate as f64;
+    assert!(alone > 0.95, "{alone:.3} of the link alone");
+    t.join(Congestion::Cubic);
+    t.run(Duration::from_secs(60));
+    t.take_delivered(0);
+    t.take_delivered(1);
+    t.run(Duration::from_secs(120));
+    let (one, two) = (t.take_delivered(0) as f64, t.take_delivered(1) as f64);
+    let jain = (one + two).powi(2) / (2.0 * (one * one + two * two));
+    assert!(jain > 0.98, "{one} and {two}: Jain's index {jain:.3}");
+}
+
+#[test]
+fn marks_instead_of_losses_keep_the_link_busy_too() {
+    let mut path = Path::new(50, 40, 2.0);
+    path.mark = (path.bdp() * 0.5) as u64;
+    let mut t = Simulation::new(path, &[Congestion::Cubic]);
+    t.run(Duration::from_secs(60));
+    let share = t.flows[0].goodput(t.now) / t.path.rate as f64;
+    assert!(share > 0.95 && t.flows[0].lost == 0, "{share:.3}, {} lost", t.flows[0].lost);
 }

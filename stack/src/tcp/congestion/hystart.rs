@@ -98,3 +98,7 @@ impl HyStart {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "hystart_tests.rs"]
+mod tests;

@@ -10,6 +10,8 @@ use core::time::Duration;
 mod cubic;
 mod hystart;
 mod reno;
+#[cfg(test)]
+mod simulation;
 pub(crate) mod usage;
 
 impl Congestion {
@@ -123,6 +125,8 @@ pub(crate) trait CongestionControl: fmt::Debug {
     }
     /// The handshake finished: the segment size is known, and whether the SYN was lost.
     fn on_established(&mut self, mss: u32, syn_lost: bool);
+    /// It takes over from another controller, with these values.
+    fn on_adopted(&mut self, cwnd: u32, ssthresh: u32);
     /// An acknowledgment came, in recovery too.
     fn on_ack(&mut self, report: &AckReport);
     /// Something sent was found lost; once for each record.

@@ -58,6 +58,10 @@ impl CongestionControl for Reno {
         self.cwnd = if syn_lost { mss } else { initial_window(mss) };
     }
 
+    fn on_adopted(&mut self, cwnd: u32, ssthresh: u32) {
+        (self.cwnd, self.ssthresh) = (cwnd, ssthresh);
+    }
+
     fn on_ack(&mut self, report: &AckReport) {
         if report.recovery || !report.cwnd_limited {
             return;

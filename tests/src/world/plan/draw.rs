@@ -1,0 +1,308 @@
+//! What the seed draws.
+//!
+//! Swarm style (Groce and others, 2012): each kind of fault is on or off for a whole run, so that
+//! some runs have one fault in plenty rather than all runs a little of each; and how many kinds
+//! are on is drawn, too.
+
+use super::{ConnectionPlan, HostPlan, Kind, OpenPlan, Plan, RunPlan, SidePlan, WirePlan};
+use crate::random::Dice;
+use crate::world::damage;
+use crate::world::ours::first_numbers;
+use stack::Congestion;
+use std::net::SocketAddrV4;
+
+/// Which stacks a plan has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mix {
+    /// One run in five with smoltcp.
+    Any,
+    /// This project's on both sides.
+    Ours,
+    /// smoltcp as host 1.
+    Smol,
+}
+
+/// A stream of [`BYTES_MAX`] in pieces of this size, with a pause after each, ends in time.
+const LEAST_PIECE: u64 = 40;
+
+/// The longest stream.
+const BYTES_MAX: u64 = 200_000;
+
+/// Faults begin within so many milliseconds: most transfers are over by then.
+const EARLY_MS: u64 = 6_000;
+
+/// The dice, and the chance in percent that a kind of fault is on.
+struct Swarm {
+    dice: Dice,
+    chance: u64,
+}
+
+impl Plan {
+    /// The plan of `seed`.
+    pub fn draw(seed: u64, mix: Mix) -> Plan {
+        let mut dice = Dice::new(seed, "plan");
+        let has_smol = match mix {
+            Mix::Any => dice.percent(20),
+            Mix::Ours => false,
+            Mix::Smol => true,
+        };
+        let chance = dice.pick(&[5, 15, 30, 50]);
+        let mut swarm = Swarm { dice, chance };
+        let mut plan = Plan {
+            run: RunPlan { seed, faults_ms: swarm.dice.between(1_000, 20_000), spares_arp: 0 },
+            hosts: [(); 2].map(|()| swarm.host()),
+            wires: [(); 2].map(|()| swarm.wire()),
+            connections: Vec::new(),
+        };
+        for _ in 0..swarm.dice.between(1, 8) {
+            plan.connections.push(swarm.connection());
+        }
+        if has_smol {
+            plan.hosts[1].kind = 1;
+            plan.spare_smoltcp();
+        }
+        swarm.wind_clocks(&mut plan);
+        plan
+    }
+
+    /// Loss of one frame in five in both directions, with reorder and duplicates, and nothing
+    /// that cuts a connection short: every byte has to arrive.
+    pub fn lossy(seed: u64, mix: Mix) -> Plan {
+        let mut plan = Plan::draw(seed, mix);
+        let mut dice = Dice::new(seed, "lossy");
+        for wire in &mut plan.wires {
+            *wire = WirePlan {
+                delay_us: dice.between(1, 40) * 1_000,
+                loss: 200_000,
+                duplicate: 50_000,
+                late: 100_000,
+                late_us: 30_000,
+                strips: wire.strips,
+                ..WirePlan::default()
+            };
+        }
+        for connection in &mut plan.connections {
+            for side in &mut connection.sides {
+                (side.ending, side.stall_ms) = (0, 0);
+            }
+        }
+        for host in &mut plan.hosts {
+            *host = HostPlan {
+                // A handshake that is forgotten is no byte lost, but here no excuse is wanted.
+                syn_ack_retries: 15,
+                backlog: 64,
+                half_open_max: 16_384,
+                asleep_ms: 0,
+                leap_s: 0,
+                crash_ms: 0,
+                refuses_ms: 0,
+                keepalive_ms: 0,
+                user_timeout_ms: 0,
+                ..host.clone()
+            };
+        }
+        plan.run.spares_arp = 1;
+        // The faults outlast the transfer: nothing is delivered because the link was repaired.
+        plan.run.faults_ms = 3_600_000;
+        plan
+    }
+
+    /// What smoltcp cannot live with.
+    fn spare_smoltcp(&mut self) {
+        for wire in &mut self.wires {
+            // It may run without congestion control: a short queue would starve it.
+            wire.queue = 1_000;
+            // It hears no router.
+            wire.narrow_told = 0;
+            // It panics when it is told what nobody said.
+            wire.damage_kinds = damage::SEEN;
+        }
+        for host in &mut self.hosts {
+            // It has no SND.WL1: a closed window that comes late stops it for ever.
+            host.receive_buffer = BYTES_MAX;
+        }
+    }
+}
+
+impl Swarm {
+    /// `value`, if this kind of fault is on.
+    fn sometimes(&mut self, value: impl FnOnce(&mut Dice) -> u64) -> u64 {
+        if self.dice.percent(self.chance) { value(&mut self.dice) } else { 0 }
+    }
+
+    /// A share of up to `percent`, in parts per million, if this kind of fault is on.
+    fn share(&mut self, percent: u64) -> u64 {
+        self.sometimes(|dice| dice.below(percent * 10_000))
+    }
+
+    /// A time within the run at which something begins.
+    fn moment(&mut self) -> u64 {
+        1 + self.dice.below(EARLY_MS)
+    }
+
+    fn host(&mut self) -> HostPlan {
+        let mut host = HostPlan::default();
+        self.settings(&mut host);
+        let ports = [(32_768, 60_999), (49_152, 49_161), (65_500, 65_535), (1_024, 65_535)];
+        (host.first_port, host.last_port) = self.dice.pick(&ports);
+        host.tick_us = self.sometimes(|_| 4_000);
+        host.batches = self.dice.below(2);
+        let span = |dice: &mut Dice| 1 + dice.skewed(20_000);
+        (host.asleep_at_ms, host.asleep_ms) = (self.moment(), self.sometimes(span));
+        (host.refuses_at_ms, host.refuses_ms) = (self.moment(), self.sometimes(span));
+        host.refuses_how = self.dice.below(2);
+        // What excuses a lost connection is rare: it hides what else may be wrong.
+        if self.dice.percent(5) {
+            let days = 50 * 24 * 3600;
+            (host.leap_at_ms, host.leap_s) = (self.moment(), 1 + self.dice.skewed(days));
+        }
+        if self.dice.percent(5) {
+            (host.crash_at_ms, host.crash_ms) = (self.moment(), 1 + self.dice.skewed(10_000));
+        }
+        if self.dice.percent(3) {
+            host.keepalive_ms = self.dice.between(1_000, 60_000);
+        }
+        if self.dice.percent(3) {
+            host.user_timeout_ms = self.dice.between(1, 60_000);
+        }
+        host
+    }
+
+    fn settings(&mut self, host: &mut HostPlan) {
+        let dice = &mut self.dice;
+        host.seed = dice.word();
+        host.mtu = dice.pick(&[576, 1280, 1500, 1500, 1500, 9000]);
+        host.receive_buffer = dice.pick(&[0, 0, 2048, 4096, 16_384, 65_535, 65_536, 262_144]);
+        host.send_buffer = dice.pick(&[0, 0, 2048, 4096, 16_384, 65_536, 262_144]);
+        host.nodelay = u64::from(dice.percent(30));
+        host.cork = u64::from(dice.percent(10));
+        if dice.percent(10) {
+            host.notsent_lowat = 1_000 + dice.skewed(65_536);
+        }
+        host.congestion = dice.below(Congestion::ALL.len() as u64);
+        host.quick_ack = u64::from(dice.percent(15));
+        host.timestamps = dice.below(2);
+        host.delayed_ack_ms = dice.pick(&[40, 40, 40, 1, 200, 499]);
+        if dice.percent(10) {
+            host.max_segment = dice.between(88, 1460);
+        }
+        host.ranges_max = self.limit(128, &[1, 2, 4, 16]);
+        // Below this nothing else than the ledger would be tested.
+        host.memory_kib = self.limit(host.memory_kib, &[64, 128, 512]);
+        host.backlog = self.limit(64, &[1, 2, 4]);
+        host.half_open_max = self.limit(host.half_open_max, &[1, 2, 4]);
+        host.time_wait_ms = self.limit(60_000, &[1, 1_000, 10_000]);
+        host.time_wait_max = self.limit(host.time_wait_max, &[1, 2]);
+    }
+
+    /// One of the tight limits, if this kind of trouble is on.
+    fn limit(&mut self, calm: u64, tight: &[u64]) -> u64 {
+        match self.sometimes(|dice| dice.pick(tight)) {
+            0 => calm,
+            tight => tight,
+        }
+    }
+
+    fn wire(&mut self) -> WirePlan {
+        let mut wire = WirePlan {
+            // From 10 us to about 650 ms, each order of magnitude as likely as the next.
+            delay_us: 10 << self.dice.below(17),
+            rate_kbit: if self.dice.percent(40) { 500 << self.dice.below(8) } else { 0 },
+            queue: self.dice.pick(&[4, 16, 64, 1000]),
+            strips: self.sometimes(|dice| dice.below(16)),
+            loss: self.share(40),
+            duplicate: self.share(50),
+            replay: self.share(50),
+            damage: self.share(20),
+            late: self.share(40),
+            overtaken: self.share(20),
+            bursts: self.share(2),
+            ..WirePlan::default()
+        };
+        let dice = &mut self.dice;
+        wire.burst_frames = dice.between(2, 200);
+        wire.replay_ms = 1 + dice.skewed(7_200_000);
+        wire.damage_kinds = dice.between(1, damage::ALL);
+        wire.late_us = dice.between(1, 300_000);
+        wire.overtaken_by = 1 + dice.skewed(299);
+        wire.jitter_us = self.sometimes(|dice| wire.delay_us / dice.between(1, 10));
+        self.outages(&mut wire);
+        wire
+    }
+
+    /// New routes, no route, and routes too narrow.
+    fn outages(&mut self, wire: &mut WirePlan) {
+        wire.route_at_ms = self.sometimes(|dice| 1 + dice.below(EARLY_MS));
+        // From 10 us to 30 s.
+        wire.route_delay_us = (10 << self.dice.below(22)).min(30_000_000);
+        let back = |dice: &mut Dice| wire.route_at_ms + 1 + dice.skewed(EARLY_MS);
+        wire.route_back_at_ms = self.sometimes(back);
+        (wire.cut_at_ms, wire.cut_ms) = (self.moment(), self.sometimes(|d| 1 + d.skewed(20_000)));
+        let again = |dice: &mut Dice| wire.cut_ms + 1 + dice.skewed(5_000);
+        wire.cut_every_ms = self.sometimes(again);
+        wire.narrow_mtu = self.sometimes(|dice| dice.pick(&[576, 1006, 1280, 1400]));
+        (wire.narrow_at_ms, wire.narrow_told) = (self.dice.below(EARLY_MS), self.dice.below(2));
+    }
+
+    fn connection(&mut self) -> ConnectionPlan {
+        let open = OpenPlan { client: self.dice.below(2), at_ms: self.dice.below(3_000), port: 0 };
+        ConnectionPlan { open, sides: [self.side(), self.side()] }
+    }
+
+    fn side(&mut self) -> SidePlan {
+        let dice = &mut self.dice;
+        let bytes = dice.skewed(BYTES_MAX);
+        let pause_us = if dice.percent(50) { 0 } else { dice.skewed(50_000) };
+        let mut side = SidePlan {
+            bytes,
+            write: LEAST_PIECE + dice.skewed(70_000),
+            read: LEAST_PIECE + dice.skewed(70_000),
+            burst: dice.between(1, 64),
+            pause_us,
+            ending: dice.pick(&[0, 0, 0, 0, 0, 1, 1, 1, 2, 3]),
+            ending_after: dice.skewed(2 * bytes),
+            ..SidePlan::default()
+        };
+        if dice.percent(10) {
+            (side.stall_after, side.stall_ms) = (dice.skewed(bytes), 1 + dice.skewed(100_000));
+        }
+        side
+    }
+
+    /// The hosts' clocks: often such that the first connection's sequence numbers or timestamps
+    /// come around, or become negative, in the middle of it.
+    fn wind_clocks(&mut self, plan: &mut Plan) {
+        let dice = &mut self.dice;
+        let Some(first) = plan.connections.first_mut() else { return };
+        first.open.port = 20_000 + dice.below(8_000);
+        let (client, server) = (first.open.client as usize, 1 - first.open.client as usize);
+        let ends = [
+            SocketAddrV4::new(HostPlan::address(client), first.open.port as u16),
+            SocketAddrV4::new(HostPlan::address(server), super::super::PORT),
+        ];
+        let at_us = first.open.at_ms * 1_000;
+        let syn_us = at_us + plan.wires[client].delay_us;
+        for (i, local, remote, at_us) in
+            [(client, ends[0], ends[1], at_us), (server, ends[1], ends[0], syn_us)]
+        {
+            let edge = dice.pick(&[0u32, 0, 1 << 31]);
+            let host = &mut plan.hosts[i];
+            let how = dice.below(4);
+            host.epoch_us = match first_numbers(host, local, remote).filter(|_| how < 2) {
+                Some((isn, _)) if how == 0 => {
+                    let back = isn.wrapping_add((at_us / 4) as u32);
+                    let before = dice.skewed(20_000) as u32;
+                    u64::from(edge.wrapping_sub(before).wrapping_sub(back)) * 4
+                }
+                Some((_, stamp)) => {
+                    let back = stamp.wrapping_add((at_us / 1_000) as u32);
+                    let before = dice.skewed(10_000) as u32;
+                    u64::from(edge.wrapping_sub(before).wrapping_sub(back)) * 1_000
+                }
+                None if how == 2 => 0,
+                None => dice.skewed(60 * 24 * 3600 * 1_000_000),
+            };
+            debug_assert!(host.kind() == Kind::Ours || host.epoch_us < 1 << 60);
+        }
+    }
+}
