@@ -231,7 +231,9 @@ impl Tcb {
         let una = self.snd.una;
         let bare = empty && self.is_duplicate_ack(seg);
         let acked = self.snd.is_new_ack(seg.ack).then(|| self.on_new_ack(cx, seg));
-        if acked.is_some() || self.snd.outstanding() > 0 {
+        // A report of duplicates may come when nothing is outstanding any more.
+        let reports = self.sack && !seg.options.sack.as_slice().is_empty();
+        if acked.is_some() || self.snd.outstanding() > 0 || reports {
             self.on_acknowledgment(cx, seg, una, bare);
         }
         self.update_send_window(cx, seg);
@@ -395,7 +397,7 @@ impl Tcb {
         self.progress_at = cx.now;
         self.on_acknowledgment(cx, seg, una, false);
         // Nothing is outstanding: until there is text, nothing is kept.
-        self.delivering.rest();
+        self.rest_delivering();
         // The window of a segment with SYN is never scaled (RFC 7323 §2.2).
         let scale = if seg.has(Flags::SYN) { 0 } else { self.snd.scale };
         self.snd.set_window(seg.seq, seg.ack, u32::from(seg.window) << scale);

@@ -127,6 +127,14 @@ impl Tcb {
         }
     }
 
+    /// Nothing is outstanding: what is known of the flight goes.
+    pub(super) fn rest_delivering(&mut self) {
+        self.delivering.rest();
+        if self.delivering.allocated() == 0 {
+            self.rack.on_rest();
+        }
+    }
+
     /// Octets in flight: sent, and neither delivered nor believed lost.
     pub(crate) fn in_flight(&self) -> u32 {
         let departed = self.recovery.departed(self.snd.mss_u32());

@@ -14,8 +14,9 @@ const PERSIST: u8 = 16;
 /// What the latest deliveries say about the path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rack {
-    /// The most recently sent record that was delivered, and how long it took, nanoseconds.
-    newest: Option<Newest>,
+    /// The most recently sent record that was delivered (transmission 0: none), and how long it
+    /// took, nanoseconds.
+    newest: Newest,
     rtt: u64,
     /// The highest octet delivered (RACK.fack).
     fack: Seq,
@@ -43,7 +44,7 @@ pub(crate) struct Path {
 impl Rack {
     pub(crate) const fn new(iss: Seq) -> Rack {
         Rack {
-            newest: None,
+            newest: Newest { order: 0, end: iss },
             rtt: 0,
             fack: iss,
             reordering: false,
@@ -57,11 +58,11 @@ impl Rack {
     /// whose acknowledgment may be the original's says nothing, which is the caller's to see.
     pub(crate) fn on_delivered(&mut self, record: &Record, rtt: Duration) {
         let this = Newest { order: record.order, end: record.end };
-        let is_newer = self.newest.is_none_or(|newest| {
-            this.order > newest.order || (this.order == newest.order && this.end.after(newest.end))
-        });
+        let newest = self.newest;
+        let is_newer =
+            this.order > newest.order || (this.order == newest.order && this.end.after(newest.end));
         if is_newer {
-            self.newest = Some(this);
+            self.newest = this;
             self.rtt = rtt.as_nanos() as u64;
         }
     }
@@ -73,6 +74,11 @@ impl Rack {
             return false;
         }
         !core::mem::replace(&mut self.reordering, true)
+    }
+
+    /// The flight has been forgotten, and counts its transmissions from one again.
+    pub(crate) fn on_rest(&mut self) {
+        self.newest.order = 0;
     }
 
     /// The highest octet delivered, before this acknowledgment.
@@ -125,7 +131,7 @@ impl Rack {
 
     /// The most recently sent record that was delivered.
     pub(crate) fn newest(&self) -> Option<Newest> {
-        self.newest
+        (self.newest.order > 0).then_some(self.newest)
     }
 
     /// RACK.reo_wnd (step 4).

@@ -30,8 +30,8 @@ pub(crate) struct Recv {
     discard: bool,
     /// Room was made since the window was last opened.
     freed: bool,
-    /// Text received twice, to be reported with the next acknowledgment (RFC 2883).
-    duplicate: Option<(Seq, Seq)>,
+    /// Text received twice, to be reported with the next acknowledgment (RFC 2883); or empty.
+    duplicate: (Seq, Seq),
     /// The memory ledger has refused text inside the window.
     refused: bool,
 }
@@ -67,7 +67,7 @@ impl Recv {
             fin: None,
             discard: false,
             freed: false,
-            duplicate: None,
+            duplicate: (nxt, nxt),
             refused: false,
         }
     }
@@ -161,17 +161,17 @@ impl Recv {
         if right.at_or_before(left) {
             return;
         }
-        self.duplicate = match self.duplicate {
-            Some((start, end)) if left.at_or_before(end) && right.at_or_after(start) => {
-                Some((if left.before(start) { left } else { start }, end.latest(right)))
-            }
-            _ => Some((left, right)),
+        let (start, end) = self.duplicate;
+        let joins = self.has_duplicate() && left.at_or_before(end) && right.at_or_after(start);
+        self.duplicate = match joins {
+            true => (if left.before(start) { left } else { start }, end.latest(right)),
+            false => (left, right),
         };
     }
 
     /// Text received twice waits to be reported.
     pub(crate) fn has_duplicate(&self) -> bool {
-        self.duplicate.is_some()
+        self.duplicate.0 != self.duplicate.1
     }
 
     /// There is something for a SACK option to say.
@@ -205,8 +205,9 @@ impl Recv {
     /// then what is here ahead of RCV.NXT (RFC 2018 §4).
     pub(crate) fn sack_blocks(&mut self, most: usize) -> SackBlocks {
         let mut blocks = SackBlocks::default();
-        if let Some((left, right)) = self.duplicate.take() {
-            blocks.push(left.0, right.0);
+        if self.has_duplicate() {
+            blocks.push(self.duplicate.0.0, self.duplicate.1.0);
+            self.duplicate.0 = self.duplicate.1;
         }
         let most = most.min(SACK_BLOCKS) - blocks.as_slice().len();
         let mut ranges = [(0, 0); SACK_BLOCKS];

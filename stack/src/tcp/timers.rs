@@ -220,7 +220,7 @@ impl Tcb {
     /// Gives the memory of empty buffers back.
     pub(crate) fn rest(&mut self, memory: &mut Memory) {
         self.snd.rest(memory);
-        self.delivering.rest();
+        self.rest_delivering();
         self.rcv.rest(memory);
     }
 

@@ -11,6 +11,7 @@ mod rfc5681;
 mod rfc5961;
 mod rfc6298;
 mod rfc7323;
+mod rfc8985;
 mod rfc9293;
 mod threats;
 
