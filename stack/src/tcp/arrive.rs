@@ -87,6 +87,7 @@ impl Tcb {
             return Break(Stop::Drop(DropReason::TcpNoAck));
         }
         self.heard_at = cx.now;
+        self.unanswered = false;
         self.on_peer_syn(cx, &seg);
         if acks {
             self.on_syn_acked(cx, &seg);
@@ -149,6 +150,7 @@ impl Tcb {
             self.ack.owe_now();
         }
         self.heard_at = cx.now;
+        self.unanswered = false;
         self.keepalives = 0;
         if seg.has(Flags::SYN) && !self.state.is_synchronized() {
             return Continue(());

@@ -154,6 +154,7 @@ impl Tcb {
             reached_at: start.now,
             sent_at: start.now,
             retransmitted_at: Instant::ZERO,
+            unanswered: false,
             probes: 0,
             keepalives: 0,
             orphan: false,

@@ -236,6 +236,8 @@ impl Tcb {
         let fin = self.snd.fin_is_next_after(len) && (usable > len || self.fin_is_free());
         if self.is_worth_sending(len, unsent, fin) {
             self.marks.push_out &= len >= self.segment_room() && len < unsent;
+            // What the cork held goes; what it holds next has a time of its own.
+            self.timers.clear(Timer::Cork);
             let segment = self.text_segment(cx, self.snd.nxt, len, fin);
             self.tell_writer();
             return Some(segment);
@@ -442,7 +444,7 @@ impl Tcb {
         self.sent_at = now;
         // The first retransmission of a recovery starts the timer anew (RFC 6675 §5.1 step 4.3).
         if !self.timers.is_set(Timer::Retransmit) || (again && seq == self.snd.una) {
-            self.timers.set(Timer::Retransmit, now + self.rto.current());
+            self.timers.set(Timer::Retransmit, self.retransmit_at(now));
         }
         if !again || self.recovery.is_fast() {
             self.arm_tail_probe(now);

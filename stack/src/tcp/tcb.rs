@@ -155,6 +155,8 @@ pub(crate) struct Tcb {
     pub(crate) sent_at: Instant,
     /// When something was last sent again; the epoch if never.
     pub(crate) retransmitted_at: Instant,
+    /// Nothing has been heard since the window was last probed.
+    pub(crate) unanswered: bool,
     /// Zero-window probes since the window closed.
     pub(crate) probes: u8,
     /// Keepalives since the peer was heard.

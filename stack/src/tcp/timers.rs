@@ -143,6 +143,18 @@ impl Tcb {
         self.marks.retransmit = true;
     }
 
+    /// When what is sent now is taken for lost; at the latest when the user's time-out is over, so
+    /// that it is kept to and not to the next doubling (RFC 5482 §3).
+    pub(super) fn retransmit_at(&self, now: Instant) -> Instant {
+        let at = now + self.rto.current();
+        match self.options.user_timeout {
+            Some(limit) if self.snd.wnd > 0 || !self.state.is_synchronized() => {
+                at.min((self.progress_at + limit).latest(now))
+            }
+            _ => at,
+        }
+    }
+
     /// R2 of RFC 9293 §3.8.3: no progress for longer than the user or the stack allows.
     fn has_given_up(&self, cx: &Cx<'_>) -> bool {
         let limit = match (self.options.user_timeout, self.state) {
@@ -167,7 +179,7 @@ impl Tcb {
         }
         let silent_for = cx.now - self.heard_at.latest(self.progress_at);
         let limit = self.options.user_timeout.unwrap_or(cx.config.give_up);
-        if self.probes > 0 && silent_for >= limit {
+        if self.unanswered && silent_for >= limit {
             cx.counters.tcp_abort_on_timeout += 1;
             return self.end(cx, Ended::Failed(TcpError::TimedOut));
         }
@@ -178,6 +190,7 @@ impl Tcb {
         }
         self.probes = self.probes.saturating_add(1);
         self.marks.probe = true;
+        self.unanswered = true;
         let backoff = 1u32 << self.probes.min(10);
         let interval = self.rto.current().saturating_mul(backoff).min(PROBE_MAX);
         self.timers.set(Timer::Probe, cx.now + interval);

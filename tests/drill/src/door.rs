@@ -7,7 +7,9 @@
 //! ended has read the clock (packetdrill does so first of all): so that a call ends at the very
 //! moment that ends it, however the kernel schedules the threads.
 //!
-//! A call that blocks on the main thread has nobody to wait for, and moves the clock itself.
+//! A call that blocks on the main thread has nobody to wait for, and moves the clock itself. So
+//! does a blocked call on the second thread when the main thread has not called for a while: it
+//! waits for that very call, and the call for its time-out.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
@@ -27,6 +29,10 @@ const STEPS_MAX: u32 = 1_000_000;
 
 /// Real time that a blocked call gets to look at a change, or its thread to be heard of again.
 const SETTLE_MAX: Duration = Duration::from_millis(200);
+
+/// Real time without a call of anybody's after which a blocked call moves the clock itself: the
+/// main thread then waits for it, as packetdrill does before its next call, a second at most.
+const IDLE: Duration = Duration::from_millis(300);
 
 /// EDEADLK: the call would block for ever.
 pub(crate) const DEADLOCK: Errno = Errno::from_number(libc::EDEADLK);
@@ -83,6 +89,7 @@ impl Door {
     /// No code leaves a world half changed: a poisoned lock is as good as any.
     fn lock(&self) -> Guard<'_> {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.activity += 1;
         let me = thread::current().id();
         if world.returning.contains(&me) {
             world.returning.retain(|thread| *thread != me);
@@ -195,7 +202,16 @@ impl Door {
         world.waiters.insert(ticket, Waiter { deadline, awake: false });
         self.changed.notify_all();
         while world.waiters.get(&ticket).is_some_and(|waiter| !waiter.awake) {
-            world = self.changed.wait(world).unwrap_or_else(PoisonError::into_inner);
+            let seen = world.activity;
+            let drifting = world.drifted_at == Some(seen);
+            let patience = if drifting { Duration::ZERO } else { IDLE };
+            let (guard, waited) =
+                self.changed.wait_timeout(world, patience).unwrap_or_else(PoisonError::into_inner);
+            world = guard;
+            if waited.timed_out() && world.activity == seen && world.step(None) {
+                world.drifted_at = Some(seen);
+                self.tell(&mut world);
+            }
         }
         world
     }

@@ -74,7 +74,7 @@ impl World {
                     Ok(())
                 });
             }
-            (libc::IPPROTO_TCP, libc::TCP_CONGESTION) if sock.kind == Kind::Stream => {
+            (libc::IPPROTO_TCP, libc::TCP_CONGESTION) => {
                 let algorithm = bsd::congestion(value)?;
                 return self.change_tcp(fd, |options| {
                     options.congestion = Some(algorithm);
@@ -135,8 +135,8 @@ impl World {
             (libc::SOL_SOCKET, libc::SO_MEMINFO) if stream => return Ok(self.memory(&sock)),
             (libc::IPPROTO_TCP, libc::TCP_INFO) if stream => return Ok(self.info_bytes(&sock)),
             (libc::IPPROTO_TCP, libc::TCP_CONGESTION) if stream => {
-                let name = self.info(&sock).map_or("", |info| info.congestion);
-                return Ok([name.as_bytes(), &[0]].concat());
+                let default = self.stack.config().tcp.congestion;
+                return Ok(bsd::congestion_bytes(sock.tcp.congestion.unwrap_or(default)));
             }
             // Linux has nothing to tell of CUBIC and Reno here, and says so with a length of 0.
             (libc::IPPROTO_TCP, libc::TCP_CC_INFO) if stream => return Ok(Vec::new()),

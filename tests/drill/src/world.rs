@@ -46,6 +46,10 @@ pub(crate) struct World {
     pub(crate) epolls: BTreeMap<i32, Epoll>,
     pub(crate) outbox: VecDeque<Packet>,
     pub(crate) waiters: BTreeMap<u64, Waiter>,
+    /// Calls so far.
+    pub(crate) activity: u64,
+    /// How many calls there were when a blocked call last moved the clock by itself.
+    pub(crate) drifted_at: Option<u64>,
     /// Threads whose blocking call has ended and who have not been heard of since.
     pub(crate) returning: Vec<ThreadId>,
 }
@@ -67,6 +71,8 @@ impl World {
             epolls: BTreeMap::new(),
             outbox: VecDeque::new(),
             waiters: BTreeMap::new(),
+            activity: 0,
+            drifted_at: None,
             returning: Vec::new(),
         }
     }

@@ -100,6 +100,7 @@ pub(super) fn too_big(i: usize, frame: &[u8], mtu: usize) -> Option<Vec<u8>> {
     let [high, low] = (mtu as u16).to_be_bytes();
     let router = std::net::Ipv4Addr::new(192, 0, 2, 254);
     let message = icmp(3, 4, [0, 0, high, low], quoted);
-    let packet = ipv4(router, HostPlan::address(i), 1, &message);
-    Some(ethernet(HostPlan::mac(1 - i), HostPlan::mac(i), 0x0800, &packet))
+    let (mac, address) = HostPlan::place(i);
+    let packet = ipv4(router, address, 1, &message);
+    Some(ethernet(HostPlan::place(1 - i).0, mac, 0x0800, &packet))
 }

@@ -22,11 +22,11 @@ use app::Connection;
 use clock::{Clock, Timed};
 use host::{Handle, Host};
 use plan::{HostPlan, Kind, Plan};
-use stack::Instant;
 use stack::testing::trace::Trace;
+use stack::{Instant, Mac};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 use wire::Wire;
 
@@ -131,18 +131,23 @@ struct World<'a> {
     report: Report,
 }
 
+/// The host at these addresses that `plan` describes, without a world around it.
+pub fn host(at: (Mac, Ipv4Addr), plan: &HostPlan, now: Instant) -> Box<dyn Host> {
+    match plan.kind() {
+        Kind::Ours => Box::new(ours::Ours::new(at, plan)),
+        Kind::Smol => Box::new(smol::Smol::new(at, plan, now)),
+    }
+}
+
 /// Host `i` before anything has happened to it, or after everything has.
 fn new_host(i: usize, plan: &HostPlan, now: Instant) -> Timed {
     let clock = Clock::new(plan);
-    let host: Box<dyn Host> = match plan.kind() {
-        Kind::Ours => Box::new(ours::Ours::new(i, plan)),
-        Kind::Smol => Box::new(smol::Smol::new(i, plan, clock.local(now))),
-    };
-    Timed { host, clock }
+    Timed { host: host(HostPlan::place(i), plan, clock.local(now)), clock }
 }
 
 fn new_referee(i: usize, plan: &HostPlan) -> Referee {
-    let mut referee = Referee::new(HostPlan::mac(i).0, HostPlan::address(i), plan.mtu as usize);
+    let (mac, address) = HostPlan::place(i);
+    let mut referee = Referee::new(mac.0, address, plan.mtu as usize);
     if plan.has_cookies() {
         referee.allows_cookies();
     }
@@ -248,7 +253,7 @@ impl<'a> World<'a> {
             let connection = &mut self.connections[i];
             let host = connection.sides[0].host;
             if connection.port.is_none() && connection.opens_at <= self.now && awake[host] {
-                let remote = SocketAddrV4::new(HostPlan::address(1 - host), PORT);
+                let remote = SocketAddrV4::new(HostPlan::place(1 - host).1, PORT);
                 let from = self.plan.connections[i].open.port as u16;
                 let opened = self.hosts[host].connect(self.now, from, remote);
                 let (handle, port) = opened.ok_or("connect() was refused")?;

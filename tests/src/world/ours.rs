@@ -5,11 +5,11 @@ use super::plan::HostPlan;
 use stack::testing::options::first_timestamp;
 use stack::testing::packet::{Segment, arp, ethernet};
 use stack::{
-    Cidr, Config, Congestion, ConnectOptions, Counters, Instant, ListenOptions, ListenerId,
+    Cidr, Config, Congestion, ConnectOptions, Counters, Instant, ListenOptions, ListenerId, Mac,
     RecvError, RxFrame, Seed, SendError, SocketId, Stack, State, TcpId, TcpInfo, TcpOptions, Usage,
 };
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 /// A host that runs [`Stack`].
@@ -27,10 +27,10 @@ pub(super) struct Ours {
     sent: u64,
 }
 
-fn config(i: usize, plan: &HostPlan) -> Config {
-    let mut config = Config::new(HostPlan::mac(i));
+fn config(at: (Mac, Ipv4Addr), plan: &HostPlan) -> Config {
+    let mut config = Config::new(at.0);
     config.mtu = plan.mtu as usize;
-    config.addresses = vec![Cidr { address: IpAddr::V4(HostPlan::address(i)), prefix: 24 }];
+    config.addresses = vec![Cidr { address: IpAddr::V4(at.1), prefix: 24 }];
     config.tcp.syn_ack_retries = plan.syn_ack_retries as u8;
     config.tcp.delayed_ack = Duration::from_millis(plan.delayed_ack_ms);
     config.tcp.ranges_max = plan.ranges_max as usize;
@@ -72,14 +72,14 @@ pub(super) fn first_numbers(
     local: SocketAddrV4,
     remote: SocketAddrV4,
 ) -> Option<(u32, u32)> {
-    let i = usize::from(*local.ip() != HostPlan::address(0));
-    let mut host = Ours::new(i, plan);
+    let i = usize::from(*local.ip() != HostPlan::place(0).1);
+    let (own, other) = (HostPlan::place(i).0, HostPlan::place(1 - i).0);
+    let mut host = Ours::new((own, *local.ip()), plan);
     host.connect(Instant::ZERO, local.port(), remote)?;
     while let Some(frame) = host.transmit(Instant::ZERO) {
         if let Ok(Some(syn)) = Segment::from_frame(&frame) {
             return Some((syn.seq, first_timestamp(&syn.options).unwrap_or(0)));
         }
-        let (own, other) = (HostPlan::mac(i), HostPlan::mac(1 - i));
         let answer = arp(2, (other, *remote.ip()), (own, *local.ip()));
         host.receive(Instant::ZERO, &ethernet(other, own, 0x0806, &answer));
     }
@@ -87,10 +87,10 @@ pub(super) fn first_numbers(
 }
 
 impl Ours {
-    /// The host `i` that `plan` describes.
-    pub(super) fn new(i: usize, plan: &HostPlan) -> Ours {
+    /// The host at these addresses that `plan` describes.
+    pub(super) fn new(at: (Mac, Ipv4Addr), plan: &HostPlan) -> Ours {
         Ours {
-            stack: Stack::new(config(i, plan), Seed::from_number(plan.seed)),
+            stack: Stack::new(config(at, plan), Seed::from_number(plan.seed)),
             backlog: plan.backlog as usize,
             options: options(plan),
             listener: None,

@@ -1,7 +1,7 @@
 //! The world finds what it looks for: each of these hosts has one fault, and each is found out.
 
 use super::host::{Handle, Host, Io};
-use super::plan::{Mix, Plan};
+use super::plan::{HostPlan, Mix, Plan};
 use super::{FRAMES_TOLD, World, ours};
 use stack::Instant;
 use std::net::SocketAddrV4;
@@ -159,7 +159,7 @@ fn plan(fault: Fault) -> Plan {
 fn verdict(fault: Fault) -> Result<(), String> {
     let plan = plan(fault);
     let mut world = World::new(&plan, FRAMES_TOLD);
-    let host = ours::Ours::new(1, &plan.hosts[1]);
+    let host = ours::Ours::new(HostPlan::place(1), &plan.hosts[1]);
     world.hosts[1].host = Box::new(Saboteur { host, fault, given: 0, last: None });
     world.run().map(drop)
 }

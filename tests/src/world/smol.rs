@@ -7,11 +7,11 @@ use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{CongestionControl, RecvError, Socket, SocketBuffer, State};
 use smoltcp::time;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr, IpEndpoint};
-use stack::Instant;
 use stack::testing::packet::{Flags, Segment};
+use stack::{Instant, Mac};
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// smoltcp has no backlog: so many sockets listen on a port.
 const LISTENERS: usize = 24;
@@ -97,16 +97,16 @@ fn to_smol(now: Instant) -> time::Instant {
 
 impl Smol {
     /// The host that `plan` describes.
-    pub(super) fn new(i: usize, plan: &HostPlan, now: Instant) -> Smol {
+    pub(super) fn new(at: (Mac, Ipv4Addr), plan: &HostPlan, now: Instant) -> Smol {
         let mtu = plan.mtu as usize;
         let mut wire = Wire { incoming: VecDeque::new(), outgoing: VecDeque::new(), mtu };
-        let hardware = HardwareAddress::Ethernet(EthernetAddress(HostPlan::mac(i).0));
+        let hardware = HardwareAddress::Ethernet(EthernetAddress(at.0.0));
         let mut config = Config::new(hardware);
         config.random_seed = plan.seed;
         let mut interface = Interface::new(config, &mut wire, to_smol(now));
         interface.update_ip_addrs(|addresses| {
             // The list holds two by default and this is the first.
-            let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(HostPlan::address(i)), 24));
+            let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(at.1), 24));
         });
         Smol {
             interface,

@@ -75,6 +75,19 @@ fn text_that_more_follows_waits_for_it() {
     t.expect_between(ms(200), ms(201), "P. 301:311(10) ack 1");
 }
 
+/// The time of one cork is no part of the next one's.
+#[test]
+fn each_corked_segment_has_its_own_time() {
+    let mut t = Rig::established();
+    set(&mut t, |options| options.cork = true);
+    t.send(100).advance(ms(150));
+    set(&mut t, |options| options.cork = false);
+    t.drain().expect("P. 1:101(100) ack 1");
+    t.inject(". 1:1(0) ack 101");
+    set(&mut t, |options| options.cork = true);
+    t.send(100).expect_between(ms(200), ms(201), "P. 101:201(100) ack 1");
+}
+
 /// What is lost is sent again, cork or no cork.
 #[test]
 fn a_cork_does_not_hold_what_is_sent_again() {

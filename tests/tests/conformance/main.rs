@@ -7,6 +7,7 @@ mod rfc1122;
 mod rfc2018;
 mod rfc4022;
 mod rfc4987;
+mod rfc5482;
 mod rfc5681;
 mod rfc5961;
 mod rfc6298;

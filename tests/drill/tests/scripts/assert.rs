@@ -55,7 +55,7 @@ const NAMES: &[(&str, u64)] = &[
 ///
 /// packetdrill asks libc for the numbers, and not the door: with the library preloaded, libc's
 /// `getsockopt` is ours.
-pub(crate) fn check(machine: &Machine<'_>, text: &str) -> Result<(), String> {
+pub(crate) fn check(machine: &Machine, text: &str) -> Result<(), String> {
     let fds = machine.fds.lock().unwrap();
     let fd = *fds.values().next_back().ok_or("no descriptor")?;
     drop(fds);

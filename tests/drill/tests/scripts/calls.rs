@@ -15,8 +15,8 @@ use crate::value::Value;
 pub(crate) const PORT: u16 = 8080;
 
 /// What calls work on.
-pub(crate) struct Machine<'a> {
-    pub(crate) library: &'a Library,
+pub(crate) struct Machine {
+    pub(crate) library: Library,
     /// The script's descriptors, and the live ones.
     pub(crate) fds: Mutex<BTreeMap<i64, i32>>,
     pub(crate) local: Ipv4Addr,
@@ -44,7 +44,7 @@ fn epoll(value: &Value) -> Result<epoll_event, String> {
     Ok(epoll_event { events, u64: datum.ok_or("no datum")?.int()? as u64 })
 }
 
-impl Machine<'_> {
+impl Machine {
     /// Makes a call and checks its answer.
     pub(crate) fn call(&self, call: &Call) -> Result<(), String> {
         let result = self.make(call)?;
@@ -68,7 +68,7 @@ impl Machine<'_> {
         let int = |i: usize| argument(i)?.int().map(|it| it as i32);
         let size = |i: usize| argument(i)?.int().map(|it| it as usize);
         let fd = |i: usize| self.live(argument(i)?.int()?);
-        let (lib, user) = (self.library, self.library.userdata);
+        let (lib, user) = (&self.library, self.library.userdata);
         let own = address(self.local, PORT);
         let peer = address(self.remote, PORT);
         let at = |address: &sockaddr_in| (&raw const *address).cast::<sockaddr>();
@@ -138,7 +138,7 @@ impl Machine<'_> {
     fn accept(&self, listener: i32) -> Result<i64, String> {
         let mut from = address(Ipv4Addr::UNSPECIFIED, 0);
         let mut length = ADDRESS_LEN;
-        let (lib, at) = (self.library, (&raw mut from).cast());
+        let (lib, at) = (&self.library, (&raw mut from).cast());
         let accepted = (lib.accept)(lib.userdata, listener, at, &mut length);
         let expected = (ADDRESS_LEN, address(self.remote, 0).sin_addr.s_addr);
         if accepted >= 0 && (length, from.sin_addr.s_addr) != expected {
@@ -148,7 +148,7 @@ impl Machine<'_> {
     }
 
     fn transfer(&self, name: &str, fd: i32, length: usize, flags: i32) -> i64 {
-        let (lib, user) = (self.library, self.library.userdata);
+        let (lib, user) = (&self.library, self.library.userdata);
         let mut room = vec![TEXT; length];
         let (at, none) = (room.as_mut_ptr().cast::<c_void>(), std::ptr::null_mut());
         let answer = match name {
@@ -164,7 +164,7 @@ impl Machine<'_> {
 
     /// Calls over several buffers, and messages.
     fn vector(&self, call: &Call, fd: i32) -> Result<i64, String> {
-        let (lib, user) = (self.library, self.library.userdata);
+        let (lib, user) = (&self.library, self.library.userdata);
         let is_message = call.name.ends_with("msg");
         let list = match is_message {
             true => call.arguments[1].field("msg_iov")?.list()?,
@@ -208,7 +208,7 @@ impl Machine<'_> {
 
     fn set_option(&self, fd: i32, level: i32, name: i32, value: &Value) -> Result<i64, String> {
         let bytes = option_bytes(value)?;
-        let (lib, at) = (self.library, bytes.as_ptr().cast());
+        let (lib, at) = (&self.library, bytes.as_ptr().cast());
         Ok((lib.setsockopt)(lib.userdata, fd, level, name, at, bytes.len() as socklen_t).into())
     }
 
@@ -216,7 +216,7 @@ impl Machine<'_> {
         let wanted = option_bytes(wanted)?;
         let mut room = vec![0xee; wanted.len()];
         let mut length = room.len() as socklen_t;
-        let (lib, at) = (self.library, room.as_mut_ptr().cast());
+        let (lib, at) = (&self.library, room.as_mut_ptr().cast());
         let answer = (lib.getsockopt)(lib.userdata, fd, level, name, at, &mut length);
         room.truncate(length as usize);
         if answer == 0 && room != wanted {
@@ -231,7 +231,7 @@ impl Machine<'_> {
             let fd = self.live(it.field("fd")?.int()?)?;
             fds.push(pollfd { fd, events: it.field("events")?.int()? as i16, revents: 0 });
         }
-        let (lib, at) = (self.library, fds.as_mut_ptr());
+        let (lib, at) = (&self.library, fds.as_mut_ptr());
         let answer = (lib.poll)(lib.userdata, at, fds.len() as u64, millis);
         for (it, found) in list.list()?.iter().zip(&fds) {
             let wanted = it.field("revents")?.int()?;
@@ -244,7 +244,7 @@ impl Machine<'_> {
 
     fn epoll_wait(&self, fd: i32, wanted: &Value, most: i32, millis: i32) -> Result<i64, String> {
         let mut events = vec![epoll_event { events: 0, u64: 0 }; most as usize];
-        let (lib, at) = (self.library, events.as_mut_ptr());
+        let (lib, at) = (&self.library, events.as_mut_ptr());
         let answer = (lib.epoll_wait)(lib.userdata, fd, at, most, millis);
         let wanted = epoll(wanted)?;
         let (found, datum) = (events[0].events, events[0].u64);

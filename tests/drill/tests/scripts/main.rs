@@ -50,5 +50,51 @@ macro_rules! scripts {
 }
 
 scripts! {
+    blocking_accept
+    blocking_read
+    blocking_write
+    challenge_acks
+    client_blocking
+    client_handshake
+    client_refused
+    client_silence
+    client_syn_lost
+    close_unread
+    cork
+    delayed_ack
+    disconnect
+    fast_retransmit
+    fin_lost
+    gather
+    half_close
+    initial_window
+    inq
+    keepalive
+    linger_waits
+    linger_zero
+    nagle
+    no_listener
+    numbers
+    options
+    out_of_order
+    passive_close
+    poll_and_epoll
+    receive_flags
+    receive_timeout
+    receive_window
+    reset_received
+    retransmission
+    sack_retransmit
+    sack_sent
     server_handshake
+    server_syn_ack_lost
+    simultaneous_close
+    simultaneous_open
+    slow_start
+    small_mss
+    splice
+    time_wait
+    timestamps_old
+    user_timeout
+    zero_window
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{self, Scope};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use stack::Mac;
@@ -37,18 +37,26 @@ type Outcome = Result<i64, String>;
 
 /// The second thread, as the first sees it.
 struct Second {
+    shared: Arc<Shared>,
     jobs: Sender<Job>,
     outcomes: Receiver<Outcome>,
     /// The call under way: its line, and when it is to end and with which tolerance.
     pending: Option<(usize, i64, i64)>,
 }
 
+/// What the second thread tells of itself.
+#[derive(Default)]
+struct Shared {
+    /// Its number in /proc.
+    number: AtomicI32,
+    /// It is about to make the call.
+    started: AtomicBool,
+}
+
 /// A script on its way.
-struct Run<'a> {
-    machine: &'a Machine<'a>,
+struct Run {
+    machine: Arc<Machine>,
     second: Second,
-    thread: &'a AtomicI32,
-    started: &'a AtomicBool,
     /// The clock when the script began.
     begin: i64,
     events: usize,
@@ -67,38 +75,31 @@ struct Run<'a> {
 /// Runs the script at `path`, with the door's `flags`.
 pub(crate) fn run(text: &str, flags: &str) -> Result<(), String> {
     let events = parse(text)?;
-    let library = Library::open(flags);
-    let machine = Machine {
-        library: &library,
+    let machine = Arc::new(Machine {
+        library: Library::open(flags),
         fds: Mutex::new(BTreeMap::new()),
         local: LOCAL,
         remote: REMOTE,
+    });
+    let begin = (0..10).fold(0, |_, _| clock(&machine.library)) + 250;
+    let mut run = Run {
+        second: spawn(Arc::clone(&machine), begin),
+        machine,
+        begin,
+        events: 0,
+        last: 0,
+        last_was_inbound: false,
+        connecting: false,
+        local_port: PORT,
+        local_isn: None,
+        remote_isn: 0,
+        stamp: None,
+        last_injected: None,
     };
-    let (number, started) = (AtomicI32::new(0), AtomicBool::new(false));
-    let begin = (0..10).fold(0, |_, _| clock(&library)) + 250;
-    thread::scope(|scope| {
-        let second = spawn(scope, &machine, &number, &started, begin);
-        let mut run = Run {
-            machine: &machine,
-            second,
-            thread: &number,
-            started: &started,
-            begin,
-            events: 0,
-            last: 0,
-            last_was_inbound: false,
-            connecting: false,
-            local_port: PORT,
-            local_isn: None,
-            remote_isn: 0,
-            stamp: None,
-            last_injected: None,
-        };
-        for event in &events {
-            run.event(event).map_err(|what| format!("line {}: {what}", event.line))?;
-        }
-        run.finish()
-    })
+    for event in &events {
+        run.event(event).map_err(|what| format!("line {}: {what}", event.line))?;
+    }
+    run.finish()
 }
 
 fn clock(library: &Library) -> i64 {
@@ -120,31 +121,29 @@ fn wait_until(library: &Library, moment: i64) {
     }
 }
 
-fn spawn<'s>(
-    scope: &'s Scope<'s, '_>,
-    machine: &'s Machine<'_>,
-    number: &'s AtomicI32,
-    started: &'s AtomicBool,
-    begin: i64,
-) -> Second {
+/// The thread of the blocking calls. After a failure it sleeps on in its call, with what it holds.
+#[expect(clippy::disallowed_methods, reason = "blocking calls need a thread, as in packetdrill")]
+fn spawn(machine: Arc<Machine>, begin: i64) -> Second {
     let (jobs, todo) = channel::<Job>();
     let (done, outcomes) = channel();
-    scope.spawn(move || {
-        number.store(library::thread_number(), Ordering::SeqCst);
+    let shared = Arc::new(Shared::default());
+    let own = Arc::clone(&shared);
+    thread::spawn(move || {
+        own.number.store(library::thread_number(), Ordering::SeqCst);
         for (at, call) in todo {
-            wait_until(machine.library, begin + at);
-            started.store(true, Ordering::SeqCst);
+            wait_until(&machine.library, begin + at);
+            own.started.store(true, Ordering::SeqCst);
             let result = machine.call(&call);
-            let end = clock(machine.library);
+            let end = clock(&machine.library);
             let _ = done.send(result.map(|()| end - begin));
         }
     });
-    Second { jobs, outcomes, pending: None }
+    Second { shared, jobs, outcomes, pending: None }
 }
 
-impl Run<'_> {
+impl Run {
     fn now(&self) -> i64 {
-        clock(self.machine.library) - self.begin
+        clock(&self.machine.library) - self.begin
     }
 
     fn event(&mut self, event: &Event) -> Result<(), String> {
@@ -169,7 +168,7 @@ impl Run<'_> {
             Action::Expect(line) => self.expect(line, at, until, before)?,
             Action::Assert(text) => {
                 self.wait(at, before)?;
-                crate::assert::check(self.machine, text)?;
+                crate::assert::check(&self.machine, text)?;
             }
             Action::Call(call) if call.blocks => self.enqueue(event.line, call, at, until)?,
             Action::Call(call) => {
@@ -186,7 +185,7 @@ impl Run<'_> {
     }
 
     fn note(&mut self, call: &Call) {
-        if call.name == "connect" {
+        if call.name == "connect" && self.local_isn.is_none() {
             self.connecting = true;
         }
     }
@@ -194,7 +193,7 @@ impl Run<'_> {
     /// Waits for an event's moment, and checks that it has not gone by.
     fn wait(&mut self, at: Option<i64>, before: i64) -> Result<(), String> {
         let Some(at) = at else { return Ok(()) };
-        wait_until(self.machine.library, self.begin + at);
+        wait_until(&self.machine.library, self.begin + at);
         if self.events == 0 {
             return Ok(());
         }
@@ -213,10 +212,10 @@ impl Run<'_> {
         self.idle()?;
         self.note(call);
         let (at, until) = (at.unwrap_or(0), until.ok_or("a blocking call has an end")?);
-        self.started.store(false, Ordering::SeqCst);
+        self.second.shared.started.store(false, Ordering::SeqCst);
         self.second.pending = Some((line, until, at));
         self.second.jobs.send((at, call.clone())).map_err(|_| "the second thread is gone")?;
-        while !self.started.load(Ordering::SeqCst) {
+        while !self.second.shared.started.load(Ordering::SeqCst) {
             thread::yield_now();
         }
         // Until it sleeps in the call, or is done with it.
@@ -230,7 +229,7 @@ impl Run<'_> {
     }
 
     fn sleeps(&self) -> bool {
-        let number = self.thread.load(Ordering::SeqCst);
+        let number = self.second.shared.number.load(Ordering::SeqCst);
         let stat = std::fs::read_to_string(format!("/proc/self/task/{number}/stat"));
         // The state stands behind the name, which stands in brackets.
         stat.is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, it)| it.starts_with(" S")))
@@ -279,7 +278,7 @@ impl Run<'_> {
 
     fn send(&self, segment: &Segment) -> Result<(), String> {
         let frame = segment.to_frame(Mac([0; 6]), Mac([0; 6]));
-        let (lib, packet) = (self.machine.library, &frame[14..]);
+        let (lib, packet) = (&self.machine.library, &frame[14..]);
         match (lib.netdev_send)(lib.userdata, packet.as_ptr().cast(), packet.len()) {
             0 => Ok(()),
             _ => Err("the packet was refused".into()),
@@ -291,7 +290,7 @@ impl Run<'_> {
         loop {
             let mut room = vec![0; 66_000];
             let (mut length, mut at) = (room.len(), 0);
-            let lib = self.machine.library;
+            let lib = &self.machine.library;
             let into = room.as_mut_ptr().cast();
             if (lib.netdev_receive)(lib.userdata, into, &mut length, &mut at) != 0 {
                 continue;

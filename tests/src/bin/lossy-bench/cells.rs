@@ -2,13 +2,16 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
+
 use crate::BulkOptions;
 
 /// The stack at the far end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Who {
     Linux,
     Tapstack,
+    Smoltcp,
 }
 
 impl Who {
@@ -16,7 +19,13 @@ impl Who {
         match self {
             Who::Linux => "linux",
             Who::Tapstack => "tapstack",
+            Who::Smoltcp => "smoltcp",
         }
+    }
+
+    /// The stack of that name.
+    pub(crate) fn named(name: &str) -> Option<Who> {
+        [Who::Linux, Who::Tapstack, Who::Smoltcp].into_iter().find(|who| who.name() == name)
     }
 }
 

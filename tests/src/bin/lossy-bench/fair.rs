@@ -4,7 +4,7 @@ use ::tests::lab::Lab;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::cells::Who;
+use crate::cells::{Way, Who};
 use crate::client::SOURCE;
 use crate::run;
 use crate::table::median;
@@ -105,7 +105,7 @@ fn measure(
     let seed = round + 1;
     let link = lab.link(&format!("--delay {delay}ms --rate {rate} --queue {queue} --seed {seed}"));
     let more = run::tapstack_options(lab, &options.algorithm, &options.tapstack);
-    let servers: Vec<_> = who.iter().map(|&who| run::serve(lab, who, &more)).collect();
+    let servers: Vec<_> = who.iter().map(|&who| run::serve(lab, who, Way::Send, &more)).collect();
     let from: Vec<String> =
         who.iter().map(|&who| format!("{}:{SOURCE}", run::address(who))).collect();
     let said = run::client(
@@ -127,7 +127,7 @@ fn measure(
         let row = rows.next().unwrap_or_default();
         match who {
             Who::Linux => shares.linux = row,
-            Who::Tapstack => shares.tapstack = row,
+            _ => shares.tapstack = row,
         }
     }
     Ok(shares)

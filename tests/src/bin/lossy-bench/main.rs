@@ -10,6 +10,7 @@ mod client;
 mod fair;
 mod results;
 mod run;
+mod smol;
 mod table;
 
 use std::collections::VecDeque;
@@ -46,6 +47,12 @@ enum What {
     /// The kernel's services: used by this program itself.
     #[command(hide = true)]
     KernelServe,
+    /// smoltcp's services: used by this program itself.
+    #[command(hide = true)]
+    SmoltcpServe {
+        /// Of the sink or of the source.
+        port: u16,
+    },
     /// The kernel as a client of a source: used by this program itself.
     #[command(hide = true)]
     KernelPull(client::PullOptions),
@@ -94,9 +101,9 @@ struct BulkOptions {
     #[arg(long, value_parser = ["recv", "send"])]
     only: Option<String>,
 
-    /// Only one of the stacks: linux or tapstack.
-    #[arg(long, value_parser = ["linux", "tapstack"])]
-    who: Option<String>,
+    /// The stacks at the far end.
+    #[arg(long, value_delimiter = ',', default_value = "linux,tapstack")]
+    who: Vec<Who>,
 
     /// The first round's dice; each round has others.
     #[arg(long, default_value_t = 1)]
@@ -106,7 +113,7 @@ struct BulkOptions {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// Keep a capture of every transfer, with the fate of each frame, in DIR.
+    /// Keep of every transfer in DIR: a capture with the fate of each frame, and all counters.
     #[arg(long, value_name = "DIR")]
     pcap: Option<PathBuf>,
 
@@ -140,6 +147,7 @@ fn dispatch(what: What) -> Result<()> {
             Ok(())
         }
         What::KernelServe => client::serve(),
+        What::SmoltcpServe { port } => smol::serve(port),
         What::KernelPull(options) => client::pull(&options),
         What::KernelPush(options) => client::push(&options),
     }
@@ -155,14 +163,11 @@ struct Task {
 fn bulk(options: &BulkOptions) -> Result<()> {
     ensure!(options.jobs > 0 && options.rounds > 0, "at least one round and one job");
     let cells = cells::all(options);
-    let stacks: Vec<Who> = [Who::Linux, Who::Tapstack]
-        .into_iter()
-        .filter(|who| options.who.as_deref().is_none_or(|only| only == who.name()))
-        .collect();
     let mut tasks = VecDeque::new();
     for round in 0..options.rounds {
         for cell in &cells {
-            tasks.extend(stacks.iter().map(|&who| Task { cell: cell.clone(), who, round }));
+            let who = options.who.iter();
+            tasks.extend(who.map(|&who| Task { cell: cell.clone(), who, round }));
         }
     }
     let count = tasks.len();

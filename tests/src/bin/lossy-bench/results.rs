@@ -83,7 +83,7 @@ impl FromStr for Outcome {
             loss: loss.parse()?,
             reorder: reorder == "1",
         };
-        let who = if who == "linux" { Who::Linux } else { Who::Tapstack };
+        let who = Who::named(who).with_context(|| format!("{who:?} is no stack"))?;
         Ok(Outcome {
             cell,
             who,

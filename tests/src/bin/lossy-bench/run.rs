@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ::tests::lab::{Lab, RIGHT, TAPSTACK};
 use ::tests::netns::{Netns, Running, demo_path};
@@ -43,22 +43,32 @@ pub(crate) fn tapstack_options(lab: &Lab, algorithm: &str, more: &str) -> String
 }
 
 /// The far end's server.
-pub(crate) fn serve(lab: &Lab, who: Who, options: &str) -> Running {
+pub(crate) fn serve(lab: &Lab, who: Who, way: Way, options: &str) -> Running {
+    let own = |ns: &Netns, arguments: &str| {
+        let program = std::env::current_exe().expect("this program's path");
+        let mut server = ns.spawn(program, arguments);
+        server.wait_for("ready");
+        server
+    };
     match who {
         Who::Tapstack => lab.tapstack_serve("perf", &format!("serve --counters {options}")),
-        Who::Linux => {
-            let own = std::env::current_exe().expect("this program's path");
-            let mut server = lab.right.spawn(own, "kernel-serve");
-            server.wait_for("ready");
-            server
-        }
+        Who::Linux => own(&lab.right, "kernel-serve"),
+        Who::Smoltcp => own(&lab.middle, &format!("smoltcp-serve {}", port(way))),
+    }
+}
+
+/// The service at the far end for bytes that go this way.
+fn port(way: Way) -> u16 {
+    match way {
+        Way::Send => SOURCE,
+        Way::Recv => SINK,
     }
 }
 
 pub(crate) fn address(who: Who) -> &'static str {
     match who {
         Who::Linux => RIGHT,
-        Who::Tapstack => TAPSTACK,
+        Who::Tapstack | Who::Smoltcp => TAPSTACK,
     }
 }
 
@@ -72,6 +82,16 @@ pub(crate) fn client(lab: &Lab, secs: f64, arguments: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// What a transfer left behind.
+struct Traces {
+    bytes: u64,
+    /// Of Linux's near host, and of the far end.
+    left: Counters,
+    far: Counters,
+    /// The link's summary.
+    link: String,
+}
+
 pub(crate) fn run(
     lab: &Lab,
     options: &BulkOptions,
@@ -79,74 +99,100 @@ pub(crate) fn run(
     who: Who,
     round: u64,
 ) -> Result<Outcome> {
-    let seed = options.seed + round;
-    let mut link = cell.link(&options.rate, &options.queue, seed);
-    if let Some(dir) = &options.pcap {
-        link.push_str(&capture(dir, cell, who, round)?);
+    let mut link = cell.link(&options.rate, &options.queue, options.seed + round);
+    let keep = options.pcap.as_deref().map(|dir| place(dir, cell, who, round)).transpose()?;
+    if let Some(path) = &keep {
+        link.push_str(&format!(" --pcap {}.pcapng", path.display()));
     }
-    let link = lab.link(&link);
-    let server = serve(lab, who, &tapstack_options(lab, &cell.algorithm, &options.tapstack));
-    // So that no neighbour has to be found while the clock runs: over this link that takes luck.
-    let ping = format!("ping -q -c 1 -W 1 {}", address(who));
-    lab.left
-        .sh(40, &format!("for i in 1 2 3 4 5 6 7 8 9 10 11 12; do {ping} && exit; done; exit 1"));
+    let traces = transfer(lab, options, cell, who, &link)?;
+    if let Some(path) = &keep {
+        let Traces { bytes, left, far, link } = &traces;
+        let text = format!("{bytes} bytes\n{link}\nleft {left:#?}\nfar {far:#?}\n");
+        fs::write(path.with_extension("txt"), text)?;
+    }
+    Ok(judge(&traces, options.secs, cell, who, round))
+}
+
+fn transfer(lab: &Lab, options: &BulkOptions, cell: &Cell, who: Who, link: &str) -> Result<Traces> {
+    let link = lab.link(link);
+    let server =
+        serve(lab, who, cell.way, &tapstack_options(lab, &cell.algorithm, &options.tapstack));
+    find_neighbour(lab, who)?;
     let before = [kernel_counters(&lab.left), kernel_counters(&lab.right)];
-    let (port, what) = match cell.way {
-        Way::Send => (SOURCE, "kernel-pull --count 1"),
-        Way::Recv => (SINK, "kernel-push"),
+    let what = match cell.way {
+        Way::Send => "kernel-pull --count 1",
+        Way::Recv => "kernel-push",
     };
-    let secs = options.secs;
-    let said = client(lab, secs, &format!("{what} --secs {secs} {}:{port}", address(who)))?;
-    let bytes: u64 = said.trim().parse().with_context(|| format!("the client said {said:?}"))?;
+    let (secs, to, port) = (options.secs, address(who), port(cell.way));
+    let said = client(lab, secs, &format!("{what} --secs {secs} {to}:{port}"))?;
+    let bytes = said.trim().parse().with_context(|| format!("the client said {said:?}"))?;
     let after = [kernel_counters(&lab.left), kernel_counters(&lab.right)];
     let [left, right] = [0, 1].map(|i| difference(&after[i], &before[i]));
     server.signal("INT");
     let (_, said) = server.finish();
     let far = if who == Who::Linux { right } else { tapstack_counters(&said) };
-    let link = link.interrupt();
-    let counter = |counters: &Counters, name: &str| counters.get(name).copied().unwrap_or(0);
-    let (sender, receiver) = match cell.way {
-        Way::Send => (&far, &left),
-        Way::Recv => (&left, &far),
+    Ok(Traces { bytes, left, far, link: link.interrupt() })
+}
+
+/// So that no neighbour has to be found while the clock runs: over such a link that takes luck.
+/// (smoltcp, as it is built here, answers to no ping, but to ARP.)
+fn find_neighbour(lab: &Lab, who: Who) -> Result<()> {
+    let address = address(who);
+    let line = format!(
+        "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do ping -q -c 1 -W 1 {address} >/dev/null && exit; \
+         ip neighbour show {address} | grep -q lladdr && exit; done; exit 1"
+    );
+    let found = lab.left.try_sh(40, &line).status.success();
+    ensure!(found, "{} does not answer to ARP over this link", who.name());
+    Ok(())
+}
+
+/// What the traces of a transfer say.
+///
+/// What was lost on the way was sent again for a reason, and nothing else was: copies are only
+/// made by the sender. Linux's own reports of duplicates are fewer, for it joins them when it
+/// compresses acknowledgments; they count where a loss was not repaired before the end.
+fn judge(traces: &Traces, secs: f64, cell: &Cell, who: Who, round: u64) -> Outcome {
+    let Traces { bytes, left, far, link } = traces;
+    let count = |counters: &Counters, name: &str| counters.get(name).copied().unwrap_or(0);
+    let (sender, reported) = match cell.way {
+        Way::Send => (far, ["OldSent", "OfoSent"]),
+        Way::Recv => (left, ["Recv", "OfoRecv"]),
     };
-    // What Linux tells: as the receiver it reports every segment that it had already, as the
-    // sender it counts such reports.
-    let spurious = match cell.way {
-        Way::Send => {
-            counter(receiver, "TcpExtTCPDSACKOldSent") + counter(receiver, "TcpExtTCPDSACKOfoSent")
-        }
-        Way::Recv => {
-            counter(sender, "TcpExtTCPDSACKRecv") + counter(sender, "TcpExtTCPDSACKOfoRecv")
-        }
-    };
-    Ok(Outcome {
+    let reported = reported.map(|name| count(left, &format!("TcpExtTCPDSACK{name}"))).iter().sum();
+    let retransmitted = count(sender, "TcpRetransSegs");
+    let lost =
+        of_link(link, cell.way, "lost ") + of_link(link, cell.way, "dropped by the full queue ");
+    Outcome {
         cell: cell.clone(),
         who,
         round,
-        mbit: bytes as f64 * 8.0 / secs / 1e6,
-        sent: frames(&link, cell.way),
-        retransmitted: counter(sender, "TcpRetransSegs"),
-        spurious,
-        timeouts: counter(sender, "TcpExtTCPTimeouts"),
+        mbit: *bytes as f64 * 8.0 / secs / 1e6,
+        sent: of_link(link, cell.way, ": "),
+        retransmitted,
+        spurious: retransmitted.saturating_sub(lost).max(reported).min(retransmitted),
+        timeouts: count(sender, "TcpExtTCPTimeouts"),
         missed: link.matches("MISSED").count() as u64,
-    })
+    }
 }
 
-/// The frames that came into the link on the data's way.
-fn frames(said: &str, way: Way) -> u64 {
+/// The number after some words in the link's summary of the data's way; 0 if they are not there.
+fn of_link(said: &str, way: Way, words: &str) -> u64 {
     let towards = match way {
-        Way::Send => "to a:",
-        Way::Recv => "to b:",
+        Way::Send => "to a",
+        Way::Recv => "to b",
     };
     let line = said.lines().find_map(|line| Some(line.split_once(towards)?.1));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    let number = line.and_then(|line| line.split_once(words)?.1.split_whitespace().next());
+    number.and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
-fn capture(dir: &Path, cell: &Cell, who: Who, round: u64) -> Result<String> {
+/// Where what is kept of a transfer goes, without an extension.
+fn place(dir: &Path, cell: &Cell, who: Who, round: u64) -> Result<PathBuf> {
     fs::create_dir_all(dir).with_context(|| format!("{}: cannot be made", dir.display()))?;
-    let name = format!("{cell} {} {round}", who.name()).replace(' ', "-").replace('%', "pc");
-    let path = fs::canonicalize(dir)?.join(format!("{name}.pcapng"));
-    Ok(format!(" --pcap {}", path.display()))
+    let name = format!("{cell} {} {round}", who.name());
+    let name = name.replace(" %", "%").replace(' ', "-").replace(['%', '.'], "_");
+    Ok(fs::canonicalize(dir)?.join(name))
 }
 
 /// Those of `/proc/net/snmp` and `/proc/net/netstat`, with the names that `nstat` gives them.
@@ -171,29 +217,48 @@ fn difference(after: &Counters, before: &Counters) -> Counters {
     after.iter().map(|(name, value)| (name.clone(), value.saturating_sub(then(name)))).collect()
 }
 
-/// Lines `NAME VALUE`. Tapstack's have no prefix for what is an extension in Linux.
+/// Lines `NAME VALUE`.
 fn tapstack_counters(said: &str) -> Counters {
     let pair = |line: &str| {
         let (name, value) = line.split_once(' ')?;
         Some((name.to_owned(), value.parse().ok()?))
     };
-    let mut counters: Counters = said.lines().filter_map(pair).collect();
-    if let Some(&timeouts) = counters.get("TCPTimeouts") {
-        counters.insert("TcpExtTCPTimeouts".into(), timeouts);
-    }
-    counters
+    said.lines().filter_map(pair).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SAID: &str = "lossy: to b: 10 frames in, 9 out, 1.0 kbit/s; lost 1 (10.00%); dropped by \
+         the full queue 2 (0.20%)\nlossy: to a: 7 frames in, 7 out, 1.0 kbit/s";
+
     #[test]
     fn summaries_are_understood() {
-        let said = "lossy: to b: 10 frames in, 9 out, 1.0 kbit/s\nlossy: to a: 7 frames in, 7 out";
-        assert_eq!((frames(said, Way::Recv), frames(said, Way::Send)), (10, 7));
-        let counters = tapstack_counters("TcpRetransSegs 12\nready\nTCPTimeouts 3\n");
-        assert_eq!(counters["TcpRetransSegs"], 12);
-        assert_eq!(counters["TcpExtTCPTimeouts"], 3);
+        assert_eq!((of_link(SAID, Way::Recv, ": "), of_link(SAID, Way::Send, ": ")), (10, 7));
+        assert_eq!((of_link(SAID, Way::Recv, "lost "), of_link(SAID, Way::Send, "lost ")), (1, 0));
+        assert_eq!(tapstack_counters("TcpRetransSegs 12\nready\n")["TcpRetransSegs"], 12);
+    }
+
+    #[test]
+    fn what_was_not_lost_was_sent_again_for_nothing() {
+        let cell = Cell {
+            way: Way::Recv,
+            algorithm: "cubic".into(),
+            rtt: 20.0,
+            loss: 1.0,
+            reorder: false,
+        };
+        let far = Counters::new();
+        let mut left = Counters::from([("TcpRetransSegs".to_owned(), 5)]);
+        let mut spurious = |reports: u64| {
+            left.insert("TcpExtTCPDSACKRecv".into(), reports);
+            let (left, far) = (left.clone(), far.clone());
+            let traces = Traces { bytes: 1_000_000, left, far, link: SAID.to_owned() };
+            let outcome = judge(&traces, 1.0, &cell, Who::Tapstack, 0);
+            assert_eq!((outcome.mbit, outcome.sent, outcome.retransmitted), (8.0, 10, 5));
+            outcome.spurious
+        };
+        assert_eq!([spurious(0), spurious(4), spurious(9)], [2, 4, 5]);
     }
 }

@@ -40,6 +40,25 @@ fn summary(outcomes: &[Outcome], cell: &Cell, who: Who) -> Option<Summary> {
     })
 }
 
+/// A row for each cell, with smoltcp's goodput at its end if there is any.
+fn row(cell: &Cell, linux: &Summary, ours: &Summary, smoltcp: Option<&Summary>) -> String {
+    let mut row = format!(
+        "{:<26} {:>9.2} {:>9.2} {:>6.2}   {:>7.2} {:>8.2}   {:>7.1} {:>8.1}",
+        cell.to_string(),
+        linux.mbit,
+        ours.mbit,
+        ours.mbit / linux.mbit.max(1e-9),
+        linux.again,
+        ours.again,
+        linux.spurious,
+        ours.spurious
+    );
+    if let Some(smoltcp) = smoltcp {
+        row.push_str(&format!("   smoltcp {:.2}", smoltcp.mbit));
+    }
+    row
+}
+
 /// One row for each cell, and the median, the least and the greatest ratio at the end.
 pub(crate) fn table(outcomes: &[Outcome]) -> String {
     let mut cells: Vec<Cell> = Vec::new();
@@ -68,24 +87,13 @@ pub(crate) fn table(outcomes: &[Outcome]) -> String {
     for cell in &cells {
         let find = |who| summary(outcomes, cell, who);
         let (Some(linux), Some(ours)) = (find(Who::Linux), find(Who::Tapstack)) else { continue };
-        let ratio = ours.mbit / linux.mbit.max(1e-9);
-        ratios.push(ratio);
-        // Writing into a String cannot fail.
-        let _ = writeln!(
-            text,
-            "{:<26} {:>9.2} {:>9.2} {:>6.2}   {:>7.2} {:>8.2}   {:>7.1} {:>8.1}",
-            cell.to_string(),
-            linux.mbit,
-            ours.mbit,
-            ratio,
-            linux.again,
-            ours.again,
-            linux.spurious,
-            ours.spurious
-        );
+        ratios.push(ours.mbit / linux.mbit.max(1e-9));
+        text.push_str(&row(cell, &linux, &ours, find(Who::Smoltcp).as_ref()));
+        text.push('\n');
     }
     let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     let most = ratios.iter().copied().fold(0.0, f64::max);
+    // Writing into a String cannot fail.
     let _ = write!(text, "ratio: median {:.2}, {least:.2} to {most:.2}", median(ratios.clone()));
     text
 }

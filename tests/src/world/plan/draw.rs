@@ -277,8 +277,8 @@ impl Swarm {
         first.open.port = 20_000 + dice.below(8_000);
         let (client, server) = (first.open.client as usize, 1 - first.open.client as usize);
         let ends = [
-            SocketAddrV4::new(HostPlan::address(client), first.open.port as u16),
-            SocketAddrV4::new(HostPlan::address(server), super::super::PORT),
+            SocketAddrV4::new(HostPlan::place(client).1, first.open.port as u16),
+            SocketAddrV4::new(HostPlan::place(server).1, super::super::PORT),
         ];
         let at_us = first.open.at_ms * 1_000;
         let syn_us = at_us + plan.wires[client].delay_us;

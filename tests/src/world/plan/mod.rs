@@ -311,14 +311,9 @@ impl HostPlan {
         if self.kind == 0 { Kind::Ours } else { Kind::Smol }
     }
 
-    /// The Ethernet address of host `i`.
-    pub fn mac(i: usize) -> Mac {
-        Mac([2, 0, 0, 0, 0, i as u8 + 1])
-    }
-
-    /// The IP address of host `i`, in a /24 with the other one's.
-    pub fn address(i: usize) -> Ipv4Addr {
-        Ipv4Addr::new(192, 0, 2, i as u8 + 1)
+    /// The addresses of host `i`, in a /24 with the other one's.
+    pub fn place(i: usize) -> (Mac, Ipv4Addr) {
+        (Mac([2, 0, 0, 0, 0, i as u8 + 1]), Ipv4Addr::new(192, 0, 2, i as u8 + 1))
     }
 
     /// When the machine stands still.
