@@ -2,12 +2,12 @@
 //! for what a transfer does over seconds, where every byte is sound.
 
 use stack::{
-    Cidr, Config, ConnectOptions, Instant, ListenOptions, ListenerId, Mac, RxFrame, Seed, Stack,
-    State, TcpId, TcpInfo,
+    Cidr, Config, ConnectOptions, Counters, Instant, ListenOptions, ListenerId, Mac, RxFrame, Seed,
+    Stack, State, TcpId, TcpInfo,
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
-use tapdev::{Link, LinkConfig, QueueLimit};
+use tapdev::{Link, LinkConfig, LinkStats, QueueLimit};
 
 /// The ends: the one that connects, and the one that listens.
 const ENDS: [(Mac, Ipv4Addr); 2] = [
@@ -57,6 +57,26 @@ pub struct Path {
     listener: ListenerId,
     /// Bytes that the second end has read.
     pub read: u64,
+    /// Sees every frame as it is sent.
+    pub watch: Option<Watch>,
+}
+
+/// Hears of a frame as it is sent.
+pub type Watch = Box<dyn FnMut(&Sent<'_>)>;
+
+/// A frame as it is sent.
+#[derive(Debug)]
+pub struct Sent<'a> {
+    /// When.
+    pub at: Instant,
+    /// By which end.
+    pub from: usize,
+    /// The frame.
+    pub frame: &'a [u8],
+    /// What the link makes of it.
+    pub fate: LinkStats,
+    /// The host's counters, this frame's part in them included.
+    pub counters: &'a Counters,
 }
 
 impl Path {
@@ -85,7 +105,7 @@ impl Path {
         let now = Instant::from_secs(1);
         let remote = SocketAddr::from((ENDS[1].1, PORT));
         let socket = hosts[0].connect(now, remote, ConnectOptions::default()).expect("a port");
-        Path { now, hosts, sockets: [Some(socket), None], links, listener, read: 0 }
+        Path { now, hosts, sockets: [Some(socket), None], links, listener, read: 0, watch: None }
     }
 
     /// What the connection says of itself at one end.
@@ -95,7 +115,7 @@ impl Path {
     }
 
     /// What the link there has done.
-    pub fn link(&self) -> tapdev::LinkStats {
+    pub fn link(&self) -> LinkStats {
         self.links[0].stats()
     }
 
@@ -138,9 +158,14 @@ impl Path {
     }
 
     fn drain(&mut self) {
-        for (host, link) in self.hosts.iter_mut().zip(&mut self.links) {
-            while let Some(frame) = host.poll_transmit(self.now) {
-                link.push(self.now.as_nanos(), &frame.to_vec());
+        for (from, (host, link)) in self.hosts.iter_mut().zip(&mut self.links).enumerate() {
+            while let Some(frame) = host.poll_transmit(self.now).map(|frame| frame.to_vec()) {
+                let before = link.stats();
+                link.push(self.now.as_nanos(), &frame);
+                if let Some(watch) = &mut self.watch {
+                    let (at, fate) = (self.now, link.stats().since(before));
+                    watch(&Sent { at, from, frame: &frame, fate, counters: host.counters() });
+                }
             }
             while host.poll_event().is_some() {}
         }
@@ -154,6 +179,18 @@ impl Path {
         {
             while socket.send_room() > 0 && socket.send(self.now, &text).is_ok() {}
         }
+    }
+
+    /// The first end writes at most `most` bytes, and how many were taken is returned.
+    pub fn write_up_to(&mut self, most: usize) -> usize {
+        let text = vec![7; most];
+        let Some(mut socket) = self.sockets[0].and_then(|id| self.hosts[0].tcp(id)) else {
+            return 0;
+        };
+        if most == 0 || socket.state() != State::Established {
+            return 0;
+        }
+        socket.send(self.now, &text).unwrap_or(0)
     }
 
     /// The second end reads as much as there is.
