@@ -127,7 +127,7 @@ impl Tcp<'_> {
 
     /// The options in force.
     pub fn options(&self) -> TcpOptions {
-        self.tcb().map_or_else(TcpOptions::default, |tcb| tcb.options)
+        self.tcb().map_or_else(TcpOptions::default, |tcb| *tcb.options)
     }
 
     /// Changes options; values outside their ranges are moved inside.

@@ -26,6 +26,25 @@ fn by_the_congestion_window_while_it_opens() {
     assert_eq!(path.info(0).limited.by(), Some(Limit::CongestionWindow));
 }
 
+/// The rate of delivery is the path's while there is more to send, and remembered afterwards.
+#[test]
+fn the_rate_of_delivery_is_the_paths() {
+    let shape = shape();
+    let mut path = Path::new(&shape, |_, _| ());
+    path.transfer(5 * SECOND);
+    let carried = Path::text_in(&shape, SECOND);
+    let near = |rate: u64| rate * 100 / carried;
+    let info = path.info(0);
+    assert!((90..=105).contains(&near(info.delivery_rate)), "{} of {carried}", info.delivery_rate);
+    assert!(!info.delivery_app_limited && info.bytes_delivered >= info.bytes_acked);
+    path.run(SECOND, Path::read_all);
+    let (now, id) = (path.now, path.sockets[0].expect("connected"));
+    assert_eq!(path.hosts[0].tcp(id).expect("alive").send(now, &[7; 100]), Ok(100));
+    path.run(SECOND, Path::read_all);
+    let after = path.info(0).delivery_rate;
+    assert!((90..=105).contains(&near(after)), "{after} of {carried}");
+}
+
 #[test]
 fn by_a_reader_who_is_slow() {
     let mut path = Path::new(&shape(), |_, _| ());

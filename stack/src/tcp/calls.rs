@@ -12,6 +12,7 @@ use crate::store::arena::Key;
 use crate::store::queue::Queue;
 use crate::time::Instant;
 use crate::wire::address::{Address, Endpoint, FlowKey};
+use std::sync::Arc;
 
 impl TcpLayer {
     /// A passive OPEN. Port 0 picks an ephemeral one.
@@ -33,6 +34,7 @@ impl TcpLayer {
         let listener = Listener {
             local,
             options,
+            shared: Arc::new(options.tcp),
             accept: Queue::default(),
             half_open: Queue::default(),
             cookies_until: Instant::ZERO,
@@ -156,7 +158,7 @@ impl TcpLayer {
             iss: self.isn.next(&flow, now),
             timestamp_offset: self.isn.timestamp_offset(&flow),
             announced_mss: announced_mss(self.mtu, remote.address, &options),
-            options,
+            options: Arc::new(options.clamped()),
         };
         let tcb = Tcb::connecting(flow, start, &self.config);
         let key = self.place(tcb, flow).ok_or(ConnectError::TooManyConnections)?;

@@ -88,6 +88,16 @@ pub struct TcpInfo {
     pub text_segments_out: u32,
     /// Segments received out of order.
     pub out_of_order: u32,
+    /// Text delivered to the peer, as far as is known: acknowledged or reported.
+    pub bytes_delivered: u64,
+    /// Rate of delivery, bytes a second, of the latest acknowledgments that show one.
+    pub delivery_rate: u64,
+    /// That rate is what the application wrote, not what the path carries.
+    pub delivery_app_limited: bool,
+    /// A loss was found by acknowledgments and is being repaired.
+    pub in_recovery: bool,
+    /// Text retransmitted.
+    pub bytes_retransmitted: u64,
     /// Segments retransmitted.
     pub retransmits: u64,
     /// Retransmissions that were for nothing: the peer reported them as duplicates (RFC 2883), or,
@@ -154,6 +164,11 @@ impl TcpInfo {
             text_segments_in: 0,
             text_segments_out: 0,
             out_of_order: 0,
+            bytes_delivered: 0,
+            delivery_rate: 0,
+            delivery_app_limited: false,
+            in_recovery: false,
+            bytes_retransmitted: 0,
             retransmits: 0,
             spurious_retransmits: 0,
             timeouts: 0,
@@ -211,6 +226,11 @@ impl TcpInfo {
             text_segments_in: tcb.stats.text_segments_in,
             text_segments_out: tcb.stats.text_segments_out,
             out_of_order: tcb.stats.out_of_order,
+            bytes_delivered: tcb.rate.delivered(),
+            delivery_rate: tcb.rate.latest().0,
+            delivery_app_limited: tcb.rate.latest().1,
+            in_recovery: tcb.recovery.is_fast(),
+            bytes_retransmitted: tcb.stats.bytes_retransmitted,
             retransmits: tcb.stats.retransmits,
             spurious_retransmits: tcb.stats.spurious,
             timeouts: tcb.stats.timeouts,

@@ -7,6 +7,7 @@ use super::tcb::ACCEPT;
 use crate::store::queue::{Link, Linked, Queue};
 use crate::time::Instant;
 use crate::wire::address::Endpoint;
+use std::sync::Arc;
 
 /// The queue of listeners whose readiness may have changed.
 pub(crate) const LISTENER_CHANGED: usize = 0;
@@ -30,6 +31,8 @@ impl Default for ListenOptions {
 pub(crate) struct Listener {
     pub(crate) local: Endpoint,
     pub(crate) options: ListenOptions,
+    /// `options.tcp`, for all connections.
+    pub(crate) shared: Arc<TcpOptions>,
     /// Finished connections, waiting to be accepted.
     pub(crate) accept: Queue<ACCEPT>,
     /// Half-open connections, oldest first.

@@ -26,6 +26,7 @@ use crate::config::TcpConfig;
 use crate::store::queue::Link;
 use crate::time::Instant;
 use crate::wire::address::{Address, FlowKey};
+use std::sync::Arc;
 
 /// MSS that counts when the peer names none (MUST-15).
 const DEFAULT_MSS_V4: u16 = 536;
@@ -34,7 +35,7 @@ const DEFAULT_MSS_V6: u16 = 1220;
 const TIMESTAMP_OCTETS: u16 = 12;
 
 /// The numbers a new connection starts with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Start {
     pub(crate) now: Instant,
     pub(crate) iss: Seq,
@@ -42,7 +43,8 @@ pub(crate) struct Start {
     pub(crate) timestamp_offset: u32,
     /// MSS to announce.
     pub(crate) announced_mss: u16,
-    pub(crate) options: TcpOptions,
+    /// Clamped.
+    pub(crate) options: Arc<TcpOptions>,
 }
 
 /// The MSS to announce on a link of this MTU: it ignores options (MUST-67, RFC 6691).
@@ -75,7 +77,7 @@ impl Tcb {
     /// The block of an active open: SYN-SENT, its SYN still to be sent.
     pub(crate) fn connecting(flow: FlowKey, start: Start, config: &TcpConfig) -> Tcb {
         let mss = send_mss(None, start.announced_mss, flow.remote.address, false, config);
-        let mut tcb = Tcb::blank(flow, start, config, mss);
+        let mut tcb = Tcb::blank(flow, &start, config, mss);
         tcb.state = State::Closed.on(Event::ActiveOpen);
         // Offered until the peer's SYN says otherwise.
         tcb.sack = true;
@@ -86,7 +88,7 @@ impl Tcb {
 
     /// The block that a half-open connection becomes with the third segment of the handshake.
     pub(crate) fn accepted(half: &HalfOpen, start: Start, cx: &mut Cx<'_>) -> Tcb {
-        let mut tcb = Tcb::blank(half.flow, start, cx.config, half.mss);
+        let mut tcb = Tcb::blank(half.flow, &start, cx.config, half.mss);
         tcb.origin = Origin::Passive;
         tcb.state = State::SynReceived;
         tcb.scaling = half.peer_scale.is_some();
@@ -118,8 +120,8 @@ impl Tcb {
         tcb
     }
 
-    fn blank(flow: FlowKey, start: Start, config: &TcpConfig, mss: u16) -> Tcb {
-        let options = start.options.clamped();
+    fn blank(flow: FlowKey, start: &Start, config: &TcpConfig, mss: u16) -> Tcb {
+        let options = Arc::clone(&start.options);
         let scale = options.window_scale(config);
         let buffer = options.first_receive_buffer(config);
         let send_buffer = options.first_send_buffer(config);

@@ -78,6 +78,15 @@ impl Tcb {
         marked || lost || self.snd.has_unsent() || self.ack.is_due()
     }
 
+    /// The application writes, and all it wrote before has been sent: what the path delivers now
+    /// is what it wrote, if there was room for more.
+    pub(crate) fn note_pause(&mut self) {
+        let idle = self.snd.unsent() == 0 && self.delivering.flight.lost() == 0;
+        if idle && self.congestion_allowance() > 0 {
+            self.rate.on_app_limited(self.in_flight());
+        }
+    }
+
     /// Notes what holds the sender back, once it has said all that it may.
     pub(crate) fn note_limit(&mut self, now: Instant) {
         let limit = self.limit();
@@ -262,7 +271,8 @@ impl Tcb {
         let limited = lost || (kept_back && self.congestion_allowance() < self.snd.usable());
         let in_flight = self.in_flight();
         self.usage.note(limited, in_flight, self.snd.una, self.snd.nxt);
-        if unsent == 0 && self.delivering.flight.lost() == 0 && self.congestion_allowance() > 0 {
+        // Nagle's algorithm or a cork: there is room for more than there is.
+        if !kept_back && self.delivering.flight.lost() == 0 {
             self.rate.on_app_limited(in_flight);
         }
     }
@@ -432,6 +442,7 @@ impl Tcb {
             parts.flight.on_resent(now, seq, end, rate);
             parts.undo.on_resent(now, len);
             self.stats.retransmits += 1;
+            self.stats.bytes_retransmitted += u64::from(len);
             cx.counters.tcp_retrans_segs += 1;
             self.retransmitted_at = now;
         } else {

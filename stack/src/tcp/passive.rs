@@ -15,6 +15,7 @@ use crate::counters::{Counters, DropReason};
 use crate::store::arena::Key;
 use crate::time::Instant;
 use crate::wire::address::{Address, FlowKey};
+use std::sync::Arc;
 
 /// How far past the old connection's numbers a reopened one begins (RFC 6191 §2): more than any
 /// window that can be in flight without scaling, as Linux.
@@ -266,7 +267,7 @@ impl TcpLayer {
             iss: half.iss,
             timestamp_offset: half.timestamp_offset,
             announced_mss: half.announced_mss,
-            options: listener.options.tcp,
+            options: Arc::clone(&listener.shared),
         };
         let mut cx = Cx {
             now,

@@ -74,12 +74,34 @@ pub(crate) struct Rate {
     app_limited_until: u64,
     /// The newest piece delivered since the last sample, and when it was sent.
     newest: Option<(Snapshot, Instant)>,
+    latest: Latest,
+}
+
+/// The latest sample that says something about the path: not the application's, or higher than
+/// what was known (as Linux's `tcpi_delivery_rate`).
+#[derive(Clone, Copy, Debug, Default)]
+struct Latest {
+    delivered: u32,
+    interval_us: u32,
+    app_limited: bool,
+}
+
+impl Latest {
+    /// Bytes per second.
+    fn rate(&self) -> u64 {
+        u64::from(self.delivered) * 1_000_000 / u64::from(self.interval_us.max(1))
+    }
 }
 
 impl Rate {
     /// Everything delivered, bytes.
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered
+    }
+
+    /// The latest rate of delivery, bytes a second, and whether it is the application's.
+    pub(crate) fn latest(&self) -> (u64, bool) {
+        (self.latest.rate(), self.latest.app_limited)
     }
 
     /// Everything found lost, bytes; what was found lost wrongly is among it.
@@ -152,6 +174,11 @@ impl Rate {
             return None;
         }
         let delivered = (self.delivered as u32).wrapping_sub(sent.delivered);
+        let interval_us = u32::try_from(interval.as_micros()).unwrap_or(u32::MAX);
+        let latest = Latest { delivered, interval_us, app_limited: sent.app_limited };
+        if !latest.app_limited || latest.rate() >= self.latest.rate() {
+            self.latest = latest;
+        }
         Some(RateSample {
             delivered,
             interval,
@@ -169,6 +196,24 @@ mod tests {
 
     const MS: fn(u64) -> Instant = Instant::from_millis;
     const RTT: Option<Duration> = Some(Duration::from_millis(10));
+
+    #[test]
+    fn the_latest_rate_is_the_paths_where_it_is_known() {
+        let mut rate = Rate::default();
+        let mut deliver = |from: u64, bytes: u32, idle: bool| {
+            if idle {
+                rate.on_app_limited(0);
+            }
+            let sent = rate.on_sent(MS(from), bytes, 0);
+            rate.on_delivered(MS(from + 10), bytes, &sent, MS(from));
+            let _: Option<RateSample> = rate.sample(RTT);
+            rate.latest()
+        };
+        assert_eq!(deliver(0, 1_000, false), (100_000, false));
+        assert_eq!(deliver(20, 10, true), (100_000, false), "less, and the application's");
+        assert_eq!(deliver(40, 2_000, true), (200_000, true), "more is possible");
+        assert_eq!(deliver(60, 1_500, false), (150_000, false));
+    }
 
     #[test]
     fn a_steady_stream_is_measured_at_its_rate() {

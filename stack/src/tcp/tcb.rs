@@ -31,6 +31,7 @@ use crate::store::queue::{Link, Linked};
 use crate::store::wheel::NodeId;
 use crate::time::Instant;
 use crate::wire::address::FlowKey;
+use std::sync::Arc;
 
 /// The queue of connections that may have something to send.
 pub(crate) const READY: usize = 0;
@@ -101,6 +102,7 @@ pub(crate) struct Stats {
     pub(crate) segments_in: u64,
     pub(crate) segments_out: u64,
     pub(crate) retransmits: u64,
+    pub(crate) bytes_retransmitted: u64,
     pub(crate) timeouts: u64,
     /// Retransmissions that were for nothing: reported as duplicates, or shown by timestamps.
     pub(crate) spurious: u64,
@@ -139,7 +141,8 @@ pub(crate) struct Tcb {
     pub(crate) sack: bool,
     /// Both sides sent a window scale.
     pub(crate) scaling: bool,
-    pub(crate) options: TcpOptions,
+    /// Shared with the listener and whatever else it accepted, until they are changed.
+    pub(crate) options: Arc<TcpOptions>,
     pub(crate) error: Option<TcpError>,
     /// What ICMP said without ending the connection (RFC 1122 §4.2.3.9).
     pub(crate) soft_error: Option<TcpError>,
@@ -177,7 +180,7 @@ pub(crate) struct Tcb {
 
 /// An idle connection holds no buffers; with its table entry and timer node it must stay below
 /// 1 KiB (DESIGN: 100,000 idle connections in 128 MiB).
-const _: () = assert!(core::mem::size_of::<Tcb>() <= 1024);
+const _: () = assert!(core::mem::size_of::<Tcb>() <= 960);
 
 impl Linked<READY> for Tcb {
     fn link(&mut self) -> &mut Link {
@@ -223,6 +226,7 @@ impl Tcb {
             State::Established | State::CloseWait => {}
             _ => return Err(SendError::Closed),
         }
+        self.note_pause();
         self.marks.more = more == Follow::More;
         let quota = self.unsent_quota();
         let taken = self.snd.push(&bytes[..bytes.len().min(quota)], cx.memory);
@@ -388,7 +392,7 @@ impl Tcb {
         if options.congestion != self.options.congestion {
             self.change_congestion(options.congestion);
         }
-        self.options = options;
+        self.options = Arc::new(options);
         self.timers.clear(Timer::Keepalive);
         self.arm_keepalive(now);
     }

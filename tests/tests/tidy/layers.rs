@@ -150,11 +150,17 @@ const AMBIENT: &[&str] = &[
     "std::sync",
 ];
 
+/// Sharing what nobody changes needs no lock and no thread.
+const NOT_AMBIENT: &str = "std::sync::Arc";
+
 fn law_1(sources: &[Source]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for source in sources {
         for path in tokens::paths(&tokens::product(source)) {
             let text = path.segments.join("::");
+            if text == NOT_AMBIENT || text.starts_with(&format!("{NOT_AMBIENT}::")) {
+                continue;
+            }
             let ambient = |name: &&&str| text == **name || text.starts_with(&format!("{name}::"));
             if let Some(name) = AMBIENT.iter().find(ambient) {
                 findings.push(source.finding(path.line, format!("{name} in the engine (law 1)")));

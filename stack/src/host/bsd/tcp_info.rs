@@ -8,11 +8,13 @@ use crate::{Instant, Limit, State, TcpInfo};
 const LENGTH: usize = 248;
 
 const STATE: usize = 0;
+const CA_STATE: usize = 1;
 const RETRANSMITS: usize = 2;
 const PROBES: usize = 3;
 const BACKOFF: usize = 4;
 const OPTIONS: usize = 5;
 const WINDOW_SCALES: usize = 6;
+const APP_LIMITED: usize = 7;
 /// The first of the 32-bit fields, and those that are filled in.
 const RTO: usize = 8;
 const ATO: usize = 12;
@@ -43,10 +45,13 @@ const NOTSENT_BYTES: usize = 144;
 const MIN_RTT: usize = 148;
 const DATA_SEGS_IN: usize = 152;
 const DATA_SEGS_OUT: usize = 156;
+const DELIVERY_RATE: usize = 160;
 const BUSY_TIME: usize = 168;
 const RWND_LIMITED: usize = 176;
 const SNDBUF_LIMITED: usize = 184;
+const DELIVERED: usize = 192;
 const BYTES_SENT: usize = 200;
+const BYTES_RETRANS: usize = 208;
 const DSACK_DUPS: usize = 216;
 const REORD_SEEN: usize = 220;
 const RCV_OOOPACK: usize = 224;
@@ -81,6 +86,8 @@ pub fn tcp_info_bytes(info: &TcpInfo, now: Instant) -> Vec<u8> {
     put_times(&mut record, info, now);
     put_counts(&mut record, info);
     record.0[PROBES] = info.probes;
+    record.0[CA_STATE] = congestion_state(info);
+    record.0[APP_LIMITED] = info.delivery_app_limited.into();
     record.0[STATE] = number(info.state);
     record.0[RETRANSMITS] = info.backoff;
     record.0[BACKOFF] = info.backoff;
@@ -95,6 +102,7 @@ pub fn tcp_info_bytes(info: &TcpInfo, now: Instant) -> Vec<u8> {
     record.put32(RCV_MSS, info.receive_mss.into());
     record.put32(UNACKED, segments(info.in_flight + info.lost + info.sacked));
     record.put32(SACKED, segments(info.sacked));
+    record.put32(DELIVERED, info.bytes_delivered.div_ceil(mss));
     record.put32(LOST, segments(info.lost));
     record.put32(PMTU, u64::from(info.send_mss) + 40);
     // Linux's "infinite" threshold is 0x7fffffff.
@@ -139,11 +147,23 @@ fn put_counts(record: &mut Record, info: &TcpInfo) {
     record.put32(DATA_SEGS_IN, info.text_segments_in.into());
     record.put32(DATA_SEGS_OUT, info.text_segments_out.into());
     record.put64(BYTES_SENT, info.bytes_sent);
+    record.put64(BYTES_RETRANS, info.bytes_retransmitted);
+    record.put64(DELIVERY_RATE, info.delivery_rate);
     record.put32(DSACK_DUPS, info.spurious_retransmits);
     record.put32(REORD_SEEN, info.reordering.into());
     record.put32(RCV_OOOPACK, info.out_of_order.into());
     let timeouts = u16::try_from(info.timeouts).unwrap_or(u16::MAX);
     record.0[TOTAL_RTO..TOTAL_RTO + 2].copy_from_slice(&timeouts.to_ne_bytes());
+}
+
+/// Linux's TCP_CA_Open, _Disorder, _Recovery, _Loss.
+fn congestion_state(info: &TcpInfo) -> u8 {
+    match info {
+        _ if info.backoff > 0 => 4,
+        _ if info.in_recovery => 3,
+        _ if info.sacked > 0 => 1,
+        _ => 0,
+    }
 }
 
 /// The structure for a listener: Linux counts its queue in these two fields.
