@@ -178,12 +178,14 @@ impl Tcb {
         }
     }
 
-    /// Text before RCV.NXT was received before: the peer is told which (RFC 2883 §4.1).
+    /// Text before RCV.NXT was received before: the peer is told which (RFC 2883 §4.1). Not what
+    /// lies before this connection's first octet.
     fn note_old_text(&mut self, seg: &Segment<'_>) {
         let start = seg.seq + u32::from(seg.has(Flags::SYN));
         let end = start + seg.text.len() as u32;
         let nxt = self.rcv.nxt;
-        if self.sack && start.before(nxt) {
+        let first = nxt - self.stats.bytes_received.min(1 << 30) as u32;
+        if self.sack && start.before(nxt) && start.at_or_after(first) {
             self.rcv.note_duplicate(start, if end.after(nxt) { nxt } else { end });
         }
     }
