@@ -39,18 +39,6 @@ const FIELDS: &[(&str, usize, usize)] = &[
     ("tcpi_bytes_retrans", 208, 8),
 ];
 
-/// Names of Linux that stand for numbers.
-const NAMES: &[(&str, u64)] = &[
-    ("TCP_ESTABLISHED", 1),
-    ("TCP_SYN_SENT", 2),
-    ("TCP_FIN_WAIT1", 4),
-    ("TCP_FIN_WAIT2", 5),
-    ("TCP_TIME_WAIT", 6),
-    ("TCP_CLOSE", 7),
-    ("TCP_CLOSE_WAIT", 8),
-    ("TCP_LAST_ACK", 9),
-];
-
 /// Checks every assertion in `text` on the descriptor that was opened last.
 ///
 /// packetdrill asks libc for the numbers, and not the door: with the library preloaded, libc's
@@ -90,6 +78,5 @@ fn number(word: &str, info: &[u8]) -> Result<u64, String> {
         wide[..*length].copy_from_slice(bytes);
         return Ok(u64::from_le_bytes(wide));
     }
-    let named = NAMES.iter().find(|(name, _)| *name == word).map(|(_, number)| *number);
-    named.or_else(|| word.parse().ok()).ok_or(format!("`{word}` is no field and no number"))
+    word.parse().map_err(|_| format!("`{word}` is no field and no number"))
 }

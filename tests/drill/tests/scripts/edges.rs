@@ -30,6 +30,13 @@ fn receive(library: &Library) -> Vec<u8> {
     room
 }
 
+fn now(library: &Library) -> i64 {
+    let mut now = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let zone = std::ptr::null_mut();
+    assert_eq!((library.gettimeofday)(library.userdata, &mut now, zone), 0);
+    now.tv_sec * 1_000_000 + now.tv_usec
+}
+
 #[test]
 fn where_no_packet_comes_a_single_byte_0x40_does() {
     let library = Library::open("");
@@ -99,14 +106,27 @@ fn a_call_that_would_block_the_clock_for_ever_fails() {
 #[test]
 fn time_moves_only_when_it_is_asked_for() {
     let library = Library::open("");
-    let clock = || {
-        let mut now = libc::timeval { tv_sec: 0, tv_usec: 0 };
-        let zone = std::ptr::null_mut();
-        assert_eq!((library.gettimeofday)(library.userdata, &mut now, zone), 0);
-        now.tv_sec * 1_000_000 + now.tv_usec
-    };
+    let clock = || now(&library);
     let begin = clock();
     assert_eq!(clock() - begin, 1, "a reading takes a microsecond");
     assert_eq!((library.usleep)(library.userdata, 3_600_000_000), 0);
     assert_eq!(clock() - begin, 3_600_000_002, "an hour, at once");
+}
+
+#[test]
+fn a_read_gives_up_when_its_time_is_over() {
+    let library = Library::open("");
+    let user = library.userdata;
+    let fd = (library.socket)(user, libc::AF_INET, libc::SOCK_DGRAM, 0);
+    let limit = libc::timeval { tv_sec: 1800, tv_usec: 0 };
+    let size = size_of::<libc::timeval>() as u32;
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_RCVTIMEO);
+    let at = (&raw const limit).cast();
+    assert_eq!((library.setsockopt)(user, fd, level, name, at, size), 0);
+    let mut room = [0u8; 10];
+    let before = now(&library);
+    assert_eq!((library.read)(user, fd, room.as_mut_ptr().cast(), room.len()), -1);
+    assert_eq!(errno(), libc::EAGAIN);
+    assert_eq!(now(&library) - before, 1_800_000_001, "of virtual time");
+    assert_eq!((library.close)(user, fd), 0);
 }

@@ -18,7 +18,7 @@ unsafe impl Send for Library {}
 unsafe impl Sync for Library {}
 
 /// Cargo puts the library beside its tests.
-fn path() -> PathBuf {
+pub(crate) fn path() -> PathBuf {
     let tests = std::env::current_exe().expect("a test has a path");
     tests.with_file_name("libtapstack_packetdrill.so")
 }

@@ -8,6 +8,7 @@ mod assert;
 mod calls;
 mod edges;
 mod library;
+mod packetdrill;
 mod run;
 mod script;
 mod value;
@@ -63,6 +64,7 @@ scripts! {
     cork
     delayed_ack
     disconnect
+    dsack_sent
     fast_retransmit
     fin_lost
     gather
@@ -72,6 +74,7 @@ scripts! {
     keepalive
     linger_waits
     linger_zero
+    long_wait
     nagle
     no_listener
     numbers
@@ -80,7 +83,6 @@ scripts! {
     passive_close
     poll_and_epoll
     receive_flags
-    receive_timeout
     receive_window
     reset_received
     retransmission

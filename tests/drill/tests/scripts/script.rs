@@ -97,7 +97,11 @@ fn without_comments(text: &str) -> String {
 }
 
 fn micros(text: &str) -> Result<i64, String> {
-    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no time"))?;
+    let seconds: f64 = Some(text)
+        .filter(|text| text.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
+        .unwrap_or("")
+        .parse()
+        .map_err(|_| format!("`{text}` is no time"))?;
     Ok((seconds * 1e6).round() as i64)
 }
 
@@ -107,9 +111,14 @@ fn time(word: &str) -> Result<(When, bool), String> {
         return Ok((When::Any, false));
     }
     let blocks = word.contains("...");
-    let (from, to) = match word.split_once("...").or_else(|| word.split_once('~')) {
-        Some((from, to)) => (from, Some(micros(to.trim_start_matches('+'))?)),
-        None => (word, None),
+    let (from, to) = match (word.split_once("..."), word.split_once('~')) {
+        (Some((from, to)), _) => (from, Some(micros(to)?)),
+        // Both ends of a range count from the same moment.
+        (None, Some((from, to))) => {
+            let to = if from.starts_with('+') { to.strip_prefix('+') } else { Some(to) };
+            (from, Some(micros(to.ok_or(format!("`{word}` is no range"))?)?))
+        }
+        (None, None) => (word, None),
     };
     let when = match from.strip_prefix('+') {
         Some(from) => When::After(micros(from)?, to),

@@ -146,6 +146,7 @@ pub(crate) fn symbols() -> BTreeMap<&'static str, i64> {
         ($($name:ident)*) => { [$((stringify!($name), libc::$name as i64)),*] };
     }
     let mut symbols: BTreeMap<_, _> = names! {
+        AF_UNSPEC
         AF_INET AF_INET6 SOCK_STREAM SOCK_DGRAM SOCK_NONBLOCK IPPROTO_TCP IPPROTO_UDP IPPROTO_IP
         SOL_SOCKET SOL_TCP SO_REUSEADDR SO_ERROR SO_SNDBUF SO_RCVBUF SO_LINGER SO_KEEPALIVE
         SO_RCVTIMEO SO_SNDTIMEO SO_TYPE SO_PROTOCOL SO_DOMAIN SO_ACCEPTCONN SO_BROADCAST
