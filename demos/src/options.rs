@@ -47,7 +47,7 @@ pub struct CommonOptions {
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
 
-    /// No offloads: one frame is one packet, with its checksum done. (The only mode today.)
+    /// No offloads: one frame is one packet, with its checksum done.
     #[arg(long)]
     pub plain: bool,
 

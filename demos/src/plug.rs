@@ -81,7 +81,7 @@ fn open(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
 fn open_named(name: &str, options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
     // Not from /sys, which may show another namespace.
     let is_new = Interface::named(name).is_ok_and(|interface| interface.mtu().is_err());
-    let tap = Tap::open(TapOptions { name: name.to_owned(), mtu: settable_mtu(options) })?;
+    let tap = Tap::open(tap_options(name, options))?;
     if is_new && let Some((address, prefix)) = options.kernel_address() {
         hints.push(format!(
             "{name} is new and goes away with this program; give this machine an address on it: \
@@ -93,7 +93,7 @@ fn open_named(name: &str, options: &CommonOptions, hints: &mut Vec<String>) -> R
 
 fn open_own(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
     let namespaces = tapdev::enter_own_namespaces()?;
-    let tap = Tap::open(TapOptions { name: OWN_TAP.to_owned(), mtu: settable_mtu(options) })?;
+    let tap = Tap::open(tap_options(OWN_TAP, options))?;
     let address = options.kernel_address();
     tapdev::configure(tap.name(), address)
         .with_context(|| format!("{}: giving the kernel its address", tap.name()))?;
@@ -112,8 +112,8 @@ fn open_own(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
 }
 
 /// The interface's MTU is set only where it is asked for: setting needs a privilege.
-fn settable_mtu(options: &CommonOptions) -> Option<usize> {
-    options.mtu
+fn tap_options(name: &str, options: &CommonOptions) -> TapOptions {
+    TapOptions { mtu: options.mtu, plain: options.plain, ..TapOptions::named(name) }
 }
 
 /// A device that is down is brought up, if this program may.

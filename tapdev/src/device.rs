@@ -4,12 +4,18 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cut;
+use crate::debt::{Debt, Offloads};
+
 /// The shortest frame: two addresses and a type, bytes.
 pub const ETHERNET_HEADER: usize = 14;
 
 /// What a frame may carry beside its IP packet: the Ethernet header and one VLAN tag, bytes. A
 /// receive buffer of `mtu() + FRAME_OVERHEAD` bytes holds every frame that keeps to the MTU.
 pub const FRAME_OVERHEAD: usize = ETHERNET_HEADER + 4;
+
+/// The longest super-frame: 64 KiB of IP packet, and what may stand before it, bytes.
+pub(crate) const FRAME_MAX: usize = 65_535 + FRAME_OVERHEAD;
 
 /// An Ethernet device.
 ///
@@ -28,12 +34,43 @@ pub trait Device: Send + Sync {
     /// `WouldBlock` when there is no frame; what the others mean is said by [`classify`].
     fn recv(&self, buf: &mut [u8]) -> io::Result<usize>;
 
-    /// Sends one frame, gathered from `parts`, without blocking.
+    /// Sends one frame, gathered from `parts`, without blocking: seven of them at most.
     ///
     /// # Errors
     /// The frame is not sent, and [`classify`] says why. A frame shorter than its Ethernet header
     /// is `InvalidInput`.
     fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()>;
+
+    /// Says what the caller takes beside plain frames, by
+    /// [`recv_with_debt`](Device::recv_with_debt), from now on; returns what the device does of
+    /// that, in both directions. A device that was never asked gives and takes plain frames.
+    fn negotiate(&self, wanted: Offloads) -> Offloads {
+        let _ = wanted;
+        Offloads::NONE
+    }
+
+    /// The longest frame that may be received, bytes: a receive buffer must hold it.
+    fn frame_max(&self) -> usize {
+        self.mtu() + FRAME_OVERHEAD
+    }
+
+    /// [`recv`](Device::recv) of a frame that may owe something, up to
+    /// [`frame_max`](Device::frame_max) bytes.
+    ///
+    /// # Errors
+    /// Those of `recv`.
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<(usize, Debt)> {
+        self.recv(buf).map(|length| (length, Debt::NONE))
+    }
+
+    /// [`send`](Device::send) of a frame that may owe something; all its headers are in the first
+    /// of its parts. What the device does not do itself is done for it, here.
+    ///
+    /// # Errors
+    /// Those of `send`; of several packets, that of the last that failed.
+    fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
+        cut::pay(parts, debt, |frame| self.send(frame))
+    }
 
     /// Sleeps until a frame may be readable, [`wake`](Device::wake) was called, or `timeout` has
     /// passed (`None`: for ever).
@@ -123,6 +160,22 @@ impl<D: Device + ?Sized> Device for Box<D> {
         (**self).send(parts)
     }
 
+    fn negotiate(&self, wanted: Offloads) -> Offloads {
+        (**self).negotiate(wanted)
+    }
+
+    fn frame_max(&self) -> usize {
+        (**self).frame_max()
+    }
+
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<(usize, Debt)> {
+        (**self).recv_with_debt(buf)
+    }
+
+    fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
+        (**self).send_with_debt(parts, debt)
+    }
+
     fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
         (**self).wait(timeout)
     }
@@ -143,6 +196,22 @@ impl<D: Device + ?Sized> Device for Arc<D> {
 
     fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
         (**self).send(parts)
+    }
+
+    fn negotiate(&self, wanted: Offloads) -> Offloads {
+        (**self).negotiate(wanted)
+    }
+
+    fn frame_max(&self) -> usize {
+        (**self).frame_max()
+    }
+
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<(usize, Debt)> {
+        (**self).recv_with_debt(buf)
+    }
+
+    fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
+        (**self).send_with_debt(parts, debt)
     }
 
     fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {

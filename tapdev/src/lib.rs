@@ -10,6 +10,8 @@
 //! - [`Tee`] wraps a device and records it for Wireshark, in a [`Capture`].
 //! - [`Link`] delays, loses, reorders, repeats and damages frames, from a seed and in virtual
 //!   time; a [`Relay`] runs one between two devices in real time.
+//! - Who can put up with it is given frames that owe something: unfinished checksums, and 64 KiB of
+//!   text that stand for many packets. [`Device::negotiate`] begins that; a [`Debt`] says what.
 //! - [`NetworkNamespace`] opens devices where this program is not.
 //!
 //! What a driver does with an error is said by [`classify`]: above all, it stops at a device that
@@ -41,12 +43,15 @@
 //! ```
 
 mod capture;
+mod cut;
+mod debt;
 mod device;
 mod interface;
 mod link;
 mod link_config;
 mod namespace;
 mod network;
+mod offload;
 mod open_error;
 mod pair;
 mod pcapng;
@@ -59,6 +64,7 @@ mod tee;
 mod wait;
 
 pub use capture::Capture;
+pub use debt::{Checksum, Debt, Offloads};
 pub use device::{Device, ETHERNET_HEADER, FRAME_OVERHEAD, Fault, Wake, classify};
 pub use interface::{Interface, MAX_INTERFACE_NAME, configure, is_valid_name};
 pub use link::{Link, LinkStats, MAX_FRAMES_IN_LINK};
@@ -71,5 +77,5 @@ pub use open_error::OpenError;
 pub use pair::{PairEnd, pair};
 pub use pcapng::{Direction, PcapngWriter};
 pub use relay::{Relay, RelayStats, Sight};
-pub use tap::{LinkState, Tap, TapOptions};
+pub use tap::{LinkState, OffloadFaults, Tap, TapOptions};
 pub use tee::Tee;

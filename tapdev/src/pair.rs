@@ -5,13 +5,18 @@ use std::io::{self, IoSlice};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::device::{Device, Wake, check_frame, gone};
+use crate::cut::{self, Layout};
+use crate::debt::{Debt, Offloads};
+use crate::device::{Device, FRAME_MAX, FRAME_OVERHEAD, Wake, check_frame, gone};
 
 /// Makes two connected devices: what one sends, the other receives, in order.
 ///
 /// `mtu` is what both report, in bytes. Each direction holds at most `capacity_frames` frames; as
 /// with a TAP's `txqueuelen` (1,000 by default), a frame that finds its queue full is dropped and
 /// counted, and its sender sees no error.
+///
+/// An end that was told to, by [`Device::negotiate`], is given super-frames and unfinished
+/// checksums as the other end sends them; for another one they are cut and finished on the way.
 pub fn pair(mtu: usize, capacity_frames: usize) -> (PairEnd, PairEnd) {
     let left = Arc::new(Inbox::new(capacity_frames));
     let right = Arc::new(Inbox::new(capacity_frames));
@@ -46,7 +51,9 @@ struct Inbox {
 
 #[derive(Debug, Default)]
 struct InboxState {
-    frames: VecDeque<Vec<u8>>,
+    frames: VecDeque<(Vec<u8>, Debt)>,
+    /// What the end that reads takes beside plain frames.
+    taken: Offloads,
     dropped: u64,
     woken: bool,
     /// One of the two ends is gone: nothing more will come.
@@ -61,6 +68,26 @@ impl Inbox {
     /// No code panics while it holds this lock, so a poisoned one is still consistent.
     fn lock(&self) -> MutexGuard<'_, InboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A frame for whoever reads here; it is lost if there is no room.
+    fn put(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
+        let mut frame = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+        for part in parts {
+            frame.extend_from_slice(part);
+        }
+        let mut state = self.lock();
+        if state.closed {
+            return Err(gone());
+        }
+        if state.frames.len() >= self.capacity {
+            state.dropped += 1;
+            return Ok(());
+        }
+        state.frames.push_back((frame, debt));
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
     }
 
     fn close(&self) {
@@ -93,33 +120,48 @@ impl Device for PairEnd {
     }
 
     fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let (length, debt) = self.recv_with_debt(buf)?;
+            if let Some(length) = cut::plain(&mut buf[..length], debt) {
+                return Ok(length);
+            }
+            self.inbox.lock().dropped += 1;
+        }
+    }
+
+    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        self.send_with_debt(parts, Debt::NONE)
+    }
+
+    fn negotiate(&self, wanted: Offloads) -> Offloads {
+        self.inbox.lock().taken = wanted;
+        wanted
+    }
+
+    fn frame_max(&self) -> usize {
+        let super_frames = self.inbox.lock().taken.super_frames();
+        if super_frames { FRAME_MAX } else { self.mtu + FRAME_OVERHEAD }
+    }
+
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<(usize, Debt)> {
         let mut state = self.inbox.lock();
-        let Some(frame) = state.frames.pop_front() else {
+        let Some((frame, debt)) = state.frames.pop_front() else {
             return Err(if state.closed { gone() } else { io::ErrorKind::WouldBlock.into() });
         };
         drop(state);
         let length = frame.len().min(buf.len());
         buf[..length].copy_from_slice(&frame[..length]);
-        Ok(length)
+        Ok((length, debt))
     }
 
-    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        let mut frame = Vec::with_capacity(check_frame(parts)?);
-        for part in parts {
-            frame.extend_from_slice(part);
+    fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
+        check_frame(parts)?;
+        let is_udp = || Layout::of(&parts[0]).is_some_and(Layout::is_udp);
+        let taken = self.peer.lock().taken;
+        if !debt.is_owed() || taken.take(debt, is_udp()) {
+            return self.peer.put(parts, debt);
         }
-        let mut state = self.peer.lock();
-        if state.closed {
-            return Err(gone());
-        }
-        if state.frames.len() >= self.peer.capacity {
-            state.dropped += 1;
-            return Ok(());
-        }
-        state.frames.push_back(frame);
-        drop(state);
-        self.peer.changed.notify_one();
-        Ok(())
+        cut::pay(parts, debt, |frame| self.peer.put(frame, Debt::NONE))
     }
 
     fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
@@ -154,6 +196,7 @@ impl Drop for PairEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::debt::Checksum;
     use crate::device::{Fault, classify};
 
     const SHORT: Option<Duration> = Some(Duration::from_millis(1));
@@ -212,6 +255,39 @@ mod tests {
         assert_eq!(b.wait(None).unwrap(), Wake::Woken);
         thread.join().unwrap();
         drop(a);
+    }
+
+    /// A super-frame of 300 bytes of text for three packets.
+    fn send_super_frame(end: &PairEnd) {
+        let mut head = [0; 54];
+        (head[12], head[14], head[23], head[46]) = (8, 0x45, 6, 0x50);
+        let checksum = Checksum::Partial { start: 34, offset: 16 };
+        let debt = Debt { checksum, segment: Some(100) };
+        end.send_with_debt(&[IoSlice::new(&head), IoSlice::new(&[7; 300])], debt).unwrap();
+    }
+
+    #[test]
+    fn super_frames_are_for_those_who_take_them() {
+        let (a, b) = pair(1500, 10);
+        let mut buf = [0; 400];
+        send_super_frame(&a);
+        for _ in 0..3 {
+            assert_eq!(b.recv_with_debt(&mut buf).unwrap(), (154, Debt::NONE));
+        }
+        assert_eq!(b.recv(&mut buf).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(b.frame_max(), 1518);
+        assert_eq!(b.negotiate(Offloads::ALL), Offloads::ALL);
+        assert_eq!(b.frame_max(), FRAME_MAX);
+        send_super_frame(&a);
+        let (length, debt) = b.recv_with_debt(&mut buf).unwrap();
+        assert_eq!((length, debt.segment), (354, Some(100)));
+        // Who takes them and does not look for them must not mistake them for packets.
+        send_super_frame(&a);
+        assert_eq!(b.recv(&mut buf).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(a.dropped(), 1);
+        b.negotiate(Offloads { tcp: false, ..Offloads::ALL });
+        send_super_frame(&a);
+        assert_eq!(b.recv(&mut buf).unwrap(), 154);
     }
 
     #[test]

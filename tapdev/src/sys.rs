@@ -1,7 +1,7 @@
 //! The system calls of this crate, each behind a safe function: all of its `unsafe` is here.
 
 use std::ffi::{c_int, c_ulong};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -40,6 +40,16 @@ pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
     // SAFETY: the pointer and the length are those of one exclusively borrowed slice.
     check_length(unsafe {
         libc::syscall(libc::SYS_read, fd.as_raw_fd(), buf.as_mut_ptr(), buf.len())
+    } as isize)
+}
+
+/// Reads into `parts` one after the other, as [`read`] does into one.
+pub(crate) fn readv(fd: BorrowedFd<'_>, parts: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    let count = c_int::try_from(parts.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: `IoSliceMut` has the layout of `iovec` on Unix (documented), and each part is
+    // exclusively borrowed for the call.
+    check_length(unsafe {
+        libc::syscall(libc::SYS_readv, fd.as_raw_fd(), parts.as_mut_ptr(), count)
     } as isize)
 }
 
@@ -161,6 +171,14 @@ pub(crate) fn set_offload(fd: BorrowedFd<'_>, bits: c_int) -> io::Result<()> {
     check(unsafe {
         libc::ioctl(fd.as_raw_fd(), libc::TUNSETOFFLOAD as _, libc::c_long::from(bits))
     })?;
+    Ok(())
+}
+
+/// Sets how many bytes stand before each frame of a TAP descriptor in offload mode.
+pub(crate) fn set_header_length(fd: BorrowedFd<'_>, length: usize) -> io::Result<()> {
+    let length = c_int::try_from(length).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: TUNSETVNETHDRSZ reads one integer.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETVNETHDRSZ as _, &raw const length) })?;
     Ok(())
 }
 

@@ -1,12 +1,16 @@
 //! A TAP: an Ethernet cable between this program and the kernel.
 
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::device::{Device, Wake, check_frame};
+use crate::cut::{self, PARTS_MAX};
+use crate::debt::{Debt, Offloads};
+use crate::device::{Device, FRAME_MAX, FRAME_OVERHEAD, Wake, check_frame};
 use crate::interface::{Interface, is_valid_name};
+use crate::offload;
 use crate::open_error::OpenError;
 use crate::plain;
 use crate::sys::{self, InterfaceRequest};
@@ -24,22 +28,44 @@ pub struct TapOptions {
     /// The MTU to give the interface, bytes (`None`: leave it as it is). Setting needs
     /// `CAP_NET_ADMIN`.
     pub mtu: Option<usize>,
+    /// Plain mode: no offloads can be negotiated.
+    pub plain: bool,
 }
 
 impl TapOptions {
-    /// The TAP `name` with the MTU that it has.
+    /// The TAP `name` with the MTU that it has, and the offloads that its user will ask for.
     pub fn named(name: &str) -> TapOptions {
-        TapOptions { name: name.to_owned(), mtu: None }
+        TapOptions { name: name.to_owned(), ..TapOptions::default() }
     }
 }
 
-/// A TAP in plain mode. Dropping it detaches from the interface.
+/// A TAP. Dropping it detaches from the interface.
 #[derive(Debug)]
 pub struct Tap {
     fd: OwnedFd,
     waiter: Waiter,
     interface: Interface,
     mtu: usize,
+    /// The mode: None is plain.
+    offload: Option<Offload>,
+}
+
+/// What belongs to offload mode.
+#[derive(Debug)]
+struct Offload {
+    frame_max: AtomicUsize,
+    malformed: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// What went wrong with a TAP's offloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OffloadFaults {
+    /// Frames received and dropped, because what stood before them contradicted itself, or nobody
+    /// had asked for such.
+    pub malformed: u64,
+    /// Frames whose debt the kernel refused, and that were finished and cut here.
+    pub refused: u64,
 }
 
 impl Tap {
@@ -53,15 +79,18 @@ impl Tap {
         if !options.name.is_empty() && !is_valid_name(&options.name) {
             return Err(OpenError::InvalidName { name: options.name });
         }
-        let (fd, name) = plain::open(&options.name)?;
-        Tap::prepare(fd, &name, options.mtu).map_err(|(step, source)| OpenError::Step {
+        let offload = if options.plain { None } else { open_for_offload(&options.name)? };
+        let is_plain = offload.is_none();
+        let (fd, name) = offload.map_or_else(|| plain::open(&options.name), Ok)?;
+        Tap::prepare(fd, &name, options.mtu, is_plain).map_err(|(step, source)| OpenError::Step {
             name,
             step,
             source,
         })
     }
 
-    /// Takes over a descriptor that is attached to a TAP, as a privileged parent may pass it.
+    /// Takes over a descriptor that is attached to a TAP, as a privileged parent may pass it. It
+    /// decides about the mode: offload mode is that of `IFF_VNET_HDR`.
     ///
     /// The interface may live in a network namespace that this process does not see: its MTU is
     /// then taken to be 1,500 bytes.
@@ -70,8 +99,9 @@ impl Tap {
     /// [`OpenError::NotATap`] unless the descriptor is attached with `IFF_TAP | IFF_NO_PI`.
     pub fn from_fd(fd: OwnedFd) -> Result<Tap, OpenError> {
         let attached = attachment(fd.as_fd()).map_err(|source| OpenError::NotATap { source })?;
-        Tap::prepare(fd, &attached, None).map_err(|(step, source)| OpenError::Step {
-            name: attached,
+        let (name, is_plain) = attached;
+        Tap::prepare(fd, &name, None, is_plain).map_err(|(step, source)| OpenError::Step {
+            name,
             step,
             source,
         })
@@ -91,10 +121,15 @@ impl Tap {
         fd: OwnedFd,
         name: &str,
         mtu: Option<usize>,
+        is_plain: bool,
     ) -> Result<Tap, (&'static str, io::Error)> {
         sys::set_close_on_exec(fd.as_fd()).map_err(|error| ("close-on-exec", error))?;
         sys::set_non_blocking(fd.as_fd()).map_err(|error| ("non-blocking mode", error))?;
-        plain::forget_offloads(&fd);
+        if is_plain {
+            plain::forget_offloads(&fd);
+        } else {
+            offload::prepare(fd.as_fd()).map_err(|error| ("offload mode", error))?;
+        }
         let waiter = Waiter::new().map_err(|error| ("making its wake-up", error))?;
         let interface = Interface::named(name).map_err(|error| ("looking it up", error))?;
         if let Some(mtu) = mtu {
@@ -105,7 +140,25 @@ impl Tap {
         } else {
             ETHERNET_MTU
         };
-        Ok(Tap { fd, waiter, interface, mtu })
+        let offload = (!is_plain).then(|| Offload {
+            frame_max: AtomicUsize::new(mtu + FRAME_OVERHEAD),
+            malformed: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        });
+        Ok(Tap { fd, waiter, interface, mtu, offload })
+    }
+
+    /// Whether offloads cannot be negotiated.
+    pub fn is_plain(&self) -> bool {
+        self.offload.is_none()
+    }
+
+    /// What went wrong with offloads so far.
+    pub fn offload_faults(&self) -> OffloadFaults {
+        self.offload.as_ref().map_or_else(OffloadFaults::default, |offload| OffloadFaults {
+            malformed: offload.malformed.load(Ordering::Relaxed),
+            refused: offload.refused.load(Ordering::Relaxed),
+        })
     }
 
     /// The interface's name.
@@ -166,19 +219,55 @@ impl Device for Tap {
     }
 
     fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        sys::read(self.fd.as_fd(), buf)
+        let Some(offload) = &self.offload else { return sys::read(self.fd.as_fd(), buf) };
+        loop {
+            let (length, debt) = self.read_headed(offload, buf)?;
+            if let Some(length) = cut::plain(&mut buf[..length], debt) {
+                return Ok(length);
+            }
+            offload.malformed.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        let length = check_frame(parts)?;
-        let fd = self.fd.as_fd();
-        let written = match parts {
-            [whole] => sys::write(fd, whole),
-            _ if length <= SHORT_MAX => write_joined::<SHORT_MAX>(fd, parts, length),
-            _ if length <= JOINED_MAX => write_joined::<JOINED_MAX>(fd, parts, length),
-            _ => sys::writev(fd, parts),
+        check_frame(parts)?;
+        let header = [0; offload::HEADER];
+        self.write(if self.is_plain() { &[] } else { &header }, parts)
+    }
+
+    fn negotiate(&self, wanted: Offloads) -> Offloads {
+        let Some(offload) = &self.offload else { return Offloads::NONE };
+        let granted = offload::negotiate(self.fd.as_fd(), wanted);
+        let frame_max = if granted.super_frames() { FRAME_MAX } else { self.mtu + FRAME_OVERHEAD };
+        offload.frame_max.store(frame_max, Ordering::Relaxed);
+        granted
+    }
+
+    fn frame_max(&self) -> usize {
+        let plain = self.mtu + FRAME_OVERHEAD;
+        self.offload.as_ref().map_or(plain, |offload| offload.frame_max.load(Ordering::Relaxed))
+    }
+
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<(usize, Debt)> {
+        match &self.offload {
+            None => self.recv(buf).map(|length| (length, Debt::NONE)),
+            Some(offload) => self.read_headed(offload, buf),
+        }
+    }
+
+    fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
+        check_frame(parts)?;
+        let Some(offload) = self.offload.as_ref().filter(|_| debt.is_owed()) else {
+            return cut::pay(parts, debt, |frame| self.send(frame));
         };
-        written.map(|_whole_frame| ())
+        let header = offload::encode(&parts[0], debt).ok_or(io::ErrorKind::InvalidInput)?;
+        match self.write(&header, parts) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                offload.refused.fetch_add(1, Ordering::Relaxed);
+                cut::pay(parts, debt, |frame| self.send(frame))
+            }
+            written => written,
+        }
     }
 
     fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
@@ -190,7 +279,51 @@ impl Device for Tap {
     }
 }
 
-/// Frames up to this length are joined before they are written: on a plain TAP gathering costs the
+impl Tap {
+    /// Reads the next frame whose header can be believed.
+    fn read_headed(&self, offload: &Offload, buf: &mut [u8]) -> io::Result<(usize, Debt)> {
+        loop {
+            let mut header = [0; offload::HEADER];
+            let mut parts = [IoSliceMut::new(&mut header), IoSliceMut::new(buf)];
+            let length = sys::readv(self.fd.as_fd(), &mut parts)?.saturating_sub(offload::HEADER);
+            if let Some(debt) = offload::decode(header, length) {
+                return Ok((length, debt));
+            }
+            offload.malformed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes `parts` as one frame behind its `header`, which is empty in plain mode.
+    fn write(&self, header: &[u8], parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let fd = self.fd.as_fd();
+        let length = header.len() + parts.iter().map(|part| part.len()).sum::<usize>();
+        let written = match parts {
+            [whole] if header.is_empty() => sys::write(fd, whole),
+            _ if length <= SHORT_MAX => write_joined::<SHORT_MAX>(fd, header, parts),
+            _ if length <= JOINED_MAX => write_joined::<JOINED_MAX>(fd, header, parts),
+            _ => {
+                let mut all = [IoSlice::new(&[]); PARTS_MAX];
+                let all = all.get_mut(..1 + parts.len()).ok_or(io::ErrorKind::InvalidInput)?;
+                all[0] = IoSlice::new(header);
+                all[1..].copy_from_slice(parts);
+                sys::writev(fd, all)
+            }
+        };
+        written.map(|_whole_frame| ())
+    }
+}
+
+/// Attaches in offload mode. None where only plain mode may be possible: what is wrong then is
+/// found out by trying that.
+fn open_for_offload(name: &str) -> Result<Option<(OwnedFd, String)>, OpenError> {
+    match offload::open(name) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
+        Err(error) => Err(OpenError::attaching(name, error)),
+    }
+}
+
+/// Frames up to this length are joined before they are written: on a TAP gathering costs the
 /// kernel more than the copy, which finds its bytes in the cache, costs us (a tenth of the rate of
 /// a bulk transfer at MTU 1500).
 const JOINED_MAX: usize = 2048;
@@ -198,18 +331,18 @@ const JOINED_MAX: usize = 2048;
 /// Frames up to this length are joined in a smaller place, which takes less time to clear.
 const SHORT_MAX: usize = 256;
 
-/// Joins `parts`, which are `length` bytes and no more than `N`, and writes them.
+/// Joins `header` and `parts`, which are no more than `N` bytes, and writes them.
 fn write_joined<const N: usize>(
     fd: BorrowedFd<'_>,
+    header: &[u8],
     parts: &[IoSlice<'_>],
-    length: usize,
 ) -> io::Result<usize> {
     let mut joined = [0; N];
-    let mut rest = &mut joined[..];
+    joined[..header.len()].copy_from_slice(header);
+    let mut length = header.len();
     for part in parts {
-        let (place, after) = rest.split_at_mut(part.len());
-        place.copy_from_slice(part);
-        rest = after;
+        joined[length..length + part.len()].copy_from_slice(part);
+        length += part.len();
     }
     sys::write(fd, &joined[..length])
 }
@@ -243,15 +376,17 @@ impl fmt::Display for LinkState {
     }
 }
 
-/// The name of the interface that a descriptor is attached to, if it is one of a plain TAP.
-fn attachment(fd: BorrowedFd<'_>) -> io::Result<String> {
+/// The name of the interface that a descriptor is attached to, if it is one of a TAP, and whether
+/// it is in plain mode.
+fn attachment(fd: BorrowedFd<'_>) -> io::Result<(String, bool)> {
     let mut request = InterfaceRequest::new("")?;
     request.submit(fd, libc::TUNGETIFF)?;
-    let kind = libc::IFF_TUN | libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
-    if i32::from(request.flags()) & kind != libc::IFF_TAP | libc::IFF_NO_PI {
+    let flags = i32::from(request.flags());
+    let kind = libc::IFF_TUN | libc::IFF_TAP | libc::IFF_NO_PI;
+    if flags & kind != libc::IFF_TAP | libc::IFF_NO_PI {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
-    Ok(request.name())
+    Ok((request.name(), flags & libc::IFF_VNET_HDR == 0))
 }
 
 fn ethernet_address(fd: BorrowedFd<'_>) -> io::Result<[u8; 6]> {

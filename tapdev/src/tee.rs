@@ -5,11 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::capture::Capture;
+use crate::cut::{self, PARTS_MAX};
+use crate::debt::{Checksum, Debt, Offloads};
 use crate::device::{Device, Wake};
 use crate::pcapng::Direction;
 
 /// Records both directions of a device in a [`Capture`] of its own, which is also flushed whenever
 /// the device is waited on. When it cannot be written, the traffic goes on.
+///
+/// Every frame is recorded with its checksum finished, also one that is sent or received without;
+/// a super-frame is recorded as the one long packet that it is.
 #[derive(Debug)]
 pub struct Tee<D: Device> {
     device: D,
@@ -55,12 +60,48 @@ impl<D: Device> Device for Tee<D> {
     }
 
     fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        self.send_with_debt(parts, Debt::NONE)
+    }
+
+    fn negotiate(&self, wanted: Offloads) -> Offloads {
+        self.device.negotiate(wanted)
+    }
+
+    fn frame_max(&self) -> usize {
+        self.device.frame_max()
+    }
+
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<(usize, Debt)> {
+        let (length, mut debt) = self.device.recv_with_debt(buf)?;
+        if let Checksum::Partial { start, offset } = debt.checksum
+            && cut::finish_checksum(&mut buf[..length], start, offset)
+        {
+            debt.checksum = Checksum::Verified;
+        }
+        self.capture.packet(0, Direction::In, &[IoSlice::new(&buf[..length])], None);
+        Ok((length, debt))
+    }
+
+    fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
         // The lock is held while sending, so that no answer is recorded before its question.
         let mut recording = self.capture.lock();
-        let sent = self.device.send(parts);
-        match sent {
-            Ok(()) => recording.packet(0, Direction::Out, parts, None),
-            Err(_) => recording.refused(0),
+        let sent = self.device.send_with_debt(parts, debt);
+        if sent.is_err() {
+            recording.refused(0);
+            return sent;
+        }
+        let head = match debt.checksum {
+            Checksum::Partial { start, offset } => cut::finished_head(parts, start, offset),
+            Checksum::Complete | Checksum::Verified => None,
+        };
+        let mut finished = [IoSlice::new(&[]); PARTS_MAX];
+        match (&head, finished.get_mut(..parts.len())) {
+            (Some(head), Some(finished)) => {
+                finished.copy_from_slice(parts);
+                finished[0] = IoSlice::new(head);
+                recording.packet(0, Direction::Out, finished, None);
+            }
+            _ => recording.packet(0, Direction::Out, parts, None),
         }
         sent
     }

@@ -106,7 +106,7 @@ fn an_existing_persistent_tap_is_attached_and_survives() {
 #[test]
 fn options_reach_the_kernel_and_keep_outlives_the_program() {
     in_own_netns(|| {
-        let tap = Tap::open(TapOptions { name: String::new(), mtu: Some(1280) }).unwrap();
+        let tap = Tap::open(TapOptions { mtu: Some(1280), ..TapOptions::default() }).unwrap();
         let name = tap.name().to_owned();
         assert!(!name.is_empty());
         assert_eq!(tap.mtu(), 1280);

@@ -1,0 +1,410 @@
+//! Paying a frame's [`Debt`] in software: for devices that take none, and for kernels that refuse
+//! one.
+
+use std::io::{self, IoSlice};
+use std::ops::Range;
+
+use crate::debt::{Checksum, Debt};
+use crate::device::ETHERNET_HEADER;
+
+/// Room for the headers of a packet: Ethernet, IPv4 with options or IPv6, TCP with options.
+const HEAD_MAX: usize = ETHERNET_HEADER + 60 + 60;
+
+/// Parts of which a frame is gathered at most, one more than its sender may give.
+pub(crate) const PARTS_MAX: usize = 8;
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+const FIN_PSH: u8 = 0x09;
+const CWR: u8 = 0x80;
+
+/// Where the headers of a packet lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) is_v6: bool,
+    protocol: u8,
+    /// Where the transport header begins, and where the payload does.
+    transport: usize,
+    payload: usize,
+}
+
+impl Layout {
+    /// Reads the headers of a packet of TCP or UDP, of which all must be in `head`.
+    pub(crate) fn of(head: &[u8]) -> Option<Layout> {
+        let (is_v6, protocol, transport) = match head.get(12..14)? {
+            [0x08, 0x00] => {
+                let length = usize::from(*head.get(14)? & 0x0f) * 4;
+                (false, *head.get(23)?, ETHERNET_HEADER + length.max(20))
+            }
+            [0x86, 0xdd] => (true, *head.get(20)?, ETHERNET_HEADER + 40),
+            _ => return None,
+        };
+        let length = match protocol {
+            TCP => usize::from(*head.get(transport + 12)? >> 4) * 4,
+            UDP => 8,
+            _ => return None,
+        };
+        let payload = transport + length;
+        let least = if protocol == TCP { 20 } else { 8 };
+        let fits = length >= least && payload <= head.len() && payload <= HEAD_MAX;
+        fits.then_some(Layout { is_v6, protocol, transport, payload })
+    }
+
+    pub(crate) fn is_udp(self) -> bool {
+        self.protocol == UDP
+    }
+
+    /// The length of all headers, bytes.
+    pub(crate) fn payload(self) -> usize {
+        self.payload
+    }
+
+    /// The sum of the pseudo header (RFC 9293 §3.1, RFC 8200 §8.1).
+    fn pseudo_header(self, head: &[u8], length: usize) -> Sum {
+        let mut sum = Sum::default();
+        sum.add(if self.is_v6 { &head[22..54] } else { &head[26..34] });
+        sum.add(&(length as u32).to_be_bytes());
+        sum.add(&[0, self.protocol]);
+        sum
+    }
+}
+
+/// The one's complement sum of RFC 1071, over pieces that may have odd lengths.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    sum: u64,
+    odd: bool,
+}
+
+impl Sum {
+    fn add(&mut self, bytes: &[u8]) {
+        let mut bytes = bytes;
+        if self.odd
+            && let Some((&first, rest)) = bytes.split_first()
+        {
+            self.sum += u64::from(first);
+            self.odd = false;
+            bytes = rest;
+        }
+        let (words, rest) = bytes.as_chunks::<2>();
+        // Fewer than 2^32 of them: no overflow.
+        self.sum += words.iter().map(|word| u64::from(u16::from_be_bytes(*word))).sum::<u64>();
+        if let [last] = rest {
+            self.sum += u64::from(*last) << 8;
+            self.odd = true;
+        }
+    }
+
+    /// The checksum field. Zero, which to UDP would mean none, goes as all ones (RFC 768): to TCP
+    /// the two are the same.
+    fn finish(self) -> [u8; 2] {
+        let mut sum = self.sum;
+        while sum >> 16 != 0 {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        match !(sum as u16) {
+            0 => [0xff, 0xff],
+            sum => sum.to_be_bytes(),
+        }
+    }
+}
+
+/// Finishes the checksum of a frame in one piece. False if it cannot be where the debt says.
+pub(crate) fn finish_checksum(frame: &mut [u8], start: u16, offset: u16) -> bool {
+    let (start, at) = (usize::from(start), usize::from(start) + usize::from(offset));
+    if at + 2 > frame.len() {
+        return false;
+    }
+    let mut sum = Sum::default();
+    sum.add(&frame[start..]);
+    frame[at..at + 2].copy_from_slice(&sum.finish());
+    true
+}
+
+/// Makes a received frame a plain one, for somebody who takes no other. None for a super-frame, and
+/// for one that contradicts its debt: it is to be dropped.
+pub(crate) fn plain(frame: &mut [u8], debt: Debt) -> Option<usize> {
+    match debt {
+        Debt { segment: Some(_), .. } => None,
+        Debt { checksum: Checksum::Partial { start, offset }, .. } => {
+            finish_checksum(frame, start, offset).then_some(frame.len())
+        }
+        Debt { .. } => Some(frame.len()),
+    }
+}
+
+/// The frame as it is with its checksum finished: its headers, changed, for the front of `parts`.
+/// None if the checksum is not among them.
+pub(crate) fn finished_head(parts: &[IoSlice<'_>], start: u16, offset: u16) -> Option<Vec<u8>> {
+    let (start, at) = (usize::from(start), usize::from(start) + usize::from(offset));
+    let (head, rest) = parts.split_first()?;
+    let mut head = head.to_vec();
+    let mut sum = Sum::default();
+    sum.add(head.get(start..)?);
+    rest.iter().for_each(|part| sum.add(part));
+    head.get_mut(at..at + 2)?.copy_from_slice(&sum.finish());
+    Some(head)
+}
+
+/// Gives `send` the plain frames that a frame with a debt stands for. The headers must be whole in
+/// the first of its parts.
+///
+/// # Errors
+/// That of the last `send` that failed: the others are sent nevertheless. `InvalidInput` for what
+/// can stand for no plain frames.
+pub(crate) fn pay(
+    parts: &[IoSlice<'_>],
+    debt: Debt,
+    mut send: impl FnMut(&[IoSlice<'_>]) -> io::Result<()>,
+) -> io::Result<()> {
+    match (debt.segment, debt.checksum) {
+        (Some(segment), _) => cut(parts, segment, send),
+        (None, Checksum::Partial { start, offset }) => {
+            let head = finished_head(parts, start, offset).ok_or(io::ErrorKind::InvalidInput)?;
+            let mut whole = [IoSlice::new(&[]); PARTS_MAX];
+            let rest = parts.get(1..).unwrap_or(&[]);
+            let whole = whole.get_mut(..parts.len()).ok_or(io::ErrorKind::InvalidInput)?;
+            whole[0] = IoSlice::new(&head);
+            whole[1..].copy_from_slice(rest);
+            send(whole)
+        }
+        (None, _) => send(parts),
+    }
+}
+
+/// Cuts a super-frame as a network card does.
+fn cut(
+    parts: &[IoSlice<'_>],
+    segment: u16,
+    mut send: impl FnMut(&[IoSlice<'_>]) -> io::Result<()>,
+) -> io::Result<()> {
+    let head = parts.first().map_or(&[][..], |part| part);
+    let layout = Layout::of(head).filter(|_| segment > 0 && parts.len() < PARTS_MAX);
+    let layout = layout.ok_or(io::ErrorKind::InvalidInput)?;
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let text = length - layout.payload;
+    let mut result = Ok(());
+    for index in 0..text.div_ceil(usize::from(segment)).max(1) {
+        let at = index * usize::from(segment);
+        let end = text.min(at + usize::from(segment));
+        let mut body = [IoSlice::new(&[]); PARTS_MAX];
+        let count = gather(parts, layout.payload + at..layout.payload + end, &mut body);
+        let mut changed = [0; HEAD_MAX];
+        let changed = &mut changed[..layout.payload];
+        changed.copy_from_slice(&head[..layout.payload]);
+        let piece = Piece { index: index as u16, at, is_last: end == text };
+        rewrite(changed, layout, piece, &body[..count]);
+        body.copy_within(..count, 1);
+        body[0] = IoSlice::new(changed);
+        if let Err(error) = send(&body[..1 + count]) {
+            result = Err(error);
+        }
+    }
+    result
+}
+
+/// The pieces of `parts` that hold `range` of what they are together; returns how many.
+fn gather<'a>(
+    parts: &'a [IoSlice<'_>],
+    range: Range<usize>,
+    out: &mut [IoSlice<'a>; PARTS_MAX],
+) -> usize {
+    let (mut before, mut count) = (0, 0);
+    for part in parts {
+        let from = range.start.saturating_sub(before).min(part.len());
+        let to = range.end.saturating_sub(before).min(part.len());
+        before += part.len();
+        if from < to {
+            out[count] = IoSlice::new(&part[from..to]);
+            count += 1;
+        }
+    }
+    count
+}
+
+/// Which of its packets a super-frame is cut to.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    index: u16,
+    /// Where its text begins in that of the super-frame, bytes.
+    at: usize,
+    is_last: bool,
+}
+
+/// Makes the headers of a super-frame those of one piece with `text`.
+fn rewrite(head: &mut [u8], layout: Layout, piece: Piece, text: &[IoSlice<'_>]) {
+    let text_len: usize = text.iter().map(|part| part.len()).sum();
+    let length = layout.payload - layout.transport + text_len;
+    if layout.is_v6 {
+        head[18..20].copy_from_slice(&(length as u16).to_be_bytes());
+    } else {
+        let total = layout.transport - ETHERNET_HEADER + length;
+        head[16..18].copy_from_slice(&(total as u16).to_be_bytes());
+        let id = u16::from_be_bytes([head[18], head[19]]).wrapping_add(piece.index);
+        head[18..20].copy_from_slice(&id.to_be_bytes());
+        head[24..26].fill(0);
+        let mut sum = Sum::default();
+        sum.add(&head[ETHERNET_HEADER..layout.transport]);
+        let sum = sum.finish();
+        head[24..26].copy_from_slice(&sum);
+    }
+    let mut sum = layout.pseudo_header(head, length);
+    let transport = &mut head[layout.transport..];
+    if layout.is_udp() {
+        transport[4..6].copy_from_slice(&(length as u16).to_be_bytes());
+    } else {
+        let first = u32::from_be_bytes([transport[4], transport[5], transport[6], transport[7]]);
+        let seq = first.wrapping_add(piece.at as u32);
+        transport[4..8].copy_from_slice(&seq.to_be_bytes());
+        // The end and the push are those of the last, the answer to ECE (RFC 3168 §6.1.2) is that
+        // of the first.
+        let not_last = if piece.is_last { 0 } else { FIN_PSH };
+        let not_first = if piece.index == 0 { 0 } else { CWR };
+        transport[13] &= !(not_last | not_first);
+    }
+    let field = if layout.is_udp() { 6 } else { 16 };
+    transport[field..field + 2].fill(0);
+    sum.add(transport);
+    text.iter().for_each(|part| sum.add(part));
+    transport[field..field + 2].copy_from_slice(&sum.finish());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A packet of IPv4 or IPv6 with nothing but zeros where cutting has something to write.
+    fn head(is_v6: bool, protocol: u8, flags: u8) -> Vec<u8> {
+        let mut head = vec![2; 12];
+        if is_v6 {
+            head.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 0, protocol, 64]);
+            head.extend((1..=32).collect::<Vec<u8>>());
+        } else {
+            head.extend([8, 0, 0x45, 0, 0, 0, 0xff, 0xff, 0x40, 0, 64, protocol, 0, 0]);
+            head.extend([192, 0, 2, 2, 192, 0, 2, 1]);
+        }
+        head.extend([0x80, 1, 0, 80]);
+        if protocol == UDP {
+            head.extend([0; 4]);
+        } else {
+            // From number 2^32 - 1000 on, with 4 bytes of options.
+            head.extend([0xff, 0xff, 0xfc, 0x18, 0, 0, 0, 1, 0x60, flags, 1, 0, 0, 0, 0, 0]);
+            head.extend([1, 1, 1, 0]);
+        }
+        head
+    }
+
+    fn text(length: usize) -> Vec<u8> {
+        (0..length).map(|i| (i * 7 + i / 256) as u8).collect()
+    }
+
+    /// What `parts` are cut to.
+    fn cut_all(parts: &[&[u8]], segment: u16) -> Vec<Vec<u8>> {
+        let parts: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut frames = Vec::new();
+        let debt = Debt { segment: Some(segment), ..Debt::NONE };
+        pay(&parts, debt, |frame| {
+            frames.push(frame.iter().flat_map(|part| part.to_vec()).collect());
+            Ok(())
+        })
+        .unwrap();
+        frames
+    }
+
+    /// All ones: a packet with a right checksum (RFC 1071).
+    fn is_whole(frame: &[u8]) -> bool {
+        let layout = Layout::of(frame).unwrap();
+        let transport = &frame[layout.transport..];
+        let mut sum = layout.pseudo_header(frame, transport.len());
+        sum.add(transport);
+        let mut header = Sum::default();
+        header.add(&frame[ETHERNET_HEADER..layout.transport]);
+        sum.finish() == [0xff; 2] && (layout.is_v6 || header.finish() == [0xff; 2])
+    }
+
+    #[test]
+    fn tcp_is_cut_into_numbered_segments() {
+        let text = text(2500);
+        for is_v6 in [false, true] {
+            let head = head(is_v6, TCP, CWR | 0x10 | FIN_PSH);
+            let frames = cut_all(&[&head, &text[..700], &text[700..]], 1000);
+            assert_eq!(frames.len(), 3);
+            let layout = Layout::of(&head).unwrap();
+            for (i, frame) in frames.iter().enumerate() {
+                assert!(is_whole(frame), "{i}: {frame:?}");
+                let transport = &frame[layout.transport..];
+                let seq = (i as u32 * 1000).wrapping_sub(1000);
+                assert_eq!(transport[4..8], seq.to_be_bytes());
+                let flags = [CWR | 0x10, 0x10, 0x10 | FIN_PSH][i];
+                assert_eq!(transport[13], flags);
+                assert_eq!(transport[20..24], [1, 1, 1, 0]);
+                assert_eq!(frame[layout.payload..], text[i * 1000..2500.min(i * 1000 + 1000)]);
+                let ip_len = frame.len() - ETHERNET_HEADER;
+                let (field, length) = if is_v6 { (18, ip_len - 40) } else { (16, ip_len) };
+                assert_eq!(frame[field..field + 2], (length as u16).to_be_bytes());
+                assert!(
+                    is_v6 || frame[18..20] == (0xffff_u16.wrapping_add(i as u16)).to_be_bytes()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn udp_is_cut_into_datagrams_and_one_piece_is_as_good_as_many() {
+        let text = text(1001);
+        for is_v6 in [false, true] {
+            let head = head(is_v6, UDP, 0);
+            let whole = [&head[..], &text].concat();
+            let frames = cut_all(&[&whole], 500);
+            assert_eq!(frames, cut_all(&[&head, &text], 500));
+            let lengths: Vec<_> = frames.iter().map(|frame| frame.len() - head.len()).collect();
+            assert_eq!(lengths, [500, 500, 1]);
+            assert!(frames.iter().all(|frame| is_whole(frame)));
+            let last = &frames[2][frames[2].len() - 5..];
+            assert_eq!((last[1], last[4]), (9, text[1000]), "{last:?}");
+        }
+    }
+
+    #[test]
+    fn a_checksum_is_finished_in_place_and_in_parts() {
+        let (head, text) = (head(false, TCP, 0x10), text(333));
+        let mut plain = cut_all(&[&head, &text], 1000).remove(0);
+        let layout = Layout::of(&plain).unwrap();
+        // The field holds the pseudo header's sum, which is the complement of what finish gives.
+        let pseudo = layout.pseudo_header(&plain, plain.len() - layout.transport).finish();
+        let mut owing = plain.clone();
+        owing[50] = !pseudo[0];
+        owing[51] = !pseudo[1];
+        let parts = [&owing[..60], &owing[60..61], &owing[61..]].map(IoSlice::new);
+        let debt = Debt { checksum: Checksum::Partial { start: 34, offset: 16 }, segment: None };
+        pay(&parts, debt, |frame| {
+            assert_eq!(frame.iter().flat_map(|part| part.to_vec()).collect::<Vec<u8>>(), plain);
+            Ok(())
+        })
+        .unwrap();
+        let far = Debt { checksum: Checksum::Partial { start: 34, offset: 60 }, segment: None };
+        assert!(pay(&parts, far, |_| panic!("sent")).is_err());
+        assert!(finish_checksum(&mut owing, 34, 16));
+        assert_eq!(owing, plain);
+        assert!(!finish_checksum(&mut plain[..50], 34, 15), "beyond the end");
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_refused_and_a_failure_does_not_keep_the_rest() {
+        let (head, text) = (head(false, TCP, 0), text(100));
+        let debt = |segment| Debt { segment: Some(segment), ..Debt::NONE };
+        let mut arp = head.clone();
+        arp[13] = 6;
+        for (front, segment) in [(&arp[..], 10), (&head[..40], 10), (&head[..], 0), (&[], 10)] {
+            let error = pay(&[IoSlice::new(front)], debt(segment), |_| panic!("sent"));
+            assert_eq!(error.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        }
+        let mut count = 0;
+        let result = pay(&[IoSlice::new(&head), IoSlice::new(&text)], debt(10), |_| {
+            count += 1;
+            if count == 3 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        assert_eq!((count, result.unwrap_err().kind()), (10, io::ErrorKind::WouldBlock));
+    }
+}
