@@ -58,9 +58,7 @@ impl Secret {
 
     /// SipHash-1-3 of `bytes`: for tables, where only collisions must be unpredictable.
     pub(crate) fn table_hash(self, bytes: &[u8]) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(self.0, self.1);
-        hasher.write(bytes);
-        hasher.finish()
+        SipHasher13::new_with_keys(self.0, self.1).hash(bytes)
     }
 }
 

@@ -228,6 +228,9 @@ impl Stack {
     /// ask again.
     #[must_use]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<TxFrame<'_>> {
+        if self.is_silent() {
+            return None;
+        }
         let body = self.next_frame(now)?;
         self.counters.frames_out += 1;
         let body: [&[u8]; 2] = match body {

@@ -71,6 +71,11 @@ impl Link {
         }
     }
 
+    /// It has nothing to send, and no drops to tell of.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.replies.is_empty() && self.dropped == 0 && self.neighbors.is_silent()
+    }
+
     /// Replies dropped at the limit since last asked.
     pub(crate) fn take_dropped(&mut self) -> u64 {
         core::mem::take(&mut self.dropped)

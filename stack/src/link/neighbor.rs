@@ -341,6 +341,11 @@ impl NeighborTable {
         }
     }
 
+    /// It has neither a request to send nor a packet that waited.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.solicits.is_empty() && self.released.is_empty()
+    }
+
     /// The next request that is due.
     pub(crate) fn poll_solicit(&mut self) -> Option<Solicit> {
         self.solicits.pop_front()

@@ -43,6 +43,18 @@ enum Transport {
 }
 
 impl Stack {
+    /// Nobody has anything to say: what most calls of `poll_transmit` find, told from a few
+    /// lengths.
+    pub(super) fn is_silent(&self) -> bool {
+        self.tcp.is_silent()
+            && self.udp.is_silent()
+            && self.link.is_silent()
+            && self.messages.is_empty()
+            && self.fragmenting.is_none()
+            && self.loopback.is_empty()
+            && self.echo.is_silent()
+    }
+
     /// Writes the next frame's headers into `head` and says where its payload is.
     pub(super) fn next_frame(&mut self, now: Instant) -> Option<Body> {
         loop {

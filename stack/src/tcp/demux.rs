@@ -28,10 +28,6 @@ impl Demux {
         Demux { table: HashTable::new(), secret, probes: 0 }
     }
 
-    fn hash(&self, flow: &FlowKey) -> u64 {
-        self.secret.table_hash(&flow.to_bytes())
-    }
-
     /// Entries looked at so far (law 5's counter).
     pub(crate) fn probes(&self) -> u64 {
         self.probes
@@ -47,7 +43,7 @@ impl Demux {
         flow: &FlowKey,
         key_of: impl Fn(Slot) -> Option<FlowKey>,
     ) -> Option<Slot> {
-        let hash = self.hash(flow);
+        let hash = hash(self.secret, flow);
         let tag = (hash >> 32) as u32;
         let probes = &mut self.probes;
         let found = self.table.find(hash, |&(slot, kept)| {
@@ -64,17 +60,17 @@ impl Demux {
         slot: Slot,
         key_of: impl Fn(Slot) -> Option<FlowKey>,
     ) {
-        let hash = self.hash(flow);
+        let hash = hash(self.secret, flow);
         let secret = self.secret;
         self.table.insert_unique(hash, (slot, (hash >> 32) as u32), |&(slot, _)| {
             // Growing the table needs the hash of what is in it.
-            key_of(slot).map_or(0, |key| secret.table_hash(&key.to_bytes()))
+            key_of(slot).map_or(0, |key| self::hash(secret, &key))
         });
     }
 
     /// Moves `flow` from one place to another, or out with None.
     pub(crate) fn replace(&mut self, flow: &FlowKey, old: Slot, new: Option<Slot>) {
-        let hash = self.hash(flow);
+        let hash = hash(self.secret, flow);
         let Ok(entry) = self.table.find_entry(hash, |&(slot, _)| slot == old) else { return };
         match new {
             Some(slot) => entry.into_mut().0 = slot,
@@ -82,6 +78,14 @@ impl Demux {
                 entry.remove();
             }
         }
+    }
+}
+
+/// The shorter bytes of IPv4 take half the time.
+fn hash(secret: Secret, flow: &FlowKey) -> u64 {
+    match flow.to_bytes_v4() {
+        Some(bytes) => secret.table_hash(&bytes),
+        None => secret.table_hash(&flow.to_bytes()),
     }
 }
 

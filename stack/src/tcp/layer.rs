@@ -275,6 +275,11 @@ impl TcpLayer {
         wheels.into_iter().flatten().map(Instant::from_nanos).chain(wait).min()
     }
 
+    /// No connection may have something to send, and no reply waits.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.ready.is_empty() && self.replies.is_silent()
+    }
+
     /// The next segment to send, replies first, then the connections in turn.
     pub(crate) fn poll_segment(
         &mut self,

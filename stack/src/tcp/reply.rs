@@ -66,6 +66,11 @@ impl Replies {
         }
     }
 
+    /// There are none, and no drops to tell of.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.waiting.is_empty() && self.dropped == 0
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Reply> {
         self.waiting.pop_front()
     }

@@ -239,9 +239,11 @@ impl Tcb {
 
     /// Arms the timer of rest while there are buffers. Not moved by use: it looks when it expires.
     pub(crate) fn arm_rest(&mut self, now: Instant) {
+        if self.timers.is_set(Timer::Rest) {
+            return;
+        }
         let buffers = self.snd.allocated() + self.rcv.allocated();
-        let holds = buffers + self.delivering.allocated() > 0;
-        if holds && !self.timers.is_set(Timer::Rest) {
+        if buffers + self.delivering.allocated() > 0 {
             self.timers.set(Timer::Rest, now + REST_AFTER);
         }
     }

@@ -224,6 +224,11 @@ impl EchoTable {
         Ok(())
     }
 
+    /// No socket has anything to send.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.transmit.is_empty()
+    }
+
     /// The next request to be sent, its payload in `payload` and nothing else. Sockets take turns.
     pub(crate) fn poll_transmit(&mut self, payload: &mut Vec<u8>) -> Option<EchoRequest> {
         let id = self.transmit.pop(&mut self.sockets)?;

@@ -266,6 +266,11 @@ impl UdpTable {
         result
     }
 
+    /// No socket has anything to send.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.transmit.is_empty()
+    }
+
     /// The next datagram to be sent, its payload in `payload` and nothing else. Sockets take
     /// turns, one datagram each.
     pub(crate) fn poll_transmit(&mut self, payload: &mut Vec<u8>) -> Option<Datagram> {

@@ -1,11 +1,15 @@
 //! Addresses of both IP versions as one type, so that nothing above is generic over the version.
 
+use core::cmp::Ordering;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// An IP address, IPv4 as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Address([u8; 16]);
+
+/// What stands in front of an IPv4 address: `::ffff:0:0/96`.
+const MAPPED: u128 = 0xffff_0000_0000;
 
 /// An address and a port: one end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,8 +40,9 @@ impl Address {
 
     /// The four octets of an IPv4 address; None for IPv6.
     pub(crate) fn as_v4(self) -> Option<[u8; 4]> {
-        let [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] = self.0 else { return None };
-        Some([a, b, c, d])
+        // As a number: on the path of every packet, twelve comparisons of octets are too many.
+        let bits = u128::from_be_bytes(self.0);
+        (bits >> 32 == MAPPED >> 32).then_some((bits as u32).to_be_bytes())
     }
 
     pub(crate) fn octets(&self) -> &[u8; 16] {
@@ -53,15 +58,23 @@ impl Address {
 
     /// `0.0.0.0` or `::`.
     pub(crate) fn is_unspecified(self) -> bool {
-        self.to_ip().is_unspecified()
+        matches!(u128::from_be_bytes(self.0), 0 | MAPPED)
     }
 
+    /// `127.0.0.0/8` or `::1`.
     pub(crate) fn is_loopback(self) -> bool {
-        self.to_ip().is_loopback()
+        match self.as_v4() {
+            Some([first, ..]) => first == 127,
+            None => u128::from_be_bytes(self.0) == 1,
+        }
     }
 
+    /// `224.0.0.0/4` or `ff00::/8`.
     pub(crate) fn is_multicast(self) -> bool {
-        self.to_ip().is_multicast()
+        match self.as_v4() {
+            Some([first, ..]) => first & 0xf0 == 224,
+            None => self.0[0] == 0xff,
+        }
     }
 
     /// `255.255.255.255`. A subnet's broadcast address is known to the routes, not to the address.
@@ -76,6 +89,19 @@ impl Address {
             Some([first, ..]) => first != 0 && first != 127 && first < 224,
             None => !(self.is_unspecified() || self.is_loopback() || self.is_multicast()),
         }
+    }
+}
+
+impl Ord for Address {
+    /// The order of the octets, compared as one number.
+    fn cmp(&self, other: &Address) -> Ordering {
+        u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Address) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -105,6 +131,16 @@ impl Endpoint {
 }
 
 impl FlowKey {
+    /// The 12 bytes that tell the flows of IPv4 apart; None for IPv6.
+    pub(crate) fn to_bytes_v4(self) -> Option<[u8; 12]> {
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&self.local.address.as_v4()?);
+        bytes[4..8].copy_from_slice(&self.remote.address.as_v4()?);
+        bytes[8..10].copy_from_slice(&self.local.port.to_be_bytes());
+        bytes[10..].copy_from_slice(&self.remote.port.to_be_bytes());
+        Some(bytes)
+    }
+
     /// The 36 bytes that keyed hashes of a flow are taken over.
     pub(crate) fn to_bytes(self) -> [u8; 36] {
         let mut bytes = [0; 36];
