@@ -94,6 +94,10 @@ pub struct TcpInfo {
     pub delivery_rate: u64,
     /// That rate is what the application wrote, not what the path carries.
     pub delivery_app_limited: bool,
+    /// Rate at which text is sent, bytes a second; None when the windows alone decide.
+    pub pacing_rate: Option<u64>,
+    /// Greatest such rate that the application allows.
+    pub max_pacing_rate: Option<u64>,
     /// A loss was found by acknowledgments and is being repaired.
     pub in_recovery: bool,
     /// Text retransmitted.
@@ -167,6 +171,8 @@ impl TcpInfo {
             bytes_delivered: 0,
             delivery_rate: 0,
             delivery_app_limited: false,
+            pacing_rate: None,
+            max_pacing_rate: None,
             in_recovery: false,
             bytes_retransmitted: 0,
             retransmits: 0,
@@ -229,6 +235,8 @@ impl TcpInfo {
             bytes_delivered: tcb.rate.delivered(),
             delivery_rate: tcb.rate.latest().0,
             delivery_app_limited: tcb.rate.latest().1,
+            pacing_rate: tcb.pacing_rate(),
+            max_pacing_rate: tcb.options.max_pacing_rate,
             in_recovery: tcb.recovery.is_fast(),
             bytes_retransmitted: tcb.stats.bytes_retransmitted,
             retransmits: tcb.stats.retransmits,

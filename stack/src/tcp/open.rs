@@ -7,6 +7,7 @@ use super::congestion::usage::Usage;
 use super::delivering::Delivering;
 use super::limited::Limited;
 use super::options::TcpOptions;
+use super::pace::Pace;
 use super::rack::Rack;
 use super::rate::Rate;
 use super::recovery::Recovery;
@@ -138,6 +139,7 @@ impl Tcb {
             recovery: Recovery::new(start.iss),
             congestion: options.congestion.unwrap_or(config.congestion).controller(u32::from(mss)),
             usage: Usage::new(start.iss),
+            pace: Pace::new(),
             delivering: Delivering::default(),
             rack: Rack::new(start.iss),
             rate: Rate::default(),

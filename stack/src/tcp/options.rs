@@ -47,6 +47,10 @@ pub struct TcpOptions {
     pub max_segment: Option<u16>,
     /// Congestion control (`TCP_CONGESTION`); None: the stack's `TcpConfig::congestion`.
     pub congestion: Option<Congestion>,
+    /// Greatest rate at which text is sent, bytes a second (`SO_MAX_PACING_RATE`). With one, also a
+    /// window of CUBIC or Reno is spread over its round trip. None: no limit, and only controllers
+    /// that live on rates pace.
+    pub max_pacing_rate: Option<u64>,
 }
 
 /// Smallest and greatest buffer that an option may ask for.
@@ -71,6 +75,7 @@ impl Default for TcpOptions {
             send_buffer: None,
             max_segment: None,
             congestion: None,
+            max_pacing_rate: None,
         }
     }
 }
@@ -87,6 +92,7 @@ impl TcpOptions {
         self.ttl = self.ttl.max(1);
         self.tos &= !0b11;
         self.max_segment = self.max_segment.map(|mss| mss.max(88));
+        self.max_pacing_rate = self.max_pacing_rate.map(|rate| rate.max(1));
         self
     }
 

@@ -11,6 +11,7 @@
 
 use super::congestion::Restart;
 use super::limited::Limit;
+use super::pace;
 use super::segment::Flags;
 use super::seq::Seq;
 use super::state::State;
@@ -89,18 +90,20 @@ impl Tcb {
 
     /// Notes what holds the sender back, once it has said all that it may.
     pub(crate) fn note_limit(&mut self, now: Instant) {
-        let limit = self.limit();
+        let limit = self.limit(now);
         self.limited.set(now, limit);
     }
 
-    fn limit(&self) -> Option<Limit> {
+    fn limit(&self, now: Instant) -> Option<Limit> {
         if !self.state.is_synchronized() {
             return None;
         }
         let full = self.write_blocked && !self.snd.is_writable();
         let for_want_of_text = if full { Limit::SendBuffer } else { Limit::Application };
+        let paced = self.paced_until(now).is_some();
         if self.delivering.flight.lost() > 0 {
-            return Some(Limit::CongestionWindow);
+            let waits = paced && self.congestion_allowance() > 0;
+            return Some(if waits { Limit::Pacing } else { Limit::CongestionWindow });
         }
         if !self.snd.has_unsent() {
             return (self.snd.outstanding() > 0).then_some(for_want_of_text);
@@ -108,6 +111,7 @@ impl Tcb {
         let wanted = self.snd.unsent().min(self.segment_room());
         let (peer, network) = (self.window_room(), self.congestion_allowance());
         Some(match peer.min(network) as usize {
+            room if room >= wanted && paced => Limit::Pacing,
             // Nagle's algorithm or a cork.
             room if room >= wanted => for_want_of_text,
             _ if peer <= network => Limit::ReceiverWindow,
@@ -161,7 +165,7 @@ impl Tcb {
         let (start, end) = self.delivering.flight.first_lost(room.saturating_add(1))?;
         let (len, fin) = self.lost_text(start, end, room)?;
         let octets = len as u32 + u32::from(fin);
-        if !forced && octets > self.congestion_allowance() {
+        if !forced && (octets > self.congestion_allowance() || self.is_paced(cx)) {
             return None;
         }
         self.count_retransmission(cx);
@@ -239,6 +243,11 @@ impl Tcb {
             return None;
         }
         self.restart_after_idle(cx);
+        if self.is_paced(cx) {
+            let in_flight = self.in_flight();
+            self.usage.note(false, in_flight, self.snd.una, self.snd.nxt);
+            return None;
+        }
         let unsent = self.snd.unsent();
         let usable = self.new_text_allowance(cx) as usize;
         let len = unsent.min(usable).min(self.segment_room());
@@ -275,6 +284,31 @@ impl Tcb {
         if !kept_back && self.delivering.flight.lost() == 0 {
             self.rate.on_app_limited(in_flight);
         }
+    }
+
+    /// The rate at which text may leave, bytes a second.
+    pub(super) fn pacing_rate(&self) -> Option<u64> {
+        let window = pace::Window {
+            cwnd: self.congestion.window(),
+            ssthresh: self.congestion.ssthresh(),
+            srtt: self.rtt.srtt(),
+        };
+        pace::rate(self.congestion.pacing_rate(), window, self.options.max_pacing_rate)
+    }
+
+    /// When the pace lets the next text out, if not now.
+    fn paced_until(&self, now: Instant) -> Option<Instant> {
+        let at = self.pace.wait(now)?;
+        self.pacing_rate().map(|_| at)
+    }
+
+    /// The pace lets nothing out yet: its timer will say when.
+    fn is_paced(&mut self, cx: &Cx<'_>) -> bool {
+        let until = self.paced_until(cx.now);
+        if let Some(at) = until {
+            self.timers.set(Timer::Pace, at);
+        }
+        until.is_some()
     }
 
     /// Octets of new text that both windows and the limit of records let out.
@@ -376,6 +410,9 @@ impl Tcb {
             flags = flags.with(Flags::FIN);
         }
         self.account_sent(cx, seq, len as u32 + u32::from(fin));
+        if let Some(rate) = self.pacing_rate() {
+            self.pace.on_sent(cx.now, len as u32, rate, self.snd.mss_u32());
+        }
         self.stats.bytes_sent += len as u64;
         self.stats.text_segments_out += u32::from(len > 0);
         if len > 0 {

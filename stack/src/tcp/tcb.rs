@@ -10,6 +10,7 @@ use super::limited::Limited;
 use super::listener::Listener;
 use super::memory::Memory;
 use super::options::TcpOptions;
+use super::pace::Pace;
 use super::rack::Rack;
 use super::rate::Rate;
 use super::recovery::Recovery;
@@ -132,6 +133,7 @@ pub(crate) struct Tcb {
     pub(crate) rate: Rate,
     pub(crate) congestion: Box<Controller>,
     pub(crate) usage: Usage,
+    pub(crate) pace: Pace,
     pub(crate) ack: AckPolicy,
     pub(crate) timers: Timers,
     pub(crate) marks: Marks,
@@ -391,6 +393,10 @@ impl Tcb {
         }
         if options.congestion != self.options.congestion {
             self.change_congestion(options.congestion);
+        }
+        if options.max_pacing_rate != self.options.max_pacing_rate {
+            // What was sent at the old rate is not waited for at it.
+            self.pace = Pace::new();
         }
         self.options = Arc::new(options);
         self.timers.clear(Timer::Keepalive);

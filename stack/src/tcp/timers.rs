@@ -37,9 +37,11 @@ pub(crate) enum Timer {
     Cork,
     /// Buffers that have been empty for a while may go.
     Rest,
+    /// The next quantum may leave (`pace.rs`).
+    Pace,
 }
 
-const TIMERS: [Timer; 9] = [
+const TIMERS: [Timer; 10] = [
     Timer::Reorder,
     Timer::TailProbe,
     Timer::Retransmit,
@@ -49,6 +51,7 @@ const TIMERS: [Timer; 9] = [
     Timer::Orphan,
     Timer::Cork,
     Timer::Rest,
+    Timer::Pace,
 ];
 
 /// The deadlines of one connection.
@@ -115,6 +118,8 @@ impl Tcb {
                 Timer::Orphan => self.on_orphan_timeout(cx),
                 Timer::Cork => self.marks.push_out |= self.is_corked(),
                 Timer::Rest => self.on_rest(cx),
+                // It is ready, and output looks at the clock.
+                Timer::Pace => {}
             }
         }
     }

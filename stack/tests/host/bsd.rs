@@ -333,6 +333,14 @@ fn options_are_set_before_and_after_connecting() {
         assert_eq!(right.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &mut info), Ok(248));
         assert_eq!(info[0], 1, "ESTABLISHED");
         right.set_int(fd, SOL_SOCKET, SO_LINGER, 0).unwrap_err();
+        right.set_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE, 70_000).unwrap();
+        assert_eq!(right.getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &mut value), Ok(8));
+        assert_eq!(u64::from_ne_bytes(value), 70_000);
+        right.setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &(1_u64 << 40).to_ne_bytes()).unwrap();
+        assert_eq!(right.getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &mut value), Ok(8));
+        assert_eq!(u64::from_ne_bytes(value), 1 << 40);
+        right.set_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE, -1).unwrap();
+        assert_eq!(right.get_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE), Ok(-1), "no limit");
     });
 }
 

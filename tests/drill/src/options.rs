@@ -74,6 +74,13 @@ impl World {
                     Ok(())
                 });
             }
+            (libc::SOL_SOCKET, libc::SO_MAX_PACING_RATE) => {
+                let rate = bsd::pacing_rate(value)?;
+                return self.change_tcp(fd, |options| {
+                    options.max_pacing_rate = rate;
+                    Ok(())
+                });
+            }
             (libc::IPPROTO_TCP, libc::TCP_CONGESTION) => {
                 let algorithm = bsd::congestion(value)?;
                 return self.change_tcp(fd, |options| {
@@ -131,6 +138,9 @@ impl World {
             }
             (libc::SOL_SOCKET, libc::SO_LINGER) if stream => {
                 return Ok(bsd::linger_bytes(sock.tcp.linger));
+            }
+            (libc::SOL_SOCKET, libc::SO_MAX_PACING_RATE) if stream => {
+                return Ok(bsd::pacing_rate_bytes(sock.tcp.max_pacing_rate, 8));
             }
             (libc::SOL_SOCKET, libc::SO_MEMINFO) if stream => return Ok(self.memory(&sock)),
             (libc::IPPROTO_TCP, libc::TCP_INFO) if stream => return Ok(self.info_bytes(&sock)),

@@ -49,6 +49,8 @@ pub const SO_ACCEPTCONN: i32 = 30;
 pub const SO_PROTOCOL: i32 = 38;
 /// AF_INET.
 pub const SO_DOMAIN: i32 = 39;
+/// Bytes a second that a stream sends at most, an unsigned int or 64 bits; all ones: no limit.
+pub const SO_MAX_PACING_RATE: i32 = 47;
 
 /// Type of service.
 pub const IP_TOS: i32 = 1;

@@ -35,6 +35,13 @@ impl Bsd {
                     Ok(())
                 })
             }
+            (SOL_SOCKET, SO_MAX_PACING_RATE) => {
+                let rate = pacing_rate(value)?;
+                change_tcp(&sock, |options| {
+                    options.max_pacing_rate = rate;
+                    Ok(())
+                })
+            }
             (IPPROTO_TCP, TCP_CONGESTION) => {
                 let algorithm = congestion(value)?;
                 change_tcp(&sock, |options| {
@@ -70,6 +77,9 @@ impl Bsd {
             (SOL_SOCKET, SO_RCVTIMEO) => timeval_bytes(sock.modes.read_timeout()),
             (SOL_SOCKET, SO_SNDTIMEO) => timeval_bytes(sock.modes.write_timeout()),
             (SOL_SOCKET, SO_LINGER) => linger_bytes(tcp_options(&sock)?.linger),
+            (SOL_SOCKET, SO_MAX_PACING_RATE) => {
+                pacing_rate_bytes(tcp_options(&sock)?.max_pacing_rate, out.len())
+            }
             (IPPROTO_TCP, TCP_INFO) => info_bytes(&sock)?,
             (IPPROTO_TCP, TCP_CONGESTION) => congestion_bytes(self.congestion(&sock)?),
             _ => get_int(&sock, level, name)?.to_ne_bytes().to_vec(),
@@ -156,6 +166,29 @@ pub fn linger_bytes(linger: Option<Duration>) -> Vec<u8> {
     let seconds = linger.unwrap_or_default().as_secs();
     let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
     [i32::from(linger.is_some()).to_ne_bytes(), seconds.to_ne_bytes()].concat()
+}
+
+/// `TcpOptions::max_pacing_rate` from an unsigned int, or from 64 bits where there are so many.
+///
+/// # Errors
+/// EINVAL for a value too short.
+pub fn pacing_rate(value: &[u8]) -> Result<Option<u64>, Errno> {
+    let short = int(value, 0)? as u32;
+    let rate = match long(value, 0) {
+        Ok(rate) => rate as u64,
+        Err(_) if short == u32::MAX => u64::MAX,
+        Err(_) => short.into(),
+    };
+    Ok((rate != u64::MAX).then_some(rate))
+}
+
+/// `TcpOptions::max_pacing_rate` for a place of `room` bytes.
+pub fn pacing_rate_bytes(rate: Option<u64>, room: usize) -> Vec<u8> {
+    let rate = rate.unwrap_or(u64::MAX);
+    if room >= 8 {
+        return rate.to_ne_bytes().to_vec();
+    }
+    u32::try_from(rate).unwrap_or(u32::MAX).to_ne_bytes().to_vec()
 }
 
 /// The congestion control that a name of at most 15 bytes means, which may end with a zero.

@@ -37,6 +37,8 @@ const RCV_RTT: usize = 92;
 const RCV_SPACE: usize = 96;
 const TOTAL_RETRANS: usize = 100;
 /// 64-bit fields, and 32-bit ones between them.
+const PACING_RATE: usize = 104;
+const MAX_PACING_RATE: usize = 112;
 const BYTES_ACKED: usize = 120;
 const BYTES_RECEIVED: usize = 128;
 const SEGS_OUT: usize = 136;
@@ -149,6 +151,9 @@ fn put_counts(record: &mut Record, info: &TcpInfo) {
     record.put64(BYTES_SENT, info.bytes_sent);
     record.put64(BYTES_RETRANS, info.bytes_retransmitted);
     record.put64(DELIVERY_RATE, info.delivery_rate);
+    // Without a rate Linux shows all ones.
+    record.put64(PACING_RATE, info.pacing_rate.unwrap_or(u64::MAX));
+    record.put64(MAX_PACING_RATE, info.max_pacing_rate.unwrap_or(u64::MAX));
     record.put32(DSACK_DUPS, info.spurious_retransmits);
     record.put32(REORD_SEEN, info.reordering.into());
     record.put32(RCV_OOOPACK, info.out_of_order.into());
