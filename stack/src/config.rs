@@ -25,6 +25,12 @@ pub struct Config {
     pub mac: Mac,
     /// Largest IP packet on the link, bytes: 576 to 65,535.
     pub mtu: usize,
+    /// The device finishes transport checksums, where
+    /// [`TxFrame::checksum`](crate::TxFrame::checksum) says so.
+    pub device_checksums: bool,
+    /// Longest IP packet that the device cuts into segments itself, bytes, at most 65,535; 0: it
+    /// does not, and every frame is one segment. It needs `device_checksums`.
+    pub super_frame_max: usize,
     /// This host's addresses, each with the prefix of its network.
     pub addresses: Vec<Cidr>,
     /// The default gateway, on one of those networks.
@@ -219,6 +225,8 @@ impl Config {
         Config {
             mac,
             mtu: 1500,
+            device_checksums: false,
+            super_frame_max: 0,
             addresses: Vec::new(),
             gateway: None,
             routes: Vec::new(),
@@ -242,6 +250,10 @@ impl Config {
         }
         if !(576..=65_535).contains(&self.mtu) {
             return Err(ConfigError::Mtu(self.mtu));
+        }
+        let cuts = self.super_frame_max > 0;
+        if self.super_frame_max > 65_535 || (cuts && !self.device_checksums) {
+            return Err(ConfigError::SuperFrame(self.super_frame_max));
         }
         if let Some(gateway) = self.gateway
             && !self.addresses.iter().any(|cidr| cidr.contains(gateway))
@@ -270,6 +282,8 @@ pub enum ConfigError {
     GroupMac(Mac),
     /// The MTU is out of range.
     Mtu(usize),
+    /// Super-frames are longer than an IP packet, or the device does not finish checksums.
+    SuperFrame(usize),
     /// The gateway is on none of the networks.
     GatewayOffLink(IpAddr),
     /// The range of ephemeral ports is empty.
@@ -287,6 +301,9 @@ impl fmt::Display for ConfigError {
                 write!(f, "{mac} is a group address: the first octet must be even, like 02")
             }
             ConfigError::Mtu(mtu) => write!(f, "an MTU of {mtu} is not within 576 to 65535"),
+            ConfigError::SuperFrame(most) => {
+                write!(f, "super-frames of {most} bytes: at most 65535, and with device_checksums")
+            }
             ConfigError::GatewayOffLink(gateway) => {
                 write!(f, "the gateway {gateway} is on none of the host's networks: check --addr")
             }

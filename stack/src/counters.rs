@@ -263,6 +263,8 @@ drop_reasons! {
     TcpTimeWait,
     /// The loopback queue was full.
     Loopback,
+    /// A super-frame of something that has no segments.
+    SuperFrame,
 }
 
 /// Frames ended, by reason.

@@ -139,7 +139,7 @@ impl Stack {
             routes,
             reassembler: Reassembler::new(config.fragments),
             limiter: RateLimiter::new(config.icmp, &seed, "icmp"),
-            tcp: TcpLayer::new(&config.tcp, config.mtu, config.replies_max, &seed),
+            tcp: TcpLayer::new(&config, &seed),
             udp: UdpTable::new(config.udp, Secret::derive(&seed, "udp")),
             echo: EchoTable::new(config.echo),
             messages: VecDeque::new(),
@@ -239,7 +239,8 @@ impl Stack {
             }
             Body::Scratch { start, end } => [self.body.get(start..end).unwrap_or(&[]), &[]],
         };
-        Some(TxFrame { head: self.head.as_slice(), body, checksum: None, gso: None })
+        let (checksum, gso) = (self.head.checksum, self.head.gso);
+        Some(TxFrame { head: self.head.as_slice(), body, checksum, gso })
     }
 
     /// The next socket whose readiness may have changed, or None.

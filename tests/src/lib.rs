@@ -3,6 +3,7 @@
 //! For the tests against Linux: namespaces with a TAP in them, hosts around a bad link, and a
 //! stream that shows mistakes.
 
+mod card;
 pub mod fuzz;
 pub mod intervals;
 pub mod lab;

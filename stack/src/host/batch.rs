@@ -1,6 +1,8 @@
 //! Frames on their way from the device to the engine: read without the lock, handed in with it.
 
-use tapdev::{Device, FRAME_OVERHEAD, Fault, classify};
+use tapdev::{Checksum, Debt, Device, FRAME_OVERHEAD, Fault, classify};
+
+use crate::{Gso, RxChecksum, RxFrame};
 
 /// The most frames that are handed in under one hold of the lock.
 pub(crate) const BATCH_MAX: usize = 64;
@@ -21,7 +23,12 @@ const fn most_after(length: usize) -> usize {
 /// Frames start at multiples of this, a cache line.
 const ALIGN: usize = 64;
 
-/// One driver's receive buffers: room for [`BATCH_MAX`] frames, allocated once.
+/// The bytes of a batch with super-frames: what lies in it should still be in the processor's cache
+/// when it is taken in.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// One driver's receive buffers: room for [`BATCH_MAX`] ordinary frames, or some super-frames,
+/// allocated once. Frames lie one behind the other, so that small ones touch few pages.
 ///
 /// How many frames a `fill` reads follows the traffic. While frames come one by one (a request,
 /// then its reply), one read is enough, and a second one, which would find nothing, is saved. A
@@ -30,23 +37,35 @@ const ALIGN: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Batch {
     bytes: Vec<u8>,
-    stride: usize,
-    lengths: [usize; BATCH_MAX],
+    /// The longest frame, and the longest that is not a super-frame.
+    frame_max: usize,
+    plain_max: usize,
+    /// Where each frame begins, its length, and what it owes.
+    frames: [(usize, usize, Debt); BATCH_MAX],
     filled: usize,
+    /// Where the next frame begins.
+    end: usize,
     quota: usize,
     /// The last batch found its whole quota: there may be more at once.
     full: bool,
 }
 
 impl Batch {
-    /// Buffers for frames of IP packets up to `mtu` bytes.
-    pub(crate) fn new(mtu: usize) -> Batch {
-        let stride = (mtu + FRAME_OVERHEAD).next_multiple_of(ALIGN);
+    /// Buffers for the frames of `device`.
+    pub(crate) fn new(device: &dyn Device) -> Batch {
+        let (frame_max, plain_max) = (device.frame_max(), device.mtu() + FRAME_OVERHEAD);
+        let bytes = if frame_max > plain_max {
+            BATCH_BYTES.max(frame_max)
+        } else {
+            plain_max.next_multiple_of(ALIGN) * BATCH_MAX
+        };
         Batch {
-            bytes: vec![0; stride * BATCH_MAX],
-            stride,
-            lengths: [0; BATCH_MAX],
+            bytes: vec![0; bytes],
+            frame_max,
+            plain_max,
+            frames: [(0, 0, Debt::NONE); BATCH_MAX],
             filled: 0,
+            end: 0,
             quota: 1,
             full: false,
         }
@@ -54,21 +73,20 @@ impl Batch {
 
     /// Forgets the frames in it.
     pub(crate) fn clear(&mut self) {
-        self.filled = 0;
+        (self.filled, self.end) = (0, 0);
     }
 
     /// Replaces the frames in it by what the device has, without blocking. `Err` tells of a fault
     /// that ended the reading; the frames read before it are there nevertheless.
     pub(crate) fn fill(&mut self, device: &dyn Device) -> Result<(), Fault> {
-        self.filled = 0;
+        self.clear();
         let may_grow = std::mem::take(&mut self.full);
         while self.filled < self.quota {
-            let at = self.filled * self.stride;
-            match device.recv(&mut self.bytes[at..at + self.stride]) {
-                Ok(length) => {
-                    self.lengths[self.filled] = length;
-                    self.filled += 1;
-                }
+            let Some(place) = self.bytes.get_mut(self.end..self.end + self.frame_max) else {
+                break;
+            };
+            match device.recv_with_debt(place) {
+                Ok((length, debt)) => self.note(length, debt),
                 Err(error) => {
                     if self.filled > 0 {
                         self.quota = self.filled;
@@ -81,11 +99,19 @@ impl Batch {
             }
             if self.filled == 1 {
                 let grown = if may_grow { self.quota * 2 } else { self.quota };
-                self.quota = grown.min(most_after(self.lengths[0]));
+                self.quota = grown.min(most_after(self.frames[0].1));
             }
         }
         self.full = true;
         Ok(())
+    }
+
+    fn note(&mut self, length: usize, debt: Debt) {
+        // What is longer than a packet may be loses its tail, as it does in a smaller buffer.
+        let most = if debt.segment.is_some() { self.frame_max } else { self.plain_max };
+        self.frames[self.filled] = (self.end, length.min(most), debt);
+        self.filled += 1;
+        self.end = (self.end + length).next_multiple_of(ALIGN);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -97,9 +123,16 @@ impl Batch {
     }
 
     /// The frames, in the order of their arrival.
-    pub(crate) fn frames(&self) -> impl Iterator<Item = &[u8]> {
-        let buffers = self.bytes.chunks_exact(self.stride);
-        buffers.zip(&self.lengths[..self.filled]).map(|(buffer, &length)| &buffer[..length])
+    pub(crate) fn frames(&self) -> impl Iterator<Item = RxFrame<'_>> {
+        self.frames[..self.filled].iter().map(|&(at, length, debt)| RxFrame {
+            bytes: &self.bytes[at..at + length],
+            checksum: match debt.checksum {
+                Checksum::Complete => RxChecksum::Unverified,
+                // What is unfinished never left this machine's memory.
+                Checksum::Verified | Checksum::Partial { .. } => RxChecksum::Verified,
+            },
+            gso: debt.segment.map(|segment| Gso { segment }),
+        })
     }
 }
 
@@ -107,15 +140,16 @@ impl Batch {
 mod tests {
     use super::*;
     use std::io::IoSlice;
+    use tapdev::Offloads;
 
     #[test]
     fn the_quota_follows_the_traffic() {
         let (near, far) = tapdev::pair(1500, 1000);
-        let mut batch = Batch::new(1500);
+        let mut batch = Batch::new(&far);
         let send = |count| (0..count).for_each(|_| near.send(&[IoSlice::new(&[9; 999])]).unwrap());
         let mut found = || {
             batch.fill(&far).unwrap();
-            assert!(batch.frames().all(|frame| frame == [9; 999]));
+            assert!(batch.frames().all(|frame| frame.bytes == [9; 999]));
             batch.len()
         };
         for _ in 0..3 {
@@ -133,7 +167,7 @@ mod tests {
     #[test]
     fn short_frames_come_in_small_batches() {
         let (near, far) = tapdev::pair(1500, 1000);
-        let mut batch = Batch::new(1500);
+        let mut batch = Batch::new(&far);
         (0..100).for_each(|_| near.send(&[IoSlice::new(&[9; 60])]).unwrap());
         let mut found = || {
             batch.fill(&far).unwrap();
@@ -144,11 +178,40 @@ mod tests {
     }
 
     #[test]
+    fn super_frames_come_in_batches_that_fit_the_cache() {
+        let (near, far) = tapdev::pair(1500, 1000);
+        far.negotiate(Offloads::ALL);
+        let mut batch = Batch::new(&far);
+        let checksum = Checksum::Partial { start: 34, offset: 16 };
+        let debt = Debt { checksum, segment: Some(1460) };
+        let frame = vec![7; 60_000];
+        let mut found = |length: usize, debt: Debt| {
+            for _ in 0..300 {
+                near.send_with_debt(&[IoSlice::new(&frame[..length])], debt).unwrap();
+            }
+            let mut most = 0;
+            loop {
+                batch.fill(&far).unwrap();
+                if batch.is_empty() {
+                    return most;
+                }
+                assert!(batch.frames().all(|got| got.bytes == &frame[..length.min(1518)]
+                    || got.gso == Some(Gso { segment: 1460 }) && got.bytes == &frame[..length]));
+                most = most.max(batch.len());
+            }
+        };
+        assert_eq!(found(60_000, debt), 4);
+        assert_eq!(found(60, Debt::NONE), SHORT_MAX);
+        assert_eq!(found(1514, Debt::NONE), BATCH_MAX);
+        assert_eq!(found(3000, Debt::NONE), BATCH_MAX, "too long for a packet: cut short");
+    }
+
+    #[test]
     fn a_dead_device_is_a_fault_after_its_last_frame() {
         let (near, far) = tapdev::pair(1500, 10);
         near.send(&[IoSlice::new(&[7; 20])]).unwrap();
         drop(near);
-        let mut batch = Batch::new(1500);
+        let mut batch = Batch::new(&far);
         assert_eq!(batch.fill(&far), Ok(()));
         assert_eq!(batch.len(), 1);
         assert_eq!(batch.fill(&far), Err(Fault::Gone));

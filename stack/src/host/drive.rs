@@ -11,7 +11,7 @@ use super::park::Parker;
 use super::seat::{Holder, Seated};
 use super::shard::{DOWN_PAUSE, Engine, Guard, LinkState, Shard};
 use super::watch::Key;
-use crate::{Instant, RxFrame};
+use crate::Instant;
 
 /// How a holder spends one round without the lock.
 struct Round {
@@ -33,7 +33,7 @@ impl Shard {
         let seated = Seated::take(self, &mut guard, holder, wish.called, &parker, now);
         // Declared after the proof of the seat, the lock is released before it in a panic.
         let mut guard = guard;
-        let mut batch = guard.spare.pop().unwrap_or_else(|| Batch::new(self.device.mtu()));
+        let mut batch = guard.spare.pop().unwrap_or_else(|| Batch::new(&*self.device));
         let outcome = loop {
             guard.seat.key = wish.key;
             guard = self.settle(guard, now);
@@ -122,7 +122,7 @@ impl Engine {
             self.stats.batches += 1;
             self.stats.frames_in += batch.len() as u64;
             for frame in batch.frames() {
-                self.stack.receive(now, RxFrame::plain(frame));
+                self.stack.receive(now, frame);
             }
             batch.clear();
         }

@@ -7,13 +7,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use tapdev::Device;
+use tapdev::{Device, Offloads};
 
 use super::clock::entropy;
 use super::reactor::{self, Control};
 use super::shard::{HostStats, Shard};
 use super::stop;
 use crate::{Config, Counters, Instant, Seed, Stack, TcpInfo};
+
+/// The longest IP packet of a super-frame.
+const SUPER_FRAME: usize = 65_535;
 
 /// How long a host that shuts down waits for its connections, by default.
 const GRACE: Duration = Duration::from_secs(5);
@@ -100,7 +103,7 @@ impl HostBuilder {
         self
     }
 
-    /// Starts the host on `device`.
+    /// Starts the host on `device`, with all offloads that the two have in common.
     ///
     /// # Errors
     /// `InvalidInput` if the configuration is not valid or its MTU exceeds the device's; the
@@ -117,7 +120,11 @@ impl HostBuilder {
             None => entropy()?,
         };
         let (control, orders) = crossbeam_channel::bounded(4);
-        let stack = Stack::new(self.config, seed);
+        let mut config = self.config;
+        let offloads = device.negotiate(Offloads::ALL);
+        config.device_checksums = offloads.checksum;
+        config.super_frame_max = if offloads.tcp { SUPER_FRAME } else { 0 };
+        let stack = Stack::new(config, seed);
         let shard = Shard::new(stack, Box::new(device), self.spin, control.clone());
         let shard = Arc::new(shard);
         let reactor = Mutex::new(Some(reactor::start(Arc::clone(&shard), orders)?));

@@ -72,7 +72,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use tapdev::{Device, Fault, classify};
+use tapdev::{Checksum, Debt, Device, Fault, classify};
 
 use super::batch::Batch;
 use super::clock::Clock;
@@ -81,14 +81,18 @@ use super::reactor::Control;
 use super::ready::{Offer, Polls, readiness};
 use super::seat::{Holder, Seat};
 use super::watch::Watch;
-use crate::{Event, Instant, ListenerId, SocketId, Stack};
+use crate::{Event, Instant, ListenerId, SocketId, Stack, TxFrame};
 
 /// A vacancy shorter than this harms nobody: a promoted thread would not have come much sooner.
 pub(super) const QUICK: Duration = Duration::from_micros(100);
-/// The most frames sent or handed in before the lock is offered to others.
+/// The most frames sent before the lock is offered to others, and the bytes of them after which it
+/// is, too.
 const FRAMES_PER_HOLD: usize = super::batch::BATCH_MAX;
-/// So many frames sent in one hold of the lock are a long burst.
-const BURST: u64 = 16;
+const BYTES_PER_HOLD: usize = 256 << 10;
+/// So much sent in one hold of the lock is a long burst: sixteen frames, or bytes for as many.
+const BURST: u64 = 16 * FRAME;
+/// A frame is no cheaper than one of so many bytes.
+const FRAME: u64 = 1536;
 /// How long a device that is down is left alone.
 pub(super) const DOWN_PAUSE: Duration = Duration::from_millis(100);
 
@@ -125,6 +129,8 @@ pub(crate) struct Engine {
     /// Open listeners, to close them at the end.
     pub(crate) listeners: Vec<ListenerId>,
     pub(super) stats: HostStats,
+    /// What the device took, in bytes, and frames below [`FRAME`] as so many.
+    bytes_out: u64,
 }
 
 /// How the device fares.
@@ -196,6 +202,17 @@ pub struct HostStats {
     pub rousings: u64,
 }
 
+/// What a frame leaves to the device.
+fn debt_of(frame: &TxFrame<'_>) -> Debt {
+    Debt {
+        checksum: frame.checksum.map_or(Checksum::Complete, |at| Checksum::Partial {
+            start: at.start,
+            offset: at.offset,
+        }),
+        segment: frame.gso.map(|gso| gso.segment),
+    }
+}
+
 pub(crate) type Guard<'a> = MutexGuard<'a, Engine>;
 
 impl Shard {
@@ -215,9 +232,10 @@ impl Shard {
             faulty: false,
             stopping: false,
             halted: false,
-            spare: vec![Batch::new(device.mtu())],
+            spare: vec![Batch::new(&*device)],
             listeners: Vec::new(),
             stats: HostStats::default(),
+            bytes_out: 0,
         };
         Shard {
             engine: Mutex::new(engine),
@@ -263,9 +281,9 @@ impl Shard {
 
     /// Ends a hold of the lock by a thread that is not the driver.
     pub(crate) fn release(&self, guard: Guard<'_>, now: Instant) {
-        let sent = guard.stats.frames_out;
+        let sent = guard.bytes_out;
         let mut guard = self.settle(guard, now);
-        if guard.stats.frames_out - sent >= BURST && guard.seat.holder == Holder::Nobody {
+        if guard.bytes_out - sent >= BURST && guard.seat.holder == Holder::Nobody {
             guard = self.glance(guard);
         }
         guard.rouse_for_changes();
@@ -276,7 +294,7 @@ impl Shard {
     /// `write`: the acknowledgments let the burst go on, and the reactor need not come for them.
     /// The seat is vacant, and while this thread holds the lock nobody else can take it.
     fn glance<'a>(&'a self, mut guard: Guard<'a>) -> Guard<'a> {
-        let mut batch = guard.spare.pop().unwrap_or_else(|| Batch::new(self.device.mtu()));
+        let mut batch = guard.spare.pop().unwrap_or_else(|| Batch::new(&*self.device));
         let fault = if guard.link == LinkState::Up { batch.fill(&*self.device) } else { Ok(()) };
         let now = self.clock.now();
         guard.absorb(&mut batch, fault, now);
@@ -327,6 +345,7 @@ impl Shard {
 impl Engine {
     /// Sends a burst of frames; true if there may be more.
     fn transmit(&mut self, device: &dyn Device, now: Instant) -> bool {
+        let mut bytes = 0;
         for _ in 0..FRAMES_PER_HOLD {
             let Some(frame) = self.stack.poll_transmit(now) else { return false };
             if self.link == LinkState::Gone {
@@ -342,14 +361,22 @@ impl Engine {
             } else {
                 1
             };
-            match device.send(&parts[..used]) {
-                Ok(()) => self.stats.frames_out += 1,
+            let length = frame.len();
+            match device.send_with_debt(&parts[..used], debt_of(&frame)) {
+                Ok(()) => {
+                    self.stats.frames_out += 1;
+                    self.bytes_out += FRAME.max(length as u64);
+                }
                 Err(error) => {
                     self.stats.device_drops += 1;
                     if classify(&error) == Fault::Gone {
                         self.link_gone();
                     }
                 }
+            }
+            bytes += length;
+            if bytes >= BYTES_PER_HOLD {
+                break;
             }
         }
         true

@@ -12,7 +12,7 @@ use crate::time::Instant;
 use crate::udp::echo::{EchoAnswer, EchoReplyKind};
 use crate::udp::error::UdpError;
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
-use crate::wire::frame::{RxChecksum, RxFrame};
+use crate::wire::frame::{Gso, RxChecksum, RxFrame};
 use crate::wire::parse::{self, IpPacket};
 
 /// How a packet came: what the transport layers must know of the link.
@@ -20,6 +20,8 @@ use crate::wire::parse::{self, IpPacket};
 struct Arrival {
     now: Instant,
     checksum: RxChecksum,
+    /// It stands for several packets.
+    gso: Option<Gso>,
     /// The frame was for a group of stations.
     link_group: bool,
     /// It never left this host.
@@ -58,7 +60,8 @@ impl Stack {
         match ethernet.ethertype {
             parse::ETHERTYPE_IPV4 => {
                 let link_group = to.is_multicast();
-                let arrival = Arrival { now, checksum: frame.checksum, link_group, looped };
+                let RxFrame { checksum, gso, .. } = frame;
+                let arrival = Arrival { now, checksum, gso, link_group, looped };
                 self.on_ipv4(arrival, ethernet.payload)
             }
             parse::ETHERTYPE_ARP => self.on_arp(now, ethernet.source, ethernet.payload),
@@ -91,7 +94,11 @@ impl Stack {
         if !self.routes.is_local(to) && !self.routes.is_broadcast(to) {
             return Err(DropReason::IpNotForUs);
         }
+        let has_segments = matches!(packet.protocol, parse::PROTOCOL_TCP | parse::PROTOCOL_UDP);
         match packet.fragment {
+            fragment if arrival.gso.is_some() && (fragment.is_some() || !has_segments) => {
+                Err(DropReason::SuperFrame)
+            }
             None => self.deliver(arrival, &packet),
             Some(_) => self.on_fragment(arrival, &packet),
         }
@@ -119,7 +126,8 @@ impl Stack {
             Insert::Complete(payload) => {
                 self.counters.ip_reasm_oks += 1;
                 let whole = IpPacket { fragment: None, payload: &payload, ..*packet };
-                self.deliver(arrival, &whole)
+                // A device sees fragments: of their sum it knows nothing.
+                self.deliver(Arrival { checksum: RxChecksum::Unverified, ..arrival }, &whole)
             }
         }
     }
@@ -150,7 +158,8 @@ impl Stack {
             local: Endpoint::new(packet.destination, header.destination_port),
             remote: Endpoint::new(packet.source, header.source_port),
         };
-        let segment = Segment::new(&header);
+        let segment = Segment::new(&header, arrival.gso.map(|gso| gso.segment));
+        self.counters.tcp_in_segs += u64::from(segment.count() - 1);
         let dropped = self.tcp.receive(arrival.now, &mut self.counters, flow, segment);
         if let Some(remote) = self.tcp.take_reached()
             && let Some(hop) = self.routes.lookup(remote)
@@ -169,12 +178,22 @@ impl Stack {
             self.report(arrival, packet, Unreachable::Port);
             return Err(DropReason::UdpNoPort);
         };
-        if !self.udp.deliver(key, remote, header.payload) {
-            self.counters.udp_rcvbuf_errors += 1;
-            return Err(DropReason::UdpBufferFull);
+        // A super-frame ends as its last datagram does.
+        let size = arrival.gso.map_or(usize::MAX, |gso| gso.segment.max(1).into());
+        let mut rest = header.payload;
+        loop {
+            let (datagram, behind) = rest.split_at(size.min(rest.len()));
+            let taken = self.udp.deliver(key, remote, datagram);
+            *if taken {
+                &mut self.counters.udp_in_datagrams
+            } else {
+                &mut self.counters.udp_rcvbuf_errors
+            } += 1;
+            if behind.is_empty() {
+                return if taken { Ok(()) } else { Err(DropReason::UdpBufferFull) };
+            }
+            rest = behind;
         }
-        self.counters.udp_in_datagrams += 1;
-        Ok(())
     }
 
     fn on_icmp(&mut self, arrival: Arrival, packet: &IpPacket<'_>) -> Result<(), DropReason> {

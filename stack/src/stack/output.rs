@@ -9,11 +9,12 @@ use crate::net::icmp;
 use crate::net::route::HopKind;
 use crate::store::arena::Key;
 use crate::tcp::layer::Departure;
+use crate::tcp::segment::Flags;
 use crate::tcp::tcb::Tcb;
 use crate::time::Instant;
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
-use crate::wire::emit::{IPV4_HEADER, Ipv4Fields, TcpFields, UDP_HEADER};
-use crate::wire::frame::{RxChecksum, RxFrame};
+use crate::wire::emit::{IPV4_HEADER, Ipv4Fields, Summing, TcpFields, UDP_HEADER};
+use crate::wire::frame::{Gso, RxChecksum, RxFrame};
 use crate::wire::parse::{
     ETHERTYPE_ARP, ETHERTYPE_IPV4, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP,
 };
@@ -30,10 +31,13 @@ pub(super) enum Body {
 const NO_BODY: Body = Body::Scratch { start: 0, end: 0 };
 
 /// What stands behind the IP header.
+#[derive(Clone, Copy)]
 enum Transport {
     Tcp {
         flow: FlowKey,
         fields: TcpFields,
+        /// Octets of text in each segment of a super-frame.
+        size: Option<u16>,
     },
     Udp {
         flow: FlowKey,
@@ -165,10 +169,10 @@ impl Stack {
     }
 
     fn send_segment(&mut self, now: Instant, departure: Departure) -> Option<Body> {
-        self.counters.tcp_out_segs += 1;
-        let (flow, fields, (ttl, tos), body) = match departure {
+        let (flow, fields, (ttl, tos), body, size) = match departure {
             Departure::Control(reply) => {
-                if reply.flags.has(crate::tcp::segment::Flags::RST) {
+                self.counters.tcp_out_segs += 1;
+                if reply.flags.has(Flags::RST) {
                     self.counters.tcp_out_rsts += 1;
                 }
                 let fields = TcpFields {
@@ -178,20 +182,21 @@ impl Stack {
                     window: reply.window,
                     options: reply.options,
                 };
-                (reply.flow, fields, (reply.ttl, reply.tos), NO_BODY)
+                (reply.flow, fields, (reply.ttl, reply.tos), NO_BODY, None)
             }
             Departure::Live(key, segment) => {
+                self.counters.tcp_out_segs += u64::from(segment.segments());
                 let tcb = self.tcp.get(key)?;
                 let marks = (tcb.options.ttl, tcb.options.tos);
                 let body = Body::Ring { key, offset: segment.offset, len: segment.len };
-                (tcb.flow, segment.fields, marks, body)
+                (tcb.flow, segment.fields, marks, body, segment.size)
             }
         };
         let mut ip = self.ip_fields(flow, PROTOCOL_TCP, ttl, tos);
         // Segments fit the MTU, and say so, that a path may tell when it is smaller (RFC 1191).
         ip.dont_fragment = true;
         ip.id = 0;
-        self.send_packet(now, ip, Transport::Tcp { flow, fields }, body)
+        self.send_packet(now, ip, Transport::Tcp { flow, fields, size }, body)
     }
 
     fn ip_fields(&mut self, flow: FlowKey, protocol: u8, ttl: u8, tos: u8) -> Ipv4Fields {
@@ -227,7 +232,9 @@ impl Stack {
         ip.payload_len = transport_len(&transport) + self.body_len(body);
         let to = match hop.kind {
             HopKind::Loopback => {
-                self.loop_back(&ip, &transport, body);
+                for (ip, transport, body) in packets(ip, transport, body) {
+                    self.loop_back(&ip, &transport, body);
+                }
                 return None;
             }
             HopKind::Broadcast => Mac::BROADCAST,
@@ -236,7 +243,9 @@ impl Stack {
                 match self.link.neighbors.resolve(now, hop.next_hop) {
                     Resolution::Known(mac) => mac,
                     Resolution::Pending => {
-                        self.hold(hop.next_hop, &ip, &transport, body);
+                        for (ip, transport, body) in packets(ip, transport, body) {
+                            self.hold(hop.next_hop, &ip, &transport, body);
+                        }
                         return None;
                     }
                     Resolution::Failed => {
@@ -248,11 +257,18 @@ impl Stack {
                 }
             }
         };
-        if IPV4_HEADER + ip.payload_len > self.config.mtu {
+        let gso = match transport {
+            Transport::Tcp { size, .. } => size.map(|segment| Gso { segment }),
+            Transport::Udp { .. } | Transport::Icmp => None,
+        };
+        if IPV4_HEADER + ip.payload_len > self.config.mtu && gso.is_none() {
             return self.begin_fragments(ip, to, &transport, body);
         }
+        let device = self.config.device_checksums;
         self.start_frame(to, ETHERTYPE_IPV4);
-        self.write_headers(&ip, &transport, body);
+        let summing = if device { Summing::Device } else { Summing::Here };
+        self.write_headers(&ip, &transport, body, summing);
+        self.head.gso = gso;
         Some(body)
     }
 
@@ -264,7 +280,13 @@ impl Stack {
     }
 
     /// IP and transport header, with checksums over `body`.
-    fn write_headers(&mut self, ip: &Ipv4Fields, transport: &Transport, body: Body) {
+    fn write_headers(
+        &mut self,
+        ip: &Ipv4Fields,
+        transport: &Transport,
+        body: Body,
+        summing: Summing,
+    ) {
         let text = match body {
             Body::Ring { key, offset, len } => {
                 self.tcp.get(key).map_or([&[][..], &[][..]], |tcb| tcb.snd.text(offset, len))
@@ -273,8 +295,8 @@ impl Stack {
         };
         self.head.ipv4(ip);
         match transport {
-            Transport::Tcp { flow, fields } => self.head.tcp(flow, fields, text),
-            Transport::Udp { flow } => self.head.udp(flow, text),
+            Transport::Tcp { flow, fields, .. } => self.head.tcp(flow, fields, text, summing),
+            Transport::Udp { flow } => self.head.udp(flow, text, summing),
             Transport::Icmp => {}
         }
     }
@@ -282,7 +304,7 @@ impl Stack {
     /// The packet in one piece, without a link header.
     fn packet_bytes(&mut self, ip: &Ipv4Fields, transport: &Transport, body: Body) -> Vec<u8> {
         self.head.clear();
-        self.write_headers(ip, transport, body);
+        self.write_headers(ip, transport, body, Summing::Here);
         let mut bytes = self.head.as_slice().to_vec();
         match body {
             Body::Ring { key, offset, len } => {
@@ -374,6 +396,36 @@ impl Stack {
     }
 }
 
+/// The packets that a super-frame stands for; any other packet is one itself. For whoever is not
+/// the device.
+fn packets(
+    ip: Ipv4Fields,
+    transport: Transport,
+    body: Body,
+) -> impl Iterator<Item = (Ipv4Fields, Transport, Body)> {
+    let (size, end) = match (transport, body) {
+        (Transport::Tcp { size: Some(size), .. }, Body::Ring { len, .. }) => (size.into(), len),
+        _ => (usize::MAX, 0),
+    };
+    (0..end.max(1)).step_by(size).map(move |at| {
+        let (mut ip, mut transport, mut body) = (ip, transport, body);
+        if let (Transport::Tcp { fields, size, .. }, Body::Ring { offset, len, .. }) =
+            (&mut transport, &mut body)
+            && let Some(most) = size.take()
+        {
+            *offset += at;
+            *len = (*len - at).min(most.into());
+            fields.seq = fields.seq.wrapping_add(at as u32);
+            if at + *len < end {
+                // The end, and the push, are those of the last.
+                fields.flags = Flags(fields.flags).without(Flags::FIN.with(Flags::PSH)).0;
+            }
+            ip.payload_len = ip.payload_len - end + *len;
+        }
+        (ip, transport, body)
+    })
+}
+
 fn transport_len(transport: &Transport) -> usize {
     match transport {
         Transport::Tcp { fields, .. } => crate::wire::emit::TCP_HEADER + fields.options.len(),
@@ -386,4 +438,51 @@ fn transport_len(transport: &Transport) -> usize {
 fn multicast_mac(group: Address) -> Mac {
     let [_, b, c, d] = group.as_v4().unwrap_or_default();
     Mac([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::options::Options;
+
+    /// What the device would cut, others are given cut: the same text once, in order.
+    #[test]
+    fn a_super_frame_is_many_packets_to_everybody_but_the_device() {
+        let end = |port| Endpoint::new(Address::v4([192, 0, 2, 1]), port);
+        let flow = FlowKey { local: end(1), remote: end(2) };
+        let flags = Flags::ACK.with(Flags::PSH).with(Flags::FIN);
+        let (seq, ack, window, options) = (u32::MAX - 999, 7, 5, Options::default());
+        let fields = TcpFields { seq, ack, flags: flags.0, window, options };
+        let ip = Ipv4Fields {
+            source: flow.local.address,
+            destination: flow.remote.address,
+            protocol: PROTOCOL_TCP,
+            ttl: 64,
+            tos: 0,
+            id: 0,
+            dont_fragment: true,
+            more_fragments: false,
+            fragment_offset: 0,
+            payload_len: 20 + 2500,
+        };
+        let body = Body::Ring { key: Key::from_bits(0), offset: 100, len: 2500 };
+        let all = |size| {
+            packets(ip, Transport::Tcp { flow, fields, size }, body)
+                .map(|(ip, transport, body)| match (transport, body) {
+                    (Transport::Tcp { fields, size, .. }, Body::Ring { offset, len, .. }) => {
+                        (fields.seq, fields.flags, ip.payload_len, offset, len, size)
+                    }
+                    _ => panic!("not a segment"),
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(all(None), [(seq, flags.0, 2520, 100, 2500, None)]);
+        let ack = Flags::ACK.0;
+        let cut = [
+            (seq, ack, 1020, 100, 1000, None),
+            (0, ack, 1020, 1100, 1000, None),
+            (1000, flags.0, 520, 2100, 500, None),
+        ];
+        assert_eq!(all(Some(1000)), cut);
+    }
 }

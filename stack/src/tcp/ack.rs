@@ -33,8 +33,10 @@ pub(crate) struct Delays {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     pub(crate) now: Instant,
-    /// Octets.
+    /// Octets, in each of its segments.
     pub(crate) len: usize,
+    /// The segments that it came in.
+    pub(crate) segments: u32,
     /// Segments that fit into the receive window.
     pub(crate) window: u32,
     /// After so long a silence the sender begins anew (its time-out, or ours in its place).
@@ -97,11 +99,13 @@ impl AckPolicy {
         if full {
             self.segment = u16::try_from(text.len).unwrap_or(u16::MAX);
         }
-        self.pending = self.pending.saturating_add(1);
+        let segments = u8::try_from(text.segments).unwrap_or(u8::MAX);
+        self.pending = self.pending.saturating_add(segments);
         let quick = full && self.quick > 0 && !self.ping_pong;
         // Every second segment, full-sized or not (SHLD-19 asks it of full-sized ones only): a
         // sender of small ones would use up its window of segments and wait for our timer. A
-        // burst still gets one acknowledgment, for output comes after all of it.
+        // burst still gets one acknowledgment, for output comes after all of it, and so does a
+        // super-frame.
         if quick || self.pending >= 2 {
             self.now = true;
         }
@@ -226,6 +230,7 @@ mod tests {
         Arrival {
             now: at(millis),
             len: 100,
+            segments: 1,
             window: 64,
             idle: Duration::from_millis(200),
             round_trip: Duration::from_millis(1),
@@ -258,6 +263,23 @@ mod tests {
         assert!(ack.is_due());
         ack.on_sent();
         assert!(!ack.is_due() && !ack.is_pending());
+    }
+
+    /// A super-frame is acknowledged once and at once, as many segments as it stands for.
+    #[test]
+    fn a_super_frame_counts_as_its_segments() {
+        let mut ack = used_up();
+        assert_eq!(ack.on_text(Arrival { segments: 44, ..full(1) }, DELAYS), Due::Now);
+        ack.on_sent();
+        let mut ack = AckPolicy::new();
+        assert_eq!(ack.on_text(Arrival { segments: 15, ..full(0) }, DELAYS), Due::Now);
+        ack.on_sent();
+        for due in [Due::Now, after(4)] {
+            assert_eq!(ack.on_text(full(0), DELAYS), due, "15 of {QUICK_MAX} are used up");
+            ack.on_sent();
+        }
+        assert_eq!(ack.largest_segment(), 1460, "that of a segment, not of all");
+        assert_eq!(ack.on_text(Arrival { segments: 60_000, ..full(1) }, DELAYS), Due::Now);
     }
 
     #[test]

@@ -38,7 +38,7 @@ type Check = ControlFlow<Stop>;
 impl Tcb {
     /// Takes a segment of this connection. None: it was used; otherwise why it was dropped.
     pub(crate) fn arrive(&mut self, cx: &mut Cx<'_>, seg: Segment<'_>) -> Option<DropReason> {
-        self.stats.segments_in += 1;
+        self.stats.segments_in += u64::from(seg.count());
         let outcome = match self.state {
             State::SynSent => self.arrive_in_syn_sent(cx, seg),
             _ => self.arrive_otherwise(cx, seg),
@@ -308,7 +308,7 @@ impl Tcb {
             return Break(Stop::ResetAndDrop(DropReason::TcpClosed));
         }
         let had_holes = self.rcv.has_holes();
-        self.stats.text_segments_in += 1;
+        self.stats.text_segments_in += seg.count();
         match self.rcv.take(seg.seq, seg.text, cx.memory) {
             Taken::Refused => {
                 self.ack.owe_now();
@@ -322,7 +322,7 @@ impl Tcb {
             }
             Taken::OutOfOrder => {
                 cx.counters.tcp_ofo_queue += 1;
-                self.stats.out_of_order += 1;
+                self.stats.out_of_order += seg.count();
                 self.ack.on_disorder();
             }
             Taken::InOrder { octets, filled } => {
@@ -349,7 +349,8 @@ impl Tcb {
     fn owe_ack(&mut self, cx: &Cx<'_>, seg: &Segment<'_>, disorder: bool) {
         let arrival = Arrival {
             now: cx.now,
-            len: seg.text.len(),
+            len: usize::from(seg.size).min(seg.text.len()),
+            segments: seg.count(),
             window: self.rcv.window() / u32::from(self.ack.largest_segment()),
             idle: self.rto.current(),
             round_trip: self.rtt.srtt().unwrap_or_default(),

@@ -103,6 +103,7 @@ impl TcpLayer {
             let cx = Cx {
                 now,
                 config: &self.config,
+                super_frame: self.super_frame,
                 counters,
                 memory: &mut self.memory,
                 replies: &mut self.replies,

@@ -14,7 +14,7 @@ use super::state::State;
 use super::syncache::HalfOpen;
 use super::tcb::{CHANGED, Cx, READY, Tcb};
 use super::timewait::{EXPIRY, TimeWait};
-use crate::config::TcpConfig;
+use crate::config::{Config, TcpConfig};
 use crate::counters::{Counters, DropReason};
 use crate::net::limiter::RateLimiter;
 use crate::random::{Secret, Seed};
@@ -33,6 +33,8 @@ const REACHED_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct TcpLayer {
     pub(super) config: TcpConfig,
     pub(super) mtu: usize,
+    /// See [`Cx::super_frame`].
+    pub(super) super_frame: usize,
     pub(super) live: Arena<Tcb>,
     pub(super) half_open: Arena<HalfOpen>,
     pub(super) waits: Arena<TimeWait>,
@@ -73,10 +75,12 @@ pub(crate) enum Changed {
 }
 
 impl TcpLayer {
-    pub(crate) fn new(config: &TcpConfig, mtu: usize, replies_max: usize, seed: &Seed) -> TcpLayer {
+    pub(crate) fn new(config: &Config, seed: &Seed) -> TcpLayer {
+        let Config { mtu, super_frame_max, replies_max, tcp: config, .. } = config;
         TcpLayer {
             config: config.clone(),
-            mtu,
+            mtu: *mtu,
+            super_frame: *super_frame_max,
             live: Arena::new(config.connections_max),
             half_open: Arena::new(config.half_open_max),
             waits: Arena::new(config.time_wait_max),
@@ -90,7 +94,7 @@ impl TcpLayer {
             changed: Queue::default(),
             starved: Queue::default(),
             listeners_changed: Queue::default(),
-            replies: Replies::new(replies_max),
+            replies: Replies::new(*replies_max),
             resets: RateLimiter::new(config.resets, seed, "resets"),
             memory: Memory::new(config.memory_max),
             isn: Isn::new(seed),
@@ -153,6 +157,7 @@ impl TcpLayer {
         let mut cx = Cx {
             now,
             config: &self.config,
+            super_frame: self.super_frame,
             counters,
             memory: &mut self.memory,
             replies: &mut self.replies,
@@ -296,6 +301,7 @@ impl TcpLayer {
             let mut cx = Cx {
                 now,
                 config: &self.config,
+                super_frame: self.super_frame,
                 counters,
                 memory: &mut self.memory,
                 replies: &mut self.replies,

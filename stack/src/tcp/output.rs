@@ -18,8 +18,8 @@ use super::state::State;
 use super::tcb::{Cx, Tcb};
 use super::timers::Timer;
 use crate::time::Instant;
-use crate::wire::emit::TcpFields;
-use crate::wire::options::Options;
+use crate::wire::emit::{IPV4_HEADER, TCP_HEADER, TcpFields};
+use crate::wire::options::{OPTIONS_MAX, Options};
 use core::time::Duration;
 
 /// How long a corked segment waits (Linux's ceiling of `TCP_CORK`).
@@ -33,7 +33,24 @@ pub(crate) struct Outgoing {
     pub(crate) offset: usize,
     /// Octets of text.
     pub(crate) len: usize,
+    /// Octets of it in each segment, where it is a super-frame.
+    pub(crate) size: Option<u16>,
 }
+
+impl Outgoing {
+    /// A segment without text.
+    fn empty(fields: TcpFields) -> Outgoing {
+        Outgoing { fields, offset: 0, len: 0, size: None }
+    }
+
+    /// How many segments it stands for.
+    pub(crate) fn segments(&self) -> u32 {
+        self.size.map_or(1, |size| self.len.div_ceil(size.max(1).into()) as u32)
+    }
+}
+
+/// The headers of a packet at their longest: IPv4's without options, TCP's with all.
+const HEADERS_MAX: usize = IPV4_HEADER + TCP_HEADER + OPTIONS_MAX;
 
 impl Tcb {
     /// The next segment, or None when there is nothing to say.
@@ -139,12 +156,11 @@ impl Tcb {
         let window = if answers { window } else { syn_window(self.rcv.buffer()) };
         let seq = self.snd.iss;
         self.marks.retransmit = false;
-        self.account_sent(cx, seq, 1);
+        self.account_sent(cx, seq, 1, 1);
         self.ack.on_sent();
         self.stats.segments_out += 1;
         let ack = if answers { self.rcv.nxt.0 } else { 0 };
-        let fields = TcpFields { seq: seq.0, ack, flags: flags.0, window, options };
-        Some(Outgoing { fields, offset: 0, len: 0 })
+        Some(Outgoing::empty(TcpFields { seq: seq.0, ack, flags: flags.0, window, options }))
     }
 
     /// Our SYN is believed lost.
@@ -153,45 +169,53 @@ impl Tcb {
             && self.delivering.flight.first_lost(1).is_some_and(|(start, _)| start == self.snd.iss)
     }
 
-    /// The first that is lost again (RFC 6675 §4, NextSeg rule 1), as far as the windows let it;
-    /// the first of a recovery goes whatever congestion control says (RFC 5681 §3.2 step 3).
+    /// The first that is lost again (RFC 6675 §4, NextSeg rule 1), as far as the windows let it,
+    /// with its neighbours where the device cuts; the first segment of a recovery goes whatever
+    /// congestion control says (RFC 5681 §3.2 step 3).
     fn next_lost(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
         let forced = core::mem::take(&mut self.marks.retransmit);
         if self.delivering.flight.lost() == 0 || (self.recovery.prefers_new() && !forced) {
             return None;
         }
-        let room = self.segment_room() as u32;
+        let segment = self.segment_room() as u32;
+        let allowed = self.congestion_allowance();
+        let whole = (allowed / segment * segment).min(self.quantum(cx) as u32);
+        let room = if forced { segment } else { whole.max(segment) };
         // A FIN behind a full segment goes along.
         let (start, end) = self.delivering.flight.first_lost(room.saturating_add(1))?;
         let (len, fin) = self.lost_text(start, end, room)?;
         let octets = len as u32 + u32::from(fin);
-        if !forced && (octets > self.congestion_allowance() || self.is_paced(cx)) {
+        if !forced && (octets > allowed || self.is_paced(cx)) {
             return None;
         }
-        self.count_retransmission(cx);
-        Some(self.text_segment(cx, start, len, fin))
+        let sent = self.text_segment(cx, start, len, fin);
+        self.count_retransmission(cx, sent.segments());
+        Some(sent)
     }
 
-    /// How much of `[start, end)` fits in a segment and in the peer's window: of the first
-    /// segment a part (SHLD-16), of later ones all or nothing (SHLD-15).
+    /// How much of `[start, end)` fits in a frame and in the peer's window: of the first segment
+    /// a part (SHLD-16), of later ones all or nothing (SHLD-15).
     fn lost_text(&self, start: Seq, end: Seq, room: u32) -> Option<(usize, bool)> {
         let window = (self.snd.una + self.snd.wnd).since(start);
         let text = self.snd.text_between(start, end).min(room as usize);
-        let len = text.min(window as usize);
+        let fits = text.min(window as usize);
         let is_first = start == self.snd.una;
-        if len < text && !(is_first && len > 0) {
+        let whole = fits / self.segment_room() * self.segment_room();
+        let len = if fits == text || (is_first && whole == 0) { fits } else { whole };
+        if len < text && len == 0 {
             return None;
         }
         let fin = len == self.snd.text_between(start, end) && end.since(start) as usize > len;
         (len > 0 || fin).then_some((len, fin))
     }
 
-    fn count_retransmission(&self, cx: &mut Cx<'_>) {
-        if self.recovery.is_fast() {
-            cx.counters.tcp_fast_retrans += 1;
+    fn count_retransmission(&self, cx: &mut Cx<'_>, segments: u32) {
+        let counter = if self.recovery.is_fast() {
+            &mut cx.counters.tcp_fast_retrans
         } else {
-            cx.counters.tcp_slow_start_retrans += 1;
-        }
+            &mut cx.counters.tcp_slow_start_retrans
+        };
+        *counter += u64::from(segments);
     }
 
     /// New text, or the last sent again, whatever the congestion window says (RFC 8985 §7.3).
@@ -250,7 +274,7 @@ impl Tcb {
         }
         let unsent = self.snd.unsent();
         let usable = self.new_text_allowance(cx) as usize;
-        let len = unsent.min(usable).min(self.segment_room());
+        let len = self.without_tail(unsent.min(usable).min(self.quantum(cx)), unsent);
         let fin = self.snd.fin_is_next_after(len) && (usable > len || self.fin_is_free());
         if self.is_worth_sending(len, unsent, fin) {
             self.marks.push_out &= len >= self.segment_room() && len < unsent;
@@ -321,6 +345,25 @@ impl Tcb {
             return 0;
         }
         self.snd.usable().min(self.congestion_allowance())
+    }
+
+    /// Text that fits in one frame now: a segment, or as many whole ones as the device cuts and
+    /// the pace lets out at once (DESIGN: "a super-frame is a number").
+    fn quantum(&self, cx: &Cx<'_>) -> usize {
+        let segment = self.segment_room();
+        let frame = cx.super_frame.saturating_sub(HEADERS_MAX);
+        let paced = |rate| pace::quantum(rate, self.snd.mss_u32()) as usize;
+        let most = self.pacing_rate().map_or(frame, |rate| frame.min(paced(rate)));
+        (most / segment).max(1) * segment
+    }
+
+    /// Of `len` octets that could go, those that do: what is less than a segment stays behind the
+    /// whole ones, unless it is the last there is and need not wait for more.
+    fn without_tail(&self, len: usize, unsent: usize) -> usize {
+        let segment = self.segment_room();
+        let hurries = (self.options.nodelay && !self.is_corked()) || self.marks.push_out;
+        let is_last = len == unsent && (hurries || self.snd.fin_is_next_after(len));
+        if len <= segment || is_last { len } else { len / segment * segment }
     }
 
     /// Text that fits in one segment now: the MSS, less the SACK option while there are holes to
@@ -398,7 +441,8 @@ impl Tcb {
         }
     }
 
-    /// Forms a segment of `len` octets at `seq`: SND.NXT, or something sent before.
+    /// Forms a segment of `len` octets at `seq`, or a super-frame of segments: at SND.NXT, or
+    /// something sent before.
     fn text_segment(&mut self, cx: &mut Cx<'_>, seq: Seq, len: usize, fin: bool) -> Outgoing {
         let offset = self.snd.offset_of(seq);
         let mut flags = Flags::ACK;
@@ -409,24 +453,28 @@ impl Tcb {
         if fin {
             flags = flags.with(Flags::FIN);
         }
-        self.account_sent(cx, seq, len as u32 + u32::from(fin));
+        let room = self.segment_room();
+        // No more than an MSS, so it fits.
+        let size = (len > room).then_some(room as u16);
+        let segments = len.div_ceil(room).max(1) as u32;
+        self.account_sent(cx, seq, len as u32 + u32::from(fin), segments);
         if let Some(rate) = self.pacing_rate() {
             self.pace.on_sent(cx.now, len as u32, rate, self.snd.mss_u32());
         }
         self.stats.bytes_sent += len as u64;
-        self.stats.text_segments_out += u32::from(len > 0);
+        self.stats.text_segments_out += if len > 0 { segments } else { 0 };
         if len > 0 {
             self.ack.on_text_sent(cx.now, cx.delays());
         }
         let fields = self.fields(cx, seq, flags);
-        Outgoing { fields, offset, len }
+        self.stats.segments_out += u64::from(segments - 1);
+        Outgoing { fields, offset, len, size }
     }
 
     /// A segment that any peer must answer: no text, one octet before SND.NXT (SHLD-12). It serves
     /// a closed window and an idle peer alike.
     fn probe_segment(&mut self, cx: &mut Cx<'_>) -> Outgoing {
-        let fields = self.fields(cx, self.snd.una - 1, Flags::ACK);
-        Outgoing { fields, offset: 0, len: 0 }
+        Outgoing::empty(self.fields(cx, self.snd.una - 1, Flags::ACK))
     }
 
     /// An acknowledgment that is due, or a window update (RFC 9293 §3.8.6.2.2).
@@ -437,8 +485,7 @@ impl Tcb {
             return None;
         }
         let seq = self.snd.acceptable_seq();
-        let fields = self.fields(cx, seq, Flags::ACK);
-        Some(Outgoing { fields, offset: 0, len: 0 })
+        Some(Outgoing::empty(self.fields(cx, seq, Flags::ACK)))
     }
 
     /// The fields that every segment of an open connection shares. It carries the acknowledgment,
@@ -465,8 +512,9 @@ impl Tcb {
         TcpFields { seq: seq.0, ack: self.rcv.nxt.0, flags: flags.0, window, options }
     }
 
-    /// Notes `len` octets of sequence space sent at `seq`, and arms the timers (RFC 6298 §5.1).
-    fn account_sent(&mut self, cx: &mut Cx<'_>, seq: Seq, len: u32) {
+    /// Notes `len` octets of sequence space sent at `seq` in so many segments, and arms the timers
+    /// (RFC 6298 §5.1).
+    fn account_sent(&mut self, cx: &mut Cx<'_>, seq: Seq, len: u32, segments: u32) {
         let (now, end) = (cx.now, seq + len);
         if self.snd.outstanding() == 0 {
             self.progress_at = now;
@@ -478,9 +526,9 @@ impl Tcb {
         if again {
             parts.flight.on_resent(now, seq, end, rate);
             parts.undo.on_resent(now, len);
-            self.stats.retransmits += 1;
+            self.stats.retransmits += u64::from(segments);
             self.stats.bytes_retransmitted += u64::from(len);
-            cx.counters.tcp_retrans_segs += 1;
+            cx.counters.tcp_retrans_segs += u64::from(segments);
             self.retransmitted_at = now;
         } else {
             parts.flight.on_sent(now, seq, end, rate);

@@ -272,6 +272,7 @@ impl TcpLayer {
         let mut cx = Cx {
             now,
             config: &self.config,
+            super_frame: self.super_frame,
             counters,
             memory: &mut self.memory,
             replies: &mut self.replies,

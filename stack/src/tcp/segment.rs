@@ -38,10 +38,16 @@ pub(crate) struct Segment<'a> {
     pub(crate) window: u16,
     pub(crate) options: Options,
     pub(crate) text: &'a [u8],
+    /// Octets of text in each of the segments that it stands for, as a super-frame; only the last
+    /// may have less.
+    pub(crate) size: u16,
 }
 
 impl<'a> Segment<'a> {
-    pub(crate) fn new(header: &TcpHeader<'a>) -> Segment<'a> {
+    /// `size`: see [`Segment::size`]; None for an ordinary segment.
+    pub(crate) fn new(header: &TcpHeader<'a>, size: Option<u16>) -> Segment<'a> {
+        // The text of an IP packet, so it fits.
+        let whole = header.text.len() as u16;
         Segment {
             seq: Seq(header.seq),
             ack: Seq(header.ack),
@@ -49,7 +55,13 @@ impl<'a> Segment<'a> {
             window: header.window,
             options: Options::parse(header.options),
             text: header.text,
+            size: size.map_or(whole, |size| size.clamp(1, whole.max(1))),
         }
+    }
+
+    /// How many segments it stands for.
+    pub(crate) fn count(&self) -> u32 {
+        (self.text.len() as u32).div_ceil(u32::from(self.size.max(1))).max(1)
     }
 
     pub(crate) fn has(&self, flags: Flags) -> bool {
@@ -89,7 +101,8 @@ mod tests {
     use super::*;
 
     fn segment(seq: u32, flags: Flags, text: &[u8]) -> Segment<'_> {
-        Segment { seq: Seq(seq), ack: Seq(0), flags, window: 0, options: Options::default(), text }
+        let options = Options::default();
+        Segment { seq: Seq(seq), ack: Seq(0), flags, window: 0, options, text, size: 1 }
     }
 
     /// Trims octet by octet, SYN and FIN being octets: the obvious twin.

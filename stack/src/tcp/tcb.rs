@@ -45,6 +45,8 @@ pub(crate) const ACCEPT: usize = 2;
 pub(crate) struct Cx<'a> {
     pub(crate) now: Instant,
     pub(crate) config: &'a TcpConfig,
+    /// The longest IP packet that the device cuts into segments, bytes; 0: it does not.
+    pub(crate) super_frame: usize,
     pub(crate) counters: &'a mut Counters,
     pub(crate) memory: &'a mut Memory,
     pub(crate) replies: &'a mut Replies,

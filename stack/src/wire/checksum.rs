@@ -85,6 +85,11 @@ impl Checksum {
         (!self.folded()).to_ne_bytes()
     }
 
+    /// The sum as it stands, to be stored where somebody else will go on summing.
+    pub(crate) fn unfinished(self) -> [u8; 2] {
+        self.folded().to_ne_bytes()
+    }
+
     /// True for a packet whose checksum field was included in the sum and is right.
     pub(crate) fn is_valid(self) -> bool {
         self.folded() == 0xffff

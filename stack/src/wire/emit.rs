@@ -2,6 +2,7 @@
 
 use super::address::{Address, FlowKey, Mac};
 use super::checksum::{Checksum, checksum};
+use super::frame::{ChecksumAt, Gso};
 use super::options::{OPTIONS_MAX, Options};
 
 /// Length of an Ethernet II header.
@@ -19,6 +20,18 @@ pub(crate) const HEAD_MAX: usize = ETHERNET_HEADER + 40 + TCP_HEADER + OPTIONS_M
 pub(crate) struct Head {
     bytes: [u8; HEAD_MAX],
     len: usize,
+    /// The checksum that is left to the device.
+    pub(crate) checksum: Option<ChecksumAt>,
+    /// What a super-frame is to be cut to.
+    pub(crate) gso: Option<Gso>,
+}
+
+/// Who sums the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Summing {
+    Here,
+    /// The field gets the pseudo header's sum, to begin with.
+    Device,
 }
 
 /// What an IPv4 header says beyond the addresses.
@@ -50,7 +63,7 @@ pub(crate) struct TcpFields {
 
 impl Head {
     pub(crate) const fn new() -> Head {
-        Head { bytes: [0; HEAD_MAX], len: 0 }
+        Head { bytes: [0; HEAD_MAX], len: 0, checksum: None, gso: None }
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
@@ -59,7 +72,7 @@ impl Head {
 
     /// Starts a new frame.
     pub(crate) fn clear(&mut self) {
-        self.len = 0;
+        (self.len, self.checksum, self.gso) = (0, None, None);
     }
 
     fn put(&mut self, bytes: &[u8]) {
@@ -89,7 +102,13 @@ impl Head {
     }
 
     /// Writes a TCP header and its checksum over `body` (MUST-2).
-    pub(crate) fn tcp(&mut self, flow: &FlowKey, tcp: &TcpFields, body: [&[u8]; 2]) {
+    pub(crate) fn tcp(
+        &mut self,
+        flow: &FlowKey,
+        tcp: &TcpFields,
+        body: [&[u8]; 2],
+        summing: Summing,
+    ) {
         let at = self.len;
         self.put(&flow.local.port.to_be_bytes());
         self.put(&flow.remote.port.to_be_bytes());
@@ -100,30 +119,47 @@ impl Head {
         self.put(&tcp.window.to_be_bytes());
         self.put(&[0; 4]);
         self.len += tcp.options.write(&mut self.bytes[self.len..]);
-        let sum = self.transport_sum(at, super::parse::PROTOCOL_TCP, flow, body);
-        self.bytes[at + 16..at + 18].copy_from_slice(&sum);
+        let sum = self.transport_sum(at, super::parse::PROTOCOL_TCP, flow, body, summing);
+        self.set_checksum(at, 16, sum, summing);
     }
 
     /// Writes a UDP header and its checksum over `body`; a sum of zero is sent as all ones
     /// (RFC 768).
-    pub(crate) fn udp(&mut self, flow: &FlowKey, body: [&[u8]; 2]) {
+    pub(crate) fn udp(&mut self, flow: &FlowKey, body: [&[u8]; 2], summing: Summing) {
         let at = self.len;
         self.put(&flow.local.port.to_be_bytes());
         self.put(&flow.remote.port.to_be_bytes());
         let len = UDP_HEADER + body[0].len() + body[1].len();
         self.put(&(len as u16).to_be_bytes());
         self.put(&[0; 2]);
-        let sum = match self.transport_sum(at, super::parse::PROTOCOL_UDP, flow, body) {
-            [0, 0] => [0xff, 0xff],
+        let sum = match self.transport_sum(at, super::parse::PROTOCOL_UDP, flow, body, summing) {
+            [0, 0] if summing == Summing::Here => [0xff, 0xff],
             sum => sum,
         };
-        self.bytes[at + 6..at + 8].copy_from_slice(&sum);
+        self.set_checksum(at, 6, sum, summing);
     }
 
-    fn transport_sum(&self, at: usize, protocol: u8, flow: &FlowKey, body: [&[u8]; 2]) -> [u8; 2] {
+    fn set_checksum(&mut self, at: usize, offset: usize, sum: [u8; 2], summing: Summing) {
+        self.bytes[at + offset..at + offset + 2].copy_from_slice(&sum);
+        if summing == Summing::Device {
+            self.checksum = Some(ChecksumAt { start: at as u16, offset: offset as u16 });
+        }
+    }
+
+    fn transport_sum(
+        &self,
+        at: usize,
+        protocol: u8,
+        flow: &FlowKey,
+        body: [&[u8]; 2],
+        summing: Summing,
+    ) -> [u8; 2] {
         let len = self.len - at + body[0].len() + body[1].len();
         let (local, remote) = (flow.local.address, flow.remote.address);
         let mut sum = Checksum::pseudo_header(local, remote, protocol, len);
+        if summing == Summing::Device {
+            return sum.unfinished();
+        }
         sum.add(&self.bytes[at..self.len]);
         sum.add(body[0]);
         sum.add(body[1]);

@@ -1,5 +1,7 @@
 //! What crosses the engine's edge: frames in, frames out, and the work a device may take over.
 
+use super::checksum;
+
 /// A frame as the device delivered it.
 #[derive(Clone, Copy, Debug)]
 pub struct RxFrame<'a> {
@@ -23,11 +25,13 @@ impl<'a> RxFrame<'a> {
 pub enum RxChecksum {
     /// Nothing: the stack verifies it.
     Unverified,
-    /// The device verified it, or the frame never left this machine's memory.
+    /// The device verified it, or the frame never left this machine's memory: then the field may
+    /// be unfinished, and is not looked at.
     Verified,
 }
 
-/// A super-frame: `segment` bytes of payload a piece, all pieces but the last full.
+/// A super-frame: one head for the text of many packets, `segment` bytes of it a piece, all pieces
+/// but the last full. On receive a UDP super-frame stands for so many datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gso {
     /// Payload bytes in each segment.
@@ -69,8 +73,15 @@ impl TxFrame<'_> {
         self.len() == 0
     }
 
-    /// The frame in one piece: for tests, captures and queues. Devices gather instead.
+    /// The frame in one piece, its checksum finished: for tests, captures and queues. Devices
+    /// gather instead.
     pub fn to_vec(&self) -> Vec<u8> {
-        [self.head, self.body[0], self.body[1]].concat()
+        let mut whole = [self.head, self.body[0], self.body[1]].concat();
+        if let Some(ChecksumAt { start, offset }) = self.checksum {
+            let (start, at) = (usize::from(start), usize::from(start + offset));
+            let sum = checksum::checksum(&whole[start..]);
+            whole[at..at + 2].copy_from_slice(&sum);
+        }
+        whole
     }
 }

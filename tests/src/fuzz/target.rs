@@ -1,13 +1,14 @@
 //! The stack under fire, and what keeps it alive: applications that go on using it.
 
 use super::forge::{Forge, View, neighbour};
+use crate::card::Card;
 use crate::random::Dice;
 use crate::referee::Referee;
 use stack::testing::packet::{Flags, Segment, arp, ethernet};
 use stack::testing::trace::Trace;
 use stack::{
-    Cidr, Config, ConnectOptions, EchoId, Instant, ListenOptions, ListenerId, Mac, RxFrame, Seed,
-    SocketId, Stack, State, TcpId, TcpOptions, UdpId,
+    Cidr, Config, ConnectOptions, EchoId, Gso, Instant, ListenOptions, ListenerId, Mac, RxFrame,
+    Seed, SocketId, Stack, State, TcpId, TcpOptions, UdpId,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -66,6 +67,7 @@ pub struct Flow {
 /// A stack with sockets in every state.
 pub struct Target {
     stack: Stack,
+    card: Card,
     now: Instant,
     dice: Dice,
     forge: Forge,
@@ -94,6 +96,8 @@ impl Target {
         config.tcp.half_open_max = HALF_OPEN_MAX;
         config.tcp.time_wait_max = TIME_WAIT_MAX;
         config.tcp.memory_max = TCP_MEMORY_MAX;
+        config.device_checksums = seed % 2 == 1;
+        config.super_frame_max = if config.device_checksums { 65_535 } else { 0 };
         let mut stack = Stack::new(config, Seed::from_number(seed));
         let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
         let options = ListenOptions { backlog: 16, tcp: Target::options() };
@@ -104,6 +108,7 @@ impl Target {
         let echo = stack.bind_echo(Some(7)).expect("free");
         Target {
             stack,
+            card: Card::default(),
             now: Instant::from_secs(1),
             dice: Dice::new(seed, "target"),
             forge: Forge::new(seed),
@@ -131,7 +136,9 @@ impl Target {
         let view =
             View { flows: &self.flows, sent: &self.sent, given: &self.given, ports: &self.ports };
         let frame = self.forge.frame(&view);
-        self.give(&frame);
+        let segment = self.dice.skewed(u16::MAX.into()) as u16;
+        let gso = self.dice.percent(5).then_some(Gso { segment });
+        self.give(RxFrame { gso, ..RxFrame::plain(&frame) });
         self.given = frame;
         match self.dice.below(64) {
             0..=3 => self.application(),
@@ -141,21 +148,29 @@ impl Target {
         }
     }
 
-    fn give(&mut self, frame: &[u8]) {
+    fn give(&mut self, frame: RxFrame<'_>) {
         self.received += 1;
-        self.trace.frame(self.now, "<", frame);
-        self.referee.received(frame);
-        self.stack.receive(self.now, RxFrame::plain(frame));
+        self.trace.frame(self.now, "<", frame.bytes);
+        self.referee.received(frame.bytes);
+        self.stack.receive(self.now, frame);
         self.drain();
+    }
+
+    /// The next frame that is on the wire.
+    fn transmit(&mut self) -> Option<Vec<u8>> {
+        let cut = self.card.transmit();
+        cut.or_else(|| {
+            self.card.send(&self.stack.poll_transmit(self.now)?);
+            self.card.transmit()
+        })
     }
 
     fn drain(&mut self) {
         self.stack.advance(self.now);
         let mut questions = Vec::new();
         for burst in 0.. {
-            let Some(frame) = self.stack.poll_transmit(self.now) else { break };
+            let Some(frame) = self.transmit() else { break };
             assert!(burst < BURST_MAX, "the stack sends for ever");
-            let frame = frame.to_vec();
             self.trace.frame(self.now, ">", &frame);
             if let Err(foul) = self.referee.sent(&frame) {
                 panic!("{}\n{foul}", self.trace);
@@ -171,7 +186,7 @@ impl Target {
             let asked = neighbour(question[41]);
             if question[21] == 1 && (asked == HONEST || self.dice.percent(90)) {
                 let answer = arp(2, (peer_mac(asked), asked), (HOST_MAC, HOST));
-                self.give(&ethernet(peer_mac(asked), HOST_MAC, 0x0806, &answer));
+                self.give(RxFrame::plain(&ethernet(peer_mac(asked), HOST_MAC, 0x0806, &answer)));
             }
         }
     }
@@ -222,7 +237,7 @@ impl Target {
             },
             payload: Vec::new(),
         };
-        self.give(&syn.to_frame(peer_mac(from), HOST_MAC));
+        self.give(RxFrame::plain(&syn.to_frame(peer_mac(from), HOST_MAC)));
         let ours = |flow: &&Flow| flow.peer == from && flow.peer_port == port;
         let Some(flow) = self.flows.iter().find(ours).cloned() else { return };
         let mut ack = Segment { seq: flow.seq, ack: flow.ack, flags: Flags::ACK, ..syn };
@@ -232,7 +247,7 @@ impl Target {
                 [&[1, 1, 8, 10][..], &val.to_be_bytes(), &ecr.to_be_bytes()].concat()
             }
         };
-        self.give(&ack.to_frame(peer_mac(from), HOST_MAC));
+        self.give(RxFrame::plain(&ack.to_frame(peer_mac(from), HOST_MAC)));
     }
 
     fn application(&mut self) {
@@ -369,13 +384,13 @@ impl Target {
             payload: Vec::new(),
         };
         self.flows.clear();
-        self.give(&segment.to_frame(peer_mac(HONEST), HOST_MAC));
+        self.give(RxFrame::plain(&segment.to_frame(peer_mac(HONEST), HOST_MAC)));
         let ours = |flow: &&Flow| flow.peer == HONEST;
         let flow = self.flows.iter().find(ours).cloned().expect("no SYN-ACK for an honest peer");
         segment = Segment { seq: flow.seq, ack: flow.ack, flags: Flags::ACK, ..segment };
         segment.options.clear();
         segment.payload = b"question".to_vec();
-        self.give(&segment.to_frame(peer_mac(HONEST), HOST_MAC));
+        self.give(RxFrame::plain(&segment.to_frame(peer_mac(HONEST), HOST_MAC)));
         let id = self.stack.accept(self.listeners[0]).expect("an honest connection to accept");
         let now = self.now;
         let mut tcp = self.stack.tcp(id).expect("alive");

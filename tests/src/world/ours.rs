@@ -2,6 +2,7 @@
 
 use super::host::{Handle, Host, Io};
 use super::plan::HostPlan;
+use crate::card::Card;
 use stack::testing::options::first_timestamp;
 use stack::testing::packet::{Segment, arp, ethernet};
 use stack::{
@@ -15,6 +16,7 @@ use std::time::Duration;
 /// A host that runs [`Stack`].
 pub(super) struct Ours {
     stack: Stack,
+    card: Card,
     options: TcpOptions,
     listener: Option<ListenerId>,
     /// The listener has something, as far as its events tell.
@@ -30,6 +32,8 @@ pub(super) struct Ours {
 fn config(at: (Mac, Ipv4Addr), plan: &HostPlan) -> Config {
     let mut config = Config::new(at.0);
     config.mtu = plan.mtu as usize;
+    config.device_checksums = plan.super_frame > 0;
+    config.super_frame_max = plan.super_frame as usize;
     config.addresses = vec![Cidr { address: IpAddr::V4(at.1), prefix: 24 }];
     config.tcp.syn_ack_retries = plan.syn_ack_retries as u8;
     config.tcp.delayed_ack = Duration::from_millis(plan.delayed_ack_ms);
@@ -91,6 +95,7 @@ impl Ours {
     pub(super) fn new(at: (Mac, Ipv4Addr), plan: &HostPlan) -> Ours {
         Ours {
             stack: Stack::new(config(at, plan), Seed::from_number(plan.seed)),
+            card: Card::new(plan.joins == 1),
             backlog: plan.backlog as usize,
             options: options(plan),
             listener: None,
@@ -110,6 +115,15 @@ impl Ours {
         self.next_handle
     }
 
+    /// What waits in the card for more is for the stack.
+    fn flush(&mut self, now: Instant) {
+        let (stack, received) = (&mut self.stack, &mut self.received);
+        self.card.flush(|frame| {
+            *received += 1;
+            stack.receive(now, frame);
+        });
+    }
+
     fn release(&mut self, handle: Handle) -> Option<TcpId> {
         let id = self.ids.remove(&handle)?;
         self.handles.remove(&id);
@@ -119,18 +133,28 @@ impl Ours {
 
 impl Host for Ours {
     fn receive(&mut self, now: Instant, frame: &[u8]) {
-        self.received += 1;
-        self.stack.receive(now, RxFrame::plain(frame));
+        if !self.card.receive(frame) {
+            self.flush(now);
+            if !self.card.receive(frame) {
+                self.received += 1;
+                self.stack.receive(now, RxFrame::plain(frame));
+            }
+        }
     }
 
     fn advance(&mut self, now: Instant) {
+        self.flush(now);
         self.stack.advance(now);
     }
 
     fn transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
-        let frame = self.stack.poll_transmit(now)?.to_vec();
+        if let Some(frame) = self.card.transmit() {
+            return Some(frame);
+        }
+        let frame = self.stack.poll_transmit(now)?;
         self.sent += 1;
-        Some(frame)
+        self.card.send(&frame);
+        self.card.transmit()
     }
 
     fn next_timeout(&mut self, _: Instant) -> Option<Instant> {

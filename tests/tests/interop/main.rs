@@ -9,6 +9,7 @@ mod endings;
 mod http;
 mod lossy;
 mod nc;
+mod offload;
 mod ping;
 mod resets;
 mod udp;

@@ -20,7 +20,10 @@ use super::notation::{Bases, Notation};
 use super::options::{TcpOption, first_timestamp};
 use super::packet::{Flags, Segment, arp, ethernet, icmp, ipv4};
 use super::trace::{Trace, describe};
-use crate::{Config, Event, Instant, ListenerId, Mac, RxFrame, Seed, Stack, State, TcpId, TcpInfo};
+use crate::{
+    Config, Event, Gso, Instant, ListenerId, Mac, RxChecksum, RxFrame, Seed, Stack, State, TcpId,
+    TcpInfo,
+};
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use core::time::Duration;
@@ -250,6 +253,16 @@ impl Rig {
             let frame = self.segment(line).to_frame(PEER_MAC, HOST_MAC);
             self.receive(&frame);
         }
+        self.drain()
+    }
+
+    /// A super-frame arrives: what `line` describes, in segments with `size` octets of text.
+    #[track_caller]
+    pub fn inject_super_frame(&mut self, line: &str, size: u16) -> &mut Rig {
+        let bytes = self.segment(line).to_frame(PEER_MAC, HOST_MAC);
+        self.trace.frame(self.now, "<", &bytes);
+        let (checksum, gso) = (RxChecksum::Verified, Some(Gso { segment: size }));
+        self.stack.receive(self.now, RxFrame { bytes: &bytes, checksum, gso });
         self.drain()
     }
 

@@ -62,7 +62,17 @@ impl Plan {
             plan.spare_smoltcp();
         }
         swarm.wind_clocks(&mut plan);
+        plan.fit_cards(seed);
         plan
+    }
+
+    /// Network cards, with dice of their own.
+    fn fit_cards(&mut self, seed: u64) {
+        let mut dice = Dice::new(seed, "cards");
+        for host in &mut self.hosts {
+            host.super_frame = dice.pick(&[0, 65_535, 65_535, 20_000, 3_000]);
+            host.joins = dice.below(2);
+        }
     }
 
     /// Loss of one frame in five in both directions, with reorder and duplicates, and nothing

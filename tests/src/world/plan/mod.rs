@@ -64,6 +64,10 @@ numbers! {
         epoch_us = 0,
         /// Largest IP packet.
         mtu = 1500,
+        /// Largest packet that the network card cuts into segments; 0: none, and no checksums.
+        super_frame = 0,
+        /// 1: the card joins segments that arrive together.
+        joins = 0,
         /// Bytes that a connection may hold for its reader; 0: as many as it thinks fit.
         receive_buffer = 0,
         /// Bytes that a connection may hold for its writer; 0: as many as it thinks fit.

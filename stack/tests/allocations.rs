@@ -1,0 +1,113 @@
+//! The hot path allocates nothing: counted, not believed.
+
+#![expect(unsafe_code, reason = "the allocator's interface is unsafe; this one only counts")]
+
+use stack::{
+    Config, ConnectOptions, Instant, ListenOptions, Mac, RxChecksum, RxFrame, Seed, Stack, TcpId,
+};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+struct Counting;
+
+// SAFETY: all is passed on to the system's allocator, unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are those that `System` wants.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn host(last: u8, super_frame_max: usize) -> Stack {
+    let mut config = Config::new(Mac([2, 0, 0, 0, 0, last]));
+    config.addresses = vec![format!("192.0.2.{last}/24").parse().unwrap()];
+    config.device_checksums = super_frame_max > 0;
+    config.super_frame_max = super_frame_max;
+    Stack::new(config, Seed::from_number(last.into()))
+}
+
+/// Two hosts on a cable that itself allocates nothing.
+struct Net {
+    now: Instant,
+    hosts: [Stack; 2],
+    buffer: Vec<u8>,
+    frames: u64,
+}
+
+impl Net {
+    fn settle(&mut self) {
+        let mut quiet = 0;
+        let mut from = 0;
+        while quiet < 2 {
+            from = 1 - from;
+            quiet += 1;
+            let [a, b] = &mut self.hosts;
+            let (sender, receiver) = if from == 0 { (a, b) } else { (b, a) };
+            while let Some(frame) = sender.poll_transmit(self.now) {
+                self.buffer.clear();
+                for part in [frame.head, frame.body[0], frame.body[1]] {
+                    self.buffer.extend_from_slice(part);
+                }
+                let bytes = &self.buffer[..];
+                let (checksum, gso) = (RxChecksum::Verified, frame.gso);
+                receiver.receive(self.now, RxFrame { bytes, checksum, gso });
+                self.frames += 1;
+                quiet = 0;
+            }
+            while self.hosts[from].poll_event().is_some() {}
+        }
+    }
+
+    fn connect(&mut self) -> (TcpId, TcpId) {
+        let server = SocketAddr::from(([192, 0, 2, 2], 80));
+        let listener = self.hosts[1].listen(server, ListenOptions::default()).unwrap();
+        let client = self.hosts[0].connect(self.now, server, ConnectOptions::default()).unwrap();
+        self.settle();
+        (client, self.hosts[1].accept(listener).unwrap())
+    }
+
+    /// Text goes over and is read, so often, 10 microseconds apart.
+    fn carry(&mut self, (client, server): (TcpId, TcpId), text: &[u8], out: &mut [u8], times: u32) {
+        for _ in 0..times {
+            self.now = self.now + Duration::from_micros(10);
+            let _ = self.hosts[0].tcp(client).unwrap().send(self.now, text);
+            self.settle();
+            while self.hosts[1].tcp(server).unwrap().recv(self.now, out).is_ok() {}
+            self.settle();
+            self.hosts.iter_mut().for_each(|host| host.advance(self.now));
+            self.settle();
+        }
+    }
+}
+
+#[test]
+fn a_frame_allocates_nothing() {
+    for super_frame_max in [0, 65_535] {
+        let hosts = [host(1, super_frame_max), host(2, super_frame_max)];
+        let now = Instant::from_secs(100);
+        let mut net = Net { now, hosts, buffer: Vec::with_capacity(70_000), frames: 0 };
+        let ends = net.connect();
+        let (text, mut out) = (vec![7; 100_000], vec![0; 100_000]);
+        // Buffers grow to what the transfer needs.
+        net.carry(ends, &text, &mut out, 2000);
+        let (before, frames) = (ALLOCATIONS.load(Ordering::Relaxed), net.frames);
+        net.carry(ends, &text, &mut out, 2000);
+        let count = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        let frames = net.frames - frames;
+        // A buffer may still grow once; a frame that allocated would be seen thousandfold.
+        assert!(frames > 4000 && count < 10, "{count} allocations for {frames} frames");
+    }
+}
