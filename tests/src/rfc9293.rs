@@ -184,6 +184,7 @@ fn otherwise(block: &Block, seg: &Arrival) -> Vec<Outcome> {
         outcomes.extend(again.then(|| outcome(block.state, Reply::SynAck(block.rcv_nxt))));
     }
     if !acceptable(block, seg) {
+        outcomes.extend(heard_all_the_same(block, seg));
         return outcomes;
     }
     // A segment that is partly old: a half-open connection may leave all of it to be sent again.
@@ -199,6 +200,23 @@ fn otherwise(block: &Block, seg: &Arrival) -> Vec<Outcome> {
         outcomes.push(outcome(block.state, challenge));
     }
     outcomes
+}
+
+/// The ACK of a FIN or a probe that stands just before RCV.NXT may be processed, as "special
+/// allowance should be made to accept valid ACKs" (draft-gont-tcpm-tcp-seq-validation §3).
+fn heard_all_the_same(block: &Block, seg: &Arrival) -> Vec<Outcome> {
+    let controls = [Flags::SYN, Flags::RST].into_iter().any(|flag| seg.has(flag));
+    let is_neighbor = seg.seq + 1 == block.rcv_nxt && seg.len() <= 1;
+    if !is_neighbor || controls || !seg.has(Flags::ACK) || block.state == State::TimeWait {
+        return Vec::new();
+    }
+    let heard = Arrival { flags: Flags::ACK, seq: block.rcv_nxt, text: 0, ..*seg };
+    let replied = |outcome: Outcome| match outcome.reply {
+        Reply::Nothing => Outcome { reply: Reply::Ack(block.rcv_nxt), ..outcome },
+        _ => outcome,
+    };
+    let outcomes = within_the_window(block, &heard);
+    outcomes.iter().copied().chain(outcomes.iter().copied().map(replied)).collect()
 }
 
 /// From the second step on, for an acceptable segment.

@@ -144,6 +144,7 @@ impl Tcb {
                 return Break(Stop::Drop(DropReason::TcpReset));
             }
             if !starved {
+                self.hear_neighbor(cx, seg)?;
                 return Break(self.answer_unacceptable(seg, DropReason::TcpSequence));
             }
             // A closed window: text is refused, but ACK, URG and RST are processed (MUST-66).
@@ -165,6 +166,23 @@ impl Tcb {
             seg.trim_to(self.rcv.nxt, self.rcv.edge());
         }
         Continue(())
+    }
+
+    /// What stands an octet before RCV.NXT is no news, but its ACK may be: a FIN, or a probe, goes
+    /// to a closed window, and its sender stays behind that until he hears of another. If both
+    /// sides have sent theirs, each would wait for the other to be heard for ever
+    /// (draft-gont-tcpm-tcp-seq-validation §3).
+    fn hear_neighbor(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Check {
+        let is_neighbor = seg.seq + 1 == self.rcv.nxt && seg.len() <= 1;
+        let acks = seg.has(Flags::ACK) && !seg.has(Flags::SYN) && self.snd.is_new_ack(seg.ack);
+        if !is_neighbor || !acks {
+            return Continue(());
+        }
+        if seg.len() > 0 {
+            self.ack.owe_now();
+        }
+        self.heard_at = cx.now;
+        self.fifth_check_ack(cx, seg, false)
     }
 
     /// Text outside the window is always acknowledged, or a lossy path would starve (THREATS

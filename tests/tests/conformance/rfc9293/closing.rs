@@ -169,3 +169,17 @@ fn an_orphan_does_not_wait_for_ever() {
     t.close().expect("F. 1:1(0) ack 2").state(State::LastAck);
     t.advance(secs(200)).forget_rest().state(State::Listen);
 }
+
+/// A FIN goes to a closed window. When both sides have sent theirs, the word that opens the window
+/// stands before the other's RCV.NXT, as everything does that he sends: it has to be heard all the
+/// same (draft-gont-tcpm-tcp-seq-validation §3).
+#[test]
+fn two_fins_to_closed_windows_find_an_end() {
+    for word in ["F. 1:1(0) ack 2", ". 1:1(0) ack 2"] {
+        let mut t = Rig::established();
+        t.inject(". 1:1(0) ack 1 win 0").shutdown().expect("F. 1:1(0) ack 1");
+        t.inject("F. 1:1(0) ack 1 win 0").expect(". 1:1(0) ack 2").state(State::Closing);
+        t.inject(word).state(State::TimeWait).forget_rest();
+        t.inject("F. 1:1(0) ack 2").expect(". 2:2(0) ack 2");
+    }
+}
