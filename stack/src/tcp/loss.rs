@@ -369,6 +369,10 @@ impl Tcb {
         if self.sack {
             return 0;
         }
+        // Nor does anything tell what of the new text that F-RTO sent has left the network.
+        self.marks.retransmit |= brought.advanced
+            && self.recovery.phase() == Phase::Timeout
+            && !self.recovery.prefers_new();
         let partial = brought.advanced && self.recovery.is_fast() && self.snd.una != before.una;
         let third = brought.believed && self.recovery.is_head_lost(self.snd.una);
         if !partial && !third {
@@ -523,7 +527,7 @@ impl Tcb {
             return;
         }
         if advanced {
-            self.timers.set(Timer::Retransmit, cx.now + self.rto.current());
+            self.timers.set(Timer::Retransmit, self.retransmit_at(cx.now));
         }
         if delivered {
             self.delivering.tlp.on_delivery();
@@ -595,7 +599,7 @@ impl Tcb {
             return;
         }
         self.marks.tail_probe = true;
-        self.timers.set(Timer::Retransmit, cx.now + self.rto.current());
+        self.timers.set(Timer::Retransmit, self.retransmit_at(cx.now));
     }
 
     /// RFC 6298 §5.4, RFC 8985 §6.3: the first segment is lost, and whatever has been on its way
@@ -625,9 +629,10 @@ impl Tcb {
     /// The timer expired on an open window.
     pub(super) fn enter_timeout(&mut self, cx: &mut Cx<'_>) {
         // A loss that went on while it was repaired is one: F-RTO asks about the first time-out of
-        // text that nothing was known about, or about which it already asks (RFC 5682 §2.1).
+        // a flight (RFC 5682 §2.1 step 1), or new text would go out for ever before the old.
         let first = self.rto.expiries() == 0;
-        let probing = first && !self.delivering.flight.has_reneged();
+        let repairing = self.recovery.phase() == Phase::Timeout;
+        let probing = first && !repairing && !self.delivering.flight.has_reneged();
         if first {
             self.congestion.on_timeout(self.snd.outstanding(), self.snd.mss_u32());
             self.delivering.undo.begin(0);

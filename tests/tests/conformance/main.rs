@@ -9,6 +9,7 @@ mod rfc4022;
 mod rfc4987;
 mod rfc5482;
 mod rfc5681;
+mod rfc5682;
 mod rfc5961;
 mod rfc6298;
 mod rfc7323;

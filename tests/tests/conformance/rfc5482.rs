@@ -3,7 +3,7 @@
 
 use crate::{ms, secs};
 use stack::testing::rig::Rig;
-use stack::{RecvError, State, TcpError};
+use stack::{ListenOptions, RecvError, State, TcpError, TcpOptions};
 use std::time::Duration;
 
 fn with_timeout(limit: Duration) -> Rig {
@@ -48,4 +48,18 @@ fn a_closed_window_is_no_silence() {
         t.inject(". 1:1(0) ack 1 win 0");
     }
     t.state(State::Established);
+}
+
+/// Nor does a probe for a lost tail put it off, on a path whose time-outs are longer.
+#[test]
+fn a_tail_probe_does_not_put_it_off() {
+    let tcp = TcpOptions { user_timeout: Some(ms(600)), ..TcpOptions::default() };
+    let mut t = Rig::new().listen(ListenOptions { tcp, ..ListenOptions::default() });
+    t.inject("S 0:0(0) win 65535 <mss 1000,sackOK>").expect("S. 0:0(0) ack 1 <...>");
+    t.advance(ms(450)).inject(". 1:1(0) ack 1").accept();
+    t.send(100).expect("P. 1:101(100) ack 1");
+    t.advance(ms(599)).forget_rest();
+    t.state(State::Established);
+    t.advance(ms(2)).forget_rest();
+    t.state(State::Closed).expect_error(TcpError::TimedOut);
 }
