@@ -63,6 +63,7 @@ impl Secret {
 }
 
 /// The stack's dice: SipHash-2-4 in counter mode, unpredictable without the seed.
+#[derive(Clone)]
 pub(crate) struct Random {
     secret: Secret,
     drawn: u64,

@@ -51,6 +51,8 @@ use std::collections::VecDeque;
 /// assert_eq!(reply[..6], [2, 0, 0, 0, 0, 1]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+// Two stacks with the same secrets are for tests only, who explore what may follow from a state.
+#[cfg_attr(any(test, feature = "testing"), derive(Clone))]
 pub struct Stack {
     config: Config,
     counters: Counters,
@@ -78,6 +80,7 @@ pub struct Stack {
 }
 
 /// An ICMP message on its way out.
+#[derive(Clone)]
 struct Message {
     source: Address,
     destination: Address,
@@ -191,6 +194,25 @@ impl Stack {
             neighbors: self.link.neighbors.len(),
             memory: self.memory_used(),
         }
+    }
+
+    /// Everything that decides what TCP does next, as text: times as `@seconds`, sequence numbers
+    /// as `Seq(number)`.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn write_tcp_state(&self, out: &mut dyn core::fmt::Write) -> core::fmt::Result {
+        self.tcp.write_state(out)
+    }
+
+    /// Looks at what must hold of every connection between two calls.
+    ///
+    /// # Errors
+    /// What does not hold.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn check_tcp(&self) -> Result<(), String> {
+        self.tcp.check()
     }
 
     /// Bytes held in buffers: TCP's rings, datagrams, fragments, packets waiting for a neighbour.

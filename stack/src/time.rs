@@ -90,6 +90,6 @@ impl Sub for Instant {
 
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:09}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
+        write!(f, "@{}.{:09}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
     }
 }

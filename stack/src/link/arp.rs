@@ -151,7 +151,7 @@ pub(crate) const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Keeps two hosts that both believe in an address from shouting at each other (RFC 5227 §2.4):
 /// one defence in ten seconds for each of our addresses.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Defender {
     /// One entry for each address of ours that was attacked; ours are few.
     last: Vec<(Address, Instant)>,

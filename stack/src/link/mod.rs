@@ -16,6 +16,7 @@ use std::collections::VecDeque;
 const ARP_REPLIES_MAX: usize = 64;
 
 /// This host on its link.
+#[derive(Clone)]
 pub(crate) struct Link {
     pub(crate) mac: Mac,
     pub(crate) neighbors: NeighborTable,

@@ -138,6 +138,7 @@ enum State {
     Probe { sent: u8 },
 }
 
+#[derive(Clone)]
 struct Entry {
     address: Address,
     /// Meaningless while Incomplete and Failed.
@@ -162,6 +163,7 @@ struct Entry {
 type Rank = (Option<Instant>, u64);
 
 /// Neighbours, the packets that wait for them, and the requests that are due.
+#[derive(Clone)]
 pub(crate) struct NeighborTable {
     limits: NeighborLimits,
     secret: Secret,

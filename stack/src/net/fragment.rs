@@ -100,6 +100,7 @@ pub(crate) struct Expired {
 }
 
 /// A datagram under reassembly.
+#[derive(Clone)]
 struct Partial {
     deadline: Instant,
     /// A number for equal deadlines.
@@ -108,7 +109,7 @@ struct Partial {
     charge: usize,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Body {
     /// From the first byte to the last one known of; holes are zero.
     bytes: Vec<u8>,
@@ -127,7 +128,7 @@ struct Body {
 }
 
 /// What one source holds.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Share {
     bytes: usize,
     active: u64,
@@ -136,6 +137,7 @@ struct Share {
 }
 
 /// Datagrams under reassembly.
+#[derive(Clone)]
 pub(crate) struct Reassembler {
     limits: FragmentLimits,
     now: Instant,

@@ -76,6 +76,7 @@ impl Bucket {
 }
 
 /// Decides for each message whether it may be sent.
+#[derive(Clone)]
 pub(crate) struct RateLimiter {
     limits: RateLimits,
     secret: Secret,

@@ -50,6 +50,7 @@ struct Entry {
 }
 
 /// All prefixes of one length, sorted by network.
+#[derive(Clone)]
 struct Level {
     prefix: u8,
     entries: Vec<Entry>,
@@ -59,6 +60,7 @@ struct Level {
 ///
 /// A look-up is one binary search for each length of prefix in use, which are two or three on a
 /// host however many routes it has.
+#[derive(Clone)]
 pub(crate) struct RouteTable {
     /// Longest prefix first.
     levels: Vec<Level>,

@@ -81,6 +81,7 @@ impl<T> fmt::Debug for Key<T> {
 ///
 /// Memory is one `Vec` of slots, which doubles when needed and never shrinks; vacant slots are
 /// threaded into a free list, last in first out, so that the warmest memory is used first.
+#[derive(Clone, Debug)]
 pub(crate) struct Arena<T> {
     slots: Vec<Slot<T>>,
     free: u32,
@@ -88,11 +89,13 @@ pub(crate) struct Arena<T> {
     limit: usize,
 }
 
+#[derive(Clone, Debug)]
 struct Slot<T> {
     generation: u32,
     state: State<T>,
 }
 
+#[derive(Clone, Debug)]
 enum State<T> {
     Occupied(T),
     Vacant { next: u32 },

@@ -24,7 +24,7 @@ pub(crate) trait Linked<const Q: usize> {
 ///
 /// Two rules for the owner: one arena has one queue of each number, and an object leaves its
 /// queues (`remove`) before it leaves the arena.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Queue<const Q: usize> {
     head: u32,
     tail: u32,

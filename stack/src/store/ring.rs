@@ -10,6 +10,7 @@
 //! the hole before it fills, the tail moves over it. Which bytes ahead are text and which are a
 //! hole, the ring does not know: that is the assembler's part.
 
+use core::fmt;
 use std::ops::Range;
 
 /// The least memory a ring holds, when it holds any: a request or a reply fits.
@@ -22,7 +23,7 @@ pub(crate) const GREATEST_CAP: usize = 1 << 30;
 ///
 /// Memory is zero or a power of two, doubled as needed, up to the power of two that holds `cap`.
 /// Growth copies what is held; every other operation costs the bytes it moves, and no more.
-#[derive(Debug)]
+#[derive(Clone)]
 pub(crate) struct Ring {
     /// Zero or a power of two long, so that positions wrap with a mask.
     memory: Box<[u8]>,
@@ -34,6 +35,14 @@ pub(crate) struct Ring {
     high: usize,
     /// The limit of `high`.
     cap: usize,
+}
+
+impl fmt::Debug for Ring {
+    /// How much it holds, not what.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ring { len, high, cap, .. } = self;
+        write!(f, "Ring {{ {len} of {cap}, {high} written, {} allocated }}", self.allocated())
+    }
 }
 
 impl Ring {

@@ -43,7 +43,7 @@ const _: () = assert!(size_of::<Node>() <= 32, "two nodes in a cache line");
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct NodeId(u32);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Node {
     /// What `pop_due` hands to the owner.
     token: u64,
@@ -57,7 +57,7 @@ struct Node {
 }
 
 /// Deadlines, one to a node. It holds 2 KiB and 32 bytes for each node of the busiest moment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Wheel {
     nodes: Vec<Node>,
     free: u32,

@@ -34,7 +34,7 @@ struct Held {
 }
 
 /// The ranges of text ahead of RCV.NXT, at most `limit`. No memory until the first of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Assembler {
     held: VecDeque<Held>,
     /// The position of RCV.NXT.

@@ -34,6 +34,7 @@ const STAMP_NO_SCALE: u32 = 0x0f;
 const STAMP_SACK: u32 = 0x10;
 
 /// Makes cookies and knows its own again.
+#[derive(Clone)]
 pub(crate) struct Cookies {
     place: Secret,
     proof: Secret,

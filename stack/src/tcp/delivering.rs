@@ -8,7 +8,7 @@ use super::undo::Undo;
 use core::ops::{Deref, DerefMut};
 
 /// The organs that only matter while something is outstanding.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Parts {
     pub(crate) flight: Flight,
     pub(crate) undo: Undo,
@@ -26,7 +26,7 @@ impl Parts {
 static NOTHING: Parts = Parts::new();
 
 /// [`Parts`], once something has been sent.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Delivering(Option<Box<Parts>>);
 
 impl Delivering {

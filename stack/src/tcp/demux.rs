@@ -17,6 +17,7 @@ pub(crate) enum Slot {
 }
 
 /// The table of all flows.
+#[derive(Clone)]
 pub(crate) struct Demux {
     table: HashTable<(Slot, u32)>,
     secret: Secret,

@@ -80,7 +80,7 @@ struct Transmission {
 }
 
 /// What is outstanding. No memory until something is, none at rest.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Flight {
     records: VecDeque<Record>,
     /// By time. Every record that flies is in the range of the entry of its number.

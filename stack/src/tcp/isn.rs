@@ -8,6 +8,7 @@ use crate::wire::address::FlowKey;
 
 /// ISN = M + F(local, remote, secret): a clock that ticks each 4 µs (MUST-8) plus a keyed hash of
 /// the endpoints (MUST-9).
+#[derive(Clone)]
 pub(crate) struct Isn {
     isn: Secret,
     timestamps: Secret,

@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 const REACHED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// All TCP objects of a host.
+#[derive(Clone)]
 pub(crate) struct TcpLayer {
     pub(super) config: TcpConfig,
     pub(super) mtu: usize,

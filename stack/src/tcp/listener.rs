@@ -28,6 +28,7 @@ impl Default for ListenOptions {
 }
 
 /// A listener: no buffers, no sequence numbers.
+#[derive(Clone, Debug)]
 pub(crate) struct Listener {
     pub(crate) local: Endpoint,
     pub(crate) options: ListenOptions,

@@ -8,7 +8,7 @@ use crate::store::ring::{LEAST_MEMORY, Ring};
 const RESERVE: usize = 16;
 
 /// Bytes held by all send and receive rings, and their limit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Memory {
     used: usize,
     max: usize,

@@ -65,6 +65,8 @@ mod rightsize;
 mod rto;
 mod rtt;
 mod scoreboard;
+#[cfg(any(test, feature = "testing"))]
+mod scrutiny;
 mod send;
 mod starved;
 mod syncache;

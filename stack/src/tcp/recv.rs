@@ -11,7 +11,7 @@ use crate::store::ring::Ring;
 use crate::wire::options::{SACK_BLOCKS, SackBlocks};
 
 /// Receive sequence variables and the receive ring.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Recv {
     pub(crate) nxt: Seq,
     /// RCV.NXT + RCV.WND as announced: it never moves left (SHLD-14).

@@ -44,7 +44,7 @@ impl Reply {
 }
 
 /// Replies waiting to be sent, at most `max`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Replies {
     waiting: VecDeque<Reply>,
     max: usize,

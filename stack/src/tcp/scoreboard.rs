@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 pub(crate) type Range = (Seq, Seq);
 
 /// The ranges reported. No memory until the first of them, none when the last has gone.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Scoreboard {
     ranges: VecDeque<Range>,
 }

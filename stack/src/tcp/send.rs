@@ -13,7 +13,7 @@ use super::seq::Seq;
 use crate::store::ring::Ring;
 
 /// Send sequence variables and the retransmission ring.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Send {
     /// Initial send sequence number.
     pub(crate) iss: Seq,

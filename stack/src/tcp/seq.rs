@@ -1,11 +1,10 @@
 //! Sequence numbers (RFC 9293 §3.4): arithmetic modulo 2^32, comparisons by name. There is no `<`,
 //! because there is no order; there is only before and after within half the space.
 
-use core::fmt;
 use core::ops::{Add, AddAssign, Sub};
 
 /// A sequence number, or one past the last octet of something.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Seq(pub(crate) u32);
 
 impl Seq {
@@ -57,12 +56,6 @@ impl Sub<u32> for Seq {
     type Output = Seq;
     fn sub(self, octets: u32) -> Seq {
         Seq(self.0.wrapping_sub(octets))
-    }
-}
-
-impl fmt::Debug for Seq {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
     }
 }
 

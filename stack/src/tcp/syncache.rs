@@ -42,6 +42,7 @@ impl Offer {
 }
 
 /// What a handshake has to remember.
+#[derive(Clone, Debug)]
 pub(crate) struct HalfOpen {
     pub(crate) flow: FlowKey,
     pub(crate) listener: Key<Listener>,

@@ -118,6 +118,7 @@ pub(crate) struct Stats {
 
 /// A connection in one of the eight states from SYN-SENT to LAST-ACK; or, while the application
 /// still holds its id, one whose protocol life is over (CLOSED, or TIME-WAIT kept elsewhere).
+#[derive(Clone, Debug)]
 pub(crate) struct Tcb {
     pub(crate) flow: FlowKey,
     pub(crate) state: State,

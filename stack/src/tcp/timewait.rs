@@ -15,6 +15,7 @@ use crate::wire::options::Timestamps;
 pub(crate) const EXPIRY: usize = 0;
 
 /// What is left of a connection.
+#[derive(Clone, Debug)]
 pub(crate) struct TimeWait {
     pub(crate) flow: FlowKey,
     pub(crate) snd_nxt: Seq,

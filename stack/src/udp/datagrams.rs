@@ -8,6 +8,7 @@ pub(crate) const OVERHEAD: usize = 64;
 const KEEP: usize = 16 << 10;
 
 /// Datagrams, each with an `M` that says where from or where to. First in, first out.
+#[derive(Clone)]
 pub(crate) struct Datagrams<M> {
     list: VecDeque<(M, usize)>,
     bytes: VecDeque<u8>,

@@ -86,6 +86,7 @@ const EVENT: usize = 1;
 const IDENT_TRIES: usize = 256;
 
 /// One echo socket.
+#[derive(Clone)]
 pub(crate) struct EchoSocket {
     ident: u16,
     received: Datagrams<(EchoAnswer, Instant)>,
@@ -120,6 +121,7 @@ impl EchoSocket {
 }
 
 /// All echo sockets.
+#[derive(Clone)]
 pub(crate) struct EchoTable {
     limits: EchoLimits,
     sockets: Arena<EchoSocket>,

@@ -41,6 +41,7 @@ pub(super) const TRANSMIT: usize = 0;
 pub(super) const EVENT: usize = 1;
 
 /// One UDP socket. The table makes, finds and removes it.
+#[derive(Clone)]
 pub(crate) struct UdpSocket {
     /// The name it is found by.
     pub(super) bound: Endpoint,

@@ -63,6 +63,7 @@ pub(crate) struct Datagram {
 }
 
 /// All UDP sockets.
+#[derive(Clone)]
 pub(crate) struct UdpTable {
     limits: UdpLimits,
     secret: Secret,

@@ -17,6 +17,7 @@ pub(crate) const UDP_HEADER: usize = 8;
 pub(crate) const HEAD_MAX: usize = ETHERNET_HEADER + 40 + TCP_HEADER + OPTIONS_MAX;
 
 /// Headers of one frame, written front to back.
+#[derive(Clone)]
 pub(crate) struct Head {
     bytes: [u8; HEAD_MAX],
     len: usize,

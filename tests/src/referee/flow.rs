@@ -18,7 +18,7 @@ const EARLY_MAX: usize = 64;
 /// SYNs remembered.
 const OFFERS_MAX: usize = 8;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Flow {
     /// The host answers SYNs with cookies. One of them may begin several connections, and several
     /// one connection: where that may be, nobody is judged.
@@ -26,6 +26,9 @@ pub(super) struct Flow {
     spared: bool,
     /// A reset has been seen in either direction.
     reset: bool,
+    /// A SYN came since the host last sent one: it may have begun the handshake anew, with numbers
+    /// of which nothing has come to the wire.
+    reopened: bool,
     out: Option<Outgoing>,
     /// The other side's initial sequence number, once the host has acknowledged it.
     incoming: Option<Incoming>,
@@ -60,6 +63,7 @@ impl Offer {
 }
 
 /// The host's own direction.
+#[derive(Clone)]
 struct Outgoing {
     iss: u32,
     own: Offer,
@@ -80,6 +84,7 @@ struct Outgoing {
 }
 
 /// The other side's direction.
+#[derive(Clone)]
 struct Incoming {
     irs: u32,
     given: Intervals,
@@ -111,6 +116,7 @@ impl Flow {
                 self.offers.pop_front();
             }
             self.offers.push_back((tcp.seq, Offer::of(tcp)));
+            self.reopened |= tcp.ack.is_none();
         }
         self.reset |= tcp.rst;
         let offer = self.offer();
@@ -142,6 +148,7 @@ impl Flow {
             return Ok(());
         }
         if tcp.syn {
+            self.reopened = false;
             self.opened(tcp);
         }
         if let Some(ack) = tcp.ack
@@ -156,6 +163,9 @@ impl Flow {
         };
         if clock_leaps {
             out.last_timestamp = None;
+        }
+        if self.reopened && tcp.len() == 0 && !out.knows(tcp.seq) {
+            return Ok(());
         }
         out.sends(tcp, offer)?;
         match (tcp.ack, own, &mut self.incoming) {
@@ -182,7 +192,9 @@ impl Flow {
         let offer = if answers { offers.next_back() } else { offers.next() };
         let irs = offer.map_or(ack.wrapping_sub(1), |(seq, _)| *seq);
         self.agreed = offer.map(|(_, offer)| *offer);
-        self.incoming = Some(Incoming::new(irs, self.early.iter().copied()));
+        // The SYN itself may have come so long ago that it is no longer among what came last.
+        let syn = offer.map(|(seq, _)| (*seq, 1));
+        self.incoming = Some(Incoming::new(irs, self.early.iter().copied().chain(syn)));
     }
 
     /// The host sends a SYN: the same one again, or a new life of these two ports.
@@ -218,6 +230,11 @@ impl Outgoing {
             answered: false,
             last_timestamp: None,
         }
+    }
+
+    /// The number is of this stream, as far as it has been sent.
+    fn knows(&self, seq: u32) -> bool {
+        u64::from(seq.wrapping_sub(self.iss)) <= self.sent
     }
 
     /// The host is given an acknowledgment and a window.

@@ -27,6 +27,7 @@ fn rule(fair: bool, broken: impl FnOnce() -> String) -> Result<(), Foul> {
 }
 
 /// One host's referee.
+#[derive(Clone)]
 pub struct Referee {
     mac: [u8; 6],
     address: Ipv4Addr,

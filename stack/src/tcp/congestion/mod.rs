@@ -27,6 +27,23 @@ impl Congestion {
 /// Whatever controls a connection's window.
 pub(crate) type Controller = dyn CongestionControl + Send;
 
+/// What makes a box of any controller `Clone`.
+pub(crate) trait Duplicate {
+    fn duplicate(&self) -> Box<Controller>;
+}
+
+impl<T: CongestionControl + Clone + Send + 'static> Duplicate for T {
+    fn duplicate(&self) -> Box<Controller> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<Controller> {
+    fn clone(&self) -> Box<Controller> {
+        (**self).duplicate()
+    }
+}
+
 /// Initial window: ten segments, but not above 14,600 bytes or two segments (RFC 6928 §2).
 pub(crate) fn initial_window(mss: u32) -> u32 {
     (10 * mss).min((2 * mss).max(14_600))
@@ -108,7 +125,7 @@ pub(crate) struct Restart {
 /// A congestion controller. Windows are in bytes, rates in bytes per second. `flight` is
 /// FlightSize, everything sent and not cumulatively acknowledged (RFC 5681 §2).
 #[expect(dead_code, reason = "PRR, pacing and BBR come with the scoreboard")]
-pub(crate) trait CongestionControl: fmt::Debug {
+pub(crate) trait CongestionControl: fmt::Debug + Duplicate {
     /// The name, as `TCP_CONGESTION` gives it.
     fn name(&self) -> &'static str;
     /// The congestion window.
