@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use tests::world::plan::{Mix, Plan};
-use tests::world::{Report, run};
+use tests::world::{Report, run, shrink};
 
 /// Runs the seeds on two threads and adds up the reports. Panics with the first failure.
 #[track_caller]
@@ -15,7 +15,11 @@ fn seeds(from: u64, count: u64, draw: impl Fn(u64) -> Plan + Sync) -> Report {
             if seed >= from + count {
                 return total;
             }
-            let report = run(&draw(seed)).unwrap_or_else(|failure| panic!("{failure}"));
+            let plan = draw(seed);
+            let report = run(&plan).unwrap_or_else(|failure| {
+                let first = failure.to_string();
+                panic!("{first}\n{}", shrink(&plan, failure))
+            });
             total.frames += report.frames;
             total.bytes += report.bytes;
             total.connections += report.connections;

@@ -1,11 +1,22 @@
-//! Runs the simulated world: `vopr SEED [--count N] [--smol] [--lossy] [--tell]`. A failing seed
-//! prints its plan and its last frames; with `--tell` any seed prints all of them.
+//! Runs the simulated world: `vopr SEED [--count N] [--smol] [--lossy] [--tell] [--plan FILE]
+//! [--go-on]`. A failing seed prints its plan and its last frames, the least plan that still
+//! fails, and that as a packet script; with `--tell` any seed prints all its frames. `--plan` runs
+//! a plan that was printed. `--go-on` counts failures and shrinks none.
 
 #![expect(clippy::print_stdout, reason = "a program that prints")]
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "it tells how long it took"
+)]
 
 use std::process::ExitCode;
+use std::time::Instant;
 use tests::world::plan::{Mix, Plan};
-use tests::world::{Report, run, tell};
+use tests::world::{Report, run, shrink, tell};
+
+const USAGE: &str =
+    "usage: vopr SEED [--count N] [--smol] [--lossy] [--tell] [--plan FILE] [--go-on]";
 
 struct Arguments {
     seed: u64,
@@ -13,10 +24,20 @@ struct Arguments {
     mix: Mix,
     lossy: bool,
     tell: bool,
+    goes_on: bool,
+    plan: Option<Plan>,
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut found = Arguments { seed: 0, count: 1, mix: Mix::Any, lossy: false, tell: false };
+    let mut found = Arguments {
+        seed: 0,
+        count: 1,
+        mix: Mix::Any,
+        lossy: false,
+        tell: false,
+        goes_on: false,
+        plan: None,
+    };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -24,9 +45,16 @@ fn arguments() -> Result<Arguments, String> {
                 let number = words.next().and_then(|word| word.parse().ok());
                 found.count = number.ok_or("--count wants a number")?;
             }
+            "--plan" => {
+                let path = words.next().ok_or("--plan wants a file")?;
+                let text = std::fs::read_to_string(&path);
+                let text = text.map_err(|error| format!("{path}: {error}"))?;
+                found.plan = Some(text.parse()?);
+            }
             "--smol" => found.mix = Mix::Smol,
             "--lossy" => found.lossy = true,
             "--tell" => found.tell = true,
+            "--go-on" => found.goes_on = true,
             word => found.seed = word.parse().map_err(|_| format!("`{word}`: what is that?"))?,
         }
     }
@@ -37,14 +65,14 @@ fn main() -> ExitCode {
     let arguments = match arguments() {
         Ok(arguments) => arguments,
         Err(wrong) => {
-            println!("{wrong}\nusage: vopr SEED [--count N] [--smol] [--lossy] [--tell]");
+            println!("{wrong}\n{USAGE}");
             return ExitCode::FAILURE;
         }
     };
-    let mut total = Report::default();
+    let (mut total, mut failures, begun) = (Report::default(), 0, Instant::now());
     for seed in arguments.seed..arguments.seed + arguments.count {
         let draw = if arguments.lossy { Plan::lossy } else { Plan::draw };
-        let plan = draw(seed, arguments.mix);
+        let plan = arguments.plan.clone().unwrap_or_else(|| draw(seed, arguments.mix));
         if arguments.tell {
             println!("{}", tell(&plan));
             continue;
@@ -57,12 +85,21 @@ fn main() -> ExitCode {
                 total.whole += report.whole;
                 total.millis += report.millis;
             }
+            Err(failure) if arguments.goes_on => {
+                failures += 1;
+                println!("seed {seed}: {}", failure.what.lines().next().unwrap_or(""));
+            }
             Err(failure) => {
                 println!("{failure}");
+                println!("\n{}", shrink(&plan, failure));
                 return ExitCode::FAILURE;
             }
         }
     }
-    println!("{} seeds: {total:?}", arguments.count);
-    ExitCode::SUCCESS
+    let seconds = begun.elapsed().as_secs_f64();
+    let pace = arguments.count as f64 * 60.0 / seconds;
+    let (count, commit) = (arguments.count, tests::commit());
+    println!("{count} seeds, {failures} failures, {seconds:.0} s, {pace:.0} a minute ({commit})");
+    println!("{total:?}");
+    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -2,6 +2,7 @@
 
 use super::host::{Handle, Host, Io};
 use super::plan::HostPlan;
+use super::script::{CONNECT, Event};
 use stack::Instant;
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -36,14 +37,28 @@ impl Clock {
     }
 }
 
-/// A host that is told its own time.
+/// A host that is told its own time, and whose doings may be written down in the world's.
 pub(super) struct Timed {
     pub(super) host: Box<dyn Host>,
     pub(super) clock: Clock,
+    pub(super) log: Option<Vec<(Instant, Event)>>,
+}
+
+impl Timed {
+    fn note(&mut self, now: Instant, event: impl FnOnce() -> Event) {
+        if let Some(log) = &mut self.log {
+            log.push((now, event()));
+        }
+    }
+
+    fn called(&mut self, now: Instant, words: impl Into<String>) {
+        self.note(now, || Event::Call(words.into()));
+    }
 }
 
 impl Host for Timed {
     fn receive(&mut self, now: Instant, frame: &[u8]) {
+        self.note(now, || Event::Received(frame.to_vec()));
         self.host.receive(self.clock.local(now), frame);
     }
 
@@ -52,7 +67,9 @@ impl Host for Timed {
     }
 
     fn transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
-        self.host.transmit(self.clock.local(now))
+        let frame = self.host.transmit(self.clock.local(now))?;
+        self.note(now, || Event::Sent(frame.clone()));
+        Some(frame)
     }
 
     fn next_timeout(&mut self, now: Instant) -> Option<Instant> {
@@ -69,19 +86,32 @@ impl Host for Timed {
     }
 
     fn accept(&mut self, now: Instant) -> Option<(Handle, u16, SocketAddrV4)> {
-        self.host.accept(self.clock.local(now))
+        let accepted = self.host.accept(self.clock.local(now))?;
+        self.called(now, "accept()");
+        Some(accepted)
     }
 
     fn connect(&mut self, now: Instant, from: u16, to: SocketAddrV4) -> Option<(Handle, u16)> {
+        self.called(now, CONNECT);
         self.host.connect(self.clock.local(now), from, to)
     }
 
     fn send(&mut self, now: Instant, handle: Handle, bytes: &[u8]) -> Io {
-        self.host.send(self.clock.local(now), handle, bytes)
+        let io = self.host.send(self.clock.local(now), handle, bytes);
+        if let Io::Moved(moved) = io {
+            self.called(now, format!("send({moved})"));
+        }
+        io
     }
 
     fn recv(&mut self, now: Instant, handle: Handle, out: &mut [u8]) -> Io {
-        self.host.recv(self.clock.local(now), handle, out)
+        let io = self.host.recv(self.clock.local(now), handle, out);
+        match io {
+            Io::Moved(moved) => self.called(now, format!("expect_some({moved})")),
+            Io::End => self.called(now, "expect_end()"),
+            Io::Wait | Io::Failed => {}
+        }
+        io
     }
 
     fn unsent(&mut self, handle: Handle) -> usize {
@@ -89,14 +119,17 @@ impl Host for Timed {
     }
 
     fn shutdown(&mut self, now: Instant, handle: Handle) {
+        self.called(now, "shutdown()");
         self.host.shutdown(self.clock.local(now), handle);
     }
 
     fn close(&mut self, now: Instant, handle: Handle) {
+        self.called(now, "close()");
         self.host.close(self.clock.local(now), handle);
     }
 
     fn abort(&mut self, now: Instant, handle: Handle) {
+        self.called(now, "abort()");
         self.host.abort(self.clock.local(now), handle);
     }
 

@@ -14,6 +14,8 @@ mod panics;
 pub mod plan;
 #[cfg(test)]
 mod sabotage;
+mod script;
+mod shrink;
 mod smol;
 mod wire;
 
@@ -21,7 +23,9 @@ use crate::referee::Referee;
 use app::Connection;
 use clock::{Clock, Timed};
 use host::{Handle, Host};
+pub(crate) use panics::caught;
 use plan::{HostPlan, Kind, Plan};
+pub use shrink::{Shrunk, shrink};
 use stack::testing::trace::Trace;
 use stack::{Instant, Mac};
 use std::collections::BTreeMap;
@@ -29,6 +33,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 use wire::Wire;
+pub(crate) use wire::without_options;
 
 /// The servers' port.
 const PORT: u16 = 80;
@@ -92,7 +97,7 @@ impl fmt::Display for Failure {
 /// The first rule that was broken.
 pub fn run(plan: &Plan) -> Result<Report, Box<Failure>> {
     let mut world = World::new(plan, FRAMES_TOLD);
-    panics::caught(|| world.run()).map_err(|what| {
+    caught(|| world.run()).map_err(|what| {
         let what = format!("{:?}: {what}", world.now);
         Box::new(Failure { seed: plan.run.seed, what, story: world.story() })
     })
@@ -101,7 +106,7 @@ pub fn run(plan: &Plan) -> Result<Report, Box<Failure>> {
 /// Runs the world of `plan` and tells the whole story, however it ends.
 pub fn tell(plan: &Plan) -> String {
     let mut world = World::new(plan, usize::MAX);
-    let end = panics::caught(|| world.run());
+    let end = caught(|| world.run());
     format!("{}\n{:?}: {end:?}", world.story(), world.now)
 }
 
@@ -142,7 +147,7 @@ pub fn host(at: (Mac, Ipv4Addr), plan: &HostPlan, now: Instant) -> Box<dyn Host>
 /// Host `i` before anything has happened to it, or after everything has.
 fn new_host(i: usize, plan: &HostPlan, now: Instant) -> Timed {
     let clock = Clock::new(plan);
-    Timed { host: host(HostPlan::place(i), plan, clock.local(now)), clock }
+    Timed { host: host(HostPlan::place(i), plan, clock.local(now)), clock, log: None }
 }
 
 fn new_referee(i: usize, plan: &HostPlan) -> Referee {
@@ -283,9 +288,10 @@ impl<'a> World<'a> {
                         && connection.sides[1].host == i
                         && connection.sides[1].handle.is_none()
                 };
+                let again = self.has_cookie_of(i, remote.port());
                 let mut waiting: Vec<_> = self.connections.iter_mut().filter(waits).collect();
                 // A client may use a port again: then nobody can tell which of them it is.
-                let ambiguous = waiting.len() > 1;
+                let ambiguous = waiting.len() > 1 || again;
                 for connection in &mut waiting {
                     connection.deceived |= ambiguous;
                 }
@@ -301,15 +307,20 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    /// A connection from `port` that host `i` has had may come back with its cookie.
+    fn has_cookie_of(&self, i: usize, port: u16) -> bool {
+        let had = |connection: &Connection| {
+            let server = &connection.sides[1];
+            connection.port == Some(port) && server.host == i && server.handle.is_some()
+        };
+        self.plan.hosts[i].has_cookies() && self.connections.iter().any(had)
+    }
+
     /// Host `i` has a connection that nobody opened: a fault, unless damage did it, or a cookie
     /// that is good for more than one connection.
     fn stranger(&mut self, i: usize, handle: Handle, from: SocketAddrV4) -> Result<(), String> {
-        let cookies = self.plan.hosts[i].has_cookies();
-        let again = self.connections.iter().any(|connection| {
-            let server = &connection.sides[1];
-            connection.port == Some(from.port()) && server.host == i && server.handle.is_some()
-        });
-        if !(cookies && again || self.deceived.contains(&from.port())) {
+        let again = self.has_cookie_of(i, from.port());
+        if !(again || self.deceived.contains(&from.port())) {
             return Err(format!("host {i} accepted from {from}: nobody opened that"));
         }
         self.hosts[i].abort(self.now, handle);

@@ -255,6 +255,7 @@ impl Host for Ours {
     }
 
     fn check(&mut self) -> Result<(), String> {
+        self.stack.check_tcp()?;
         let limits = &self.stack.config().tcp;
         let Usage { half_open, time_waits, memory, .. } = self.stack.usage();
         if half_open > limits.half_open_max || time_waits > limits.time_wait_max {

@@ -25,7 +25,7 @@ fn listen() {
 }
 
 /// What `run` returns, or what it panicked with.
-pub(super) fn caught<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn caught<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     listen();
     IN_WORLD.set(true);
     let result = catch_unwind(AssertUnwindSafe(run));

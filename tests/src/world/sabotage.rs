@@ -2,7 +2,8 @@
 
 use super::host::{Handle, Host, Io};
 use super::plan::{HostPlan, Mix, Plan};
-use super::{FRAMES_TOLD, World, ours};
+use super::shrink::{script_of, smallest};
+use super::{FRAMES_TOLD, Failure, World, ours};
 use stack::Instant;
 use std::net::SocketAddrV4;
 
@@ -156,12 +157,37 @@ fn plan(fault: Fault) -> Plan {
     plan
 }
 
-fn verdict(fault: Fault) -> Result<(), String> {
-    let plan = plan(fault);
-    let mut world = World::new(&plan, FRAMES_TOLD);
+fn sabotaged(plan: &Plan, fault: Fault) -> World<'_> {
+    let mut world = World::new(plan, FRAMES_TOLD);
     let host = ours::Ours::new(HostPlan::place(1), &plan.hosts[1]);
     world.hosts[1].host = Box::new(Saboteur { host, fault, given: 0, last: None });
-    world.run().map(drop)
+    world
+}
+
+fn verdict(fault: Fault) -> Result<(), String> {
+    sabotaged(&plan(fault), fault).run().map(drop)
+}
+
+/// A failure is made small: one connection over a quiet wire, and the packets of that.
+#[test]
+fn a_failure_is_made_small() {
+    let fault = Fault::WrongByte;
+    let fails = |plan: &Plan| {
+        let what = sabotaged(plan, fault).run().err()?;
+        Some(Box::new(Failure { seed: plan.run.seed, what, story: String::new() }))
+    };
+    let draws = (0..).map(|seed| Plan::draw(seed, Mix::Ours));
+    let crowded = |plan: &Plan| plan.connections.len() > 2 && fails(plan).is_some();
+    let plan = draws.into_iter().find(crowded).expect("some seed fails");
+    let (small, failure) = smallest(&plan, fails(&plan).expect("it fails"), &fails);
+    assert!(failure.what.contains("of the stream is wrong"), "{failure}");
+    let text = small.to_string();
+    assert!(small.connections.len() == 1 && text.len() < 200, "not small:\n{text}");
+    let script = script_of(&mut sabotaged(&small, fault));
+    assert!(script.len() < 2_000, "long:\n{script}");
+    for part in ["t.inject(\"S 0:0(0) ", "t.expect(\"S. 0:0(0) ack 1 ", "t.expect_some("] {
+        assert!(script.contains(part), "no {part} in\n{script}");
+    }
 }
 
 #[test]

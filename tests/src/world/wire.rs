@@ -154,19 +154,12 @@ impl Wire {
         }
     }
 
-    /// A SYN without the options that a middlebox does not like.
+    /// What a middlebox leaves of a SYN.
     fn strip(&self, frame: &[u8]) -> Option<Vec<u8>> {
-        if self.plan.strips == 0 || frame.get(47)? & 0x12 != 0x02 {
-            return None;
-        }
-        let mut segment = Segment::from_frame(frame).ok()?.filter(|s| s.flags.has(Flags::SYN))?;
-        for (bit, kind) in [(1, 4), (2, 8), (4, 3), (8, 2)] {
-            if self.plan.strips & bit != 0 {
-                blank(&mut segment.options, kind);
-            }
-        }
-        let mac = |at: usize| stack::Mac([0, 1, 2, 3, 4, 5].map(|i| frame[at + i]));
-        Some(segment.to_frame(mac(6), mac(0)))
+        let kinds = [(1, 4), (2, 8), (4, 3), (8, 2)];
+        let dislikes = |(bit, _): &(u64, u8)| self.plan.strips & bit != 0;
+        let kinds: Vec<u8> = kinds.into_iter().filter(dislikes).map(|(_, kind)| kind).collect();
+        without_options(frame, &kinds)
     }
 
     fn change_routes(&mut self, now: Instant) {
@@ -195,6 +188,17 @@ impl Wire {
         let returning = self.returning.peek().map(|Reverse((at, _))| *at);
         arrivals.chain(held).chain(returning).min()
     }
+}
+
+/// A SYN without options of these kinds; None for a frame that has nothing to lose.
+pub(crate) fn without_options(frame: &[u8], kinds: &[u8]) -> Option<Vec<u8>> {
+    if kinds.is_empty() || frame.get(47)? & 0x02 == 0 {
+        return None;
+    }
+    let mut segment = Segment::from_frame(frame).ok()?.filter(|s| s.flags.has(Flags::SYN))?;
+    kinds.iter().for_each(|&kind| blank(&mut segment.options, kind));
+    let mac = |at: usize| stack::Mac([0, 1, 2, 3, 4, 5].map(|i| frame[at + i]));
+    Some(segment.to_frame(mac(6), mac(0)))
 }
 
 /// Overwrites the option of this kind with NOPs.

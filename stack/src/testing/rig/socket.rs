@@ -70,6 +70,16 @@ impl Rig {
         total
     }
 
+    /// Reads `count` bytes of those that are there.
+    #[track_caller]
+    pub fn expect_some(&mut self, count: usize) -> &mut Rig {
+        let got = self.try_recv(count);
+        if got != Ok(count) {
+            self.fail(&format!("expected {count} bytes to read\n     got {got:?}"));
+        }
+        self
+    }
+
     /// Reads everything that is there: `count` bytes.
     #[track_caller]
     pub fn expect_read(&mut self, count: usize) -> &mut Rig {
