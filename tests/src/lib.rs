@@ -4,6 +4,7 @@
 //! stream that shows mistakes.
 
 mod card;
+pub mod explore;
 pub mod fuzz;
 pub mod intervals;
 pub mod lab;
