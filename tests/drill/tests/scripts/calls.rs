@@ -109,7 +109,8 @@ impl Machine {
             }
             "read" | "recv" | "recvfrom" | "write" | "send" | "sendto" => {
                 let flags = if call.arguments.len() > 3 { int(3)? } else { 0 };
-                self.transfer(&call.name, fd(0)?, size(2)?, flags)
+                let nowhere = argument(1)? == &Value::Int(0);
+                self.transfer(&call.name, fd(0)?, nowhere, size(2)?, flags)
             }
             "readv" | "writev" | "sendmsg" | "recvmsg" => self.vector(call, fd(0)?)?,
             "poll" => self.poll(argument(0)?, int(2)?)?,
@@ -147,10 +148,12 @@ impl Machine {
         Ok(accepted.into())
     }
 
-    fn transfer(&self, name: &str, fd: i32, length: usize, flags: i32) -> i64 {
+    /// `nowhere`: the script passes NULL.
+    fn transfer(&self, name: &str, fd: i32, nowhere: bool, length: usize, flags: i32) -> i64 {
         let (lib, user) = (&self.library, self.library.userdata);
         let mut room = vec![TEXT; length];
-        let (at, none) = (room.as_mut_ptr().cast::<c_void>(), std::ptr::null_mut());
+        let none = std::ptr::null_mut();
+        let at: *mut c_void = if nowhere { std::ptr::null_mut() } else { room.as_mut_ptr().cast() };
         let answer = match name {
             "read" => (lib.read)(user, fd, at, length),
             "recv" => (lib.recv)(user, fd, at, length, flags),

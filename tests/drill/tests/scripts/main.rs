@@ -31,6 +31,24 @@ fn run_script(name: &str) {
     }
 }
 
+/// Other people's scripts: every one in the folder that `TAPSTACK_SCRIPTS` names.
+#[test]
+fn scripts_of_others() {
+    let Some(folder) = std::env::var_os("TAPSTACK_SCRIPTS") else { return };
+    let mut failed = Vec::new();
+    let entries = std::fs::read_dir(&folder).expect("the folder that TAPSTACK_SCRIPTS names");
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.extension().is_some_and(|it| it == "pkt") {
+            let text = std::fs::read_to_string(&path).expect("a readable script");
+            if let Err(what) = run::run(&text, FLAGS) {
+                failed.push(format!("{}: {what}", path.display()));
+            }
+        }
+    }
+    failed.sort();
+    assert!(failed.is_empty(), "{} failed\n{}", failed.len(), failed.join("\n"));
+}
+
 macro_rules! scripts {
     ($($name:ident)*) => {
         $(#[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use stack::testing::notation::{Bases, Notation};
 use stack::testing::options::TcpOption;
 use stack::testing::packet::{Flags, Segment, ethernet};
 
+use crate::assert::Variables;
 use crate::calls::{Machine, PORT};
 use crate::library::{self, Library};
 use crate::script::{Action, Call, Event, When, parse};
@@ -70,10 +71,14 @@ struct Run {
     /// What live timestamps are ahead of scripted ones.
     stamp: Option<u32>,
     last_injected: Option<Segment>,
+    variables: Variables,
 }
 
 /// Runs the script at `path`, with the door's `flags`.
 pub(crate) fn run(text: &str, flags: &str) -> Result<(), String> {
+    // One at a time, as in packetdrill: the preloaded `getsockopt` knows one door.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let events = parse(text)?;
     let machine = Arc::new(Machine {
         library: Library::open(flags),
@@ -95,6 +100,7 @@ pub(crate) fn run(text: &str, flags: &str) -> Result<(), String> {
         remote_isn: 0,
         stamp: None,
         last_injected: None,
+        variables: Variables::new(),
     };
     for event in &events {
         run.event(event).map_err(|what| format!("line {}: {what}", event.line))?;
@@ -168,7 +174,7 @@ impl Run {
             Action::Expect(line) => self.expect(line, at, until, before)?,
             Action::Assert(text) => {
                 self.wait(at, before)?;
-                crate::assert::check(&self.machine, text)?;
+                crate::assert::check(&self.machine, &mut self.variables, text)?;
             }
             Action::Call(call) if call.blocks => self.enqueue(event.line, call, at, until)?,
             Action::Call(call) => {
@@ -323,7 +329,8 @@ impl Run {
         while (segment.payload.len() as u32) < line.len && line.len > 0 {
             let (next, _) = self.next()?;
             if next.seq != segment.seq.wrapping_add(segment.payload.len() as u32) {
-                return Err(format!("expected {line}\ngot pieces that do not fit"));
+                let found = Notation::of(&next, self.bases());
+                return Err(format!("expected {line}\n     got {found}, which is no part of it"));
             }
             segment.payload.extend(&next.payload);
             (segment.flags, segment.options) = (next.flags, next.options);

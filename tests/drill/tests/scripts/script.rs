@@ -47,38 +47,51 @@ pub(crate) struct Event {
     pub(crate) action: Action,
 }
 
-/// Reads a script.
+/// Reads a script. Settings (`--mss=1000`) and shell commands in backticks, which prepare a kernel,
+/// mean nothing here and are passed over.
 pub(crate) fn parse(text: &str) -> Result<Vec<Event>, String> {
     let symbols = symbols();
-    let text = without_comments(text);
     let mut events: Vec<Event> = Vec::new();
-    let mut code: Option<(usize, When, String)> = None;
-    for (line, text) in text.lines().enumerate().map(|(i, text)| (i + 1, text.trim())) {
+    for (line, text) in statements(&without_comments(text)) {
         let at = |what: String| format!("{line}: {what}");
-        if let Some((begun, when, mut body)) = code.take() {
-            body = format!("{body}\n{text}");
-            code = Some((begun, when, body));
-        } else if text.is_empty() {
-            continue;
-        } else {
-            let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-            let (when, blocks) = time(word).map_err(at)?;
-            let rest = rest.trim();
-            if rest.starts_with("%{") {
-                code = Some((line, when, rest.into()));
-            } else {
-                let action = action(rest, blocks, &symbols).map_err(at)?;
-                events.push(Event { line, when, action });
-            }
-        }
-        if let Some((begun, when, body)) = &code
-            && let Some(body) = body.strip_prefix("%{").and_then(|body| body.strip_suffix("}%"))
-        {
-            events.push(Event { line: *begun, when: *when, action: Action::Assert(body.into()) });
-            code = None;
-        }
+        let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((&text, ""));
+        let (when, blocks) = time(word).map_err(at)?;
+        let rest = rest.trim();
+        let code = rest.strip_prefix("%{").and_then(|body| body.strip_suffix("}%"));
+        let action = match code {
+            Some(code) => Action::Assert(code.into()),
+            None if rest.starts_with('`') => continue,
+            None => action(rest, blocks, &symbols).map_err(at)?,
+        };
+        events.push(Event { line, when, action });
     }
     Ok(events)
+}
+
+/// The script's statements, each with its first line's number: a statement goes on while a
+/// bracket, a piece of code or a command is open.
+fn statements(text: &str) -> Vec<(usize, String)> {
+    let mut all = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for (line, text) in text.lines().enumerate().map(|(i, text)| (i + 1, text.trim())) {
+        let (begun, so_far) = match open.take() {
+            Some((begun, so_far)) => (begun, format!("{so_far}\n{text}")),
+            None => (line, text.to_owned()),
+        };
+        let count = |what: &str| so_far.matches(what).count();
+        let is_code = so_far.contains("%{");
+        let is_open = match is_code {
+            true => !so_far.contains("}%"),
+            false => count("`") % 2 == 1 || count("(") != count(")"),
+        };
+        if is_open {
+            open = Some((begun, so_far));
+        } else if !(so_far.is_empty() || so_far.starts_with("--") || so_far.starts_with('`')) {
+            all.push((begun, so_far));
+        }
+    }
+    all.extend(open);
+    all
 }
 
 /// Comments become blanks, so that lines keep their numbers.
@@ -148,10 +161,9 @@ fn action(
     if !reader.take("=") {
         return Err(format!("`{text}` has no result"));
     }
-    let negative = reader.take("-");
-    let result: i64 = reader.word().parse().map_err(|_| format!("`{text}`: what result?"))?;
-    let result = if negative { -result } else { result };
-    let errno = match reader.rest().is_empty() {
+    let result = reader.number().map_err(|_| format!("`{text}`: what result?"))?;
+    // Behind the result, in brackets, stands what people call it.
+    let errno = match reader.rest().is_empty() || reader.rest().starts_with('(') {
         true => None,
         false => Some(*symbols.get(reader.word()).ok_or(format!("`{text}`: what errno?"))?),
     };

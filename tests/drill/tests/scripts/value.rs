@@ -106,7 +106,8 @@ impl<'a> Reader<'a> {
         Ok(Value::Int(sum))
     }
 
-    fn number(&mut self) -> Result<i64, String> {
+    /// A number, or a name that stands for one.
+    pub(crate) fn number(&mut self) -> Result<i64, String> {
         let negative = self.take("-");
         let word = self.word();
         let number = match word.strip_prefix("0x") {
@@ -146,8 +147,8 @@ pub(crate) fn symbols() -> BTreeMap<&'static str, i64> {
         ($($name:ident)*) => { [$((stringify!($name), libc::$name as i64)),*] };
     }
     let mut symbols: BTreeMap<_, _> = names! {
-        AF_UNSPEC
-        AF_INET AF_INET6 SOCK_STREAM SOCK_DGRAM SOCK_NONBLOCK IPPROTO_TCP IPPROTO_UDP IPPROTO_IP
+        AF_UNSPEC AF_INET AF_INET6 SOCK_STREAM SOCK_DGRAM SOCK_NONBLOCK IPPROTO_TCP IPPROTO_UDP
+        IPPROTO_IP
         SOL_SOCKET SOL_TCP SO_REUSEADDR SO_ERROR SO_SNDBUF SO_RCVBUF SO_LINGER SO_KEEPALIVE
         SO_RCVTIMEO SO_SNDTIMEO SO_TYPE SO_PROTOCOL SO_DOMAIN SO_ACCEPTCONN SO_BROADCAST
         SO_ZEROCOPY TCP_NODELAY TCP_MAXSEG TCP_CORK TCP_KEEPIDLE TCP_KEEPINTVL TCP_KEEPCNT TCP_INFO
@@ -158,10 +159,13 @@ pub(crate) fn symbols() -> BTreeMap<&'static str, i64> {
         EPOLLIN EPOLLOUT EPOLLERR EPOLLHUP EPOLLRDHUP EPOLLET EPOLLONESHOT SPLICE_F_NONBLOCK
         EAGAIN EINPROGRESS EALREADY EISCONN ECONNREFUSED ECONNRESET ECONNABORTED EPIPE ETIMEDOUT
         EINVAL ENOPROTOOPT ENOTCONN EBADF EADDRINUSE EADDRNOTAVAIL EOPNOTSUPP EHOSTUNREACH
-        ENETUNREACH EMSGSIZE EAFNOSUPPORT EDEADLK EEXIST ENOENT
+        ENETUNREACH EMSGSIZE EAFNOSUPPORT EDEADLK EEXIST ENOENT EFAULT ENOMSG EDESTADDRREQ
+        SO_TIMESTAMPING SOL_IP IP_MTU_DISCOVER IP_PMTUDISC_DONT IP_PMTUDISC_DO IP_RECVERR
+        TCP_NOTSENT_LOWAT TCP_DEFER_ACCEPT TCP_SYNCNT TCP_LINGER2 TCP_WINDOW_CLAMP TCP_CC_INFO
+        MSG_EOR MSG_CTRUNC EPOLLEXCLUSIVE EPOLLPRI POLLPRI
     }
     .into();
     symbols.extend([("SIOCINQ", 0x541b), ("SIOCOUTQ", 0x5411), ("SIOCOUTQNSD", 0x894b)]);
-    symbols.extend([("TCP_INQ", 36), ("TCP_CM_INQ", 36)]);
+    symbols.extend([("TCP_INQ", 36), ("TCP_CM_INQ", 36), ("NULL", 0)]);
     symbols
 }
