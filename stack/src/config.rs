@@ -151,7 +151,7 @@ impl Default for TcpConfig {
             connect_give_up: Duration::from_secs(190),
             syn_ack_retries: 3,
             delayed_ack: Duration::from_millis(40),
-            delayed_ack_min: Duration::from_millis(4),
+            delayed_ack_min: Duration::from_millis(3),
             challenge_interval: Duration::from_millis(500),
             resets: RateLimits::resets(),
             mss_min: 88,

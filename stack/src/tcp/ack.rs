@@ -112,10 +112,11 @@ impl AckPolicy {
         if self.now { Due::Now } else { Due::After(self.delay(delays)) }
     }
 
-    /// The peer's FIN came: the application will close too, and its FIN answer.
+    /// The peer's FIN came: the application will close too, and its FIN answer. One that has never
+    /// been sent text has nothing to finish, and may be long in noticing.
     pub(crate) fn on_fin(&mut self, delays: Delays) -> Due {
         self.pending = self.pending.saturating_add(1);
-        self.now |= self.pending >= 2;
+        self.now |= self.pending >= 2 || self.text_at().is_none();
         if self.now { Due::Now } else { Due::After(delays.most) }
     }
 

@@ -80,6 +80,8 @@ impl Tcb {
             let flags = Flags::RST.with(Flags::ACK);
             let mut reset = Reply::new(self.flow, self.snd.acceptable_seq(), self.rcv.nxt, flags);
             (reset.ttl, reset.tos) = (self.options.ttl, self.options.tos);
+            // RFC 7323 §3.2: a RST should carry them too.
+            reset.options.timestamps = self.timestamps.as_ref().map(|ts| ts.option(cx.now));
             cx.replies.push(reset);
         }
         self.end(cx, Ended::Failed(TcpError::Aborted));

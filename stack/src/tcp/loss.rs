@@ -8,6 +8,7 @@ use super::prr::Delivery;
 use super::rack::{Path, Rack};
 use super::rate::Rate;
 use super::recovery::{News, Phase, Verdict};
+use super::rtt::GRANULARITY;
 use super::scoreboard::Range;
 use super::segment::Segment;
 use super::seq::Seq;
@@ -28,6 +29,8 @@ struct Before {
     flying: u32,
     /// What duplicate acknowledgments had said to have left the network.
     departed: u32,
+    /// Something was being repaired.
+    repairing: bool,
 }
 
 /// What an acknowledgment delivered, added up record by record.
@@ -162,6 +165,7 @@ impl Tcb {
             una,
             flying: self.in_flight(),
             departed: self.recovery.departed(self.snd.mss_u32()),
+            repairing: !self.recovery.is_open(),
         };
         let mut brought = self.take_deliveries(cx, seg, before);
         if bare && !brought.advanced && !self.sack && self.snd.outstanding() > 0 {
@@ -270,7 +274,7 @@ impl Tcb {
         let una = self.snd.una;
         if self.delivering.tlp.on_ack(una, repeated, is_plain) == Outcome::Repaired {
             cx.counters.tcp_loss_probe_recovery += 1;
-            self.reduce_once(cx);
+            self.reduce_once(before.una);
         }
         self.judge_phase(cx, before, brought);
         let lost = self.detect_losses(cx);
@@ -313,7 +317,10 @@ impl Tcb {
         self.recovery.leave();
         self.rack.on_recovered();
         if was_fast {
-            self.congestion.on_recovered(self.in_flight(), self.snd.mss_u32());
+            // PRR has brought the flight to the threshold, where it stays (RFC 9937 §6.2). Without
+            // SACK little may be in flight, and a burst is avoided (RFC 6582 §3.2 step 3).
+            let sacked = self.sack.then(|| self.congestion.ssthresh());
+            self.congestion.on_recovered(sacked.unwrap_or(self.in_flight()), self.snd.mss_u32());
         }
     }
 
@@ -449,20 +456,20 @@ impl Tcb {
         self.delivering.tlp.cancel();
         self.timers.clear(Timer::TailProbe);
         self.delivering.undo.begin(lost);
-        let unreported = self.in_flight() + self.delivering.flight.lost();
-        self.congestion.on_congestion(Cause::Loss, unreported, mss);
+        // FlightSize is what is not acknowledged, though some of it was reported (RFC 5681 §2).
+        self.congestion.on_congestion(Cause::Loss, flight, mss);
         let unreported = flight - self.delivering.flight.sacked().min(flight);
         self.delivering.prr.enter(unreported, mss);
         cx.counters.tcp_sack_recovery += u64::from(self.sack);
         cx.counters.tcp_reno_recovery += u64::from(!self.sack);
     }
 
-    /// A loss has been repaired by a probe: the window shrinks as after a recovery (RFC 8985
-    /// §7.4.2).
-    fn reduce_once(&mut self, _cx: &mut Cx<'_>) {
+    /// A loss has been repaired by a probe: the window shrinks as after a recovery of what was
+    /// outstanding from `una` on, before the word of it came (RFC 8985 §7.4.2).
+    fn reduce_once(&mut self, una: Seq) {
         if self.recovery.is_open() {
-            let mss = self.snd.mss_u32();
-            self.congestion.on_congestion(Cause::Loss, self.in_flight(), mss);
+            let (flight, mss) = (self.snd.nxt.since(una), self.snd.mss_u32());
+            self.congestion.on_congestion(Cause::Loss, flight, mss);
             self.delivering.undo.disarm();
         }
     }
@@ -480,8 +487,9 @@ impl Tcb {
             self.delivering.prr.on_ack(Delivery { delivered, in_flight, ssthresh, mss, safe });
         }
         // What is reported out of order is no reason to send more, until it proves to be only
-        // late: RFC 5681 §3.2 wants no growth on duplicate acknowledgments.
-        let acked = if self.rack.has_seen_reordering() || self.recovery.is_fast() {
+        // late: RFC 5681 §3.2 wants no growth on duplicate acknowledgments. What was
+        // reported during a repair counted then.
+        let acked = if self.rack.has_seen_reordering() || before.repairing {
             delivered
         } else {
             self.snd.una.since(before.una)
@@ -557,7 +565,7 @@ impl Tcb {
             let single = self.snd.outstanding() <= self.snd.mss_u32();
             tlp::timeout(self.rtt.srtt(), single)
         } else if let (true, Some(srtt)) = (self.may_rescue(), self.rtt.srtt()) {
-            tlp::rescue_timeout(srtt, self.rtt.timeout().unwrap_or_default())
+            tlp::rescue_timeout(srtt, self.rtt.timeout(GRANULARITY).unwrap_or_default())
         } else {
             return;
         };

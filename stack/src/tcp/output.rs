@@ -280,11 +280,18 @@ impl Tcb {
             self.marks.push_out &= len >= self.segment_room() && len < unsent;
             // What the cork held goes; what it holds next has a time of its own.
             self.timers.clear(Timer::Cork);
-            let segment = self.text_segment(cx, self.snd.nxt, len, fin);
+            let mut segment = self.text_segment(cx, self.snd.nxt, len, fin);
+            if self.ends_burst(cx) {
+                segment.fields.flags |= Flags::PSH.0;
+            }
+            if !self.snd.has_unsent() {
+                self.note_usage(0, 0);
+            }
             self.tell_writer();
             return Some(segment);
         }
-        if self.recovery.prefers_new() {
+        if self.recovery.prefers_new() && self.snd.nxt == self.recovery.high() {
+            // None went after all. What did go is to show whether the time-out was for nothing.
             self.recovery.give_up_on_new();
             return self.next_lost(cx);
         }
@@ -295,6 +302,26 @@ impl Tcb {
             self.arm_probe(cx);
         }
         None
+    }
+
+    /// The segment just formed is the last of several that go together, a millisecond's worth at
+    /// most: PSH tells the receiver not to wait for more, as behind each of Linux's super-frames.
+    fn ends_burst(&mut self, cx: &Cx<'_>) -> bool {
+        let unsent = self.snd.unsent();
+        let usable = self.new_text_allowance(cx) as usize;
+        let len = unsent.min(usable).min(self.segment_room());
+        let goes_on = len > 0 && self.is_worth_sending(len, unsent, false);
+        self.marks.burst = self.marks.burst.saturating_add(1);
+        let ends = !goes_on || self.marks.burst >= self.burst_max();
+        ends && core::mem::take(&mut self.marks.burst) > 1
+    }
+
+    /// Segments of a burst: two, or what goes in a millisecond of slow start (Linux's
+    /// `tcp_tso_autosize`).
+    fn burst_max(&self) -> u8 {
+        let millis = self.rtt.srtt().map_or(1, |srtt| srtt.as_millis().max(1) as u64);
+        let segments = 2 * u64::from(self.congestion.window()) / millis / u64::from(self.snd.mss);
+        segments.clamp(2, 44) as u8
     }
 
     /// Nothing more can be sent: was it the congestion window (RFC 7661 §4.2)?
@@ -446,8 +473,8 @@ impl Tcb {
     fn text_segment(&mut self, cx: &mut Cx<'_>, seq: Seq, len: usize, fin: bool) -> Outgoing {
         let offset = self.snd.offset_of(seq);
         let mut flags = Flags::ACK;
-        if len > 0 && offset + len == self.snd.queued() {
-            // The last of what is buffered (MUST-61).
+        if len > 0 && offset + len == self.snd.queued() && self.snd.is_pushed() {
+            // The last of what is buffered (MUST-61), unless the application said that more comes.
             flags = flags.with(Flags::PSH);
         }
         if fin {

@@ -5,14 +5,16 @@ use core::time::Duration;
 
 /// Before the first sample (§2.1).
 pub(crate) const INITIAL: Duration = Duration::from_secs(1);
-/// The floor. RFC 6298 says 1 s; every stack in use has 200 ms, as Linux.
+/// The floor, of what is allowed for variation. RFC 6298 §2.4 wants 1 s in all; every stack in use
+/// has 200 ms, and Linux has them beside SRTT: on a long path that is steady RTTVAR shrinks to
+/// nothing, and the first queue would be taken for a loss.
 pub(crate) const MIN: Duration = Duration::from_millis(200);
 /// The ceiling (§2.5 wants at least 60 s).
 pub(crate) const MAX: Duration = Duration::from_secs(120);
 /// After a lost SYN, when data begin without a sample (§5.7).
 const AFTER_SYN_LOSS: Duration = Duration::from_secs(3);
 
-/// The current time-out: clamped between [`MIN`] and [`MAX`], doubled per expiry.
+/// The current time-out: SRTT and at least [`MIN`], at most [`MAX`], doubled per expiry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rto {
     base: Duration,
@@ -33,8 +35,8 @@ impl Rto {
 
     /// A new estimate ends the back-off (§5.7's note: Karn's algorithm).
     pub(crate) fn on_sample(&mut self, rtt: &Rtt) {
-        if let Some(timeout) = rtt.timeout() {
-            self.base = timeout.clamp(MIN, MAX);
+        if let Some(timeout) = rtt.timeout(MIN) {
+            self.base = timeout.min(MAX);
             self.backoff = 0;
         }
     }
@@ -86,12 +88,12 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_ends_the_back_off_and_is_clamped() {
+    fn a_sample_ends_the_back_off_and_has_a_floor() {
         let (mut rto, mut rtt) = (Rto::new(), Rtt::new());
         rto.on_timeout();
         rtt.on_sample(crate::time::Instant::ZERO, Duration::from_micros(50));
         rto.on_sample(&rtt);
-        assert_eq!(rto.current(), MIN);
+        assert_eq!(rto.current(), Duration::from_micros(50) + MIN);
     }
 
     #[test]

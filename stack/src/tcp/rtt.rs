@@ -4,7 +4,7 @@ use crate::time::Instant;
 use core::time::Duration;
 
 /// Clock granularity G: a sample cannot be finer than the wheel's tick.
-const GRANULARITY: Duration = Duration::from_micros(66);
+pub(crate) const GRANULARITY: Duration = Duration::from_micros(66);
 
 /// No sample counts as longer: 2^62 ns, 146 years.
 const LONGEST: u64 = 1 << 62;
@@ -50,10 +50,10 @@ impl Rtt {
         self.srtt = (self.srtt - self.srtt / 8 + r / 8).max(1);
     }
 
-    /// SRTT + max(G, 4 RTTVAR), or None before the first sample.
-    pub(crate) fn timeout(&self) -> Option<Duration> {
+    /// SRTT + max(G, 4 RTTVAR), with `least` for G; None before the first sample.
+    pub(crate) fn timeout(&self, least: Duration) -> Option<Duration> {
         let variation = Duration::from_nanos(self.rttvar.saturating_mul(4));
-        self.srtt().map(|srtt| srtt + variation.max(GRANULARITY))
+        self.srtt().map(|srtt| srtt + variation.max(least))
     }
 
     /// Smoothed round-trip time.
@@ -83,10 +83,10 @@ mod tests {
     #[test]
     fn the_first_sample_sets_and_the_next_ones_smooth() {
         let mut rtt = Rtt::new();
-        assert_eq!(rtt.timeout(), None);
+        assert_eq!(rtt.timeout(GRANULARITY), None);
         rtt.on_sample(Instant::ZERO, ms(100));
         assert_eq!(
-            (rtt.srtt(), rtt.rttvar(), rtt.timeout()),
+            (rtt.srtt(), rtt.rttvar(), rtt.timeout(GRANULARITY)),
             (Some(ms(100)), ms(50), Some(ms(300)))
         );
         rtt.on_sample(Instant::ZERO, ms(100));
@@ -116,7 +116,7 @@ mod tests {
         let mut rtt = Rtt::new();
         for r in [Duration::ZERO, Duration::from_secs(1 << 32), Duration::from_nanos(1)] {
             rtt.on_sample(Instant::ZERO, r);
-            assert!(rtt.timeout().is_some());
+            assert!(rtt.timeout(GRANULARITY).is_some());
         }
     }
 }

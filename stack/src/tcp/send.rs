@@ -34,6 +34,8 @@ pub(crate) struct Send {
     ring: Ring,
     /// The memory ledger has refused text: the buffer is as large as the memory it has.
     refused: bool,
+    /// The last text queued was sent with PUSH (RFC 9293 §3.9.1.2): all is, but what more follows.
+    pushed: bool,
     fin: Fin,
 }
 
@@ -72,6 +74,7 @@ impl Send {
             mss,
             ring: Ring::new(buffer),
             refused: false,
+            pushed: true,
             fin: Fin::None,
         }
     }
@@ -158,6 +161,16 @@ impl Send {
         let taken = self.ring.push(&bytes[..room.min(allowed)]);
         memory.settle(before, self.ring.allocated());
         taken
+    }
+
+    /// The last text queued ends what the application has to say for now, or does not.
+    pub(crate) fn set_pushed(&mut self, pushed: bool) {
+        self.pushed = pushed;
+    }
+
+    /// The segment with the last text queued is to carry PSH.
+    pub(crate) fn is_pushed(&self) -> bool {
+        self.pushed
     }
 
     /// Refused, and without text whose acknowledgment would make room: only the ledger can.

@@ -90,6 +90,8 @@ pub(crate) struct Marks {
     pub(crate) push_out: bool,
     /// The application has said that more follows (`MSG_MORE`).
     pub(crate) more: bool,
+    /// Segments of new text that have gone together, and are not the last.
+    pub(crate) burst: u8,
     /// The application should look at the socket.
     pub(crate) event: bool,
     /// The memory ledger has refused it: tell it when there is room.
@@ -235,6 +237,7 @@ impl Tcb {
         self.marks.more = more == Follow::More;
         let quota = self.unsent_quota();
         let taken = self.snd.push(&bytes[..bytes.len().min(quota)], cx.memory);
+        self.snd.set_pushed(!self.marks.more);
         self.marks.starved |= self.snd.is_starved();
         // Whoever looks now finds it not writable, and waits, though no call of his fell short.
         if !self.is_writable() {

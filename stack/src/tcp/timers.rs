@@ -116,12 +116,18 @@ impl Tcb {
                 }
                 Timer::Keepalive => self.on_keepalive_timeout(cx),
                 Timer::Orphan => self.on_orphan_timeout(cx),
-                Timer::Cork => self.marks.push_out |= self.is_corked(),
+                Timer::Cork => self.push_out_now(),
                 Timer::Rest => self.on_rest(cx),
                 // It is ready, and output looks at the clock.
                 Timer::Pace => {}
             }
         }
+    }
+
+    /// What waited for more goes after all, and is all there is for now.
+    fn push_out_now(&mut self) {
+        self.marks.push_out = true;
+        self.snd.set_pushed(true);
     }
 
     /// RFC 6298 §5.4 to §5.6, RFC 5681 §3.1 equation (4).
@@ -190,7 +196,7 @@ impl Tcb {
         }
         if self.snd.wnd > 0 {
             // The window is open by a crumb: send what fits after all (RFC 9293 §3.8.6.2.1).
-            self.marks.push_out = true;
+            self.push_out_now();
             return;
         }
         self.probes = self.probes.saturating_add(1);

@@ -311,7 +311,10 @@ fn options_are_set_before_and_after_connecting() {
         ];
         let check = |fd| {
             for (level, name, value) in ints {
-                assert_eq!(right.get_int(fd, level, name), Ok(value), "{level} {name}");
+                // Linux tells twice the size of a buffer that was asked for.
+                let doubled = level == SOL_SOCKET && [SO_RCVBUF, SO_SNDBUF].contains(&name);
+                let told = if doubled { 2 * value } else { value };
+                assert_eq!(right.get_int(fd, level, name), Ok(told), "{level} {name}");
             }
         };
         for (level, name, value) in ints {

@@ -433,9 +433,13 @@ fn receive(
     buffers: &[iovec],
     flags: c_int,
 ) -> Result<(ssize_t, Received), Errno> {
-    let received = door.recv(fd, total(buffers), flags)?;
     // MSG_TRUNC: of a stream the text is thrown away, of a datagram the whole length is told.
     let truncated = flags & libc::MSG_TRUNC != 0;
+    if !truncated {
+        // Text is not taken for a buffer that is none.
+        buffers.iter().try_for_each(|it| room(it.iov_base, it.iov_len).map(drop))?;
+    }
+    let received = door.recv(fd, total(buffers), flags)?;
     if !truncated || received.from.is_some() {
         scatter(&received.bytes, buffers)?;
     }

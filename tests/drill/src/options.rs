@@ -31,6 +31,14 @@ fn int(value: &[u8]) -> Result<i32, Errno> {
     bytes.map(i32::from_ne_bytes).ok_or(Errno::EINVAL)
 }
 
+/// The value of an option that is an int, or for IP also a byte (ip(7)).
+fn number(level: i32, value: &[u8]) -> Result<i32, Errno> {
+    match value {
+        [byte, ..] if level == libc::IPPROTO_IP && value.len() < 4 => Ok((*byte).into()),
+        _ => int(value),
+    }
+}
+
 fn small(value: usize) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
@@ -95,10 +103,10 @@ impl World {
                 };
             }
             _ if sock.kind == Kind::Stream => {
-                let value = int(value)?;
+                let value = number(level, value)?;
                 return self.change_tcp(fd, |it| set_tcp_option(it, level, name, value));
             }
-            _ => return self.set_udp(fd, level, name, int(value)?),
+            _ => return self.set_udp(fd, level, name, number(level, value)?),
         }
         Ok(())
     }

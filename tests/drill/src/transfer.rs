@@ -150,8 +150,7 @@ impl Door {
                     true => self.peek_stream(id, length, flags, patience),
                     false => self.recv_stream(fd, id, length, flags, patience),
                 }?;
-                let left = |world: &mut World| world.stack.tcp(id).map_or(0, |tcp| tcp.unread());
-                let left = sock.inq.then(|| self.call(left));
+                let left = sock.inq.then(|| self.call(|world| left_to_read(world, id)));
                 Ok(Received { bytes, left, ..Received::default() })
             }
         }
@@ -244,6 +243,13 @@ impl Door {
             }
         })?
     }
+}
+
+/// What TCP_INQ tells: unread bytes, and one for the end of the stream when nothing else is left.
+fn left_to_read(world: &mut World, id: TcpId) -> usize {
+    let Some(tcp) = world.stack.tcp(id) else { return 0 };
+    let at_end = tcp.readiness().contains(Readiness::READ_CLOSED);
+    tcp.unread().max(at_end.into())
 }
 
 /// At most `most` bytes of a stream: None if nothing has arrived, nothing at its end.

@@ -75,6 +75,21 @@ fn section_2_4_the_floor() {
     t.expect_between(ms(200), ms(1000), "P. 1:11(10) ack 1");
 }
 
+/// The floor stands beside SRTT, as in Linux: on a long and steady path RTTVAR becomes nothing, and
+/// the first queue or delayed acknowledgment would look like a loss.
+#[test]
+fn section_2_4_the_floor_is_beside_the_round_trip() {
+    let mut t = with_rtt(ms(300));
+    for i in 0..20 {
+        let (from, to) = (1 + i * 10, 11 + i * 10);
+        t.send(10).expect(&format!("P. {from}:{to}(10) ack 1"));
+        t.advance(ms(300)).inject(&format!(". 1:1(0) ack {to}")).expect_nothing();
+    }
+    let info = t.info().unwrap();
+    assert!(info.rtt_var < ms(2), "{:?}", info.rtt_var);
+    assert!((ms(499)..ms(510)).contains(&info.rto), "{:?}", info.rto);
+}
+
 /// §2.5: the ceiling is at least a minute.
 #[test]
 fn section_2_5_the_ceiling() {

@@ -4,7 +4,7 @@ use crate::{ms, secs};
 use stack::testing::rig::Rig;
 use stack::{ListenOptions, State, TcpOptions};
 
-const ALL: &str = "<mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7>";
+pub(crate) const ALL: &str = "<mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7>";
 
 /// §2.2: the scale is in both SYNs or in none.
 #[test]
@@ -45,6 +45,13 @@ fn section_2_2_the_window_in_a_syn_is_not_scaled() {
     let mut t = Rig::connecting();
     t.inject("S. 0:0(0) ack 1 win 1000 <mss 1460,nop,wscale 7>").expect(". 1:1(0) ack 1");
     assert_eq!(t.info().unwrap().send_window, 1000);
+}
+
+/// §3.2: a RST of a connection with timestamps should carry them too.
+#[test]
+fn section_3_2_a_reset_carries_timestamps() {
+    let mut t = Rig::accepted(ALL);
+    t.abort().expect("R. 1:1(0) ack 1 <nop,nop,TS val * ecr 1000000>");
 }
 
 /// §3.2: timestamps are agreed in the SYNs, then stand in every segment.

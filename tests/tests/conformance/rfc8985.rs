@@ -5,12 +5,12 @@ use stack::State;
 use stack::testing::rig::Rig;
 use std::time::Duration;
 
-const RTT: Duration = ms(100);
+pub(crate) const RTT: Duration = ms(100);
 /// With SACK and without timestamps a full segment has 1460 bytes.
-const MSS: usize = 1460;
+pub(crate) const MSS: usize = 1460;
 
 /// A connection with SACK whose handshake took [`RTT`], with `segments` full segments sent.
-fn with_sack(segments: usize) -> Rig {
+pub(crate) fn with_sack(segments: usize) -> Rig {
     let mut t = Rig::connecting();
     t.advance(RTT);
     t.inject("S. 0:0(0) ack 1 win 65535 <mss 1460,nop,nop,sackOK>").expect(". 1:1(0) ack 1");
@@ -21,17 +21,17 @@ fn with_sack(segments: usize) -> Rig {
 }
 
 /// The first octet of segment `n`, counted from 0.
-fn at(n: usize) -> usize {
+pub(crate) fn at(n: usize) -> usize {
     1 + n * MSS
 }
 
-fn sack(una: usize, blocks: &[(usize, usize)]) -> String {
+pub(crate) fn sack(una: usize, blocks: &[(usize, usize)]) -> String {
     let list: Vec<String> =
         blocks.iter().map(|&(left, right)| format!("{}:{}", at(left), at(right))).collect();
     format!(". 1:1(0) ack {} <nop,nop,sack {}>", at(una), list.join(" "))
 }
 
-fn segment(n: usize) -> String {
+pub(crate) fn segment(n: usize) -> String {
     format!(". {}:{}({MSS}) ack 1", at(n), at(n + 1))
 }
 

@@ -13,6 +13,11 @@ use crate::{Congestion, TcpConfig, TcpInfo, TcpOptions, UdpOptions};
 const KEEP_SECONDS_MAX: i32 = 32_767;
 const KEEP_COUNT_MAX: i32 = 127;
 
+/// Linux doubles what it is asked for, for it counts what it needs beside the text, and programs
+/// that read a buffer's size expect that (socket(7)). It needs little in sending, so the buffer
+/// holds nearly twice as much text; in receiving the window is half.
+const OVERHEAD: usize = 2;
+
 /// Linux's TCP_CA_NAME_MAX.
 const CONGESTION_NAME_MAX: usize = 16;
 
@@ -303,15 +308,15 @@ pub fn set_tcp_option(
 ) -> Result<(), Errno> {
     match (level, name) {
         (SOL_SOCKET, SO_KEEPALIVE) => options.keepalive = value != 0,
-        (SOL_SOCKET, SO_SNDBUF) => options.send_buffer = Some(buffer(value)),
+        (SOL_SOCKET, SO_SNDBUF) => options.send_buffer = Some(OVERHEAD * buffer(value)),
         (SOL_SOCKET, SO_RCVBUF) => options.receive_buffer = Some(buffer(value)),
         (IPPROTO_IP, IP_TTL) => options.ttl = ttl(value, TcpOptions::default().ttl)?,
         (IPPROTO_IP, IP_TOS) => options.tos = value as u8,
         (IPPROTO_TCP, TCP_NODELAY) => options.nodelay = value != 0,
         (IPPROTO_TCP, TCP_CORK) => options.cork = value != 0,
         (IPPROTO_TCP, TCP_NOTSENT_LOWAT) => {
-            // As in Linux the int is unsigned: -1 is no limit either.
-            options.notsent_lowat = Some(value as u32).filter(|&it| it != 0 && it != u32::MAX);
+            // As in Linux the int is unsigned, and 0 is the default: no limit, like -1.
+            options.notsent_lowat = Some(value as u32).filter(|&it| it != 0);
         }
         (IPPROTO_TCP, TCP_QUICKACK) => options.quick_ack = value != 0,
         (IPPROTO_TCP, TCP_MAXSEG) => options.max_segment = Some(within(value, 88, 32_767)? as u16),
@@ -399,12 +404,14 @@ pub fn tcp_option(
         (SOL_SOCKET, SO_BROADCAST) => 0,
         (SOL_SOCKET, SO_KEEPALIVE) => options.keepalive.into(),
         (SOL_SOCKET, SO_SNDBUF) => buffers(options, info).1 as u64,
-        (SOL_SOCKET, SO_RCVBUF) => buffers(options, info).0 as u64,
+        (SOL_SOCKET, SO_RCVBUF) => (OVERHEAD * buffers(options, info).0) as u64,
         (IPPROTO_IP, IP_TTL) => options.ttl.into(),
         (IPPROTO_IP, IP_TOS) => options.tos.into(),
         (IPPROTO_TCP, TCP_NODELAY) => options.nodelay.into(),
         (IPPROTO_TCP, TCP_CORK) => options.cork.into(),
-        (IPPROTO_TCP, TCP_NOTSENT_LOWAT) => options.notsent_lowat.unwrap_or(0).into(),
+        (IPPROTO_TCP, TCP_NOTSENT_LOWAT) => {
+            return Ok(options.notsent_lowat.unwrap_or(0).cast_signed());
+        }
         (IPPROTO_TCP, TCP_QUICKACK) => options.quick_ack.into(),
         (IPPROTO_TCP, TCP_MAXSEG) => max_segment(options, info),
         (IPPROTO_TCP, TCP_KEEPIDLE) => options.keepalive_idle.as_secs(),

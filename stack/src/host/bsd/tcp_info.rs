@@ -109,9 +109,10 @@ pub fn tcp_info_bytes(info: &TcpInfo, now: Instant) -> Vec<u8> {
     record.put32(PMTU, u64::from(info.send_mss) + 40);
     // Linux's "infinite" threshold is 0x7fffffff.
     let infinite = info.ssthresh == u32::MAX;
-    let threshold = if infinite { 0x7fff_ffff } else { segments(info.ssthresh) };
+    let whole = |bytes: u32| u64::from(bytes) / mss;
+    let threshold = if infinite { 0x7fff_ffff } else { whole(info.ssthresh) };
     record.put32(SND_SSTHRESH, threshold);
-    record.put32(SND_CWND, segments(info.cwnd));
+    record.put32(SND_CWND, whole(info.cwnd));
     record.put32(ADVMSS, info.advertised_mss.into());
     record.put32(RCV_SPACE, info.receive_space.into());
     record.put32(RCV_SSTHRESH, info.receive_buffer as u64);

@@ -1,7 +1,8 @@
 //! RFC 9293 §3.7.4, §3.8.6.2, §3.9.1.2: when text is sent and when it waits.
 
 use crate::{ms, secs};
-use stack::testing::rig::Rig;
+use stack::testing::packet::Flags;
+use stack::testing::rig::{Rig, host_byte};
 use stack::{ListenOptions, TcpOptions};
 
 fn without_nagle() -> Rig {
@@ -52,7 +53,7 @@ fn must_38_the_sender_avoids_silly_windows() {
     let mut t = without_nagle();
     t.window = 4000;
     t.inject(". 1:1(0) ack 1 win 4000").send(20_000);
-    t.expect(". 1:1461(1460) ack 1").expect(". 1461:2921(1460) ack 1");
+    t.expect(". 1:1461(1460) ack 1").expect("P. 1461:2921(1460) ack 1");
     // What is left of the window is less than a segment and less than half of the greatest.
     let rest = t.take_segments();
     assert!(rest.iter().all(|segment| segment.payload.len() >= 1079), "{rest:?}");
@@ -105,8 +106,40 @@ fn must_60_text_is_not_kept_for_ever() {
 fn must_61_the_last_segment_is_pushed() {
     let mut t = Rig::established();
     t.send(3000);
-    t.expect(". 1:1461(1460) ack 1").expect(". 1461:2921(1460) ack 1");
+    t.expect(". 1:1461(1460) ack 1").expect("P. 1461:2921(1460) ack 1");
     t.inject(". 1:1(0) ack 2921").expect("P. 2921:3001(80) ack 1");
+}
+
+/// Behind a burst too, though more is buffered, as Linux does it behind a super-frame: the receiver
+/// need not wait for the rest. Not behind a segment that goes alone.
+#[test]
+fn may_16_a_burst_is_pushed() {
+    let mut t = Rig::established();
+    t.send(100_000);
+    let pushed = |t: &mut Rig| -> Vec<bool> {
+        t.take_segments().iter().map(|segment| segment.flags.has(Flags::PSH)).collect()
+    };
+    assert_eq!(pushed(&mut t), [vec![false; 9], vec![true]].concat());
+    // On a longer path in pairs, which is what goes in a millisecond at the least.
+    let mut t = Rig::connecting();
+    t.advance(ms(100)).inject("S. 0:0(0) ack 1 win 14600 <mss 1460>").expect(". 1:1(0) ack 1");
+    t.send(100_000);
+    assert_eq!(pushed(&mut t), [false, true].repeat(5));
+    t.inject(". 1:1(0) ack 1461 win 14600").expect(". 14601:16061(1460) ack 1").expect_nothing();
+}
+
+/// SEND is with PUSH, unless the application says that more comes (`MSG_MORE`).
+#[test]
+fn may_15_text_before_more_is_not_pushed() {
+    let mut t = without_nagle();
+    let now = t.now();
+    assert_eq!(t.tcp().send_more(now, &[host_byte(0)]), Ok(1));
+    t.drain().expect_nothing();
+    let options = TcpOptions { nodelay: false, ..t.tcp().options() };
+    t.tcp().set_options(now, options);
+    let options = TcpOptions { nodelay: true, ..options };
+    t.tcp().set_options(now, options);
+    t.drain().expect(". 1:2(1) ack 1");
 }
 
 #[test]

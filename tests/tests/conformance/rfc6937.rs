@@ -1,0 +1,56 @@
+//! RFC 9937, Proportional Rate Reduction, which takes the place of RFC 6937.
+//! gVisor, smoltcp, netstack3 and lwIP do not have it.
+
+use crate::rfc6675::under;
+use crate::rfc8985::{MSS, RTT, at, sack, segment, with_sack};
+use stack::Congestion;
+
+/// §6.2: one new segment for each second report under Reno, so that the flight comes down to half
+/// in one round trip without a pause.
+#[test]
+fn section_6_2_proportional() {
+    let mut t = under(Congestion::Reno, 10);
+    t.send(20 * MSS).advance(RTT).expect_nothing();
+    let mut sent = Vec::new();
+    for right in 2..=10 {
+        t.inject(&sack(0, &[(1, right)]));
+        sent.push(t.take_segments().len());
+    }
+    // Limited transmit twice, the retransmission, and then every second time.
+    assert_eq!(sent[..3], [1, 1, 1]);
+    assert!(sent[3..].iter().all(|n| *n <= 1), "no burst: {sent:?}");
+    let info = t.info().unwrap();
+    assert!(info.in_flight.abs_diff(info.ssthresh) <= 3 * MSS as u32, "{info:?}");
+}
+
+/// §6.2: below the threshold at most what was delivered, and a segment more.
+#[test]
+fn section_6_2_conservation() {
+    let mut t = with_sack(10);
+    t.send(40 * MSS).advance(RTT).expect_nothing();
+    // All but the last two are lost.
+    t.inject(&sack(0, &[(8, 9)])).forget_rest();
+    t.advance(RTT / 2).forget_rest();
+    for right in 1..=8 {
+        t.inject(&sack(right, &[(8, 10)]));
+        let burst = t.take_segments().len();
+        assert!(burst <= 3, "{burst} segments for an acknowledgment of one or two");
+    }
+}
+
+/// §6.2: in the end the window is the threshold, even with nothing in flight; and what was reported
+/// during recovery does not count once more.
+#[test]
+fn section_6_2_in_the_end_the_threshold() {
+    let mut t = under(Congestion::Reno, 10);
+    t.advance(RTT);
+    for right in [2, 3, 4, 10] {
+        t.inject(&sack(0, &[(1, right)]));
+    }
+    t.expect(&segment(0)).expect_nothing();
+    t.inject(&format!(". 1:1(0) ack {}", at(10))).expect_nothing();
+    let info = t.info().unwrap();
+    assert!((info.cwnd - info.ssthresh) < MSS as u32 / 2, "{} {}", info.cwnd, info.ssthresh);
+    t.send(20 * MSS);
+    assert_eq!(t.take_segments().len(), 5);
+}
