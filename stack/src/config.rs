@@ -95,7 +95,9 @@ pub struct TcpConfig {
     pub send_buffer: usize,
     /// Send buffer that such a connection may grow to.
     pub send_buffer_max: usize,
-    /// Out-of-order ranges of one connection; text that would need more is dropped.
+    /// Out-of-order ranges of one connection, of eight bytes each; text that would need more is
+    /// dropped. By default every other segment of the greatest window can be missing, as after a
+    /// slow start that overflows a queue.
     pub ranges_max: usize,
     /// Records of one connection's flight, of about a hundred bytes: one for each segment sent and
     /// unacknowledged, and more where reports cut them. At the limit no new text is sent, and a
@@ -145,7 +147,7 @@ impl Default for TcpConfig {
             receive_buffer_max: 6 << 20,
             send_buffer: 128 << 10,
             send_buffer_max: 4 << 20,
-            ranges_max: 128,
+            ranges_max: 4096,
             records_max: 65_536,
             give_up: Duration::from_secs(924),
             connect_give_up: Duration::from_secs(190),

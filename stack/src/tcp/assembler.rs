@@ -23,14 +23,15 @@ const RANGES_KEPT: usize = 8;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct TooManyRanges;
 
+/// Ranges of which it is known when text of them last arrived: twice as many as an acknowledgment
+/// reports.
+const RECENT: usize = 8;
+
 /// Text that has arrived, as positions in a space that wraps.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     start: u32,
     end: u32,
-    /// When text of this range last arrived; later is greater. Counted since there were last no
-    /// ranges; after 2^32 arrivals SACK blocks may stand in the wrong order.
-    arrival: u32,
 }
 
 /// The ranges of text ahead of RCV.NXT, at most `limit`. No memory until the first of them.
@@ -39,15 +40,42 @@ pub(crate) struct Assembler {
     held: VecDeque<Held>,
     /// The position of RCV.NXT.
     base: u32,
-    arrivals: u32,
     limit: u32,
+    recent: Option<Box<Recent>>,
+}
+
+/// A position in each of the ranges that grew last, the latest first.
+#[derive(Debug, Default)]
+struct Recent {
+    positions: [u32; RECENT],
+    count: usize,
+}
+
+impl Recent {
+    fn positions(&self) -> &[u32] {
+        &self.positions[..self.count]
+    }
+
+    fn push(&mut self, position: u32) {
+        self.positions.rotate_right(1);
+        self.positions[0] = position;
+        self.count = (self.count + 1).min(RECENT);
+    }
+
+    fn retain(&mut self, is_kept: impl Fn(u32) -> bool) {
+        let before = core::mem::take(self);
+        for &position in before.positions().iter().filter(|&&position| is_kept(position)) {
+            self.positions[self.count] = position;
+            self.count += 1;
+        }
+    }
 }
 
 impl Assembler {
-    /// Nothing has arrived; at most `limit` ranges will be remembered, 12 bytes each.
+    /// Nothing has arrived; at most `limit` ranges will be remembered, 8 bytes each.
     pub(crate) fn new(limit: usize) -> Self {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        Assembler { held: VecDeque::new(), base: 0, arrivals: 0, limit }
+        Assembler { held: VecDeque::new(), base: 0, limit, recent: None }
     }
 
     /// Notes text at `[offset, offset + len)` past RCV.NXT, cut where offsets end. O(log n) to
@@ -68,14 +96,14 @@ impl Assembler {
             if self.held.len() >= self.limit as usize {
                 return Err(TooManyRanges);
             }
-            let held = self.stamp(joined);
-            self.held.insert(first, held);
-            return Ok(());
+            self.held.insert(first, self.positions(&joined));
+        } else {
+            joined.start = joined.start.min(self.offsets(&self.held[first]).start);
+            joined.end = joined.end.max(self.offsets(&self.held[past - 1]).end);
+            self.held[first] = self.positions(&joined);
+            self.held.drain(first + 1..past);
         }
-        joined.start = joined.start.min(self.offsets(&self.held[first]).start);
-        joined.end = joined.end.max(self.offsets(&self.held[past - 1]).end);
-        self.held[first] = self.stamp(joined);
-        self.held.drain(first + 1..past);
+        self.note_recent(&joined);
         Ok(())
     }
 
@@ -105,6 +133,10 @@ impl Assembler {
                 break;
             }
         }
+        let (before, passed) = (self.base, n.saturating_add(contiguous));
+        if let Some(recent) = &mut self.recent {
+            recent.retain(|position| position.wrapping_sub(before) >= passed);
+        }
         self.base = self.base.wrapping_add(n).wrapping_add(contiguous);
         self.rest_if_empty();
         contiguous
@@ -124,17 +156,21 @@ impl Assembler {
     /// Fills in the SACK blocks, as offsets from RCV.NXT (start, and the end behind the last
     /// byte), and returns how many there are. The first is the range to which the latest arrival
     /// belongs; then come the others, the latest first, which are those that were reported last
-    /// (RFC 2018 §4). O(n) in the ranges held, times the few blocks that fit in a segment.
+    /// (RFC 2018 §4). When no more of these are known, the lowest follow: they will be delivered
+    /// next. O(log n) for each block.
     pub(crate) fn sack_ranges(&self, out: &mut [(u32, u32)]) -> usize {
         let mut count = 0;
-        let mut before = u32::MAX;
-        while count < out.len() {
-            let older = self.held.iter().filter(|held| held.arrival < before);
-            let Some(latest) = older.max_by_key(|held| held.arrival) else { break };
-            let range = self.offsets(latest);
-            out[count] = (range.start, range.end);
-            before = latest.arrival;
-            count += 1;
+        let recent =
+            self.recent.iter().flat_map(|recent| recent.positions()).filter_map(|&position| {
+                let offset = position.wrapping_sub(self.base);
+                self.held.get(self.held.partition_point(|held| self.offsets(held).end <= offset))
+            });
+        for held in recent.chain(self.held.iter().take(out.len())) {
+            let range = self.offsets(held);
+            if count < out.len() && !out[..count].contains(&(range.start, range.end)) {
+                out[count] = (range.start, range.end);
+                count += 1;
+            }
         }
         count
     }
@@ -143,19 +179,23 @@ impl Assembler {
         held.start.wrapping_sub(self.base)..held.end.wrapping_sub(self.base)
     }
 
-    /// The latest arrival.
-    fn stamp(&mut self, range: Range<u32>) -> Held {
-        let arrival = self.arrivals;
-        self.arrivals = self.arrivals.wrapping_add(1);
-        let start = self.base.wrapping_add(range.start);
-        Held { start, end: self.base.wrapping_add(range.end), arrival }
+    fn positions(&self, range: &Range<u32>) -> Held {
+        let (start, end) = (self.base.wrapping_add(range.start), self.base.wrapping_add(range.end));
+        Held { start, end }
+    }
+
+    /// The latest arrival made this range.
+    fn note_recent(&mut self, joined: &Range<u32>) {
+        let base = self.base;
+        let recent = self.recent.get_or_insert_default();
+        recent.retain(|position| !joined.contains(&position.wrapping_sub(base)));
+        recent.push(base.wrapping_add(joined.start));
     }
 
     fn rest_if_empty(&mut self) {
         if !self.held.is_empty() {
             return;
         }
-        self.arrivals = 0;
         if self.held.capacity() > RANGES_KEPT {
             self.held = VecDeque::new();
         }
@@ -235,6 +275,21 @@ mod tests {
         assert_eq!(sack(&assembler, 3), [(500, 2_000), (2_500, 3_000)]);
         assert_eq!(assembler.advance(500), 1_500, "ACK is 7500 now");
         assert_eq!(sack(&assembler, 3), [(500, 1_000)]);
+    }
+
+    /// More ranges than are remembered: the eight latest come first, then the lowest.
+    #[test]
+    fn beyond_the_latest_come_the_lowest() {
+        let mut assembler = Assembler::new(128);
+        for range in (0..12).rev() {
+            assembler.add(10 + range * 20, 10).unwrap();
+        }
+        assert_eq!(sack(&assembler, 2), [(10, 20), (30, 40)]);
+        // RCV.NXT passes all eight.
+        assert_eq!(assembler.advance(160), 0);
+        assert_eq!(sack(&assembler, 3), [(10, 20), (30, 40), (50, 60)]);
+        assembler.add(30, 10).unwrap();
+        assert_eq!(sack(&assembler, 3), [(30, 40), (10, 20), (50, 60)]);
     }
 
     #[test]
