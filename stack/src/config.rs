@@ -123,6 +123,8 @@ pub struct TcpConfig {
     pub resets: RateLimits,
     /// Smallest segment that is sent, whatever MSS the peer claims (THREATS R-8).
     pub mss_min: u16,
+    /// Explicit Congestion Notification (RFC 3168), as Linux's `tcp_ecn`.
+    pub ecn: EcnMode,
     /// Congestion control of sockets that choose none.
     pub congestion: Congestion,
     /// First and last port given to sockets that name none (RFC 6056).
@@ -157,9 +159,38 @@ impl Default for TcpConfig {
             challenge_interval: Duration::from_millis(500),
             resets: RateLimits::resets(),
             mss_min: 88,
+            ecn: EcnMode::WhenAsked,
             congestion: Congestion::Cubic,
             ephemeral_ports: (32_768, 60_999),
         }
+    }
+}
+
+/// Who may agree on ECN (RFC 3168), with Linux's numbers of `net.ipv4.tcp_ecn`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EcnMode {
+    /// 0: nobody.
+    Off,
+    /// 1: our SYNs ask for it, and those of others are agreed to.
+    On,
+    /// 2: others who ask are agreed to.
+    #[default]
+    WhenAsked,
+}
+
+impl EcnMode {
+    /// Every mode, by Linux's number.
+    pub const ALL: [EcnMode; 3] = [EcnMode::Off, EcnMode::On, EcnMode::WhenAsked];
+
+    /// Our SYNs ask.
+    pub(crate) const fn asks(self) -> bool {
+        matches!(self, EcnMode::On)
+    }
+
+    /// Others may ask.
+    pub(crate) const fn accepts(self) -> bool {
+        !matches!(self, EcnMode::Off)
     }
 }
 
@@ -178,6 +209,8 @@ pub enum Congestion {
     Cubic,
     /// Reno (RFC 5681).
     Reno,
+    /// BBR, version 3 (draft-ietf-ccwg-bbr).
+    Bbr,
 }
 
 /// No congestion control algorithm has this name.
@@ -186,13 +219,14 @@ pub struct UnknownCongestion;
 
 impl Congestion {
     /// Every algorithm.
-    pub const ALL: [Congestion; 2] = [Congestion::Cubic, Congestion::Reno];
+    pub const ALL: [Congestion; 3] = [Congestion::Cubic, Congestion::Reno, Congestion::Bbr];
 
     /// The name, as Linux spells it.
     pub const fn name(self) -> &'static str {
         match self {
             Congestion::Cubic => "cubic",
             Congestion::Reno => "reno",
+            Congestion::Bbr => "bbr",
         }
     }
 }

@@ -60,6 +60,14 @@ counters! {
     ip_out_no_routes = "IpOutNoRoutes",
     /// Outgoing packets given up: the neighbour did not answer, or a queue was full.
     ip_out_discards = "IpOutDiscards",
+    /// IP packets received that know no ECN (RFC 3168).
+    ip_in_no_ect_pkts = "IpExtInNoECTPkts",
+    /// IP packets received with ECT(1).
+    ip_in_ect1_pkts = "IpExtInECT1Pkts",
+    /// IP packets received with ECT(0).
+    ip_in_ect0_pkts = "IpExtInECT0Pkts",
+    /// IP packets received that a router has marked.
+    ip_in_ce_pkts = "IpExtInCEPkts",
     /// Fragments received.
     ip_reasm_reqds = "IpReasmReqds",
     /// Datagrams reassembled.
@@ -120,6 +128,8 @@ counters! {
     tcp_cookies_received = "TcpExtSyncookiesRecv",
     /// Third segments whose number was no cookie, or an old one.
     tcp_cookies_failed = "TcpExtSyncookiesFailed",
+    /// Octets delivered by acknowledgments that echoed a router's mark.
+    tcp_delivered_ce = "TcpExtTCPDeliveredCE",
     /// Retransmission timeouts.
     tcp_timeouts = "TcpExtTCPTimeouts",
     /// Segments sent again in fast recovery.

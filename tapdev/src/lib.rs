@@ -49,6 +49,7 @@ mod device;
 mod interface;
 mod link;
 mod link_config;
+mod mark;
 mod namespace;
 mod network;
 mod offload;

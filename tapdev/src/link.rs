@@ -9,6 +9,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use crate::link_config::{GilbertElliott, LinkConfig, LinkConfigError};
+use crate::mark::mark;
 use crate::random::Random;
 
 /// Frames that a link holds at most, queued and under way: beyond it they are dropped as by a
@@ -54,6 +55,8 @@ pub struct LinkStats {
     pub corrupted: u64,
     /// Frames held back.
     pub reordered: u64,
+    /// Frames whose packets were marked (RFC 3168).
+    pub marked: u64,
     /// Frames in the link now, queued or under way.
     pub held: u64,
 }
@@ -71,6 +74,7 @@ impl LinkStats {
             dropped: self.dropped - earlier.dropped,
             corrupted: self.corrupted - earlier.corrupted,
             reordered: self.reordered - earlier.reordered,
+            marked: self.marked - earlier.marked,
             held: self.held.saturating_sub(earlier.held),
         }
     }
@@ -188,6 +192,8 @@ impl Link {
             self.stats.dropped += 1;
             return;
         }
+        let is_long = self.config.mark_above.is_some_and(|most| self.queue_bytes > most);
+        self.stats.marked += u64::from(is_long && mark(&mut frame));
         self.stats.corrupted += u64::from(is_corrupt);
         let sent_ns = self.transmit(frame.len());
         let arrival_ns = self.arrival(sent_ns);

@@ -29,6 +29,9 @@ pub struct LinkConfig {
     pub rate_bits_per_s: Option<u64>,
     /// How much may wait for transmission.
     pub queue: QueueLimit,
+    /// Packets of a transport that knows ECN (RFC 3168) are marked if they find more than so many
+    /// bytes waiting (`None`: never). Others are not dropped for it.
+    pub mark_above: Option<usize>,
 }
 
 /// Loss in two states (Gilbert 1960, Elliott 1963): before each frame the link may change its

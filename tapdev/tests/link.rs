@@ -65,6 +65,7 @@ prop_compose! {
             corrupt,
             rate_bits_per_s: rate,
             queue: QueueLimit { frames, bytes },
+            mark_above: None,
         }
     }
 }
@@ -291,4 +292,24 @@ fn time_never_runs_backwards() {
     link.push(10 * MS, &[1; 14]);
     link.push(0, &[2; 14]);
     assert_eq!(drain(&mut link).into_iter().map(|(at, _)| at).collect::<Vec<_>>(), [10 * MS; 2]);
+}
+
+/// A packet that knows ECN and finds more than the threshold waiting is marked; the others, and
+/// those that know no ECN, pass as they are.
+#[test]
+fn a_long_queue_marks_who_knows_ecn() {
+    let rate_bits_per_s = Some(8_000_000);
+    let config = LinkConfig { rate_bits_per_s, mark_above: Some(2_000), ..LinkConfig::default() };
+    let mut link = Link::new(config, 1).unwrap();
+    let frame = |ecn: u8| {
+        let mut frame = vec![0; 1_000];
+        frame[12..16].copy_from_slice(&[8, 0, 0x45, ecn]);
+        frame
+    };
+    for ecn in [2, 2, 2, 2, 0, 1] {
+        link.push(0, &frame(ecn));
+    }
+    let arrived = std::iter::from_fn(|| link.pop(u64::MAX)).map(|frame| frame[15]);
+    assert_eq!(arrived.collect::<Vec<_>>(), [2, 2, 2, 3, 0, 3]);
+    assert_eq!(link.stats().marked, 2);
 }

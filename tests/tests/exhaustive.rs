@@ -148,7 +148,8 @@ fn observe(rig: &mut Rig, block: &Block, seg: &Arrival) -> Result<Outcome, Strin
     let delivered = read(rig);
     // Reading may open the window; the reply is what came before.
     rig.forget_rest();
-    Ok(Outcome { state, reply: reply(rig, block, &replies)?, delivered })
+    let asks = seg.flags.has(Flags::SYN.with(Flags::ECE).with(Flags::CWR));
+    Ok(Outcome { state, reply: reply(rig, block, &replies, asks)?, delivered })
 }
 
 /// Bytes that the application can read. What they are is not asked: in SYN-SENT the cell itself
@@ -162,8 +163,9 @@ fn read(rig: &mut Rig) -> i64 {
     tcp.recv(now, &mut bytes).unwrap_or(0) as i64
 }
 
-/// What the segments that came back are, in the RFC's words.
-fn reply(rig: &Rig, block: &Block, replies: &[Segment]) -> Result<Reply, String> {
+/// What the segments that came back are, in the RFC's words. `asks`: it may agree to ECN (RFC 3168
+/// §6.1.1), which changes nothing else.
+fn reply(rig: &Rig, block: &Block, replies: &[Segment], asks: bool) -> Result<Reply, String> {
     let bases = rig.bases();
     let [reply] = replies else {
         return match replies {
@@ -185,6 +187,9 @@ fn reply(rig: &Rig, block: &Block, replies: &[Segment]) -> Result<Reply, String>
         flags if flags == Flags::RST => Ok(Reply::Reset(seq)),
         flags if flags == Flags::RST.with(Flags::ACK) && reply.seq == 0 => Ok(Reply::ResetAck(ack)),
         flags if flags == Flags::SYN.with(Flags::ACK) => Ok(Reply::SynAck(ack)),
+        flags if asks && flags == Flags::SYN.with(Flags::ACK).with(Flags::ECE) => {
+            Ok(Reply::SynAck(ack))
+        }
         flags => Err(format!("a reply with the flags {flags}")),
     }
 }

@@ -85,6 +85,7 @@ impl World {
                 flags: Flags::SYN,
                 window: 65_535,
                 urgent: 0,
+                ecn: 0,
                 options: vec![2, 4, 5, 180], // an MSS of 1460
                 payload: Vec::new(),
             };

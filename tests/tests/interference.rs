@@ -123,6 +123,7 @@ fn segment(from: Ipv4Addr, port: u16, seq: u32, ack: u32, flags: Flags) -> Segme
         flags,
         window: 65_535,
         urgent: 0,
+        ecn: 0,
         options: Vec::new(),
         payload: Vec::new(),
     }

@@ -1,6 +1,6 @@
 //! Pacing (`SO_MAX_PACING_RATE`), over paths in virtual time.
 
-use stack::{Limit, TcpOptions};
+use stack::{Congestion, Limit, TcpOptions};
 use std::time::Duration;
 use tests::path::{Path, Shape};
 
@@ -69,5 +69,24 @@ fn a_spread_window_fits_into_a_shallow_queue() {
         let shape = Shape { rtt, rate: mbit * 1_000_000, queue: under_way as usize / 10 };
         let (burst, spread) = (goodput(&shape, false), goodput(&shape, true));
         assert!(spread >= 85 && spread >= burst + 10, "{burst} % in bursts, {spread} % spread");
+    }
+}
+
+/// BBR over whole stacks: it fills the link, keeps the queue short, and loses little.
+#[test]
+fn bbr_fills_a_path_and_not_its_queue() {
+    for (queue, least) in [(25_000, 80), (250_000, 88), (2_000_000, 88)] {
+        let shape = Shape { rtt: Duration::from_millis(40), rate: 50_000_000, queue };
+        let mut path = Path::new(&shape, |_, config| config.tcp.congestion = Congestion::Bbr);
+        path.transfer(3 * SECOND);
+        let before = path.read;
+        path.transfer(10 * SECOND);
+        let share = (path.read - before) * 100 / Path::text_in(&shape, 10 * SECOND);
+        let info = path.info(0);
+        assert!(share >= least, "{share} % behind {queue} bytes, {info:?}");
+        assert!(info.bytes_retransmitted * 100 < info.bytes_sent * 4, "{info:?}");
+        assert!(info.rtt < Duration::from_millis(70), "{:?}", info.rtt);
+        assert_eq!((info.congestion, info.timeouts), ("bbr", 0));
+        assert!(info.pacing_rate.is_some_and(|rate| rate > 1_000_000), "{info:?}");
     }
 }

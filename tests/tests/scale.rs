@@ -73,6 +73,7 @@ impl Machine {
             flags: Flags::SYN,
             window: 65_535,
             urgent: 0,
+            ecn: 0,
             options: vec![2, 4, 5, 0xb4],
             payload: Vec::new(),
         };

@@ -7,6 +7,7 @@
 
 use crate::time::Instant;
 use crate::wire::address::Address;
+use crate::wire::ecn::{Codepoint, Seen};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -66,8 +67,8 @@ pub(crate) struct FragmentKey {
 pub(crate) enum Insert {
     /// It waits for the others.
     Held,
-    /// It was the last that was missing: the whole payload.
-    Complete(Vec<u8>),
+    /// It was the last that was missing: the whole payload, and the ECN codepoint of all.
+    Complete(Vec<u8>, Codepoint),
     Dropped(FragmentDrop),
 }
 
@@ -87,6 +88,8 @@ pub(crate) enum FragmentDrop {
     Duplicate,
     /// It belongs to a datagram that was dropped.
     Poisoned,
+    /// Some of the datagram's fragments know ECN, others do not (RFC 3168 §5.3). It is dropped.
+    Ecn,
 }
 
 /// A datagram that was not complete in time.
@@ -123,6 +126,7 @@ struct Body {
     total: Option<usize>,
     /// The header of the first fragment with 8 bytes of payload.
     first: Option<Vec<u8>>,
+    ecn: Seen,
     /// The fragments contradicted each other: nothing is kept but the memory of it.
     poisoned: bool,
 }
@@ -182,7 +186,7 @@ impl Reassembler {
         if offset == 0 && !more {
             // A whole datagram in the clothes of a fragment: nothing to do with others that have
             // its id (RFC 6946 §4).
-            return Insert::Complete(payload.to_vec());
+            return Insert::Complete(payload.to_vec(), Codepoint::of_header(header));
         }
         let ragged = more && !payload.len().is_multiple_of(UNIT);
         if payload.is_empty() || ragged || !offset.is_multiple_of(UNIT) {
@@ -216,9 +220,10 @@ impl Reassembler {
         if partial.body.total != Some(partial.body.received) {
             return Insert::Held;
         }
-        match self.remove(&key) {
-            Some(partial) => Insert::Complete(partial.body.bytes),
-            None => Insert::Held,
+        let Some(partial) = self.remove(&key) else { return Insert::Held };
+        match partial.body.ecn.combined() {
+            Some(ecn) => Insert::Complete(partial.body.bytes, ecn),
+            None => Insert::Dropped(FragmentDrop::Ecn),
         }
     }
 
@@ -442,6 +447,7 @@ impl Body {
         set_all(&mut self.present, offset / UNIT, end.div_ceil(UNIT));
         set_all(&mut self.begins, offset / UNIT, offset / UNIT + 1);
         self.received = self.received.saturating_add(payload.len());
+        self.ecn.add(Codepoint::of_header(header));
         if !more {
             self.total = Some(end);
         }

@@ -25,6 +25,10 @@ fn put(table: &mut Reassembler, offset: u32, more: bool, payload: &[u8]) -> Inse
     table.insert(at(0), key(1, 1), offset, more, &HEADER, payload)
 }
 
+fn complete(payload: Vec<u8>) -> Insert {
+    Insert::Complete(payload, Codepoint::of_header(&HEADER))
+}
+
 fn pattern(len: usize) -> Vec<u8> {
     (0..len as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
@@ -41,7 +45,7 @@ fn round_trip(payload: &[u8], mtu: usize, shuffle: impl FnOnce(&mut Vec<Piece>))
         match table.insert(at(n as u64), key(1, 1), piece.offset as u32, piece.more, &HEADER, bytes)
         {
             Insert::Held => assert!(done.is_none()),
-            Insert::Complete(whole) => {
+            Insert::Complete(whole, _) => {
                 assert!(done.replace(whole).is_none());
                 break;
             }
@@ -133,7 +137,7 @@ fn f2_an_exact_duplicate_is_ignored_the_last_one_too() {
     let dup = Insert::Dropped(FragmentDrop::Duplicate);
     assert_eq!(put(&mut table, 0, true, &whole[..16]), dup);
     assert_eq!(put(&mut table, 32, false, &whole[32..]), dup);
-    assert_eq!(put(&mut table, 16, true, &whole[16..32]), Insert::Complete(whole.clone()));
+    assert_eq!(put(&mut table, 16, true, &whole[16..32]), complete(whole.clone()));
 }
 
 #[test]
@@ -174,15 +178,15 @@ fn bad_lengths_are_dropped_and_harm_nobody() {
     assert_eq!(put(&mut table, 8, true, &[]), bad);
     assert_eq!(put(&mut table, 8, false, &[]), bad);
     assert_eq!(put(&mut table, 9, false, &[1; 8]), bad);
-    assert_eq!(put(&mut table, 8, false, &[1; 3]), Insert::Complete(vec![1; 11]));
+    assert_eq!(put(&mut table, 8, false, &[1; 3]), complete(vec![1; 11]));
 }
 
 #[test]
 fn f6_an_atomic_fragment_meets_no_other() {
     let mut table = table();
     assert_eq!(put(&mut table, 8, false, &[1; 8]), Insert::Held);
-    assert_eq!(put(&mut table, 0, false, &[2; 5]), Insert::Complete(vec![2; 5]));
-    assert_eq!(put(&mut table, 0, true, &[1; 8]), Insert::Complete(vec![1; 16]));
+    assert_eq!(put(&mut table, 0, false, &[2; 5]), complete(vec![2; 5]));
+    assert_eq!(put(&mut table, 0, true, &[1; 8]), complete(vec![1; 16]));
 }
 
 #[test]
@@ -236,7 +240,7 @@ fn f4_one_source_is_held_to_its_share_and_loses_its_own_oldest() {
     assert_eq!(table.len(), 65, "64 small ones and the victim's");
     assert_eq!(
         table.insert(at(2), key(9, 9), 1_480, false, &HEADER, &victim[1_480..]),
-        Insert::Complete(victim)
+        complete(victim)
     );
 }
 
@@ -259,7 +263,7 @@ fn beside_a_flood(sources: u32, offset: u32) -> usize {
             let bytes = &honest[piece.offset..piece.offset + piece.len];
             let key = FragmentKey { src: DST, ..key(0, id) };
             let now = at(u64::from(noise / 50) + n as u64 / 99);
-            if let Insert::Complete(whole) =
+            if let Insert::Complete(whole, _) =
                 table.insert(now, key, piece.offset as u32, piece.more, &HEADER, bytes)
             {
                 assert_eq!(whole, honest);
@@ -289,7 +293,7 @@ fn f4_hoarders_pay_before_a_slow_honest_source() {
         table.insert(at(1), key(n % 25, n), 65_400, true, &HEADER, &[0; 8]);
     }
     let last = table.insert(at(29_000), key(9_999, 1), 1_480, false, &HEADER, &[7; 20]);
-    assert_eq!(last, Insert::Complete(vec![7; 1_500]));
+    assert_eq!(last, complete(vec![7; 1_500]));
 }
 
 #[test]
@@ -350,7 +354,7 @@ impl Naive {
                 for (offset, _, payload) in &self.list {
                     whole[*offset..offset + payload.len()].copy_from_slice(payload);
                 }
-                Insert::Complete(whole)
+                complete(whole)
             }
             _ => Insert::Held,
         }
@@ -388,7 +392,7 @@ proptest! {
             }
             let got = put(&mut real, offset as u32, more, &payload);
             prop_assert_eq!(&got, &naive.insert(offset, more, &payload));
-            if matches!(got, Insert::Complete(_)) {
+            if matches!(got, Insert::Complete(..)) {
                 naive = Naive::default();
             }
         }
@@ -423,7 +427,7 @@ proptest! {
         let mut done = false;
         for (from, to) in pieces {
             match put(&mut table, from as u32, to < len, &payload[from..to]) {
-                Insert::Complete(whole) => {
+                Insert::Complete(whole, _) => {
                     prop_assert!(whole == payload);
                     done = true;
                     break;
@@ -434,5 +438,29 @@ proptest! {
         }
         prop_assert!(done);
         prop_assert_eq!(table.bytes(), 0);
+    }
+}
+
+/// RFC 3168 §5.3: one marked fragment marks the datagram; who mixes those that know ECN with those
+/// that do not is not believed.
+#[test]
+fn rfc_3168_fragments_combine_their_marks() {
+    for (first, last, whole) in
+        [(2, 3, Some(Codepoint::Ce)), (2, 2, Some(Codepoint::Ect0)), (0, 3, None), (2, 0, None)]
+    {
+        let mut table = table();
+        let header = |bits| {
+            let mut header = HEADER;
+            header[1] = header[1] & !3 | bits;
+            header
+        };
+        let first = table.insert(at(0), key(1, 1), 0, true, &header(first), &[1; 8]);
+        let last = table.insert(at(0), key(1, 1), 8, false, &header(last), &[1; 8]);
+        assert_eq!(first, Insert::Held);
+        match whole {
+            Some(ecn) => assert_eq!(last, Insert::Complete(vec![1; 16], ecn)),
+            None => assert_eq!(last, Insert::Dropped(FragmentDrop::Ecn)),
+        }
+        assert_eq!((table.bytes(), table.len()), (0, 0));
     }
 }

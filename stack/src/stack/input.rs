@@ -12,6 +12,7 @@ use crate::time::Instant;
 use crate::udp::echo::{EchoAnswer, EchoReplyKind};
 use crate::udp::error::UdpError;
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
+use crate::wire::ecn::Codepoint;
 use crate::wire::frame::{Gso, RxChecksum, RxFrame};
 use crate::wire::parse::{self, IpPacket};
 
@@ -80,6 +81,7 @@ impl Stack {
     fn on_ipv4(&mut self, arrival: Arrival, bytes: &[u8]) -> Result<(), DropReason> {
         self.counters.ip_in_receives += 1;
         let packet = parse::ipv4(bytes)?;
+        self.count_ecn(packet.ecn);
         if !arrival.looped {
             let source = packet.source;
             let own = self.routes.is_own(source) || self.routes.is_broadcast(source);
@@ -104,6 +106,16 @@ impl Stack {
         }
     }
 
+    fn count_ecn(&mut self, ecn: Codepoint) {
+        let counters = &mut self.counters;
+        *match ecn {
+            Codepoint::NotEct => &mut counters.ip_in_no_ect_pkts,
+            Codepoint::Ect1 => &mut counters.ip_in_ect1_pkts,
+            Codepoint::Ect0 => &mut counters.ip_in_ect0_pkts,
+            Codepoint::Ce => &mut counters.ip_in_ce_pkts,
+        } += 1;
+    }
+
     fn on_fragment(&mut self, arrival: Arrival, packet: &IpPacket<'_>) -> Result<(), DropReason> {
         let Some(fragment) = packet.fragment else { return Err(DropReason::IpFragment) };
         self.counters.ip_reasm_reqds += 1;
@@ -123,9 +135,9 @@ impl Stack {
                 self.counters.ip_reasm_fails += 1;
                 Err(DropReason::IpFragment)
             }
-            Insert::Complete(payload) => {
+            Insert::Complete(payload, ecn) => {
                 self.counters.ip_reasm_oks += 1;
-                let whole = IpPacket { fragment: None, payload: &payload, ..*packet };
+                let whole = IpPacket { fragment: None, payload: &payload, ecn, ..*packet };
                 // A device sees fragments: of their sum it knows nothing.
                 self.deliver(Arrival { checksum: RxChecksum::Unverified, ..arrival }, &whole)
             }

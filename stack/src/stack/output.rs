@@ -187,7 +187,7 @@ impl Stack {
             Departure::Live(key, segment) => {
                 self.counters.tcp_out_segs += u64::from(segment.segments());
                 let tcb = self.tcp.get(key)?;
-                let marks = (tcb.options.ttl, tcb.options.tos);
+                let marks = (tcb.options.ttl, tcb.options.tos | segment.ecn.bits());
                 let body = Body::Ring { key, offset: segment.offset, len: segment.len };
                 (tcb.flow, segment.fields, marks, body, segment.size)
             }
@@ -420,6 +420,10 @@ fn packets(
                 // The end, and the push, are those of the last.
                 fields.flags = Flags(fields.flags).without(Flags::FIN.with(Flags::PSH)).0;
             }
+            if at > 0 {
+                // The sender's reduction is told once (RFC 3168 §6.1.2).
+                fields.flags = Flags(fields.flags).without(Flags::CWR).0;
+            }
             ip.payload_len = ip.payload_len - end + *len;
         }
         (ip, transport, body)
@@ -450,7 +454,7 @@ mod tests {
     fn a_super_frame_is_many_packets_to_everybody_but_the_device() {
         let end = |port| Endpoint::new(Address::v4([192, 0, 2, 1]), port);
         let flow = FlowKey { local: end(1), remote: end(2) };
-        let flags = Flags::ACK.with(Flags::PSH).with(Flags::FIN);
+        let flags = Flags::ACK.with(Flags::PSH).with(Flags::FIN).with(Flags::CWR);
         let (seq, ack, window, options) = (u32::MAX - 999, 7, 5, Options::default());
         let fields = TcpFields { seq, ack, flags: flags.0, window, options };
         let ip = Ipv4Fields {
@@ -477,11 +481,11 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(all(None), [(seq, flags.0, 2520, 100, 2500, None)]);
-        let ack = Flags::ACK.0;
+        let ack = Flags::ACK;
         let cut = [
-            (seq, ack, 1020, 100, 1000, None),
-            (0, ack, 1020, 1100, 1000, None),
-            (1000, flags.0, 520, 2100, 500, None),
+            (seq, ack.with(Flags::CWR).0, 1020, 100, 1000, None),
+            (0, ack.0, 1020, 1100, 1000, None),
+            (1000, flags.without(Flags::CWR).0, 520, 2100, 500, None),
         ];
         assert_eq!(all(Some(1000)), cut);
     }

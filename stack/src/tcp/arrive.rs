@@ -325,6 +325,7 @@ impl Tcb {
             self.end(cx, Ended::Failed(TcpError::Aborted));
             return Break(Stop::ResetAndDrop(DropReason::TcpClosed));
         }
+        self.hear_mark(seg);
         let had_holes = self.rcv.has_holes();
         self.stats.text_segments_in += seg.count();
         match self.rcv.take(seg.seq, seg.text, cx.memory) {
@@ -351,6 +352,14 @@ impl Tcb {
             }
         }
         Continue(())
+    }
+
+    /// What routers and the peer say of congestion on the way here: only text in the window counts
+    /// (RFC 3168 §6.1.3, §6.1.5).
+    fn hear_mark(&mut self, seg: &Segment<'_>) {
+        if self.ecn.on_text(seg.has(Flags::CWR), seg.ecn) {
+            self.ack.owe_now();
+        }
     }
 
     /// The round-trip time as one who only receives can see it: text that a window of ours let go

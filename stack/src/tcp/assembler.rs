@@ -45,7 +45,7 @@ pub(crate) struct Assembler {
 }
 
 /// A position in each of the ranges that grew last, the latest first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Recent {
     positions: [u32; RECENT],
     count: usize,

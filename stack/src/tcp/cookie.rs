@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  ISS = place(flow) + IRS + | t: 8 | proof(flow, IRS, t) + MSS index: 24 |
-//!  TSval, where the SYN had timestamps: | clock: 26 | 0 | SACK: 1 | window scale: 4 |
+//!  TSval, where the SYN had timestamps: | clock: 26 | ECN: 1 | SACK: 1 | window scale: 4 |
 //! ```
 //!
 //! `t` counts spans of 64 s; a cookie is good for the span it was made in and the next. Of 2^32
@@ -32,6 +32,7 @@ const STAMP: u32 = 0x3f;
 const STAMP_SCALE: u32 = 0x0f;
 const STAMP_NO_SCALE: u32 = 0x0f;
 const STAMP_SACK: u32 = 0x10;
+const STAMP_ECN: u32 = 0x20;
 
 /// Makes cookies and knows its own again.
 #[derive(Clone)]
@@ -45,6 +46,8 @@ pub(crate) struct Cookies {
 pub(crate) struct Stamped {
     pub(crate) scale: Option<u8>,
     pub(crate) sack: bool,
+    /// ECN was asked for and agreed to.
+    pub(crate) ecn: bool,
 }
 
 impl Cookies {
@@ -102,7 +105,8 @@ fn span(now: Instant) -> u64 {
 /// offered. It is up to 64 ms slow, and no measure of time.
 pub(crate) fn stamp(clock: u32, offered: Stamped) -> u32 {
     let scale = offered.scale.map_or(STAMP_NO_SCALE, u32::from) & STAMP_SCALE;
-    let bits = scale | if offered.sack { STAMP_SACK } else { 0 };
+    let sack = if offered.sack { STAMP_SACK } else { 0 };
+    let bits = scale | sack | if offered.ecn { STAMP_ECN } else { 0 };
     let back = if clock & STAMP < bits { STAMP + 1 } else { 0 };
     (clock & !STAMP | bits).wrapping_sub(back)
 }
@@ -114,7 +118,7 @@ pub(crate) fn unstamp(clock: u32, echo: u32) -> Option<Stamped> {
     }
     let scale = (echo & STAMP_SCALE) as u8;
     let scale = (scale <= 14).then_some(scale);
-    Some(Stamped { scale, sack: echo & STAMP_SACK != 0 })
+    Some(Stamped { scale, sack: echo & STAMP_SACK != 0, ecn: echo & STAMP_ECN != 0 })
 }
 
 #[cfg(test)]
@@ -166,11 +170,12 @@ mod tests {
     }
 
     #[test]
-    fn r2_timestamps_carry_scale_and_sack() {
+    fn r2_timestamps_carry_scale_sack_and_ecn() {
         for clock in [0, 5, 63, 64, 1_000_000, u32::MAX] {
             for scale in [None, Some(0), Some(7), Some(14)] {
-                for sack in [false, true] {
-                    let offered = Stamped { scale, sack };
+                for bits in 0..4 {
+                    let (sack, ecn) = (bits & 1 != 0, bits & 2 != 0);
+                    let offered = Stamped { scale, sack, ecn };
                     let value = stamp(clock, offered);
                     assert!(clock.wrapping_sub(value) < 64, "{value} at {clock}");
                     assert_eq!(unstamp(clock.wrapping_add(900), value), Some(offered));

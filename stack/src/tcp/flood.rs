@@ -20,8 +20,8 @@ impl TcpLayer {
         self.listeners.get(key).is_some_and(|listener| now < listener.cookies_until)
     }
 
-    /// Answers a SYN and forgets it. Without timestamps neither window scale nor SACK is agreed
-    /// on, for there is no place to remember them.
+    /// Answers a SYN and forgets it. Without timestamps neither window scale nor SACK nor ECN is
+    /// agreed on, for there is no place to remember them.
     pub(super) fn answer_with_cookie(
         &mut self,
         now: Instant,
@@ -35,14 +35,15 @@ impl TcpLayer {
         listener.cookies_until = now + cookie::LIFE;
         let stamped = offer.timestamp.is_some();
         let kept = Offer { scale: offer.scale.filter(|_| stamped), ..offer };
-        let kept = Offer { sack: offer.sack && stamped, ..kept };
+        let kept = Offer { sack: offer.sack && stamped, ecn: offer.ecn && stamped, ..kept };
         let Some(mut half) = self.half_open_from(now, key, flow, kept) else { return };
         let mss = offer.mss.filter(|&mss| mss != 0).unwrap_or(default_mss(flow.remote.address));
         half.iss = self.cookies.make(&flow, offer.irs, mss, now);
         let mut reply = half.syn_ack(now);
         if let Some(option) = &mut reply.options.timestamps {
             let clock = timestamps::value(0, now);
-            let value = cookie::stamp(clock, Stamped { scale: kept.scale, sack: kept.sack });
+            let said = Stamped { scale: kept.scale, sack: kept.sack, ecn: half.ecn };
+            let value = cookie::stamp(clock, said);
             option.value = value.wrapping_add(half.timestamp_offset);
         }
         counters.tcp_cookies_sent += 1;
@@ -89,9 +90,9 @@ impl TcpLayer {
             let echo = option.echo.wrapping_sub(offset);
             Some((option.value, cookie::unstamp(timestamps::value(0, now), echo)?))
         });
-        let Stamped { scale, sack } = stamped.map(|(_, said)| said).unwrap_or_default();
+        let Stamped { scale, sack, ecn } = stamped.map(|(_, said)| said).unwrap_or_default();
         let timestamp = stamped.map(|(value, _)| value);
-        let offer = Offer { irs, mss: Some(mss), scale, sack, timestamp };
+        let offer = Offer { irs, mss: Some(mss), scale, sack, ecn, timestamp };
         let half = self.half_open_from(now, key, flow, offer)?;
         counters.tcp_cookies_received += 1;
         Some(HalfOpen { iss, redeemed: true, ..half })

@@ -119,6 +119,12 @@ pub struct TcpInfo {
     pub timestamps: bool,
     /// Selective acknowledgments were negotiated (RFC 2018).
     pub sack: bool,
+    /// Explicit Congestion Notification was negotiated (RFC 3168), and the peer's text has used it.
+    pub ecn: bool,
+    /// See `ecn`.
+    pub ecn_seen: bool,
+    /// Octets delivered by acknowledgments that echoed a router's mark.
+    pub bytes_delivered_ce: u32,
     /// Shifts of the peer's window and ours, if scaling was negotiated (RFC 7323).
     pub window_scale: Option<(u8, u8)>,
     /// The congestion controller's name.
@@ -183,6 +189,9 @@ impl TcpInfo {
             reordering: false,
             timestamps: false,
             sack: false,
+            ecn: false,
+            ecn_seen: false,
+            bytes_delivered_ce: 0,
             window_scale: None,
             congestion: "",
             orphan: false,
@@ -247,6 +256,9 @@ impl TcpInfo {
             reordering: tcb.rack.has_seen_reordering(),
             timestamps: tcb.timestamps.is_some(),
             sack: tcb.sack,
+            ecn: tcb.ecn.is_on(),
+            ecn_seen: tcb.ecn.has_seen(),
+            bytes_delivered_ce: tcb.stats.bytes_delivered_ce,
             window_scale: tcb.scaling.then_some((tcb.snd.scale, tcb.rcv.scale)),
             congestion: tcb.congestion.name(),
             orphan: tcb.orphan,

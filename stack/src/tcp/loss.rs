@@ -10,7 +10,7 @@ use super::rate::Rate;
 use super::recovery::{News, Phase, Verdict};
 use super::rtt::GRANULARITY;
 use super::scoreboard::Range;
-use super::segment::Segment;
+use super::segment::{Flags, Segment};
 use super::seq::Seq;
 use super::tcb::{Cx, Tcb};
 use super::timers::Timer;
@@ -117,6 +117,17 @@ struct Brought {
     spurious_echo: bool,
 }
 
+/// What an acknowledgment brought, as far as congestion control is concerned.
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    /// What windows may grow by, and all that is newly delivered.
+    acked: u32,
+    delivered: u32,
+    /// In flight before.
+    in_flight: u32,
+    rtt: Option<Duration>,
+}
+
 /// Acknowledgments.
 impl Tcb {
     /// The path as RACK sees it.
@@ -146,7 +157,7 @@ impl Tcb {
 
     /// Octets that congestion control lets out now.
     pub(crate) fn congestion_allowance(&self) -> u32 {
-        if self.recovery.is_fast() {
+        if self.recovery.is_fast() && !self.congestion.rules_recovery() {
             return self.delivering.prr.allowance();
         }
         self.congestion.window().saturating_sub(self.in_flight())
@@ -278,7 +289,35 @@ impl Tcb {
         }
         self.judge_phase(cx, before, brought);
         let lost = self.detect_losses(cx);
-        self.find_lost_head(cx, before, brought) + lost
+        let lost = self.find_lost_head(cx, before, brought) + lost;
+        self.hear_echo(cx, seg, brought);
+        lost
+    }
+
+    /// The peer echoes a router's mark (RFC 3168 §6.1.2).
+    fn hear_echo(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>, brought: &Brought) {
+        self.ecn.on_advance(self.snd.una);
+        if !seg.has(Flags::ECE) || seg.has(Flags::SYN) {
+            return;
+        }
+        let open = self.recovery.is_open();
+        if self.ecn.marks() {
+            cx.counters.tcp_delivered_ce += u64::from(brought.delivered);
+            let sum = &mut self.stats.bytes_delivered_ce;
+            *sum = sum.saturating_add(brought.delivered);
+        }
+        if self.ecn.on_echo(self.snd.una, open) {
+            self.reduce_for_mark();
+        }
+    }
+
+    /// The one reduction of this window for a mark.
+    fn reduce_for_mark(&mut self) {
+        let (in_flight, mss) = (self.in_flight(), self.snd.mss_u32());
+        self.congestion.on_congestion(Cause::Ecn, in_flight, mss);
+        self.ecn.on_reduced(self.snd.nxt);
+        // Nothing to go back to: a mark is no mistake.
+        self.delivering.undo.disarm();
     }
 
     /// Where this acknowledgment leads, before it is asked what is lost.
@@ -344,6 +383,9 @@ impl Tcb {
             self.recovery.leave();
             self.rack.on_recovered();
         }
+        if self.ecn.on_undone() {
+            self.reduce_for_mark();
+        }
     }
 
     /// A range was received twice (RFC 2883): a retransmission was for nothing, unless the network
@@ -389,9 +431,11 @@ impl Tcb {
         self.marks.retransmit |= partial;
         let (mss, episode) = (self.snd.mss_u32(), self.next_episode());
         let mut lost = 0;
-        let parts = &mut *self.delivering;
+        let (parts, rate) = (&mut *self.delivering, &mut self.rate);
+        let congestion = &mut self.congestion;
         parts.flight.lose_head(mss, episode, |record| {
             lost += record.len();
+            congestion.on_lost(&rate.on_lost(record.len(), &record.rate));
             parts.undo.on_marked(record.len());
         });
         self.enter_recovery(cx, lost);
@@ -432,13 +476,14 @@ impl Tcb {
         mut on: impl FnMut(&Record),
     ) -> Option<Instant> {
         let (parts, rate) = (&mut *self.delivering, &mut self.rate);
+        let congestion = &mut self.congestion;
         parts.flight.detect(
             now,
             newest,
             |sent_at| sent_at + patience,
             episode,
             |record| {
-                let _: super::rate::Lost = rate.on_lost(record.len(), &record.rate);
+                congestion.on_lost(&rate.on_lost(record.len(), &record.rate));
                 parts.undo.on_marked(record.len());
                 on(record);
             },
@@ -453,6 +498,7 @@ impl Tcb {
         let mss = self.snd.mss_u32();
         let flight = self.snd.outstanding();
         self.recovery.enter_fast(self.snd.nxt);
+        self.ecn.on_reduced(self.snd.nxt);
         self.delivering.tlp.cancel();
         self.timers.clear(Timer::TailProbe);
         self.delivering.undo.begin(lost);
@@ -470,6 +516,7 @@ impl Tcb {
         if self.recovery.is_open() {
             let (flight, mss) = (self.snd.nxt.since(una), self.snd.mss_u32());
             self.congestion.on_congestion(Cause::Loss, flight, mss);
+            self.ecn.on_reduced(self.snd.nxt);
             self.delivering.undo.disarm();
         }
     }
@@ -494,35 +541,37 @@ impl Tcb {
         } else {
             self.snd.una.since(before.una)
         };
-        if acked > 0 || lost > 0 {
-            let report = self.ack_report(cx, acked, lost, before.flying, brought.rtt);
-            self.congestion.on_ack(&report);
+        if acked == 0 && lost == 0 && delivered == 0 {
+            return;
+        }
+        let taken = Taken { acked, delivered, in_flight: before.flying, rtt: brought.rtt };
+        let report = self.ack_report(cx, taken);
+        self.congestion.on_ack(&report);
+        if self.congestion.drains_path() {
+            let in_flight = self.in_flight();
+            self.rate.on_app_limited(in_flight);
         }
     }
 
     /// What the congestion controller is told of an acknowledgment.
-    fn ack_report(
-        &mut self,
-        cx: &Cx<'_>,
-        acked: u32,
-        lost: u32,
-        in_flight: u32,
-        rtt: Option<Duration>,
-    ) -> AckReport {
+    fn ack_report(&mut self, cx: &Cx<'_>, taken: Taken) -> AckReport {
         let (cwnd, ssthresh) = (self.congestion.window(), self.congestion.ssthresh());
         AckReport {
             now: cx.now,
-            acked,
-            lost,
-            in_flight,
+            acked: taken.acked,
+            newly_delivered: taken.delivered,
+            in_flight: taken.in_flight,
+            left_in_flight: self.in_flight(),
             delivered: self.rate.delivered(),
             mss: self.snd.mss_u32(),
-            rtt,
+            rtt: taken.rtt,
             srtt: self.rtt.srtt().unwrap_or_default(),
-            min_rtt: self.rtt.min().unwrap_or_default(),
             rate: self.rate.sample(self.rtt.min()),
             recovery: self.recovery.is_fast(),
+            recovering: !self.recovery.is_open(),
+            sack: self.sack,
             cwnd_limited: self.usage.is_limited(cwnd, cwnd < ssthresh),
+            window_full: self.usage.is_limited(cwnd, false),
         }
     }
 
@@ -615,8 +664,9 @@ impl Tcb {
     pub(super) fn lose_after_timeout(&mut self, cx: &mut Cx<'_>) {
         let episode = self.next_episode_after_timeout();
         let (parts, rate) = (&mut *self.delivering, &mut self.rate);
+        let congestion = &mut self.congestion;
         let mut lost = |record: &Record| {
-            let _: super::rate::Lost = rate.on_lost(record.len(), &record.rate);
+            congestion.on_lost(&rate.on_lost(record.len(), &record.rate));
             parts.undo.on_marked(record.len());
         };
         if parts.flight.has_reneged() {
@@ -643,6 +693,7 @@ impl Tcb {
         let probing = first && !repairing && !self.delivering.flight.has_reneged();
         if first {
             self.congestion.on_timeout(self.snd.outstanding(), self.snd.mss_u32());
+            self.ecn.on_reduced(self.snd.nxt);
             self.delivering.undo.begin(0);
         } else {
             self.delivering.undo.disarm();

@@ -21,7 +21,7 @@
 //! | notions | `seq` `segment` `state` `options` `error` `info` |
 //! | lives | `layer` `demux` `listener` `syncache` `passive` `flood` `timewait` `isn` `calls` `reply` `starved` |
 //! | body (`impl Tcb`) | `tcb` `open` `arrive` `loss` `output` `timers` `close` |
-//! | organs | `send` `recv` `ack` `assembler` `cookie` `rtt` `rto` `delivering` `flight` `scoreboard` `rack` `tlp` `prr` `undo` `recovery` `rate` `timestamps` `rightsize` `limited` `pace` `memory` `congestion` |
+//! | organs | `send` `recv` `ack` `assembler` `cookie` `rtt` `rto` `delivering` `flight` `scoreboard` `rack` `tlp` `prr` `undo` `recovery` `rate` `timestamps` `rightsize` `limited` `pace` `ecn` `memory` `congestion` |
 //!
 //! Organs take values and give reports; they know no `Tcb` (law 4). Variables bear the RFC's
 //! names: SND.UNA is `snd.una`, RCV.NXT is `rcv.nxt` (§3.3.1).
@@ -46,6 +46,7 @@ mod congestion;
 mod cookie;
 mod delivering;
 mod demux;
+mod ecn;
 mod flight;
 mod flood;
 mod isn;

@@ -5,6 +5,7 @@ use super::ack::AckPolicy;
 use super::congestion::initial_window;
 use super::congestion::usage::Usage;
 use super::delivering::Delivering;
+use super::ecn::Ecn;
 use super::limited::Limited;
 use super::options::TcpOptions;
 use super::pace::Pace;
@@ -94,6 +95,7 @@ impl Tcb {
         tcb.state = State::SynReceived;
         tcb.scaling = half.peer_scale.is_some();
         tcb.sack = half.sack;
+        tcb.ecn = Ecn::accepted(half.iss, half.ecn);
         tcb.snd.scale = half.peer_scale.unwrap_or(0);
         let scale = if tcb.scaling { half.scale } else { 0 };
         let buffer = tcb.options.first_receive_buffer(cx.config);
@@ -137,9 +139,13 @@ impl Tcb {
             rtt: Rtt::new(),
             rto: Rto::new(),
             recovery: Recovery::new(start.iss),
-            congestion: options.congestion.unwrap_or(config.congestion).controller(u32::from(mss)),
+            congestion: options
+                .congestion
+                .unwrap_or(config.congestion)
+                .controller(u32::from(mss), start.iss.0),
             usage: Usage::new(start.iss),
             pace: Pace::new(),
+            ecn: Ecn::new(start.iss),
             delivering: Delivering::default(),
             rack: Rack::new(start.iss),
             rate: Rate::default(),
@@ -176,6 +182,7 @@ impl Tcb {
         let peer = &seg.options;
         self.scaling = peer.window_scale.is_some();
         self.sack = peer.sack_permitted;
+        self.ecn.on_peer_syn(seg.flags, cx.config.ecn.accepts());
         self.snd.scale = peer.window_scale.unwrap_or(0);
         // As our SYN announced it, whatever the options say now.
         let scale = if self.scaling { self.rcv.scale } else { 0 };

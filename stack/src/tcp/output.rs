@@ -18,6 +18,7 @@ use super::state::State;
 use super::tcb::{Cx, Tcb};
 use super::timers::Timer;
 use crate::time::Instant;
+use crate::wire::ecn::Codepoint;
 use crate::wire::emit::{IPV4_HEADER, TCP_HEADER, TcpFields};
 use crate::wire::options::{OPTIONS_MAX, Options};
 use core::time::Duration;
@@ -35,12 +36,14 @@ pub(crate) struct Outgoing {
     pub(crate) len: usize,
     /// Octets of it in each segment, where it is a super-frame.
     pub(crate) size: Option<u16>,
+    /// Routers may mark it instead of dropping it.
+    pub(crate) ecn: Codepoint,
 }
 
 impl Outgoing {
-    /// A segment without text.
+    /// A segment without text, which routers may not mark (RFC 3168 §6.1.4).
     fn empty(fields: TcpFields) -> Outgoing {
-        Outgoing { fields, offset: 0, len: 0, size: None }
+        Outgoing { fields, offset: 0, len: 0, size: None, ecn: Codepoint::NotEct }
     }
 
     /// How many segments it stands for.
@@ -144,7 +147,12 @@ impl Tcb {
             return None;
         }
         let answers = self.state != State::SynSent;
-        let flags = if answers { Flags::SYN.with(Flags::ACK) } else { Flags::SYN };
+        let again = self.snd.nxt != self.snd.iss;
+        let flags = if answers {
+            self.ecn.on_syn_ack()
+        } else {
+            self.ecn.on_syn(cx.config.ecn.asks(), again)
+        };
         let options = Options {
             mss: Some(self.announced_mss),
             window_scale: self.scaling.then_some(self.rcv.scale),
@@ -460,7 +468,8 @@ impl Tcb {
             return;
         }
         let (idle, rto) = (cx.now - self.sent_at, self.rto.current());
-        self.congestion.on_restart(&Restart { idle, rto, mss: self.snd.mss_u32() });
+        let restart = Restart { now: cx.now, idle, rto, mss: self.snd.mss_u32() };
+        self.congestion.on_restart(&restart);
         self.sent_at = cx.now;
         if idle > rto {
             // Silence was no failure to progress.
@@ -484,6 +493,12 @@ impl Tcb {
         // No more than an MSS, so it fits.
         let size = (len > room).then_some(room as u16);
         let segments = len.div_ceil(room).max(1) as u32;
+        let mut ecn = Codepoint::NotEct;
+        if len > 0 && seq == self.snd.nxt {
+            // Not what is sent again, nor what carries no text (RFC 3168 §6.1.4, §6.1.5).
+            flags = flags.with(self.ecn.on_new_text());
+            ecn = if self.ecn.marks() { Codepoint::Ect0 } else { Codepoint::NotEct };
+        }
         self.account_sent(cx, seq, len as u32 + u32::from(fin), segments);
         if let Some(rate) = self.pacing_rate() {
             self.pace.on_sent(cx.now, len as u32, rate, self.snd.mss_u32());
@@ -495,7 +510,7 @@ impl Tcb {
         }
         let fields = self.fields(cx, seq, flags);
         self.stats.segments_out += u64::from(segments - 1);
-        Outgoing { fields, offset, len, size }
+        Outgoing { fields, offset, len, size, ecn }
     }
 
     /// A segment that any peer must answer: no text, one octet before SND.NXT (SHLD-12). It serves
@@ -536,6 +551,7 @@ impl Tcb {
         }
         self.stats.segments_out += 1;
         let options = Options { timestamps, sack, ..Options::default() };
+        let flags = flags.with(self.ecn.echo());
         TcpFields { seq: seq.0, ack: self.rcv.nxt.0, flags: flags.0, window, options }
     }
 

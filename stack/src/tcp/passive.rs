@@ -152,6 +152,7 @@ impl TcpLayer {
             peer_scale: peer.scale,
             scale: options.window_scale(&self.config),
             sack: peer.sack,
+            ecn: peer.ecn && self.config.ecn.accepts(),
             timestamp: peer.timestamp,
             timestamp_offset: self.isn.timestamp_offset(&flow),
             window: options.first_receive_buffer(&self.config).min(0xffff) as u16,
@@ -211,6 +212,8 @@ impl TcpLayer {
             }
             Half::Repeat => {
                 half.repeated = true;
+                // Its sender asks no more: the path may not like who does (RFC 3168 §6.1.1.1).
+                half.ecn &= super::ecn::asks(seg.flags);
                 counters.tcp_retrans_segs += 1;
                 self.replies.push(half.syn_ack(now));
             }

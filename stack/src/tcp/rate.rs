@@ -45,7 +45,6 @@ pub(crate) struct RateSample {
 
 impl RateSample {
     /// Bytes per second.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for controllers that live on rates"))]
     pub(crate) fn rate(&self) -> u64 {
         let nanos = self.interval.as_nanos().max(1);
         (u128::from(self.delivered) * 1_000_000_000 / nanos) as u64
@@ -60,6 +59,8 @@ pub(crate) struct Lost {
     pub(crate) in_flight: u32,
     /// Bytes found lost since it was sent, itself included.
     pub(crate) lost: u32,
+    /// Everything delivered on the connection when it was found lost.
+    pub(crate) delivered: u64,
     pub(crate) app_limited: bool,
 }
 
@@ -67,7 +68,8 @@ pub(crate) struct Lost {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rate {
     delivered: u64,
-    lost: u64,
+    /// Everything found lost, modulo 2^32; what was found lost wrongly is among it.
+    lost: u32,
     delivered_at: Instant,
     first_sent_at: Instant,
     /// Samples are the application's until this much is delivered; zero: they are the path's.
@@ -104,12 +106,6 @@ impl Rate {
         (self.latest.rate(), self.latest.app_limited)
     }
 
-    /// Everything found lost, bytes; what was found lost wrongly is among it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for controllers that live on rates"))]
-    pub(crate) fn lost(&self) -> u64 {
-        self.lost
-    }
-
     /// `bytes` are sent, new or again; `in_flight` were in flight before (§3.2).
     pub(crate) fn on_sent(&mut self, now: Instant, bytes: u32, in_flight: u32) -> Snapshot {
         if in_flight == 0 {
@@ -118,7 +114,7 @@ impl Rate {
         }
         Snapshot {
             delivered: self.delivered as u32,
-            lost: self.lost as u32,
+            lost: self.lost,
             in_flight: in_flight.saturating_add(bytes),
             app_limited: self.app_limited_until > 0,
             delivered_at: self.delivered_at,
@@ -144,11 +140,12 @@ impl Rate {
 
     /// `bytes` of a piece are found lost.
     pub(crate) fn on_lost(&mut self, bytes: u32, snapshot: &Snapshot) -> Lost {
-        self.lost += u64::from(bytes);
+        self.lost = self.lost.wrapping_add(bytes);
         Lost {
             bytes,
             in_flight: snapshot.in_flight,
-            lost: (self.lost as u32).wrapping_sub(snapshot.lost),
+            lost: self.lost.wrapping_sub(snapshot.lost),
+            delivered: self.delivered,
             app_limited: snapshot.app_limited,
         }
     }
@@ -185,7 +182,7 @@ impl Rate {
             app_limited: sent.app_limited,
             prior_delivered: self.delivered - u64::from(delivered),
             in_flight: sent.in_flight,
-            lost: (self.lost as u32).wrapping_sub(sent.lost),
+            lost: self.lost.wrapping_sub(sent.lost),
         })
     }
 }
@@ -284,7 +281,6 @@ mod tests {
         assert_eq!((second.bytes, second.in_flight, second.lost), (1000, 2000, 2000));
         rate.on_delivered(MS(20), 1000, &sent[2], MS(2));
         assert_eq!(rate.sample(RTT).unwrap().lost, 2000);
-        assert_eq!(rate.lost(), 2000);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A TCP segment as the state machine sees it (RFC 9293 §3.1, §3.3.1 "current segment variables").
 
 use super::seq::Seq;
+use crate::wire::ecn::Codepoint;
 use crate::wire::options::Options;
 use crate::wire::parse::TcpHeader;
 
@@ -14,6 +15,9 @@ impl Flags {
     pub(crate) const RST: Flags = Flags(0x04);
     pub(crate) const PSH: Flags = Flags(0x08);
     pub(crate) const ACK: Flags = Flags(0x10);
+    /// ECN echo, and congestion window reduced (RFC 3168 §6.1).
+    pub(crate) const ECE: Flags = Flags(0x40);
+    pub(crate) const CWR: Flags = Flags(0x80);
 
     pub(crate) const fn with(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
@@ -36,6 +40,7 @@ pub(crate) struct Segment<'a> {
     pub(crate) flags: Flags,
     /// As on the wire, not scaled.
     pub(crate) window: u16,
+    pub(crate) ecn: Codepoint,
     pub(crate) options: Options,
     pub(crate) text: &'a [u8],
     /// Octets of text in each of the segments that it stands for, as a super-frame; only the last
@@ -53,6 +58,7 @@ impl<'a> Segment<'a> {
             ack: Seq(header.ack),
             flags: Flags(header.flags),
             window: header.window,
+            ecn: header.ecn,
             options: Options::parse(header.options),
             text: header.text,
             size: size.map_or(whole, |size| size.clamp(1, whole.max(1))),
@@ -101,8 +107,8 @@ mod tests {
     use super::*;
 
     fn segment(seq: u32, flags: Flags, text: &[u8]) -> Segment<'_> {
-        let options = Options::default();
-        Segment { seq: Seq(seq), ack: Seq(0), flags, window: 0, options, text, size: 1 }
+        let (options, ecn) = (Options::default(), Codepoint::NotEct);
+        Segment { seq: Seq(seq), ack: Seq(0), flags, window: 0, ecn, options, text, size: 1 }
     }
 
     /// Trims octet by octet, SYN and FIN being octets: the obvious twin.

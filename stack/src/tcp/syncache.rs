@@ -1,6 +1,7 @@
 //! Half-open connections of passive opens: SYN-RECEIVED in a small entry (RFC 4987 §3.3), so that
 //! a flood of SYNs costs little and a listener has no send buffer to lose.
 
+use super::ecn;
 use super::listener::Listener;
 use super::reply::Reply;
 use super::segment::{Flags, Segment};
@@ -24,6 +25,8 @@ pub(crate) struct Offer {
     pub(crate) mss: Option<u16>,
     pub(crate) scale: Option<u8>,
     pub(crate) sack: bool,
+    /// It asks for ECN.
+    pub(crate) ecn: bool,
     /// TSval.
     pub(crate) timestamp: Option<u32>,
 }
@@ -36,6 +39,7 @@ impl Offer {
             mss: options.mss,
             scale: options.window_scale,
             sack: options.sack_permitted,
+            ecn: ecn::asks(syn.flags),
             timestamp: options.timestamps.map(|ts| ts.value),
         }
     }
@@ -57,6 +61,8 @@ pub(crate) struct HalfOpen {
     /// Ours.
     pub(crate) scale: u8,
     pub(crate) sack: bool,
+    /// ECN is agreed on, as far as we are concerned.
+    pub(crate) ecn: bool,
     /// The peer's latest TSval, if it sent one.
     pub(crate) timestamp: Option<u32>,
     pub(crate) timestamp_offset: u32,
@@ -144,6 +150,7 @@ impl HalfOpen {
     /// The SYN-ACK.
     pub(crate) fn syn_ack(&self, now: Instant) -> Reply {
         let flags = Flags::SYN.with(Flags::ACK);
+        let flags = if self.ecn { flags.with(Flags::ECE) } else { flags };
         let mut reply = Reply::new(self.flow, self.iss, self.irs + 1, flags);
         reply.window = self.window;
         reply.options = Options {

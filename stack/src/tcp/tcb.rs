@@ -5,6 +5,7 @@ use super::ack::{AckPolicy, Delays};
 use super::congestion::Controller;
 use super::congestion::usage::Usage;
 use super::delivering::Delivering;
+use super::ecn::Ecn;
 use super::error::{RecvError, SendError, TcpError};
 use super::limited::Limited;
 use super::listener::Listener;
@@ -116,6 +117,8 @@ pub(crate) struct Stats {
     pub(crate) text_segments_out: u32,
     /// Segments that arrived out of order.
     pub(crate) out_of_order: u32,
+    /// Octets delivered by acknowledgments that echoed a router's mark.
+    pub(crate) bytes_delivered_ce: u32,
 }
 
 /// A connection in one of the eight states from SYN-SENT to LAST-ACK; or, while the application
@@ -139,6 +142,7 @@ pub(crate) struct Tcb {
     pub(crate) congestion: Box<Controller>,
     pub(crate) usage: Usage,
     pub(crate) pace: Pace,
+    pub(crate) ecn: Ecn,
     pub(crate) ack: AckPolicy,
     pub(crate) timers: Timers,
     pub(crate) marks: Marks,
@@ -374,7 +378,7 @@ impl Tcb {
     fn change_congestion(&mut self, algorithm: Option<Congestion>) {
         let Some(algorithm) = algorithm else { return };
         let (cwnd, ssthresh) = (self.congestion.window(), self.congestion.ssthresh());
-        self.congestion = algorithm.controller(self.snd.mss_u32());
+        self.congestion = algorithm.controller(self.snd.mss_u32(), self.snd.iss.0);
         self.congestion.on_adopted(cwnd, ssthresh);
     }
 

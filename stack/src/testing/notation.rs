@@ -5,13 +5,16 @@
 //! S. 0:0(0) ack 1 win 65535 <mss 1460>
 //! P. 1:1001(1000) ack 1 win 500
 //! .  1:1(0) ack 1001 <nop,nop,sack 2001:3001>
+//! [ce] P. 1:1001(1000) ack 1
 //! ```
 //!
 //! Flags are `S F R P U E W`, a dot for ACK and `-` for none. Sequence numbers count from the
 //! sender's SYN, acknowledgments from the other side's; `@` before a number makes it absolute.
 //! `win` is the field as it stands in the header. An expectation without `win` takes any window,
 //! without `<...>` no options at all, and `<...>` (three dots in the brackets) any options; a
-//! `*` stands for any timestamp. Timestamps count from the first one a side sent.
+//! `*` stands for any timestamp. Timestamps count from the first one a side sent. The IP header's
+//! ECN bits stand before all else, `[noecn]`, `[ect0]`, `[ect1]` or `[ce]`: where they are missing,
+//! a segment has none, and an expectation takes any.
 
 use super::options::{self, TcpOption};
 use super::packet::{Flags, Segment};
@@ -22,6 +25,8 @@ use core::str::FromStr;
 /// A segment as text says it: relative numbers, and gaps where anything will do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notation {
+    /// The IP header's ECN bits; None: any.
+    pub ecn: Option<u8>,
     /// Control bits.
     pub flags: Flags,
     /// The first sequence number.
@@ -92,6 +97,7 @@ impl Notation {
     pub fn of(segment: &Segment, bases: Bases) -> Notation {
         let flags = segment.flags;
         Notation {
+            ecn: (segment.ecn != 0).then_some(segment.ecn),
             flags,
             seq: Number::relative(segment.seq, bases.seq),
             len: segment.payload.len() as u32,
@@ -123,6 +129,7 @@ impl Notation {
             flags: self.flags,
             window: self.window.unwrap_or(window),
             urgent: self.urgent.unwrap_or(0),
+            ecn: self.ecn.unwrap_or(0),
             options: options::write(self.options.as_deref().unwrap_or(&[]), bases),
             payload: (0..self.len).map(|i| byte(first.wrapping_add(i))).collect(),
         }
@@ -132,7 +139,8 @@ impl Notation {
     pub fn describes(&self, segment: &Segment, bases: Bases) -> bool {
         let seen = Notation::of(segment, bases);
         let same = |text: Number, field: u32, base: u32| text.absolute(base) == field;
-        self.flags == seen.flags
+        self.ecn.is_none_or(|ecn| ecn == segment.ecn)
+            && self.flags == seen.flags
             && self.len == seen.len
             && same(self.seq, segment.seq, bases.seq)
             && self.ack.is_none_or(|ack| same(ack, segment.ack, bases.ack))
@@ -192,6 +200,7 @@ impl FromStr for Flags {
 impl FromStr for Notation {
     type Err = NotationError;
     fn from_str(text: &str) -> Result<Notation, NotationError> {
+        let (ecn, text) = ecn(text)?;
         let (head, options) = match text.split_once('<') {
             None => (text, Some(Vec::new())),
             Some((head, tail)) => match tail.trim_end().strip_suffix('>') {
@@ -203,7 +212,7 @@ impl FromStr for Notation {
         let flags: Flags = words.next().unwrap_or("").parse()?;
         let (seq, len) = range(words.next().unwrap_or(""))?;
         let mut found =
-            Notation { flags, seq, len, ack: None, window: None, urgent: None, options };
+            Notation { ecn, flags, seq, len, ack: None, window: None, urgent: None, options };
         while let Some(key) = words.next() {
             let value = words.next().unwrap_or("");
             match key {
@@ -217,6 +226,19 @@ impl FromStr for Notation {
             return wrong("`ack N` and the dot among the flags go together");
         }
         Ok(found)
+    }
+}
+
+/// How the IP header's ECN bits are written, by their number.
+const ECN: [&str; 4] = ["noecn", "ect1", "ect0", "ce"];
+
+/// The ECN bits in front, if they are there, and the rest.
+fn ecn(text: &str) -> Result<(Option<u8>, &str), NotationError> {
+    let Some(tail) = text.trim_start().strip_prefix('[') else { return Ok((None, text)) };
+    let Some((name, rest)) = tail.split_once(']') else { return wrong("`[` without `]`") };
+    match ECN.iter().position(|known| *known == name) {
+        Some(bits) => Ok((Some(bits as u8), rest.trim_start())),
+        None => wrong(format!("`[{name}]` is none of {ECN:?}")),
     }
 }
 
@@ -252,6 +274,9 @@ impl fmt::Display for Notation {
             Number::Relative(n) => Number::Relative(n + i64::from(self.len)),
             Number::Absolute(n) => Number::Absolute(n.wrapping_add(self.len)),
         };
+        if let Some(name) = self.ecn.and_then(|bits| ECN.get(usize::from(bits))) {
+            write!(f, "[{name}] ")?;
+        }
         write!(f, "{} {}:{}({})", self.flags, self.seq, end, self.len)?;
         if let Some(ack) = self.ack {
             write!(f, " ack {ack}")?;
@@ -277,10 +302,12 @@ impl fmt::Display for Notation {
 mod tests {
     use super::*;
 
-    const LINES: [&str; 12] = [
+    const LINES: [&str; 14] = [
         "S 0:0(0) win 65535 <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7>",
         "S. 0:0(0) ack 1 win 65535 <mss 1460>",
         "P. 1:1001(1000) ack 1 win 500",
+        "[ce] P. 1:1001(1000) ack 1 win 500",
+        "[ect0] W. 1:1001(1000) ack 1 win 500",
         ". 1:1(0) ack 1001 win 0 <nop,nop,sack 2001:3001 4001:4002>",
         "FPU. -5:2(7) ack -1 win 1 urg 9",
         "R @0:@0(0) win 0",
@@ -303,7 +330,7 @@ mod tests {
     fn segments_round_trip() {
         let flow = ("192.0.2.1:1000".parse().unwrap(), "192.0.2.2:80".parse().unwrap());
         let bases = Bases { seq: u32::MAX - 3, ack: 5, val: 900, ecr: 7 };
-        for line in &LINES[..9] {
+        for line in &LINES[..11] {
             let text: Notation = line.parse().unwrap();
             let segment = text.to_segment(flow, bases, 0, |i| i as u8);
             assert!(text.describes(&segment, bases), "{line}: {}", Notation::of(&segment, bases));

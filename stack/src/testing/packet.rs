@@ -89,6 +89,8 @@ pub struct Segment {
     pub window: u16,
     /// The urgent pointer.
     pub urgent: u16,
+    /// The IP header's ECN bits: 0 none, 1 ECT(1), 2 ECT(0), 3 CE.
+    pub ecn: u8,
     /// The option bytes, padding included.
     pub options: Vec<u8>,
     /// The text.
@@ -129,7 +131,8 @@ impl Segment {
         tcp.extend(&self.payload);
         let sum = transport_checksum(*self.source.ip(), *self.destination.ip(), 6, &tcp);
         tcp[16..18].copy_from_slice(&sum.to_be_bytes());
-        let packet = ipv4(*self.source.ip(), *self.destination.ip(), 6, &tcp);
+        let mut packet = ipv4(*self.source.ip(), *self.destination.ip(), 6, &tcp);
+        set_ecn(&mut packet, self.ecn);
         ethernet(from, to, 0x0800, &packet)
     }
 
@@ -150,7 +153,8 @@ impl Segment {
             return Ok(None);
         }
         let address = |at: usize| Ipv4Addr::from_octets([0, 1, 2, 3].map(|i| packet[at + i]));
-        Segment::from_tcp(address(12), address(16), &packet[header..]).map(Some)
+        let segment = Segment::from_tcp(address(12), address(16), &packet[header..])?;
+        Ok(Some(Segment { ecn: packet[1] & 3, ..segment }))
     }
 
     fn from_tcp(from: Ipv4Addr, to: Ipv4Addr, tcp: &[u8]) -> Result<Segment, &'static str> {
@@ -171,6 +175,7 @@ impl Segment {
             flags: Flags(tcp[13]),
             window: short(14),
             urgent: short(18),
+            ecn: 0,
             options: tcp[20..words * 4].to_vec(),
             payload: tcp[words * 4..].to_vec(),
         })
@@ -180,6 +185,14 @@ impl Segment {
 /// An Ethernet II frame. Not padded to 60 bytes: a TAP does not pad either.
 pub fn ethernet(from: Mac, to: Mac, ethertype: u16, payload: &[u8]) -> Vec<u8> {
     [&to.0[..], &from.0, &ethertype.to_be_bytes(), payload].concat()
+}
+
+/// Writes the ECN bits of a plain IPv4 header.
+pub fn set_ecn(packet: &mut [u8], ecn: u8) {
+    packet[1] = packet[1] & !3 | ecn & 3;
+    packet[10..12].fill(0);
+    let sum = checksum(&[&packet[..20]]);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
 }
 
 /// An IPv4 packet with a plain header: no options, DF set, TTL 64.
@@ -267,6 +280,7 @@ mod tests {
             flags: Flags::PSH.with(Flags::ACK),
             window: 1000,
             urgent: 0,
+            ecn: 0,
             options: vec![1, 1, 1, 0],
             payload: b"odd".to_vec(),
         }

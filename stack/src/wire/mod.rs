@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod checksum;
+pub(crate) mod ecn;
 pub(crate) mod emit;
 pub(crate) mod frame;
 pub(crate) mod options;

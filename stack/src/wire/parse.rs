@@ -3,6 +3,7 @@
 
 use super::address::{Address, Mac};
 use super::checksum::{self, Checksum};
+use super::ecn::Codepoint;
 use super::frame::RxChecksum;
 use crate::counters::DropReason;
 use etherparse::{Ethernet2HeaderSlice, Ipv4HeaderSlice, TcpSlice, UdpHeaderSlice};
@@ -43,6 +44,7 @@ pub(crate) struct IpPacket<'a> {
     pub(crate) destination: Address,
     pub(crate) protocol: u8,
     pub(crate) ttl: u8,
+    pub(crate) ecn: Codepoint,
     pub(crate) fragment: Option<Fragment>,
     /// The whole header with its options.
     pub(crate) header: &'a [u8],
@@ -79,6 +81,7 @@ pub(crate) fn ipv4(bytes: &[u8]) -> Result<IpPacket<'_>, DropReason> {
         destination: Address::v4(header.destination()),
         protocol: header.protocol().0,
         ttl: header.ttl(),
+        ecn: Codepoint::of_tos(header.slice()[1]),
         fragment: (more || offset != 0).then_some(Fragment {
             id: u32::from(header.identification()),
             offset,
@@ -122,6 +125,8 @@ pub(crate) struct TcpHeader<'a> {
     /// CWR, ECE, URG, ACK, PSH, RST, SYN, FIN from the high bit down.
     pub(crate) flags: u8,
     pub(crate) window: u16,
+    /// Of the packet that brought it.
+    pub(crate) ecn: Codepoint,
     pub(crate) options: &'a [u8],
     pub(crate) text: &'a [u8],
 }
@@ -143,6 +148,7 @@ pub(crate) fn tcp<'a>(
         ack: tcp.acknowledgment_number(),
         flags: header[13],
         window: tcp.window_size(),
+        ecn: packet.ecn,
         options: &header[20..],
         text: tcp.payload(),
     })

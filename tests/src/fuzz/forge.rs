@@ -76,6 +76,7 @@ impl Forge {
                 _ => 65_535,
             },
             urgent: if dice.percent(3) { dice.word() as u16 } else { 0 },
+            ecn: dice.below(4) as u8,
             options: options(dice, flow),
             payload: vec![0x5a; text as usize],
         };
@@ -94,6 +95,7 @@ impl Forge {
             flags: if dice.percent(90) { Flags::SYN } else { flags(dice) },
             window: dice.word() as u16,
             urgent: 0,
+            ecn: 0,
             options: vec![2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7],
             payload: Vec::new(),
         };

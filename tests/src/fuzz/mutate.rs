@@ -95,6 +95,7 @@ mod tests {
             flags: Default::default(),
             window: 3,
             urgent: 4,
+            ecn: 0,
             options: vec![1; 8],
             payload: vec![5; 9],
         };

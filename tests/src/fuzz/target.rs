@@ -230,6 +230,7 @@ impl Target {
             flags: Flags::SYN,
             window: 65_535,
             urgent: 0,
+            ecn: 0,
             options: match self.dice.below(3) {
                 0 => vec![2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7],
                 1 => vec![2, 4, 5, 0xb4, 4, 2, 1, 1],
@@ -380,6 +381,7 @@ impl Target {
             flags: Flags::SYN,
             window: 65_535,
             urgent: 0,
+            ecn: 0,
             options: vec![2, 4, 5, 0xb4],
             payload: Vec::new(),
         };

@@ -29,6 +29,8 @@ pub(super) struct Flow {
     /// A SYN came since the host last sent one: it may have begun the handshake anew, with numbers
     /// of which nothing has come to the wire.
     reopened: bool,
+    /// Text that a router had marked was given to the host.
+    marked: bool,
     out: Option<Outgoing>,
     /// The other side's initial sequence number, once the host has acknowledged it.
     incoming: Option<Incoming>,
@@ -48,6 +50,8 @@ struct Offer {
     window: u32,
     timestamps: bool,
     sack: bool,
+    /// It asks for ECN, or agrees (RFC 3168 §6.1.1).
+    ecn: bool,
 }
 
 impl Offer {
@@ -58,6 +62,7 @@ impl Offer {
             window: tcp.window,
             timestamps: tcp.options.timestamps.is_some(),
             sack: tcp.options.sack_permitted,
+            ecn: tcp.ece && tcp.cwr == tcp.ack.is_none(),
         }
     }
 }
@@ -81,6 +86,9 @@ struct Outgoing {
     /// The host has heard something since it sent its first text.
     answered: bool,
     last_timestamp: Option<u32>,
+    /// A SYN of the host's has asked or agreed to ECN; one has not.
+    ecn: bool,
+    plain: bool,
 }
 
 /// The other side's direction.
@@ -119,6 +127,7 @@ impl Flow {
             self.reopened |= tcp.ack.is_none();
         }
         self.reset |= tcp.rst;
+        self.marked |= tcp.ecn == 3 && !tcp.text.is_empty();
         let offer = self.offer();
         if let (Some(out), Some(ack)) = (&mut self.out, tcp.ack) {
             out.heard(ack, tcp, offer);
@@ -167,6 +176,10 @@ impl Flow {
         if self.reopened && tcp.len() == 0 && !out.knows(tcp.seq) {
             return Ok(());
         }
+        // Who answers with cookies forgets what he has answered.
+        if !self.cookies {
+            out.uses_ecn(tcp, offer, self.marked)?;
+        }
         out.sends(tcp, offer)?;
         match (tcp.ack, own, &mut self.incoming) {
             (Some(ack), Some(own), Some(incoming)) => {
@@ -210,6 +223,10 @@ impl Flow {
             }
             self.out = Some(Outgoing::new(tcp, self.offer().filter(|_| tcp.ack.is_some())));
         }
+        if let Some(out) = &mut self.out {
+            let offers = Offer::of(tcp).ecn;
+            (out.ecn, out.plain) = (out.ecn || offers, out.plain || !offers);
+        }
         if !again || self.incoming.as_ref().is_some_and(other) {
             self.incoming = None;
         }
@@ -229,6 +246,8 @@ impl Outgoing {
             text_from: 1,
             answered: false,
             last_timestamp: None,
+            ecn: false,
+            plain: false,
         }
     }
 
@@ -287,6 +306,22 @@ impl Outgoing {
         self.stamps(tcp, offer)?;
         self.sent = self.sent.max(end);
         Ok(())
+    }
+
+    /// ECN by agreement only; what was sent before is not ECT (RFC 3168 §6.1.1, §6.1.5).
+    fn uses_ecn(&self, tcp: &Tcp<'_>, offer: Option<Offer>, marked: bool) -> Result<(), Foul> {
+        if tcp.syn {
+            return Ok(());
+        }
+        let agreed = self.ecn && offer.is_some_and(|offer| offer.ecn);
+        rule(!tcp.ece || (agreed && marked), || "ECE for nothing".into())?;
+        rule(!tcp.cwr || (agreed && !tcp.text.is_empty()), || "CWR out of place".into())?;
+        if tcp.ecn == 0 {
+            return Ok(());
+        }
+        rule(agreed && !self.plain, || "ECT without agreement".into())?;
+        let first = unwrap(tcp.seq, self.iss, self.sent);
+        rule(first.is_none_or(|first| first >= self.sent), || "ECT on old text".into())
     }
 
     /// A byte that was sent keeps its place and its value, and nothing follows a FIN.

@@ -24,6 +24,10 @@ pub(super) struct Tcp<'a> {
     pub(super) fin: bool,
     pub(super) rst: bool,
     pub(super) window: u32,
+    /// ECN: the flags, and the bits of the IP header.
+    pub(super) ece: bool,
+    pub(super) cwr: bool,
+    pub(super) ecn: u8,
     pub(super) text: &'a [u8],
     pub(super) options: Options,
     slice: TcpSlice<'a>,
@@ -78,7 +82,10 @@ impl<'a> Packet<'a> {
             return Ok(Packet::Other { source });
         }
         match header.protocol().0 {
-            6 => Tcp::read(source, destination, payload).map(Packet::Tcp),
+            6 => {
+                let tcp = Tcp::read(source, destination, payload)?;
+                Ok(Packet::Tcp(Tcp { ecn: header.slice()[1] & 3, ..tcp }))
+            }
             17 => read_udp(source, destination, payload),
             1 => read_icmp(source, payload),
             _ => Ok(Packet::Other { source }),
@@ -163,6 +170,9 @@ impl<'a> Tcp<'a> {
             fin: slice.fin(),
             rst: slice.rst(),
             window: u32::from(slice.window_size()),
+            ece: slice.ece(),
+            cwr: slice.cwr(),
+            ecn: 0,
             text: &bytes[slice.header_slice().len()..],
             options: Options::read(&slice),
             slice,
@@ -188,6 +198,9 @@ impl<'a> Tcp<'a> {
         rule(self.slice.urg() || self.slice.urgent_pointer() == 0, || "a stray urgent".into())?;
         rule(self.slice.slice()[12] & 0x0f == 0, || "reserved bits".into())?;
         rule(!self.rst || self.text.is_empty(), || "RST with text".into())?;
+        // RFC 3168 §6.1.1, §6.1.4: only text is ECT, and by ECT(0); whoever marks is a router.
+        let may_be_ect = !self.syn && !self.text.is_empty();
+        rule(self.ecn == 0 || (self.ecn == 2 && may_be_ect), || format!("ECN bits {}", self.ecn))?;
         rule(self.source_port != 0 && self.destination_port != 0, || "port 0".into())
     }
 }

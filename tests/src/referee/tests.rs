@@ -194,3 +194,15 @@ fn errors_are_not_answered_with_errors() {
     let foul = referee.sent(&error(&packet::icmp(3, 1, [0; 4], b"twentybytesofnothing")));
     assert!(foul.unwrap_err().0.contains("about an ICMP error"));
 }
+
+/// RFC 3168: who agreed, and on what.
+#[test]
+fn ecn_needs_agreement_and_new_text() {
+    let mut game = Game::started();
+    game.fouls("[ect0] . 1:501(500) ack 1 win 250", "ECT without agreement");
+    game.fouls("[ect1] . 1:501(500) ack 1 win 250", "ECN bits 1");
+    game.fouls("[ect0] . 1:1(0) ack 1 win 250", "ECN bits 2");
+    game.fouls("E. 1:1(0) ack 1 win 250", "ECE for nothing");
+    game.fouls("W. 1:501(500) ack 1 win 250", "CWR out of place");
+    game.fouls("[ce] . 1:501(500) ack 1 win 250", "ECN bits 3");
+}

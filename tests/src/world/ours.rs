@@ -6,8 +6,9 @@ use crate::card::Card;
 use stack::testing::options::first_timestamp;
 use stack::testing::packet::{Segment, arp, ethernet};
 use stack::{
-    Cidr, Config, Congestion, ConnectOptions, Counters, Instant, ListenOptions, ListenerId, Mac,
-    RecvError, RxFrame, Seed, SendError, SocketId, Stack, State, TcpId, TcpInfo, TcpOptions, Usage,
+    Cidr, Config, Congestion, ConnectOptions, Counters, EcnMode, Instant, ListenOptions,
+    ListenerId, Mac, RecvError, RxFrame, Seed, SendError, SocketId, Stack, State, TcpId, TcpInfo,
+    TcpOptions, Usage,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -38,6 +39,7 @@ fn config(at: (Mac, Ipv4Addr), plan: &HostPlan) -> Config {
     config.tcp.syn_ack_retries = plan.syn_ack_retries as u8;
     config.tcp.delayed_ack = Duration::from_millis(plan.delayed_ack_ms);
     config.tcp.ranges_max = plan.ranges_max as usize;
+    config.tcp.ecn = EcnMode::ALL[plan.ecn.min(2) as usize];
     config.tcp.memory_max = plan.memory_kib as usize * 1024;
     config.tcp.half_open_max = plan.half_open_max as usize;
     config.tcp.time_wait = Duration::from_millis(plan.time_wait_ms);

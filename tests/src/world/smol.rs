@@ -185,7 +185,8 @@ impl Smol {
             self.sockets.get::<Socket<'_>>(*held).remote_endpoint() == Some(from)
         };
         let mut all = self.open.values().chain(&self.closing).chain(&self.listening);
-        segment.flags == Flags::SYN && all.any(has)
+        let first = segment.flags.has(Flags::SYN) && !segment.flags.has(Flags::ACK);
+        first && all.any(has)
     }
 
     /// Takes everything from connections whose peer has said all.

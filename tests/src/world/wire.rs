@@ -5,7 +5,7 @@ use super::damage::{damage, is_server, too_big};
 use super::plan::{RunPlan, WirePlan};
 use crate::random::Dice;
 use stack::Instant;
-use stack::testing::packet::{Flags, Segment};
+use stack::testing::packet::{Flags, Segment, set_ecn};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
@@ -86,6 +86,8 @@ impl Wire {
         }
         let stripped = self.strip(frame);
         let frame = stripped.as_deref().unwrap_or(frame);
+        let mangled = self.mangle(frame);
+        let frame = mangled.as_deref().unwrap_or(frame);
         if now >= self.run.faults_end() {
             self.send(now, frame);
         } else if !self.plan.is_cut(now) {
@@ -162,6 +164,29 @@ impl Wire {
         without_options(frame, &kinds)
     }
 
+    /// What a middlebox makes of ECN.
+    fn mangle(&self, frame: &[u8]) -> Option<Vec<u8>> {
+        if self.plan.ecn_box == 0 || frame.len() < 34 || frame[12..14] != [8, 0] {
+            return None;
+        }
+        if self.plan.ecn_box == 2 {
+            let segment = Segment::from_frame(frame).ok()??;
+            let flags = Flags(segment.flags.0 & !Flags::ECE.with(Flags::CWR).0);
+            let is_syn = segment.flags.has(Flags::SYN);
+            let mac = |at: usize| stack::Mac([0, 1, 2, 3, 4, 5].map(|i| frame[at + i]));
+            return is_syn.then(|| Segment { flags, ..segment }.to_frame(mac(6), mac(0)));
+        }
+        let before = frame[15] & 3;
+        let after = match self.plan.ecn_box {
+            1 => 0,
+            3 if before == 0 => 0,
+            _ => 3,
+        };
+        let mut frame = frame.to_vec();
+        set_ecn(&mut frame[14..], after);
+        (before != after).then_some(frame)
+    }
+
     fn change_routes(&mut self, now: Instant) {
         while let Some((_, config)) = self.changes.pop_if(|(at, _)| *at <= now) {
             self.lay(config);
@@ -225,6 +250,7 @@ fn sound(plan: &WirePlan) -> LinkConfig {
         delay: Duration::from_micros(plan.delay_us),
         rate_bits_per_s: (plan.rate_kbit > 0).then_some(plan.rate_kbit * 1_000),
         queue: QueueLimit { frames: plan.queue.max(1) as usize, ..QueueLimit::default() },
+        mark_above: (plan.mark_above > 0).then_some(plan.mark_above as usize),
         ..LinkConfig::default()
     }
 }

@@ -112,6 +112,10 @@ pub(crate) struct LinkOptions {
     /// not fit is dropped.
     #[arg(long, value_name = "ROOM", value_parser = units::room)]
     queue: Option<Room>,
+
+    /// Packets that know ECN are marked where more than so many bytes wait (otherwise never).
+    #[arg(long, value_name = "BYTES")]
+    mark_above: Option<usize>,
 }
 
 /// Bytes of the longest frame of a device with MTU 1500: a shorter queue would let nothing through.
@@ -153,6 +157,7 @@ impl LinkOptions {
             corrupt: self.corrupt.or(others.corrupt),
             rate: self.rate.or(others.rate),
             queue: self.queue.or(others.queue),
+            mark_above: self.mark_above.or(others.mark_above),
         }
     }
 
@@ -168,6 +173,7 @@ impl LinkOptions {
             corrupt: self.corrupt.unwrap_or_default(),
             rate_bits_per_s: self.rate,
             queue: self.queue()?,
+            mark_above: self.mark_above,
         };
         config.validate()?;
         Ok(config)

@@ -52,6 +52,7 @@ const BUSY_TIME: usize = 168;
 const RWND_LIMITED: usize = 176;
 const SNDBUF_LIMITED: usize = 184;
 const DELIVERED: usize = 192;
+const DELIVERED_CE: usize = 196;
 const BYTES_SENT: usize = 200;
 const BYTES_RETRANS: usize = 208;
 const DSACK_DUPS: usize = 216;
@@ -61,8 +62,8 @@ const SND_WND: usize = 228;
 const RCV_WND: usize = 232;
 const TOTAL_RTO: usize = 240;
 
-/// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK`, `TCPI_OPT_WSCALE`.
-const OPTION_BITS: [u8; 3] = [1, 2, 4];
+/// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK`, `TCPI_OPT_WSCALE`, `TCPI_OPT_ECN`, `TCPI_OPT_ECN_SEEN`.
+const OPTION_BITS: [u8; 5] = [1, 2, 4, 8, 16];
 
 struct Record([u8; LENGTH]);
 
@@ -93,7 +94,8 @@ pub fn tcp_info_bytes(info: &TcpInfo, now: Instant) -> Vec<u8> {
     record.0[STATE] = number(info.state);
     record.0[RETRANSMITS] = info.backoff;
     record.0[BACKOFF] = info.backoff;
-    let negotiated = [info.timestamps, info.sack, info.window_scale.is_some()];
+    let scaling = info.window_scale.is_some();
+    let negotiated = [info.timestamps, info.sack, scaling, info.ecn, info.ecn_seen];
     let options_in_force = negotiated.iter().zip(OPTION_BITS).filter(|(on, _)| **on);
     record.0[OPTIONS] = options_in_force.map(|(_, bit)| bit).sum();
     let (theirs, ours) = info.window_scale.unwrap_or_default();
@@ -105,6 +107,7 @@ pub fn tcp_info_bytes(info: &TcpInfo, now: Instant) -> Vec<u8> {
     record.put32(UNACKED, segments(info.in_flight + info.lost + info.sacked));
     record.put32(SACKED, segments(info.sacked));
     record.put32(DELIVERED, info.bytes_delivered.div_ceil(mss));
+    record.put32(DELIVERED_CE, segments(info.bytes_delivered_ce));
     record.put32(LOST, segments(info.lost));
     record.put32(PMTU, u64::from(info.send_mss) + 40);
     // Linux's "infinite" threshold is 0x7fffffff.

@@ -167,10 +167,10 @@ fn time_without_use_of_the_window_is_no_time_on_the_curve() {
 fn a_restart_after_idle_begins_with_the_initial_window_and_keeps_the_threshold() {
     let mut cubic = avoiding(100);
     let rto = Duration::from_millis(200);
-    cubic.on_restart(&Restart { idle: rto, rto, mss: MSS });
+    cubic.on_restart(&Restart { now: Instant::ZERO, idle: rto, rto, mss: MSS });
     assert_eq!(cubic.window(), 100 * MSS, "no longer than the time-out");
     cubic.curve.ssthresh = 50 * MSS;
-    cubic.on_restart(&Restart { idle: rto * 2, rto, mss: MSS });
+    cubic.on_restart(&Restart { now: Instant::ZERO, idle: rto * 2, rto, mss: MSS });
     assert_eq!(cubic.window(), 10 * MSS);
     assert_eq!(cubic.ssthresh(), 75 * MSS);
 }
@@ -224,7 +224,12 @@ fn s5_extreme_reports_do_not_overflow() {
         cubic.on_ack(&report);
         cubic.on_recovered(u32::MAX, mss);
         cubic.on_ack(&report);
-        cubic.on_restart(&Restart { idle: Duration::MAX, rto: Duration::ZERO, mss });
+        cubic.on_restart(&Restart {
+            now: Instant::ZERO,
+            idle: Duration::MAX,
+            rto: Duration::ZERO,
+            mss,
+        });
         cubic.on_ack(&report);
         assert!(cubic.window() > 0);
     }

@@ -7,6 +7,7 @@ use crate::time::Instant;
 use core::fmt;
 use core::time::Duration;
 
+mod bbr;
 mod cubic;
 mod hystart;
 mod reno;
@@ -15,9 +16,10 @@ mod simulation;
 pub(crate) mod usage;
 
 impl Congestion {
-    /// A controller for a new connection.
-    pub(crate) fn controller(self, mss: u32) -> Box<Controller> {
+    /// A controller for a new connection. Chance comes from `seed`.
+    pub(crate) fn controller(self, mss: u32, seed: u32) -> Box<Controller> {
         match self {
+            Congestion::Bbr => Box::new(bbr::Bbr::new(mss, seed)),
             Congestion::Cubic => Box::new(cubic::Cubic::new(mss)),
             Congestion::Reno => Box::new(reno::Reno::new(mss)),
         }
@@ -55,16 +57,18 @@ fn least_threshold(mss: u32) -> u32 {
 }
 
 /// What one acknowledgment tells a congestion controller. Sizes are in bytes.
-#[expect(dead_code, reason = "BBR comes with the scoreboard")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AckReport {
     pub(crate) now: Instant,
-    /// Newly delivered: acknowledged, or selectively acknowledged for the first time.
+    /// Newly delivered, as far as windows may grow by it: what is reported out of order on a path
+    /// that has never reordered counts when it is acknowledged (RFC 5681 §3.2).
     pub(crate) acked: u32,
-    /// Newly found lost.
-    pub(crate) lost: u32,
+    /// Newly delivered: acknowledged, or selectively acknowledged for the first time.
+    pub(crate) newly_delivered: u32,
     /// In flight before this acknowledgment: sent, and neither delivered nor lost.
     pub(crate) in_flight: u32,
+    /// In flight after it.
+    pub(crate) left_in_flight: u32,
     /// Everything delivered on this connection, this acknowledgment included.
     pub(crate) delivered: u64,
     /// Sender maximum segment size.
@@ -73,13 +77,17 @@ pub(crate) struct AckReport {
     pub(crate) rtt: Option<Duration>,
     /// Smoothed round-trip time; zero before the first sample.
     pub(crate) srtt: Duration,
-    /// Least round-trip time; zero before the first sample.
-    pub(crate) min_rtt: Duration,
     pub(crate) rate: Option<RateSample>,
     /// In fast recovery, after what this acknowledgment brought.
     pub(crate) recovery: bool,
+    /// In fast recovery, or after a time-out.
+    pub(crate) recovering: bool,
+    /// The peer reports what it receives out of order.
+    pub(crate) sack: bool,
     /// The congestion window was what held the sender back (RFC 7661 §4).
     pub(crate) cwnd_limited: bool,
+    /// All of it was in flight at some time in this round trip.
+    pub(crate) window_full: bool,
 }
 
 #[cfg(test)]
@@ -89,16 +97,19 @@ impl AckReport {
         AckReport {
             now: Instant::ZERO,
             acked: mss,
-            lost: 0,
+            newly_delivered: mss,
             in_flight: 0,
+            left_in_flight: 0,
             delivered: 0,
             mss,
             rtt: None,
             srtt: Duration::ZERO,
-            min_rtt: Duration::ZERO,
             rate: None,
             recovery: false,
+            recovering: false,
+            sack: true,
             cwnd_limited: true,
+            window_full: true,
         }
     }
 }
@@ -115,6 +126,7 @@ pub(crate) enum Cause {
 /// Text is about to follow a time in which nothing was in flight.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Restart {
+    pub(crate) now: Instant,
     /// Since text was last sent.
     pub(crate) idle: Duration,
     /// The retransmission time-out.
@@ -124,7 +136,6 @@ pub(crate) struct Restart {
 
 /// A congestion controller. Windows are in bytes, rates in bytes per second. `flight` is
 /// FlightSize, everything sent and not cumulatively acknowledged (RFC 5681 §2).
-#[expect(dead_code, reason = "PRR, pacing and BBR come with the scoreboard")]
 pub(crate) trait CongestionControl: fmt::Debug + Duplicate {
     /// The name, as `TCP_CONGESTION` gives it.
     fn name(&self) -> &'static str;
@@ -138,6 +149,10 @@ pub(crate) trait CongestionControl: fmt::Debug + Duplicate {
     }
     /// It sets its own window during recovery; otherwise PRR does, from the threshold.
     fn rules_recovery(&self) -> bool {
+        false
+    }
+    /// It empties the path to measure it: what is sent now says nothing of bandwidth.
+    fn drains_path(&self) -> bool {
         false
     }
     /// The handshake finished: the segment size is known, and whether the SYN was lost.
@@ -169,7 +184,7 @@ mod tests {
     fn every_algorithm_is_found_by_its_name() {
         for algorithm in Congestion::ALL {
             assert_eq!(algorithm.name().parse(), Ok(algorithm));
-            assert_eq!(algorithm.controller(1000).name(), algorithm.name());
+            assert_eq!(algorithm.controller(1000, 1).name(), algorithm.name());
         }
         assert_eq!("vegas".parse::<Congestion>(), Err(UnknownCongestion));
     }

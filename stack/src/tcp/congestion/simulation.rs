@@ -65,6 +65,8 @@ pub(super) struct Flow {
     min_rtt: Duration,
     paced_until: Instant,
     heard_at: Instant,
+    /// The window was full before this packet was sent.
+    full_until: u64,
     /// When the latest acknowledgment under way arrives.
     ack_at: Instant,
     pub(super) delivered: u64,
@@ -77,8 +79,10 @@ pub(super) struct Flow {
 enum Event {
     /// The acknowledgment of a flow's packet.
     Ack { flow: usize, number: u64, marked: bool },
-    /// A flow may send.
-    Send { flow: usize },
+    /// The pace lets a flow send.
+    Paced { flow: usize },
+    /// A flow looks whether anything has come back.
+    Look { flow: usize },
 }
 
 /// Flows on one path.
@@ -114,7 +118,7 @@ impl Simulation {
     pub(super) fn join(&mut self, algorithm: Congestion) {
         let flow = self.flows.len();
         self.flows.push(Flow {
-            cc: algorithm.controller(MSS),
+            cc: algorithm.controller(MSS, flow as u32),
             rate: Rate::default(),
             out: VecDeque::new(),
             next: 0,
@@ -124,6 +128,7 @@ impl Simulation {
             min_rtt: Duration::ZERO,
             paced_until: self.now,
             heard_at: self.now,
+            full_until: 0,
             ack_at: self.now,
             delivered: 0,
             lost: 0,
@@ -131,7 +136,7 @@ impl Simulation {
             starts_at: self.now,
         });
         self.flows[flow].cc.on_established(MSS, false);
-        self.at(self.now, Event::Send { flow });
+        self.at(self.now, Event::Look { flow });
     }
 
     fn at(&mut self, when: Instant, event: Event) {
@@ -150,7 +155,8 @@ impl Simulation {
             self.now = when;
             match event {
                 Event::Ack { flow, number, marked } => self.on_ack(flow, number, marked),
-                Event::Send { flow } => self.on_send_timer(flow),
+                Event::Paced { flow } => self.send(flow),
+                Event::Look { flow } => self.look(flow),
             }
         }
         self.now = end;
@@ -167,8 +173,10 @@ impl Simulation {
         core::mem::take(&mut self.flows[flow].delivered)
     }
 
-    fn on_send_timer(&mut self, flow: usize) {
-        let patience = Duration::from_millis(200).max(self.flows[flow].srtt * 3);
+    fn look(&mut self, flow: usize) {
+        let srtt = self.flows[flow].srtt;
+        let patience = if srtt.is_zero() { 1000 } else { 200 };
+        let patience = Duration::from_millis(patience).max(srtt * 3);
         let state = &mut self.flows[flow];
         if !state.out.is_empty() && self.now - state.heard_at >= patience {
             state.heard_at = self.now;
@@ -183,7 +191,7 @@ impl Simulation {
             state.recover = None;
         }
         self.send(flow);
-        self.at(self.now + patience, Event::Send { flow });
+        self.at(self.now + patience, Event::Look { flow });
     }
 
     /// Sends what the window and the rate allow.
@@ -193,6 +201,7 @@ impl Simulation {
             let state = &mut self.flows[flow];
             let in_flight = state.out.len() as u32 * MSS;
             if in_flight + MSS > state.cc.window().max(MSS) {
+                state.full_until = state.next;
                 return;
             }
             if let Some(rate) = state.cc.pacing_rate() {
@@ -202,7 +211,7 @@ impl Simulation {
                 let gap = Duration::from_nanos(u64::from(MSS) * 1_000_000_000 / rate.max(1));
                 state.paced_until = state.paced_until.max(now) + gap;
                 let when = state.paced_until;
-                self.events.push(Reverse((when, u64::MAX, Event::Send { flow })));
+                self.events.push(Reverse((when, u64::MAX, Event::Paced { flow })));
             }
             self.send_one(flow, in_flight);
         }
@@ -251,18 +260,24 @@ impl Simulation {
         let report = AckReport {
             now,
             acked: MSS,
-            lost: lost * MSS,
+            newly_delivered: MSS,
             in_flight,
+            left_in_flight: state.out.len() as u32 * MSS,
             delivered: state.rate.delivered(),
             mss: MSS,
             rtt: Some(rtt),
             srtt: state.srtt,
-            min_rtt: state.min_rtt,
             rate: state.rate.sample(Some(state.min_rtt)),
             recovery: state.recover.is_some(),
+            recovering: state.recover.is_some(),
+            sack: true,
             cwnd_limited: true,
+            window_full: number < state.full_until,
         };
         state.cc.on_ack(&report);
+        if state.cc.drains_path() {
+            state.rate.on_app_limited(state.out.len() as u32 * MSS);
+        }
         self.send(flow);
     }
 }

@@ -4,7 +4,7 @@
 //! in a test are small: both sides' next byte is number 1, and a FIN takes one more.
 
 use super::{HOST_MAC, LISTEN_PORT, PEER_MAC, Rig};
-use crate::{ConnectOptions, Instant, ListenOptions, State};
+use crate::{ConnectOptions, EcnMode, Instant, ListenOptions, State};
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -88,7 +88,9 @@ impl Rig {
         let SocketAddr::V4(local) = self.tcp().local() else { self.fail("an IPv6 address") };
         self.host = local;
         self.drain();
-        self.expect("S 0:0(0) <...>").state(State::SynSent);
+        let asks = self.stack.config().tcp.ecn == EcnMode::On;
+        let syn = if asks { "[noecn] SEW 0:0(0) <...>" } else { "S 0:0(0) <...>" };
+        self.expect(syn).state(State::SynSent);
         self
     }
 

@@ -203,6 +203,7 @@ impl Swarm {
         host.half_open_max = self.limit(host.half_open_max, &[1, 2, 4]);
         host.time_wait_ms = self.limit(60_000, &[1, 1_000, 10_000]);
         host.time_wait_max = self.limit(host.time_wait_max, &[1, 2]);
+        host.ecn = self.dice.pick(&[0, 1, 1, 2]);
     }
 
     /// One of the tight limits, if this kind of trouble is on.
@@ -235,6 +236,8 @@ impl Swarm {
         wire.damage_kinds = dice.between(1, damage::ALL);
         wire.late_us = dice.between(1, 300_000);
         wire.overtaken_by = 1 + dice.skewed(299);
+        wire.mark_above = dice.pick(&[0, 0, 1_500, 6_000, 50_000]);
+        wire.ecn_box = dice.pick(&[0, 0, 0, 0, 1, 2, 3, 4]);
         wire.jitter_us = self.sometimes(|dice| wire.delay_us / dice.between(1, 10));
         self.outages(&mut wire);
         wire

@@ -80,6 +80,8 @@ numbers! {
         notsent_lowat = 0,
         /// Congestion control, by its place in `stack`'s list.
         congestion = 0,
+        /// ECN, with Linux's numbers: 0 never, 1 asks and accepts, 2 accepts.
+        ecn = 2,
         /// 1: every segment is acknowledged at once.
         quick_ack = 0,
         /// Largest segment; 0: what the MTU allows.
@@ -149,6 +151,11 @@ numbers! {
         queue = 1_000,
         /// Options that a middlebox takes from SYNs: 1 SACK, 2 timestamps, 4 scale, 8 MSS.
         strips = 0,
+        /// Bytes in the queue above which packets are marked instead (RFC 3168); 0: never.
+        mark_above = 0,
+        /// What a middlebox does with ECN: 1 clears the IP header's bits, 2 clears the flags of
+        /// SYNs, 3 marks whatever can be marked, 4 whatever cannot, too.
+        ecn_box = 0,
         /// Frames lost, each for itself.
         loss = 0,
         /// Chance that a burst of losses begins with a frame.
