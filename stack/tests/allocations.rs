@@ -16,12 +16,14 @@ struct Counting;
 
 // SAFETY: all is passed on to the system's allocator, unchanged.
 unsafe impl GlobalAlloc for Counting {
+    // SAFETY: what the caller promises is what `System` wants.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are those that `System` wants.
+        // SAFETY: as above.
         unsafe { System.alloc(layout) }
     }
 
+    // SAFETY: as for `alloc`.
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
         // SAFETY: as above.
         unsafe { System.dealloc(place, layout) }

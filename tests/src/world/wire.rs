@@ -156,8 +156,11 @@ impl Wire {
         }
     }
 
-    /// What a middlebox leaves of a SYN.
+    /// What a middlebox leaves of a SYN. Not of a SYN-ACK: who has sent that could not know.
     fn strip(&self, frame: &[u8]) -> Option<Vec<u8>> {
+        if frame.get(47)? & 0x12 != 0x02 {
+            return None;
+        }
         let kinds = [(1, 4), (2, 8), (4, 3), (8, 2)];
         let dislikes = |(bit, _): &(u64, u8)| self.plan.strips & bit != 0;
         let kinds: Vec<u8> = kinds.into_iter().filter(dislikes).map(|(_, kind)| kind).collect();

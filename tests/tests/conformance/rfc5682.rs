@@ -90,7 +90,7 @@ fn first_sent_again(segments: usize) -> Rig {
 fn section_2_1_step_3a_what_is_lost_is_repaired_behind_the_new_text() {
     let mut t = first_sent_again(3);
     t.inject(". 1:1(0) ack 1001");
-    t.expect(". 3001:4001(1000) ack 1").expect(". 4001:5001(1000) ack 1");
+    t.expect(". 3001:4001(1000) ack 1").expect("P. 4001:5001(1000) ack 1");
     t.inject(". 1:1(0) ack 1001").expect(". 1001:2001(1000) ack 1");
     t.inject(". 1:1(0) ack 2001").expect(". 2001:3001(1000) ack 1");
     t.forget_rest();
@@ -101,7 +101,7 @@ fn section_2_1_step_3a_what_is_lost_is_repaired_behind_the_new_text() {
 fn section_2_1_step_1_not_while_a_time_out_is_repaired() {
     let mut t = first_sent_again(4);
     t.inject(". 1:1(0) ack 1001");
-    t.expect(". 4001:5001(1000) ack 1").expect(". 5001:6001(1000) ack 1");
+    t.expect(". 4001:5001(1000) ack 1").expect("P. 5001:6001(1000) ack 1");
     t.inject(". 1:1(0) ack 1001").expect(". 1001:2001(1000) ack 1");
     t.inject(". 1:1(0) ack 2001").expect(". 2001:3001(1000) ack 1").forget_rest();
     t.expect_within(secs(3), ". 2001:3001(1000) ack 1");
