@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use log::LevelFilter;
-use stack::{Cidr, Congestion, Mac};
+use stack::{Cidr, Congestion, EcnMode, Mac};
 
 /// Where the stack is plugged in, and who it is there.
 #[derive(Args, Clone, Debug)]
@@ -42,6 +42,10 @@ pub struct CommonOptions {
     /// Congestion control: cubic, reno ... (otherwise the stack's own choice).
     #[arg(long, value_name = "NAME")]
     pub congestion: Option<Congestion>,
+
+    /// Explicit congestion notification: off, on, or when-asked by the peer (the default).
+    #[arg(long, value_name = "WHEN")]
+    pub ecn: Option<EcnMode>,
 
     /// Record every frame into FILE, which Wireshark opens.
     #[arg(long, value_name = "FILE")]
@@ -137,6 +141,14 @@ mod tests {
         assert_eq!(parse("--congestion reno").unwrap().congestion, Some(Congestion::Reno));
         let error = parse("--congestion vegas").unwrap_err().to_string();
         assert!(error.contains("cubic"), "{error}");
+    }
+
+    #[test]
+    fn ecn_goes_by_its_name_or_by_linuxs_number() {
+        assert_eq!(parse("--ecn on").unwrap().ecn, Some(EcnMode::On));
+        assert_eq!(parse("--ecn 0").unwrap().ecn, Some(EcnMode::Off));
+        let error = parse("--ecn maybe").unwrap_err().to_string();
+        assert!(error.contains("when-asked"), "{error}");
     }
 
     #[test]

@@ -53,6 +53,7 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
     config.addresses = options.addr.clone();
     config.gateway = options.gateway;
     config.tcp.congestion = options.congestion.unwrap_or(config.tcp.congestion);
+    config.tcp.ecn = options.ecn.unwrap_or(config.tcp.ecn);
     config.mtu = options.mtu.unwrap_or(tap.mtu());
     config.validate()?;
     let device = match &options.pcap {

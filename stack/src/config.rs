@@ -194,6 +194,30 @@ impl EcnMode {
     }
 }
 
+/// There is no such way to use ECN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownEcnMode;
+
+impl FromStr for EcnMode {
+    type Err = UnknownEcnMode;
+    fn from_str(name: &str) -> Result<EcnMode, UnknownEcnMode> {
+        match name {
+            "off" | "0" => Ok(EcnMode::Off),
+            "on" | "1" => Ok(EcnMode::On),
+            "when-asked" | "2" => Ok(EcnMode::WhenAsked),
+            _ => Err(UnknownEcnMode),
+        }
+    }
+}
+
+impl fmt::Display for UnknownEcnMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no such way to use ECN: try off, on, when-asked")
+    }
+}
+
+impl core::error::Error for UnknownEcnMode {}
+
 /// The congestion control algorithms (`TCP_CONGESTION`).
 ///
 /// ```

@@ -33,7 +33,9 @@ mod time;
 mod udp;
 mod wire;
 
-pub use config::{Config, ConfigError, Congestion, EcnMode, TcpConfig, UnknownCongestion};
+pub use config::{
+    Config, ConfigError, Congestion, EcnMode, TcpConfig, UnknownCongestion, UnknownEcnMode,
+};
 pub use counters::{Counters, DropReason, Drops};
 pub use link::neighbor::{NeighborCounters, NeighborLimits};
 pub use net::cidr::{Cidr, CidrParseError};

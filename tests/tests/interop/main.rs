@@ -5,6 +5,7 @@
 //! Where no namespace can be had the tests say so on the terminal and pass without looking.
 
 mod crowd;
+mod ecn;
 mod endings;
 mod http;
 mod lossy;
