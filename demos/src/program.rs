@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use stack::host::Host;
-use tapdev::Device;
+use tapdev::{Device, Offloads};
 
 use crate::kernel_side::KernelSide;
 use crate::options::CommonOptions;
@@ -95,6 +95,7 @@ impl Program {
         let device = plugged.device;
         let host = Host::builder(plugged.config)
             .grace(GRACE)
+            .offloads(if options.plain { Offloads::NONE } else { Offloads::ALL })
             .start(Arc::clone(&device))
             .context("the stack cannot start")?;
         let shared = Arc::new(Shared {

@@ -77,6 +77,7 @@ pub struct HostBuilder {
     seed: Option<Seed>,
     spin: Duration,
     grace: Duration,
+    offloads: Offloads,
 }
 
 impl HostBuilder {
@@ -103,7 +104,14 @@ impl HostBuilder {
         self
     }
 
-    /// Starts the host on `device`, with all offloads that the two have in common.
+    /// What of the device's offloads to use: all of them by default.
+    #[must_use]
+    pub fn offloads(mut self, offloads: Offloads) -> HostBuilder {
+        self.offloads = offloads;
+        self
+    }
+
+    /// Starts the host on `device`, with the offloads that the two have in common.
     ///
     /// # Errors
     /// `InvalidInput` if the configuration is not valid or its MTU exceeds the device's; the
@@ -121,7 +129,7 @@ impl HostBuilder {
         };
         let (control, orders) = crossbeam_channel::bounded(4);
         let mut config = self.config;
-        let offloads = device.negotiate(Offloads::ALL);
+        let offloads = device.negotiate(self.offloads);
         config.device_checksums = offloads.checksum;
         config.super_frame_max = if offloads.tcp { SUPER_FRAME } else { 0 };
         let stack = Stack::new(config, seed);
@@ -143,7 +151,13 @@ impl Host {
 
     /// A host that is yet to be started.
     pub fn builder(config: Config) -> HostBuilder {
-        HostBuilder { config, seed: None, spin: Duration::ZERO, grace: GRACE }
+        HostBuilder {
+            config,
+            seed: None,
+            spin: Duration::ZERO,
+            grace: GRACE,
+            offloads: Offloads::ALL,
+        }
     }
 
     /// Ends the host in good order: listeners close, every connection sends what it has and its

@@ -4,6 +4,7 @@
 
 mod bsd;
 mod faults;
+mod offload;
 mod poller;
 mod rig;
 mod shutdown;
