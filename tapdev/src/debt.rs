@@ -67,6 +67,24 @@ impl Debt {
     }
 }
 
+/// A frame that was received, where it lies in the buffer, and what it owes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// Its first byte: what a device reads may begin with something of its own.
+    pub start: usize,
+    /// Its length in bytes.
+    pub length: usize,
+    /// What it leaves to be done.
+    pub debt: Debt,
+}
+
+impl Received {
+    /// Where it lies.
+    pub fn range(self) -> std::ops::Range<usize> {
+        self.start..self.start + self.length
+    }
+}
+
 /// How it stands with a frame's transport checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Checksum {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cut;
-use crate::debt::{Debt, Offloads};
+use crate::debt::{Debt, Offloads, Received};
 
 /// The shortest frame: two addresses and a type, bytes.
 pub const ETHERNET_HEADER: usize = 14;
@@ -49,18 +49,17 @@ pub trait Device: Send + Sync {
         Offloads::NONE
     }
 
-    /// The longest frame that may be received, bytes: a receive buffer must hold it.
-    fn frame_max(&self) -> usize {
+    /// The bytes that a buffer for [`recv_with_debt`](Device::recv_with_debt) must have.
+    fn buffer_len(&self) -> usize {
         self.mtu() + FRAME_OVERHEAD
     }
 
-    /// [`recv`](Device::recv) of a frame that may owe something, up to
-    /// [`frame_max`](Device::frame_max) bytes.
+    /// [`recv`](Device::recv) of a frame that may owe something.
     ///
     /// # Errors
     /// Those of `recv`.
-    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<(usize, Debt)> {
-        self.recv(buf).map(|length| (length, Debt::NONE))
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
+        self.recv(buf).map(|length| Received { start: 0, length, debt: Debt::NONE })
     }
 
     /// [`send`](Device::send) of a frame that may owe something; all its headers are in the first
@@ -164,11 +163,11 @@ impl<D: Device + ?Sized> Device for Box<D> {
         (**self).negotiate(wanted)
     }
 
-    fn frame_max(&self) -> usize {
-        (**self).frame_max()
+    fn buffer_len(&self) -> usize {
+        (**self).buffer_len()
     }
 
-    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<(usize, Debt)> {
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
         (**self).recv_with_debt(buf)
     }
 
@@ -202,11 +201,11 @@ impl<D: Device + ?Sized> Device for Arc<D> {
         (**self).negotiate(wanted)
     }
 
-    fn frame_max(&self) -> usize {
-        (**self).frame_max()
+    fn buffer_len(&self) -> usize {
+        (**self).buffer_len()
     }
 
-    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<(usize, Debt)> {
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
         (**self).recv_with_debt(buf)
     }
 

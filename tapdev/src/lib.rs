@@ -65,7 +65,7 @@ mod tee;
 mod wait;
 
 pub use capture::Capture;
-pub use debt::{Checksum, Debt, Offloads};
+pub use debt::{Checksum, Debt, Offloads, Received};
 pub use device::{Device, ETHERNET_HEADER, FRAME_OVERHEAD, Fault, Wake, classify};
 pub use interface::{Interface, MAX_INTERFACE_NAME, configure, is_valid_name};
 pub use link::{Link, LinkStats, MAX_FRAMES_IN_LINK};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::cut::{self, Layout};
-use crate::debt::{Debt, Offloads};
+use crate::debt::{Debt, Offloads, Received};
 use crate::device::{Device, FRAME_MAX, FRAME_OVERHEAD, Wake, check_frame, gone};
 
 /// Makes two connected devices: what one sends, the other receives, in order.
@@ -121,7 +121,7 @@ impl Device for PairEnd {
 
     fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
-            let (length, debt) = self.recv_with_debt(buf)?;
+            let Received { length, debt, .. } = self.recv_with_debt(buf)?;
             if let Some(length) = cut::plain(&mut buf[..length], debt) {
                 return Ok(length);
             }
@@ -138,12 +138,12 @@ impl Device for PairEnd {
         wanted
     }
 
-    fn frame_max(&self) -> usize {
+    fn buffer_len(&self) -> usize {
         let super_frames = self.inbox.lock().taken.super_frames();
         if super_frames { FRAME_MAX } else { self.mtu + FRAME_OVERHEAD }
     }
 
-    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<(usize, Debt)> {
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
         let mut state = self.inbox.lock();
         let Some((frame, debt)) = state.frames.pop_front() else {
             return Err(if state.closed { gone() } else { io::ErrorKind::WouldBlock.into() });
@@ -151,7 +151,7 @@ impl Device for PairEnd {
         drop(state);
         let length = frame.len().min(buf.len());
         buf[..length].copy_from_slice(&frame[..length]);
-        Ok((length, debt))
+        Ok(Received { start: 0, length, debt })
     }
 
     fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
@@ -272,15 +272,16 @@ mod tests {
         let mut buf = [0; 400];
         send_super_frame(&a);
         for _ in 0..3 {
-            assert_eq!(b.recv_with_debt(&mut buf).unwrap(), (154, Debt::NONE));
+            let plain = Received { start: 0, length: 154, debt: Debt::NONE };
+            assert_eq!(b.recv_with_debt(&mut buf).unwrap(), plain);
         }
         assert_eq!(b.recv(&mut buf).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        assert_eq!(b.frame_max(), 1518);
+        assert_eq!(b.buffer_len(), 1518);
         assert_eq!(b.negotiate(Offloads::ALL), Offloads::ALL);
-        assert_eq!(b.frame_max(), FRAME_MAX);
+        assert_eq!(b.buffer_len(), FRAME_MAX);
         send_super_frame(&a);
-        let (length, debt) = b.recv_with_debt(&mut buf).unwrap();
-        assert_eq!((length, debt.segment), (354, Some(100)));
+        let got = b.recv_with_debt(&mut buf).unwrap();
+        assert_eq!((got.length, got.debt.segment), (354, Some(100)));
         // Who takes them and does not look for them must not mistake them for packets.
         send_super_frame(&a);
         assert_eq!(b.recv(&mut buf).unwrap_err().kind(), io::ErrorKind::WouldBlock);

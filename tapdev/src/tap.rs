@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::cut::{self, PARTS_MAX};
-use crate::debt::{Debt, Offloads};
+use crate::debt::{Debt, Offloads, Received};
 use crate::device::{Device, FRAME_MAX, FRAME_OVERHEAD, Wake, check_frame};
 use crate::interface::{Interface, is_valid_name};
 use crate::offload;
@@ -221,8 +221,11 @@ impl Device for Tap {
     fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         let Some(offload) = &self.offload else { return sys::read(self.fd.as_fd(), buf) };
         loop {
-            let (length, debt) = self.read_headed(offload, buf)?;
-            if let Some(length) = cut::plain(&mut buf[..length], debt) {
+            let mut header = [0; offload::HEADER];
+            let mut parts = [IoSliceMut::new(&mut header), IoSliceMut::new(buf)];
+            let length = sys::readv(self.fd.as_fd(), &mut parts)?.saturating_sub(offload::HEADER);
+            let debt = offload::decode(header, length);
+            if let Some(length) = debt.and_then(|debt| cut::plain(&mut buf[..length], debt)) {
                 return Ok(length);
             }
             offload.malformed.fetch_add(1, Ordering::Relaxed);
@@ -243,15 +246,25 @@ impl Device for Tap {
         granted
     }
 
-    fn frame_max(&self) -> usize {
-        let plain = self.mtu + FRAME_OVERHEAD;
-        self.offload.as_ref().map_or(plain, |offload| offload.frame_max.load(Ordering::Relaxed))
+    fn buffer_len(&self) -> usize {
+        self.offload.as_ref().map_or(self.mtu + FRAME_OVERHEAD, |offload| {
+            offload::HEADER + offload.frame_max.load(Ordering::Relaxed)
+        })
     }
 
-    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<(usize, Debt)> {
-        match &self.offload {
-            None => self.recv(buf).map(|length| (length, Debt::NONE)),
-            Some(offload) => self.read_headed(offload, buf),
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
+        let Some(offload) = &self.offload else {
+            let length = sys::read(self.fd.as_fd(), buf)?;
+            return Ok(Received { start: 0, length, debt: Debt::NONE });
+        };
+        loop {
+            // Header and frame in one piece: a scattered read costs more.
+            let length = sys::read(self.fd.as_fd(), buf)?.saturating_sub(offload::HEADER);
+            let header = *buf.first_chunk().ok_or(io::ErrorKind::InvalidInput)?;
+            if let Some(debt) = offload::decode(header, length) {
+                return Ok(Received { start: offload::HEADER, length, debt });
+            }
+            offload.malformed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -280,19 +293,6 @@ impl Device for Tap {
 }
 
 impl Tap {
-    /// Reads the next frame whose header can be believed.
-    fn read_headed(&self, offload: &Offload, buf: &mut [u8]) -> io::Result<(usize, Debt)> {
-        loop {
-            let mut header = [0; offload::HEADER];
-            let mut parts = [IoSliceMut::new(&mut header), IoSliceMut::new(buf)];
-            let length = sys::readv(self.fd.as_fd(), &mut parts)?.saturating_sub(offload::HEADER);
-            if let Some(debt) = offload::decode(header, length) {
-                return Ok((length, debt));
-            }
-            offload.malformed.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
     /// Writes `parts` as one frame behind its `header`, which is empty in plain mode.
     fn write(&self, header: &[u8], parts: &[IoSlice<'_>]) -> io::Result<()> {
         let fd = self.fd.as_fd();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::capture::Capture;
 use crate::cut::{self, PARTS_MAX};
-use crate::debt::{Checksum, Debt, Offloads};
+use crate::debt::{Checksum, Debt, Offloads, Received};
 use crate::device::{Device, Wake};
 use crate::pcapng::Direction;
 
@@ -67,19 +67,20 @@ impl<D: Device> Device for Tee<D> {
         self.device.negotiate(wanted)
     }
 
-    fn frame_max(&self) -> usize {
-        self.device.frame_max()
+    fn buffer_len(&self) -> usize {
+        self.device.buffer_len()
     }
 
-    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<(usize, Debt)> {
-        let (length, mut debt) = self.device.recv_with_debt(buf)?;
-        if let Checksum::Partial { start, offset } = debt.checksum
-            && cut::finish_checksum(&mut buf[..length], start, offset)
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
+        let mut received = self.device.recv_with_debt(buf)?;
+        let frame = &mut buf[received.range()];
+        if let Checksum::Partial { start, offset } = received.debt.checksum
+            && cut::finish_checksum(frame, start, offset)
         {
-            debt.checksum = Checksum::Verified;
+            received.debt.checksum = Checksum::Verified;
         }
-        self.capture.packet(0, Direction::In, &[IoSlice::new(&buf[..length])], None);
-        Ok((length, debt))
+        self.capture.packet(0, Direction::In, &[IoSlice::new(frame)], None);
+        Ok(received)
     }
 
     fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Frames on their way from the device to the engine: read without the lock, handed in with it.
 
-use tapdev::{Checksum, Debt, Device, FRAME_OVERHEAD, Fault, classify};
+use tapdev::{Checksum, Debt, Device, FRAME_OVERHEAD, Fault, Received, classify};
 
 use crate::{Gso, RxChecksum, RxFrame};
 
@@ -37,8 +37,8 @@ const BATCH_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct Batch {
     bytes: Vec<u8>,
-    /// The longest frame, and the longest that is not a super-frame.
-    frame_max: usize,
+    /// What the device wants to read a frame into, and the longest that is no super-frame; bytes.
+    buffer_len: usize,
     plain_max: usize,
     /// Where each frame begins, its length, and what it owes.
     frames: [(usize, usize, Debt); BATCH_MAX],
@@ -53,15 +53,12 @@ pub(crate) struct Batch {
 impl Batch {
     /// Buffers for the frames of `device`.
     pub(crate) fn new(device: &dyn Device) -> Batch {
-        let (frame_max, plain_max) = (device.frame_max(), device.mtu() + FRAME_OVERHEAD);
-        let bytes = if frame_max > plain_max {
-            BATCH_BYTES.max(frame_max)
-        } else {
-            plain_max.next_multiple_of(ALIGN) * BATCH_MAX
-        };
+        let (buffer_len, plain_max) = (device.buffer_len(), device.mtu() + FRAME_OVERHEAD);
+        let ordinary = buffer_len.next_multiple_of(ALIGN) * BATCH_MAX;
+        let bytes = ordinary.min(BATCH_BYTES.max(buffer_len));
         Batch {
             bytes: vec![0; bytes],
-            frame_max,
+            buffer_len,
             plain_max,
             frames: [(0, 0, Debt::NONE); BATCH_MAX],
             filled: 0,
@@ -82,11 +79,11 @@ impl Batch {
         self.clear();
         let may_grow = std::mem::take(&mut self.full);
         while self.filled < self.quota {
-            let Some(place) = self.bytes.get_mut(self.end..self.end + self.frame_max) else {
+            let Some(place) = self.bytes.get_mut(self.end..self.end + self.buffer_len) else {
                 break;
             };
             match device.recv_with_debt(place) {
-                Ok((length, debt)) => self.note(length, debt),
+                Ok(received) => self.note(received),
                 Err(error) => {
                     if self.filled > 0 {
                         self.quota = self.filled;
@@ -106,12 +103,13 @@ impl Batch {
         Ok(())
     }
 
-    fn note(&mut self, length: usize, debt: Debt) {
+    fn note(&mut self, received: Received) {
+        let Received { start, length, debt } = received;
         // What is longer than a packet may be loses its tail, as it does in a smaller buffer.
-        let most = if debt.segment.is_some() { self.frame_max } else { self.plain_max };
-        self.frames[self.filled] = (self.end, length.min(most), debt);
+        let most = if debt.segment.is_some() { length } else { self.plain_max };
+        self.frames[self.filled] = (self.end + start, length.min(most), debt);
         self.filled += 1;
-        self.end = (self.end + length).next_multiple_of(ALIGN);
+        self.end = (self.end + start + length).next_multiple_of(ALIGN);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
