@@ -243,12 +243,10 @@ fn a_link_is_kept_busy_and_shared() {
     assert!(alone > 0.95, "{alone:.3} of the link alone");
     t.join(Congestion::Cubic);
     t.run(Duration::from_secs(60));
-    t.take_delivered(0);
-    t.take_delivered(1);
+    jain(&mut t);
     t.run(Duration::from_secs(120));
-    let (one, two) = (t.take_delivered(0) as f64, t.take_delivered(1) as f64);
-    let jain = (one + two).powi(2) / (2.0 * (one * one + two * two));
-    assert!(jain > 0.98, "{one} and {two}: Jain's index {jain:.3}");
+    let index = jain(&mut t);
+    assert!(index > 0.98, "Jain's index {index:.3}");
 }
 
 #[test]
@@ -259,4 +257,32 @@ fn marks_instead_of_losses_keep_the_link_busy_too() {
     t.run(Duration::from_secs(60));
     let share = t.flows[0].goodput(t.now) / t.path.rate as f64;
     assert!(share > 0.95 && t.flows[0].lost == 0, "{share:.3}, {} lost", t.flows[0].lost);
+}
+
+/// Jain's index of what flows have had delivered since last asked.
+fn jain(t: &mut Simulation) -> f64 {
+    let shares: Vec<f64> = (0..t.flows.len()).map(|flow| t.take_delivered(flow) as f64).collect();
+    let (sum, squares) = shares
+        .iter()
+        .fold((0.0, 0.0), |(sum, squares), share| (sum + share, squares + share * share));
+    sum * sum / (shares.len() as f64 * squares)
+}
+
+/// 100 Mbit/s, 40 ms and a queue of 80 ms; each flow joins 250 ms after the one before.
+#[test]
+fn flows_share_a_bottleneck() {
+    for flows in [2, 4, 8, 16, 32, 64] {
+        let mut t = Simulation::new(Path::new(100, 40, 2.0), &[]);
+        for _ in 0..flows {
+            t.join(Congestion::Cubic);
+            t.run(Duration::from_millis(250));
+        }
+        t.run(Duration::from_secs(60));
+        jain(&mut t);
+        t.run(Duration::from_secs(90));
+        let bytes: u64 = t.flows.iter().map(|flow| flow.delivered).sum();
+        let used = bytes as f64 / (t.path.rate * 90) as f64;
+        let index = jain(&mut t);
+        assert!(index >= 0.98 && used > 0.99, "{flows} flows: {index:.4}, {used:.3} of the link");
+    }
 }
