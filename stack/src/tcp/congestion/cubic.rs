@@ -43,12 +43,20 @@ struct Epoch {
     acked_at: Instant,
 }
 
+/// What a reduction may have changed for nothing. A first slow start that a late packet broke off
+/// goes on as one that watches for the queue.
+#[derive(Clone, Copy, Debug)]
+struct Saved {
+    curve: Curve,
+    hystart: Option<HyStart>,
+}
+
 /// The controller.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cubic {
     curve: Curve,
     /// Where everything stood before the last reduction, for [`CongestionControl::undo`].
-    saved: Option<Curve>,
+    saved: Option<Saved>,
     /// A reduction is being recovered from: what follows belongs to it.
     recovering: bool,
     /// The first slow start, until it ends.
@@ -64,7 +72,7 @@ impl Cubic {
 
     fn save(&mut self) {
         if !self.recovering {
-            self.saved = Some(self.curve);
+            self.saved = Some(Saved { curve: self.curve, hystart: self.hystart });
         }
     }
 
@@ -236,8 +244,9 @@ impl CongestionControl for Cubic {
     fn undo(&mut self) {
         self.recovering = false;
         if let Some(saved) = self.saved.take() {
-            let cwnd = self.curve.cwnd.max(saved.cwnd);
-            self.curve = Curve { cwnd, ..saved };
+            let cwnd = self.curve.cwnd.max(saved.curve.cwnd);
+            self.curve = Curve { cwnd, ..saved.curve };
+            self.hystart = saved.hystart;
         }
     }
 

@@ -122,6 +122,15 @@ fn undo_restores_window_threshold_and_curve() {
 }
 
 #[test]
+fn a_slow_start_that_was_broken_off_for_nothing_still_watches_for_the_queue() {
+    let mut cubic = Cubic::new(MSS);
+    cubic.on_congestion(Cause::Loss, 10 * MSS, MSS);
+    assert!(cubic.hystart.is_none());
+    cubic.undo();
+    assert_eq!((cubic.ssthresh(), cubic.hystart.is_some()), (u32::MAX, true));
+}
+
+#[test]
 fn fast_convergence_gives_room_to_others() {
     let mut cubic = avoiding(1000);
     lose(&mut cubic);

@@ -1,7 +1,7 @@
 //! HyStart++ (RFC 9406): leaving slow start when the round trip grows, before the queue overflows.
 //! Only for the first slow start of a connection (§4.3): later ones end at a known threshold.
 //!
-//! Beyond the RFC it watches for trains, as HyStart did (decision 0013): acknowledgments that come
+//! Beyond the RFC it watches for trains, as HyStart did (decision 0015): acknowledgments that come
 //! close together for half of the least round trip say that the bottleneck is busy that long, and
 //! the window, which doubles in a round, is what the path holds or nearly so. A train makes slow
 //! start conservative, like a longer round trip; both together end it.
