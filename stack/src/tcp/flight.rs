@@ -475,3 +475,7 @@ impl Flight {
         self.records.front()
     }
 }
+
+#[cfg(test)]
+#[path = "flight_tests.rs"]
+mod tests;

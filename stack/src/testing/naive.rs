@@ -1,4 +1,5 @@
-//! Slow, obvious twins of everything clever in `store/` and of the assembler.
+//! Slow, obvious twins of everything clever in `store/`, of the assembler, and of what keeps account of
+//! a flight.
 //!
 //! Each does by brute force what the real one does by index, bit or link. A property beside the
 //! real one runs both over the same list of operations and compares whatever can be seen.
@@ -360,5 +361,124 @@ impl NaiveScoreboard {
             }
         }
         ranges
+    }
+}
+
+/// What the twin of the flight knows of an octet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NaiveFate {
+    /// On its way.
+    Flying,
+    /// Believed lost.
+    Lost,
+    /// Reported as received.
+    Sacked,
+}
+
+/// An octet of the twin of the flight.
+#[derive(Clone, Copy, Debug)]
+struct Octet {
+    fate: NaiveFate,
+    order: u64,
+    sent_at: u64,
+}
+
+/// Twin of the flight: what is outstanding, octet by octet; every question looks at all of them.
+#[derive(Debug, Default)]
+pub struct NaiveFlight {
+    octets: VecDeque<Octet>,
+    order: u64,
+}
+
+impl NaiveFlight {
+    /// So many octets go out for the first time.
+    pub fn send(&mut self, now: u64, len: u32) {
+        self.order += 1;
+        let octet = Octet { fate: NaiveFate::Flying, order: self.order, sent_at: now };
+        self.octets.extend((0..len).map(|_| octet));
+    }
+
+    /// The first `n` are acknowledged; returns how many of them were not reported before.
+    pub fn ack(&mut self, n: u32) -> u32 {
+        let gone = self.octets.drain(..n as usize);
+        gone.filter(|octet| octet.fate != NaiveFate::Sacked).count() as u32
+    }
+
+    /// Octets from `left` to `right` are reported; returns how many of them are news.
+    pub fn sack(&mut self, left: u32, right: u32) -> u32 {
+        self.change(left, right, |octet| octet.fate != NaiveFate::Sacked, NaiveFate::Sacked)
+    }
+
+    /// What was sent before the transmission `order`, and at least `patience` ago, is lost.
+    pub fn detect(&mut self, now: u64, order: u64, patience: u64) -> u32 {
+        let due = |octet: &Octet| octet.order < order && octet.sent_at + patience <= now;
+        let is_lost = |octet: &Octet| octet.fate == NaiveFate::Flying && due(octet);
+        self.change(0, self.len(), is_lost, NaiveFate::Lost)
+    }
+
+    /// The first octets up to `right` are lost, if they fly.
+    pub fn lose(&mut self, right: u32) -> u32 {
+        self.change(0, right, |octet| octet.fate == NaiveFate::Flying, NaiveFate::Lost)
+    }
+
+    /// Nothing is lost after all.
+    pub fn unlose(&mut self) {
+        self.change(0, self.len(), |octet| octet.fate == NaiveFate::Lost, NaiveFate::Flying);
+    }
+
+    /// What was reported is lost.
+    pub fn forget(&mut self) -> u32 {
+        self.change(0, self.len(), |octet| octet.fate == NaiveFate::Sacked, NaiveFate::Lost)
+    }
+
+    /// The first that are lost, at most `most`.
+    pub fn first_lost(&self, most: u32) -> Option<(u32, u32)> {
+        let is_lost = |octet: &Octet| octet.fate == NaiveFate::Lost;
+        let start = self.octets.iter().position(is_lost)?;
+        let run = self.octets.range(start..).take_while(|octet| is_lost(octet)).count();
+        Some((start as u32, start as u32 + most.min(run as u32)))
+    }
+
+    /// Octets from `left` to `right` go out again.
+    pub fn resend(&mut self, now: u64, left: u32, right: u32) {
+        self.order += 1;
+        for octet in self.octets.range_mut(left as usize..right as usize) {
+            if octet.fate == NaiveFate::Lost {
+                octet.fate = NaiveFate::Flying;
+            }
+            (octet.order, octet.sent_at) = (self.order, now);
+        }
+    }
+
+    /// Octets with this fate.
+    pub fn count(&self, fate: NaiveFate) -> u32 {
+        self.octets.iter().filter(|octet| octet.fate == fate).count() as u32
+    }
+
+    /// The fate of the first octet.
+    pub fn first(&self) -> Option<NaiveFate> {
+        self.octets.front().map(|octet| octet.fate)
+    }
+
+    /// Transmissions so far.
+    pub fn order(&self) -> u64 {
+        self.order
+    }
+
+    /// Octets outstanding.
+    #[expect(clippy::len_without_is_empty, reason = "a twin has what its property asks for")]
+    pub fn len(&self) -> u32 {
+        self.octets.len() as u32
+    }
+
+    fn change(
+        &mut self,
+        left: u32,
+        right: u32,
+        is_meant: impl Fn(&Octet) -> bool,
+        fate: NaiveFate,
+    ) -> u32 {
+        let octets = self.octets.range_mut(left as usize..right as usize);
+        octets.filter(|octet| is_meant(octet)).map(|octet| octet.fate = fate).count() as u32
     }
 }
