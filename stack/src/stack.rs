@@ -206,6 +206,12 @@ impl Stack {
         self.tcp.write_state(out)
     }
 
+    /// The ledger of TCP's buffers has this limit from now on.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn set_memory_max(&mut self, max: usize) {
+        self.tcp.set_memory_max(max);
+    }
+
     /// Looks at what must hold of every connection between two calls.
     ///
     /// # Errors

@@ -54,14 +54,23 @@ fn scramble(mut z: u64) -> u64 {
 /// The byte at `offset` of the stream named `stream`: two streams, or two places of one, agree
 /// only by chance.
 pub fn stream_byte(stream: u64, offset: u64) -> u8 {
-    let word = scramble(stream.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (offset >> 3));
-    (word >> ((offset & 7) * 8)) as u8
+    (stream_word(stream, offset) >> ((offset & 7) * 8)) as u8
+}
+
+/// The eight bytes around `offset`.
+fn stream_word(stream: u64, offset: u64) -> u64 {
+    scramble(stream.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (offset >> 3))
 }
 
 /// `stream_byte` for a whole buffer.
 pub fn stream_fill(stream: u64, offset: u64, out: &mut [u8]) {
-    for (i, byte) in out.iter_mut().enumerate() {
-        *byte = stream_byte(stream, offset + i as u64);
+    let (mut at, mut rest) = (offset, out);
+    while !rest.is_empty() {
+        let word = stream_word(stream, at).to_le_bytes();
+        let from = (at & 7) as usize;
+        let (now, later) = rest.split_at_mut((8 - from).min(rest.len()));
+        now.copy_from_slice(&word[from..from + now.len()]);
+        (at, rest) = (at + now.len() as u64, later);
     }
 }
 
@@ -78,6 +87,16 @@ mod tests {
         assert_eq!(row(1, "a"), row(1, "a"));
         assert_ne!(row(1, "a"), row(1, "b"));
         assert_ne!(row(1, "a"), row(2, "a"));
+    }
+
+    #[test]
+    fn a_stream_is_the_same_in_any_pieces() {
+        for (offset, len) in (0..20).flat_map(|offset| [0, 1, 7, 8, 30].map(|len| (offset, len))) {
+            let mut piece = vec![0; len];
+            stream_fill(7, offset, &mut piece);
+            let bytes: Vec<u8> = (offset..).take(len).map(|at| stream_byte(7, at)).collect();
+            assert_eq!(piece, bytes);
+        }
     }
 
     #[test]

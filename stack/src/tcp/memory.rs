@@ -19,6 +19,12 @@ impl Memory {
         Memory { used: 0, max }
     }
 
+    /// Another limit from now on: tests refuse what could be had.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const fn set_max(&mut self, max: usize) {
+        self.max = max;
+    }
+
     /// Bytes held now.
     pub(crate) const fn used(&self) -> usize {
         self.used

@@ -16,6 +16,11 @@ impl TcpLayer {
         write!(out, "{live:?}{half_open:?}{waits:?}{listeners:?}{replies:?}{memory:?}")
     }
 
+    /// The ledger has this limit from now on.
+    pub(crate) fn set_memory_max(&mut self, max: usize) {
+        self.memory.set_max(max);
+    }
+
     /// Looks at every connection, and at the ledger.
     ///
     /// # Errors

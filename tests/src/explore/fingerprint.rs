@@ -2,21 +2,15 @@
 //! SYN, and nothing else.
 
 use super::node::{Frame, Host};
-use siphash::Hash64;
 use stack::Instant;
-use std::hash::Hasher;
+use std::hash::{DefaultHasher, Hasher};
 
 /// What is written out although it decides nothing: statistics, clocks of what limited a sender,
-/// delivery rates (which only pacing uses), and options, which never change here.
+/// delivery rates (which no controller here asks for), and options, which never change here.
 const TOLD_ONLY: [&str; 5] = ["Stats", "Limited", "Rate", "Snapshot", "TcpOptions"];
 
 /// Numbers within so many octets of a SYN belong to its stream.
 const STREAM: u32 = 1 << 20;
-
-mod siphash {
-    /// The standard library's hash with fixed keys: the same in every run.
-    pub(super) type Hash64 = std::hash::DefaultHasher;
-}
 
 /// Where times and sequence numbers count from.
 pub(super) struct Origin {
@@ -38,7 +32,7 @@ impl Origin {
         (2, seq)
     }
 
-    /// Time from now on, or before: both saturate where nothing has a memory.
+    /// Time from now on, or before; unset times stand apart.
     fn time(&self, at: u64) -> i64 {
         if at == 0 || at == u64::MAX {
             i64::MAX
@@ -52,7 +46,7 @@ impl Origin {
 pub(super) fn of_host(host: &Host, origin: &Origin) -> u64 {
     let mut text = String::with_capacity(8192);
     host.stack.write_tcp_state(&mut text).expect("a string takes everything");
-    let mut hash = Hash64::new();
+    let mut hash = DefaultHasher::new();
     let mut words = Text { rest: text.as_bytes(), kept: Vec::with_capacity(text.len()) };
     words.read(origin);
     hash.write(&words.kept);

@@ -26,6 +26,9 @@ pub(super) struct Flow {
     spared: bool,
     /// A reset has been seen in either direction.
     reset: bool,
+    /// Segments given, and resets sent for a connection that the host has not opened.
+    heard: u64,
+    answered: u64,
     /// A SYN came since the host last sent one: it may have begun the handshake anew, with numbers
     /// of which nothing has come to the wire.
     reopened: bool,
@@ -116,6 +119,7 @@ impl Flow {
     }
 
     pub(super) fn received(&mut self, tcp: &Tcp<'_>) {
+        self.heard += 1;
         // A SYN-ACK counts when it answers the host's SYN.
         let answers =
             |ack: u32| self.out.as_ref().is_some_and(|out| out.iss.wrapping_add(1) == ack);
@@ -149,7 +153,9 @@ impl Flow {
         if tcp.rst {
             // A reset may answer a stranger: it says nothing about the connection here.
             self.reset = true;
-            return Ok(());
+            // G7: one answer at the most to what a stranger says.
+            self.answered += u64::from(self.out.is_none());
+            return rule(self.answered <= self.heard, || "a reset that nobody asked for".into());
         }
         let other = self.out.as_ref().is_some_and(|out| tcp.syn && out.iss != tcp.seq);
         self.spared |= self.cookies && (other || self.is_over());
@@ -326,11 +332,12 @@ impl Outgoing {
 
     /// A byte that was sent keeps its place and its value, and nothing follows a FIN.
     fn keeps_the_stream(&mut self, tcp: &Tcp<'_>, first: u64, end: u64) -> Result<(), Foul> {
+        let held = (first + tcp.text.len() as u64).saturating_sub(self.text_from) as usize;
+        if held > self.text.len() {
+            self.text.resize(held, None);
+        }
         for (place, &byte) in (first..).zip(tcp.text) {
             let Some(at) = place.checked_sub(self.text_from) else { continue };
-            if at as usize >= self.text.len() {
-                self.text.resize(at as usize + 1, None);
-            }
             let before = *self.text[at as usize].get_or_insert(byte);
             rule(before == byte, || format!("byte {place} has changed"))?;
         }
@@ -395,9 +402,10 @@ impl Incoming {
             (false, Some(shift), Some(_)) => shift.min(14),
             _ => 0,
         };
-        // Rounding down to the scale's unit is no retraction (RFC 7323 §2.4).
+        // Rounding down to the scale's unit is no retraction (RFC 7323 §2.4), nor is a SYN that comes
+        // again and cannot say more than 64 KiB (§2.2).
         let edge = acked + (u64::from(tcp.window) << shift);
-        rule(edge + (1 << shift) > self.edge, || {
+        rule(tcp.syn || edge + (1 << shift) > self.edge, || {
             format!("takes the window back from {} to {edge}", self.edge)
         })?;
         self.edge = self.edge.max(edge);

@@ -100,6 +100,8 @@ impl Referee {
         rule(frame[6..12] == self.mac, || "not the host's Ethernet address".into())?;
         rule(frame[..6] != self.mac, || "sent to itself over the wire".into())?;
         let packet = Packet::read(frame)?;
+        let is_arp = matches!(packet, Packet::Arp { .. });
+        rule(is_arp || frame[0] & 1 == 0, || "a packet to a group of hosts".into())?;
         frame::is_well_filled(frame)?;
         match packet {
             Packet::Arp { sender_mac, sender } => {

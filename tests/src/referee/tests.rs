@@ -160,9 +160,17 @@ fn the_initial_window_is_bounded() {
 }
 
 #[test]
+fn a_stranger_gets_one_answer() {
+    let mut game = Game { referee: Referee::new(HOST.0.0, HOST.1, 1500) };
+    game.hears(". 5:5(0) ack 9 win 1");
+    game.says("R 9:9(0)");
+    game.fouls("R 9:9(0)", "nobody asked");
+}
+
+#[test]
 fn frames_are_sound() {
     let mut referee = Referee::new(HOST.0.0, HOST.1, 1500);
-    let good = Game::segment("R 0:0(0)", HOST.1, BASES).to_frame(HOST.0, PEER.0);
+    let good = Game::segment(". 0:0(0) ack 1", HOST.1, BASES).to_frame(HOST.0, PEER.0);
     assert_eq!(referee.sent(&good), Ok(()));
     for bit in 6 * 8..good.len() * 8 {
         let mut bad = good.clone();

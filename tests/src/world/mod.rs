@@ -9,6 +9,7 @@ mod app;
 mod clock;
 mod damage;
 pub mod host;
+mod hostile;
 mod ours;
 mod panics;
 pub mod plan;
@@ -420,7 +421,8 @@ impl<'a> World<'a> {
             at = again;
             calls += 1;
             // Connections that wait for memory are told one by one.
-            let patience = if self.plan.hosts[i].memory_kib < 1024 { 32 } else { 1 };
+            let short = self.plan.hosts[i].memory_kib < 1024 || self.plan.hosts[i].refusals > 0;
+            let patience = if short { 32 } else { 1 };
             if at <= self.now && calls >= patience {
                 if self.plan.hosts[i].kind() == Kind::Ours {
                     return Err(format!("host {i} wants to be woken at {at:?} for ever"));

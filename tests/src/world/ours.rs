@@ -3,12 +3,13 @@
 use super::host::{Handle, Host, Io};
 use super::plan::HostPlan;
 use crate::card::Card;
+use crate::random::Dice;
 use stack::testing::options::first_timestamp;
 use stack::testing::packet::{Segment, arp, ethernet};
 use stack::{
     Cidr, Config, Congestion, ConnectOptions, Counters, EcnMode, Instant, ListenOptions,
     ListenerId, Mac, RecvError, RxFrame, Seed, SendError, SocketId, Stack, State, TcpId, TcpInfo,
-    TcpOptions, Usage,
+    TcpOptions, Usage, Work,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -26,6 +27,11 @@ pub(super) struct Ours {
     ids: BTreeMap<Handle, TcpId>,
     next_handle: Handle,
     backlog: usize,
+    /// How often the ledger refuses, parts per million.
+    refusals: u64,
+    dice: Dice,
+    /// Calls of every kind.
+    calls: u64,
     pub(super) received: u64,
     sent: u64,
 }
@@ -100,6 +106,9 @@ impl Ours {
             card: Card::new(plan.joins == 1),
             backlog: plan.backlog as usize,
             options: options(plan),
+            refusals: plan.refusals,
+            dice: Dice::new(plan.seed, "refusals"),
+            calls: 0,
             listener: None,
             ready: false,
             handles: HashMap::new(),
@@ -108,6 +117,31 @@ impl Ours {
             received: 0,
             sent: 0,
         }
+    }
+
+    /// The stack for one call: in some, the ledger refuses whatever is asked of it (THREATS M-8).
+    fn called<R>(&mut self, call: impl FnOnce(&mut Stack) -> R) -> R {
+        self.calls += 1;
+        self.may_refuse();
+        let result = call(&mut self.stack);
+        self.stack.set_memory_max(self.stack.config().tcp.memory_max);
+        result
+    }
+
+    fn may_refuse(&mut self) {
+        if self.refusals > 0 && self.dice.below(1_000_000) < self.refusals {
+            self.stack.set_memory_max(0);
+        }
+    }
+
+    /// G4: an input costs the same, whatever else there is.
+    fn check_work(&self) -> Result<(), String> {
+        let Work { demux_probes, queue_pops, .. } = self.stack.work();
+        let inputs = self.calls + self.sent + 16;
+        if demux_probes > 4 * inputs || queue_pops > 4 * inputs {
+            return Err(format!("{:?} for {inputs} inputs and frames", self.stack.work()));
+        }
+        Ok(())
     }
 
     fn adopt(&mut self, id: TcpId) -> Handle {
@@ -119,11 +153,13 @@ impl Ours {
 
     /// What waits in the card for more is for the stack.
     fn flush(&mut self, now: Instant) {
-        let (stack, received) = (&mut self.stack, &mut self.received);
+        self.may_refuse();
+        let (stack, received, calls) = (&mut self.stack, &mut self.received, &mut self.calls);
         self.card.flush(|frame| {
-            *received += 1;
+            (*received, *calls) = (*received + 1, *calls + 1);
             stack.receive(now, frame);
         });
+        self.stack.set_memory_max(self.stack.config().tcp.memory_max);
     }
 
     fn release(&mut self, handle: Handle) -> Option<TcpId> {
@@ -139,14 +175,14 @@ impl Host for Ours {
             self.flush(now);
             if !self.card.receive(frame) {
                 self.received += 1;
-                self.stack.receive(now, RxFrame::plain(frame));
+                self.called(|stack| stack.receive(now, RxFrame::plain(frame)));
             }
         }
     }
 
     fn advance(&mut self, now: Instant) {
         self.flush(now);
-        self.stack.advance(now);
+        self.called(|stack| stack.advance(now));
     }
 
     fn transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
@@ -201,9 +237,9 @@ impl Host for Ours {
     }
 
     fn send(&mut self, now: Instant, handle: Handle, bytes: &[u8]) -> Io {
-        let id = self.ids.get(&handle);
-        let Some(mut tcp) = id.and_then(|id| self.stack.tcp(*id)) else { return Io::Failed };
-        match tcp.send(now, bytes) {
+        let Some(&id) = self.ids.get(&handle) else { return Io::Failed };
+        let sent = self.called(|stack| stack.tcp(id).map(|mut tcp| tcp.send(now, bytes)));
+        match sent.unwrap_or(Err(SendError::Closed)) {
             Ok(moved) => Io::Moved(moved),
             Err(SendError::WouldBlock) => Io::Wait,
             Err(_) => Io::Failed,
@@ -211,9 +247,12 @@ impl Host for Ours {
     }
 
     fn recv(&mut self, now: Instant, handle: Handle, out: &mut [u8]) -> Io {
-        let id = self.ids.get(&handle);
-        let Some(mut tcp) = id.and_then(|id| self.stack.tcp(*id)) else { return Io::Failed };
-        match tcp.recv(now, out) {
+        let Some(&id) = self.ids.get(&handle) else { return Io::Failed };
+        let Some(read) = self.called(|stack| stack.tcp(id).map(|mut tcp| tcp.recv(now, out)))
+        else {
+            return Io::Failed;
+        };
+        match read {
             Ok(0) => Io::End,
             Ok(moved) => Io::Moved(moved),
             Err(RecvError::WouldBlock) => Io::Wait,
@@ -288,6 +327,7 @@ impl Host for Ours {
         if counters.frames_out != self.sent {
             return Err(format!("{} frames out, {} were taken", counters.frames_out, self.sent));
         }
+        self.check_work()?;
         let Usage { flows, timers, .. } = self.stack.usage();
         if flows > 0 || timers > 0 {
             return Err(format!("{flows} flows and {timers} timers of nobody"));

@@ -2,6 +2,7 @@
 //! longer way: other routes, damage, outages, routers with narrow doors, and relics.
 
 use super::damage::{damage, is_server, too_big};
+use super::hostile::forge;
 use super::plan::{RunPlan, WirePlan};
 use crate::random::Dice;
 use stack::Instant;
@@ -98,6 +99,7 @@ impl Wire {
 
     fn push_to_faults(&mut self, now: Instant, frame: &[u8], fate: &mut Fate) {
         self.keep_relic(now, frame);
+        self.meet_stranger(now, frame);
         let plan = self.plan.clone();
         let mut damaged = None;
         if self.chance(plan.damage) && !frame.is_empty() {
@@ -113,6 +115,16 @@ impl Wire {
             return;
         }
         self.send(now, frame);
+    }
+
+    /// A stranger may send a segment that nobody can use.
+    fn meet_stranger(&mut self, now: Instant, frame: &[u8]) {
+        if self.chance(self.plan.hostile)
+            && let Some(forged) = forge(frame, &mut self.dice)
+        {
+            let later = Duration::from_micros(self.dice.skewed(2 * self.plan.delay_us));
+            self.returning.push(Reverse((now + later, forged)));
+        }
     }
 
     fn send(&mut self, now: Instant, frame: &[u8]) {

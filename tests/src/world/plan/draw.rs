@@ -122,6 +122,8 @@ impl Plan {
         for wire in &mut self.wires {
             // It may run without congestion control: a short queue would starve it.
             wire.queue = 1_000;
+            // It believes strangers more than RFC 5961 does.
+            wire.hostile = 0;
             // It hears no router.
             wire.narrow_told = 0;
             // It panics when it is told what nobody said.
@@ -157,6 +159,7 @@ impl Swarm {
         (host.first_port, host.last_port) = self.dice.pick(&ports);
         host.tick_us = self.sometimes(|_| 4_000);
         host.batches = self.dice.below(2);
+        host.refusals = self.share(5);
         let span = |dice: &mut Dice| 1 + dice.skewed(20_000);
         (host.asleep_at_ms, host.asleep_ms) = (self.moment(), self.sometimes(span));
         (host.refuses_at_ms, host.refuses_ms) = (self.moment(), self.sometimes(span));
@@ -228,6 +231,7 @@ impl Swarm {
             late: self.share(40),
             overtaken: self.share(20),
             bursts: self.share(2),
+            hostile: self.share(20),
             ..WirePlan::default()
         };
         let dice = &mut self.dice;

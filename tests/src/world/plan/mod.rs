@@ -100,6 +100,8 @@ numbers! {
         ranges_max = 128,
         /// Memory of all buffers, KiB.
         memory_kib = 1 << 20,
+        /// Calls in which the ledger refuses whatever is asked of it, parts per million.
+        refusals = 0,
         /// Connections that may wait to be accepted.
         backlog = 64,
         /// Handshakes before cookies.
@@ -172,6 +174,8 @@ numbers! {
         damage = 0,
         /// Kinds of damage, a bit for each: see `world::damage`.
         damage_kinds = 1,
+        /// Frames that give a stranger the idea to send one in the same name: see `world::hostile`.
+        hostile = 0,
         /// Variation of the delay.
         jitter_us = 0,
         /// Frames that are held back, for a time..
