@@ -163,7 +163,9 @@ impl Tcb {
             self.ack.owe_now();
         }
         if !seg.has(Flags::SYN) && !reset {
-            seg.trim_to(self.rcv.nxt, self.rcv.edge());
+            // A FIN takes no room: who refuses it behind a closed window is sent it for ever.
+            let only_fin = starved && seg.text.is_empty();
+            seg.trim_to(self.rcv.nxt, self.rcv.edge() + u32::from(only_fin));
         }
         Continue(())
     }

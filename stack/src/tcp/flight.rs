@@ -124,6 +124,12 @@ impl Flight {
         self.lost
     }
 
+    /// Octets sent again and on their way: counted when somebody asks.
+    pub(crate) fn resent(&self) -> u32 {
+        let again = self.records.iter().filter(|it| it.resent && it.fate == Fate::Flying);
+        again.map(Record::len).sum()
+    }
+
     /// Octets reported as received above SND.UNA.
     pub(crate) fn sacked(&self) -> u32 {
         self.sacked

@@ -111,6 +111,8 @@ pub struct TcpInfo {
     pub timeouts: u64,
     /// Octets believed lost and not sent again.
     pub lost: u32,
+    /// Octets sent again, and neither delivered nor believed lost once more.
+    pub resent: u32,
     /// Octets that the peer reported as received out of order.
     pub sacked: u32,
     /// The path has been seen to deliver out of order.
@@ -185,6 +187,7 @@ impl TcpInfo {
             spurious_retransmits: 0,
             timeouts: 0,
             lost: 0,
+            resent: 0,
             sacked: 0,
             reordering: false,
             timestamps: false,
@@ -252,6 +255,7 @@ impl TcpInfo {
             spurious_retransmits: tcb.stats.spurious,
             timeouts: tcb.stats.timeouts,
             lost: tcb.delivering.flight.lost(),
+            resent: tcb.delivering.flight.resent(),
             sacked: tcb.delivering.flight.sacked(),
             reordering: tcb.rack.has_seen_reordering(),
             timestamps: tcb.timestamps.is_some(),

@@ -395,8 +395,9 @@ impl Tcb {
         {
             self.snd.set_buffer(bytes);
         }
-        // Turning Nagle off sends what it held back (TCP_NODELAY's documented effect).
-        self.marks.push_out |= options.nodelay && !self.options.nodelay && self.snd.unsent() > 0;
+        // Turning Nagle off, or saying so again, sends what is held back (tcp(7)).
+        let said = options.nodelay && (!self.options.nodelay || options == *self.options);
+        self.marks.push_out |= said && self.snd.unsent() > 0;
         // What waits goes at once, as in Linux (TCP_QUICKACK).
         if options.quick_ack && self.ack.is_pending() {
             self.ack.owe_now();

@@ -5,9 +5,8 @@ use std::ffi::{CStr, c_char, c_int, c_long, c_longlong, c_ulong, c_void};
 use std::io::Write;
 use std::mem::size_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
 use std::slice;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use libc::{
@@ -100,8 +99,14 @@ pub struct Interface {
 
 const _: () = assert!(size_of::<Interface>() == 33 * size_of::<*mut c_void>());
 
-/// The userdata that was made last and not freed: whom [`getsockopt`] asks.
-static LATEST: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+/// The userdata of every door that is open, as addresses: whom [`getsockopt`] asks. packetdrill
+/// opens one, tests several at a time; of two that know a number, for it was closed behind the back
+/// of one, the later is right. Who uses one holds the lock, so that it stays.
+static DOORS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
+fn doors() -> MutexGuard<'static, Vec<usize>> {
+    DOORS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// libc's `getsockopt`, for a packetdrill that was started with this library preloaded: the one
 /// call which it does not make through the table is the one for `%{ assert tcpi_... }%`.
@@ -119,10 +124,13 @@ pub unsafe extern "C" fn getsockopt(
     value: *mut c_void,
     length: *mut socklen_t,
 ) -> c_int {
-    let userdata = LATEST.load(Ordering::SeqCst);
-    if !userdata.is_null() && answer(userdata, |door| Ok(c_int::from(door.is_sock(fd)))) == 1 {
-        return get_option(userdata, fd, level, name, value, length);
+    let doors = doors();
+    let ours =
+        |at: &&usize| answer(**at as *mut c_void, |door| Ok(c_int::from(door.is_sock(fd)))) == 1;
+    if let Some(at) = doors.iter().rev().find(ours) {
+        return get_option(*at as *mut c_void, fd, level, name, value, length);
     }
+    drop(doors);
     // SAFETY: the caller's promise is passed on.
     unsafe { kernel::getsockopt(fd, level, name, value, length) }
 }
@@ -151,8 +159,8 @@ pub unsafe extern "C" fn packetdrill_interface_init(
     if let Err(error) = &held {
         let _ = writeln!(std::io::stderr(), "tapstack: --so_flags: {error}");
     }
-    let userdata = Box::into_raw(Box::new(held)).cast();
-    LATEST.store(userdata, Ordering::SeqCst);
+    let userdata: *mut c_void = Box::into_raw(Box::new(held)).cast();
+    doors().push(userdata as usize);
     // SAFETY: the caller passes room for the table.
     unsafe { interface.write(table(userdata)) };
 }
@@ -324,7 +332,7 @@ extern "C" fn free(userdata: *mut c_void) {
     if userdata.is_null() {
         return;
     }
-    let _ = LATEST.compare_exchange(userdata, ptr::null_mut(), Ordering::SeqCst, Ordering::SeqCst);
+    doors().retain(|at| *at != userdata as usize);
     // SAFETY: it is the box that `packetdrill_interface_init` made, handed back once.
     let held = unsafe { Box::from_raw(userdata.cast::<Held>()) };
     // A panic while the engine is taken apart is no reason to end packetdrill.

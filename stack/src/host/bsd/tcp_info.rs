@@ -23,6 +23,7 @@ const RCV_MSS: usize = 20;
 const UNACKED: usize = 24;
 const SACKED: usize = 28;
 const LOST: usize = 32;
+const RETRANS: usize = 36;
 const LAST_DATA_SENT: usize = 44;
 const LAST_DATA_RECV: usize = 52;
 const LAST_ACK_RECV: usize = 56;
@@ -33,6 +34,7 @@ const RTTVAR: usize = 72;
 const SND_SSTHRESH: usize = 76;
 const SND_CWND: usize = 80;
 const ADVMSS: usize = 84;
+const REORDERING: usize = 88;
 const RCV_RTT: usize = 92;
 const RCV_SPACE: usize = 96;
 const TOTAL_RETRANS: usize = 100;
@@ -61,6 +63,10 @@ const RCV_OOOPACK: usize = 224;
 const SND_WND: usize = 228;
 const RCV_WND: usize = 232;
 const TOTAL_RTO: usize = 240;
+
+/// The segments above a hole that make it a loss where nothing is known of reordering; where it is,
+/// time decides and not a number (RFC 8985).
+const DUP_THRESH: u64 = 3;
 
 /// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK`, `TCPI_OPT_WSCALE`, `TCPI_OPT_ECN`, `TCPI_OPT_ECN_SEEN`.
 const OPTION_BITS: [u8; 5] = [1, 2, 4, 8, 16];
@@ -108,7 +114,10 @@ pub fn tcp_info_bytes(info: &TcpInfo, now: Instant) -> Vec<u8> {
     record.put32(SACKED, segments(info.sacked));
     record.put32(DELIVERED, info.bytes_delivered.div_ceil(mss));
     record.put32(DELIVERED_CE, segments(info.bytes_delivered_ce));
-    record.put32(LOST, segments(info.lost));
+    // Linux counts what is out again among what is lost, until it is delivered.
+    record.put32(LOST, segments(info.lost + info.resent));
+    record.put32(RETRANS, segments(info.resent));
+    record.put32(REORDERING, DUP_THRESH);
     record.put32(PMTU, u64::from(info.send_mss) + 40);
     // Linux's "infinite" threshold is 0x7fffffff.
     let infinite = info.ssthresh == u32::MAX;

@@ -69,9 +69,12 @@ macro_rules! scripts {
 }
 
 scripts! {
+    app_limited
+    bad_pointers
     blocking_accept
     blocking_read
     blocking_write
+    buffer_sizes
     challenge_acks
     client_blocking
     client_handshake
@@ -83,15 +86,20 @@ scripts! {
     delayed_ack
     disconnect
     dsack_sent
+    f_rto
     fast_retransmit
+    fin_behind_text
+    fin_into_closed_window
     fin_lost
     gather
     half_close
     initial_window
     inq
+    inq_at_the_end
     keepalive
     linger_waits
     linger_zero
+    lone_fin
     long_wait
     nagle
     no_listener
@@ -100,10 +108,15 @@ scripts! {
     out_of_order
     passive_close
     poll_and_epoll
+    push
+    rack_lost
     receive_flags
     receive_window
+    recovery_window
     reset_received
+    reset_with_timestamps
     retransmission
+    rto_floor
     sack_retransmit
     sack_sent
     server_handshake

@@ -76,7 +76,8 @@ struct Run {
 
 /// Runs the script at `path`, with the door's `flags`.
 pub(crate) fn run(text: &str, flags: &str) -> Result<(), String> {
-    // One at a time, as in packetdrill: the preloaded `getsockopt` knows one door.
+    // One at a time: a script's end closes descriptors behind the door's back, and their numbers
+    // are another's at once.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let events = parse(text)?;
