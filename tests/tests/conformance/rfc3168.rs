@@ -63,7 +63,7 @@ fn fragments(segment: &Segment, ecn: [u8; 2]) -> [Vec<u8>; 2] {
 
 /// Both sides have to agree, each with its own pair of flags.
 #[test]
-fn section_6_1_1_negotiation() {
+fn shld_8_negotiation() {
     for (mode, syn, answer) in [
         (EcnMode::WhenAsked, "SEW", "SE."),
         (EcnMode::On, "SEW", "SE."),

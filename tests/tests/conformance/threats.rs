@@ -2,8 +2,8 @@
 
 use crate::{ms, secs};
 use stack::State;
-use stack::testing::packet::Flags;
-use stack::testing::rig::Rig;
+use stack::testing::packet::{Flags, checksum, ethernet, ipv4};
+use stack::testing::rig::{HOST, HOST_MAC, PEER, PEER_MAC, Rig};
 
 /// S-1: what the rig promises. Both directions of every test in this folder wrap around.
 #[test]
@@ -244,4 +244,193 @@ fn t9_a_handshake_does_not_chatter() {
     assert!((2..=4).contains(&answers), "{answers} ACKs and SYN-ACKs in a second");
     assert!(t.stack.counters().tcp_ack_skipped > 990);
     t.inject(". 1:1(0) ack 1").accept().state(State::Established);
+}
+
+/// The peer's segment with IP options before it.
+fn with_ip_options(t: &Rig, line: &str, options: &[u8]) -> Vec<u8> {
+    let plain = t.segment(line).to_frame(PEER_MAC, HOST_MAC);
+    let mut frame = [&plain[..34], options, &plain[34..]].concat();
+    frame[14] = 0x45 + options.len() as u8 / 4;
+    let total = (frame.len() - 14) as u16;
+    frame[16..18].copy_from_slice(&total.to_be_bytes());
+    frame[24..26].fill(0);
+    let sum = checksum(&[&frame[14..34 + options.len()]]);
+    frame[24..26].copy_from_slice(&sum.to_be_bytes());
+    frame
+}
+
+/// P-3: IP options of every kind and length (VxWorks, CVE-2019-12256; gVisor 41ccfb37a panicked).
+#[test]
+fn p3_no_ip_option_does_harm() {
+    let mut t = Rig::established();
+    for kind in 0..=255u8 {
+        for len in 0..=41u8 {
+            let mut options = [0x5a; 40];
+            options[..2].copy_from_slice(&[kind, len]);
+            let frame = with_ip_options(&t, ". 1:1(0) ack 1", &options);
+            t.inject_frame(&frame);
+        }
+    }
+    t.expect_nothing().state(State::Established);
+    t.send(10).expect("P. 1:11(10) ack 1");
+}
+
+/// P-12: what is wrapped in IP, GRE or UDP is nobody's here (CVE-2020-10136): no answer but that
+/// the protocol is not spoken.
+#[test]
+fn p12_nothing_is_unwrapped() {
+    for protocol in [4, 41, 47, 94, 115, 137] {
+        let mut t = Rig::listening();
+        let inner = t.segment("S 0:0(0) win 65535").to_frame(PEER_MAC, HOST_MAC)[14..].to_vec();
+        let mut wrapped = inner.clone();
+        for _ in 0..10 {
+            wrapped = ipv4(PEER, HOST, protocol, &wrapped);
+        }
+        t.inject_ipv4(protocol, &wrapped).expect_icmp(3, 2);
+        t.inject_ipv4(protocol, &inner).forget_rest().state(State::Listen);
+    }
+}
+
+/// F-5: a first fragment that ends within the TCP header says nothing yet; put together it is a SYN
+/// like any other (RFC 1858).
+#[test]
+fn f5_a_header_in_two_fragments() {
+    let mut t = Rig::listening();
+    let whole = t.segment("S 0:0(0) win 65535 <mss 1000>").to_frame(PEER_MAC, HOST_MAC);
+    let piece = |range: core::ops::Range<usize>, more: u8| {
+        let offset = (range.start / 8) as u8;
+        let mut packet = ipv4(PEER, HOST, 6, &whole[34..][range]);
+        packet[4..8].copy_from_slice(&[0, 9, more, offset]);
+        packet[10..12].fill(0);
+        let sum = checksum(&[&packet[..20]]);
+        packet[10..12].copy_from_slice(&sum.to_be_bytes());
+        ethernet(PEER_MAC, HOST_MAC, 0x0800, &packet)
+    };
+    t.inject_frame(&piece(0..8, 0x20)).expect_nothing().state(State::Listen);
+    t.inject_frame(&piece(8..24, 0)).expect("S. 0:0(0) ack 1 <...>");
+}
+
+/// T-11: the urgent pointer is never taken for a length, in no state (URGENT/11: VxWorks read past
+/// its buffer, CVE-2019-12255 and its sisters).
+#[test]
+fn t11_urgent_pointers_in_every_state() {
+    for state in SYNCHRONIZED {
+        let mut t = Rig::in_state(state);
+        let next = t.last().ack.wrapping_sub(t.bases().ack);
+        for urgent in [0, 1, 2, 1460, 0x7fff, 0x8000, 0xffff] {
+            t.inject(&format!("U. {next}:{next}(0) ack 1 win 65535 urg {urgent}"));
+            t.inject(&format!("U. {next}:{next}(0) ack 1 win 65535 urg {urgent} <eol>"));
+        }
+        t.forget_rest().state(state);
+    }
+    let mut t = Rig::established();
+    for i in 0..100u32 {
+        let (from, to) = (1 + i * 10, 11 + i * 10);
+        t.inject(&format!("PU. {from}:{to}(10) ack 1 win 65535 urg {}", i * 663 % 65_536));
+    }
+    t.forget_rest();
+    assert_eq!(t.recv_all(), 1000, "every byte, in its place");
+    t.forget_rest();
+}
+
+/// T-14, R-6: hours behind a closed window: probes become rare, and the text goes in the end.
+#[test]
+fn t14_hours_behind_a_closed_window() {
+    let mut t = Rig::established();
+    t.inject(". 1:1(0) ack 1 win 0").send(1000).expect_nothing();
+    let mut probes = 0;
+    let begun = t.now();
+    while t.now() - begun < secs(4 * 3600) {
+        t.expect_within(secs(61), ". 0:0(0) ack 1");
+        t.inject(". 1:1(0) ack 1 win 0").expect_nothing();
+        probes += 1;
+    }
+    assert!(probes <= 4 * 60 + 15, "{probes} probes in four hours");
+    t.inject(". 1:1(0) ack 1 win 65535").expect("P. 1:1001(1000) ack 1");
+}
+
+/// T-16: a hundred thousand blind ICMP errors of every kind move nothing: no MSS, no connection
+/// (RFC 5927; a FreeBSD panicked at a path MTU of nothing, SA-08:09).
+#[test]
+fn t16_blind_icmp_changes_nothing() {
+    let mut t = Rig::established();
+    t.send(1460).expect("P. 1:1461(1460) ack 1");
+    let in_flight = t.last().clone();
+    let before = t.info().unwrap();
+    let mut quoted = in_flight.clone();
+    for i in 0..100_000u32 {
+        // Everywhere but in the 1460 octets that are in flight.
+        quoted.seq = in_flight.seq.wrapping_add(1460 + i * 42_940);
+        let (kind, code) =
+            [(3, 4), (3, 2), (3, 3), (3, 1), (4, 0), (11, 0), (12, 0)][i as usize % 7];
+        let mtu = [0, 1, 68, 296, 575, 1499][i as usize % 6] as u16;
+        let [high, low] = mtu.to_be_bytes();
+        t.inject_error(kind, code, [0, 0, high, low], &quoted);
+    }
+    t.expect_nothing().state(State::Established);
+    let after = t.info().unwrap();
+    assert_eq!((before.send_mss, before.cwnd), (after.send_mss, after.cwnd));
+}
+
+/// S-3: the peer's timestamp clock passes 2^31 and 2^32 (gVisor, smoltcp, netstack3 and lwIP have
+/// no PAWS; who has it must not drop what is new).
+#[test]
+fn s3_the_peers_clock_wraps() {
+    let begin = 0x7fff_fff0_u32;
+    let mut t = Rig::listening();
+    t.inject(&format!("S 0:0(0) win 65535 <mss 1460,sackOK,TS val {begin} ecr 0>"));
+    t.expect("S. 0:0(0) ack 1 <...>");
+    t.inject(&format!(". 1:1(0) ack 1 <nop,nop,TS val {begin} ecr 0>")).accept();
+    let mut clock = begin;
+    for i in 0..2000u32 {
+        clock = clock.wrapping_add(1_200_000);
+        let (from, to) = (1 + i * 10, 11 + i * 10);
+        t.inject(&format!("P. {from}:{to}(10) ack 1 <nop,nop,TS val {clock} ecr 0>"));
+        t.advance(ms(50)).forget_rest();
+    }
+    assert!(clock < begin, "it has come around");
+    assert_eq!(t.recv_all(), 20_000);
+    t.forget_rest();
+}
+
+/// blocks that walk through a flight byte by byte cut it into no more records than are allowed
+/// (SACK Panic, CVE-2019-11477 and 11478), and everything arrives.
+#[test]
+fn r7_a_walk_of_blocks() {
+    let mut t = Rig::accepted("<mss 88,sackOK>");
+    t.send(20_000);
+    let mut ends: Vec<i64> = t.take_segments().iter().map(|it| t.end_of(it)).collect();
+    let last = *ends.last().unwrap();
+    for at in (2..last - 8).step_by(2) {
+        let blocks = format!("{at}:{} {}:{} {}:{}", at + 1, at + 4, at + 5, at + 6, at + 7);
+        t.inject(&format!(". 1:1(0) ack 1 <nop,nop,sack {blocks}>"));
+        ends.extend(t.take_segments().iter().map(|it| t.end_of(it)));
+    }
+    let info = t.info().unwrap();
+    assert!(i64::from(info.sacked) <= last, "{}", info.sacked);
+    for _ in 0..5000 {
+        let Some(end) = ends.iter().max() else { break };
+        t.inject(&format!(". 1:1(0) ack {end}"));
+        ends = t.take_segments().iter().map(|it| t.end_of(it)).collect();
+    }
+    assert_eq!(t.info().unwrap().bytes_acked, 20_000);
+}
+
+/// an MSS of 0 is none (smoltcp looped for ever), a tiny one is not obeyed below the floor:
+/// 10,000 octets are no 10,000 segments (CVE-2019-11479).
+#[test]
+fn r8_tiny_segments_have_a_floor() {
+    for mss in [0, 1, 8, 48, 87, 88] {
+        let mut t = Rig::accepted(&format!("<mss {mss}>"));
+        t.send(10_000);
+        let (mut segments, mut acked) = (0, 0);
+        while acked < 10_001 {
+            let sent = t.take_segments();
+            assert!(!sent.is_empty(), "MSS {mss}: it stands still at {acked}");
+            segments += sent.len();
+            acked = sent.iter().map(|it| t.end_of(it)).max().unwrap();
+            t.inject(&format!(". 1:1(0) ack {acked}"));
+        }
+        assert!(segments <= 10_000 / 88 + 15, "MSS {mss}: {segments} segments");
+    }
 }

@@ -1,13 +1,57 @@
 //! Law 9: `docs/RFCS.md` and the tests say the same.
 //!
-//! A row of the ledger starts with an id (`MUST-10`, `SHLD-2`) and holds the tests that prove it,
-//! in backticks as `file::name`, or `not yet:` or `not here:` with the reason.
+//! A row of the ledger starts with an id (`MUST-10`, `SHLD-2`; `6298-5` for the fifth point of
+//! RFC 6298) and holds the tests that prove it, in backticks as `file::name`, or `not yet:` or
+//! `not here:` with the reason. A MUST or SHLD is proven by a test that bears its number.
 
 use crate::source::{Finding, Source, files, none, rust};
 use crate::tokens;
 use std::collections::{BTreeMap, BTreeSet};
 
 const LEDGER: &str = "docs/RFCS.md";
+
+/// The other RFCs, and how many requirements of each are counted.
+const POINTS: &[(&str, u32)] = &[
+    ("768", 2),
+    ("791", 5),
+    ("826", 2),
+    ("1122", 11),
+    ("1191", 10),
+    ("1337", 1),
+    ("2018", 10),
+    ("2131", 1),
+    ("2675", 1),
+    ("3168", 6),
+    ("3376", 1),
+    ("3465", 1),
+    ("3522", 1),
+    ("3708", 1),
+    ("4022", 1),
+    ("4443", 1),
+    ("4861", 1),
+    ("4862", 1),
+    ("4987", 2),
+    ("5482", 1),
+    ("5681", 10),
+    ("5682", 2),
+    ("5961", 4),
+    ("6056", 1),
+    ("6191", 1),
+    ("6298", 10),
+    ("6528", 1),
+    ("6582", 3),
+    ("6633", 1),
+    ("6937", 2),
+    ("7126", 1),
+    ("7323", 9),
+    ("7413", 1),
+    ("8200", 1),
+    ("8511", 1),
+    ("8985", 7),
+    ("9406", 1),
+    ("9438", 6),
+    ("9768", 1),
+];
 
 struct Row<'a> {
     line: usize,
@@ -16,7 +60,7 @@ struct Row<'a> {
 }
 
 /// Every test of the workspace as `file::name`.
-fn known(sources: &[Source]) -> BTreeSet<String> {
+pub(crate) fn known(sources: &[Source]) -> BTreeSet<String> {
     let mut known = BTreeSet::new();
     for source in sources {
         for function in tokens::functions(&tokens::all(source)) {
@@ -29,9 +73,11 @@ fn known(sources: &[Source]) -> BTreeSet<String> {
 }
 
 fn rows(ledger: &Source) -> Vec<Row<'_>> {
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     let is_id = |word: &&str| {
-        ["MUST-", "SHLD-", "MAY-", "REC-"].iter().any(|kind| {
-            word.strip_prefix(kind).is_some_and(|n| n.chars().all(|c| c.is_ascii_digit()))
+        word.split_once('-').is_some_and(|(kind, n)| {
+            let kinds = ["MUST", "SHLD", "MAY", "REC"];
+            (kinds.contains(&kind) || is_number(kind)) && is_number(n)
         })
     };
     ledger
@@ -46,7 +92,7 @@ fn rows(ledger: &Source) -> Vec<Row<'_>> {
 }
 
 /// `file::name` between backticks.
-fn cited(text: &str) -> Vec<&str> {
+pub(crate) fn cited(text: &str) -> Vec<&str> {
     let is_name = |word: &&str| {
         word.split("::").count() == 2
             && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
@@ -56,7 +102,7 @@ fn cited(text: &str) -> Vec<&str> {
 }
 
 /// The words after `not yet:` or `not here:`.
-fn excused(text: &str) -> bool {
+pub(crate) fn excused(text: &str) -> bool {
     ["not yet: ", "not here: "]
         .iter()
         .any(|mark| text.split(mark).nth(1).is_some_and(|reason| reason.trim().len() > 10))
@@ -65,7 +111,9 @@ fn excused(text: &str) -> bool {
 fn every_id_has_a_row(ledger: &Source) -> Vec<Finding> {
     let held: BTreeSet<String> = rows(ledger).into_iter().flat_map(|row| row.ids).collect();
     let wanted = (1..=69).map(|n| format!("MUST-{n}")).chain((1..=31).map(|n| format!("SHLD-{n}")));
+    let others = POINTS.iter().flat_map(|(rfc, n)| (1..=*n).map(move |i| format!("{rfc}-{i}")));
     wanted
+        .chain(others)
         .filter(|id| !held.contains(id))
         .map(|id| ledger.finding(1, format!("{id} has no row")))
         .collect()
@@ -79,7 +127,7 @@ fn every_row_is_proven_or_excused(ledger: &Source) -> Vec<Finding> {
         .collect()
 }
 
-fn every_cited_test_exists(ledger: &Source, known: &BTreeSet<String>) -> Vec<Finding> {
+pub(crate) fn every_cited_test_exists(ledger: &Source, known: &BTreeSet<String>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (line, text) in ledger.lines() {
         for name in cited(text).into_iter().filter(|name| !known.contains(*name)) {
@@ -87,6 +135,33 @@ fn every_cited_test_exists(ledger: &Source, known: &BTreeSet<String>) -> Vec<Fin
         }
     }
     findings
+}
+
+/// A MUST or SHLD that is not excused is proven by a test whose name says so.
+fn every_number_is_borne_by_a_test(ledger: &Source) -> Vec<Finding> {
+    let is_borne = |row: &Row<'_>, id: &str| {
+        let name = format!("::{}_", id.to_lowercase().replace('-', "_"));
+        cited(row.text).iter().any(|test| test.contains(&name))
+    };
+    let mut findings = Vec::new();
+    for row in rows(ledger).iter().filter(|row| !excused(row.text)) {
+        let numbers = row.ids.iter().filter(|id| id.starts_with("MUST") || id.starts_with("SHLD"));
+        for id in numbers.filter(|id| !is_borne(row, id)) {
+            findings.push(ledger.finding(row.line, format!("no test of its row bears {id}")));
+        }
+    }
+    findings
+}
+
+/// A test in the file of an RFC, `rfc6298.rs`, stands in some row.
+fn every_test_of_an_rfc_is_cited(ledger: &Source, known: &BTreeSet<String>) -> Vec<Finding> {
+    let held: BTreeSet<&str> = rows(ledger).iter().flat_map(|row| cited(row.text)).collect();
+    let is_of_an_rfc = |test: &str| test.strip_prefix("rfc").is_some_and(|it| it.contains("::"));
+    known
+        .iter()
+        .filter(|test| is_of_an_rfc(test) && !held.contains(test.as_str()))
+        .map(|test| ledger.finding(1, format!("{test} stands in no row")))
+        .collect()
 }
 
 /// A test whose name says `must_10` stands in the row of MUST-10.
@@ -116,6 +191,8 @@ fn law_9(ledger: &Source, known: &BTreeSet<String>) -> Vec<Finding> {
     findings.extend(every_row_is_proven_or_excused(ledger));
     findings.extend(every_cited_test_exists(ledger, known));
     findings.extend(every_named_test_is_cited(ledger, known));
+    findings.extend(every_number_is_borne_by_a_test(ledger));
+    findings.extend(every_test_of_an_rfc_is_cited(ledger, known));
     findings
 }
 
@@ -130,7 +207,8 @@ fn law_9_can_fail() {
     let known = BTreeSet::from(["open::must_10_simultaneous_open".to_owned()]);
     let ledger = |line: &str| Source::new(LEDGER, line);
     let whole = ledger("| MUST-1 | so | `open::must_10_simultaneous_open` |\n");
-    assert_eq!(every_id_has_a_row(&whole).len(), 69 + 31 - 1);
+    let others: u32 = POINTS.iter().map(|(_, n)| n).sum();
+    assert_eq!(every_id_has_a_row(&whole).len(), 69 + 31 - 1 + others as usize);
     assert!(every_row_is_proven_or_excused(&whole).is_empty());
     assert!(every_cited_test_exists(&whole, &known).is_empty());
     assert_eq!(every_named_test_is_cited(&whole, &known).len(), 1, "cited in the wrong row");
@@ -139,4 +217,11 @@ fn law_9_can_fail() {
     }
     assert!(excused("| MUST-1 | not yet: no urgent data before issue 9 |"));
     assert_eq!(every_cited_test_exists(&ledger("`open::gone`"), &known).len(), 1);
+    assert_eq!(every_number_is_borne_by_a_test(&whole).len(), 1, "a test of another number");
+    let right = ledger("| MUST-10 | so | `open::must_10_simultaneous_open` |\n");
+    assert!(every_number_is_borne_by_a_test(&right).is_empty());
+    let known = BTreeSet::from(["rfc6298::never_too_early".to_owned()]);
+    assert_eq!(every_test_of_an_rfc_is_cited(&whole, &known).len(), 1);
+    let right = ledger("| 6298-8 | so | `rfc6298::never_too_early` |\n");
+    assert!(every_test_of_an_rfc_is_cited(&right, &known).is_empty());
 }

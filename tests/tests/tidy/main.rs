@@ -6,6 +6,7 @@
 mod layers;
 mod ledger;
 mod panics;
+mod scars;
 mod size;
 mod source;
 mod text;
