@@ -566,6 +566,7 @@ impl Tcb {
             mss: self.snd.mss_u32(),
             rtt: taken.rtt,
             srtt: self.rtt.srtt().unwrap_or_default(),
+            min_rtt: self.rtt.min().unwrap_or_default(),
             rate: self.rate.sample(self.rtt.min()),
             recovery: self.recovery.is_fast(),
             recovering: !self.recovery.is_open(),

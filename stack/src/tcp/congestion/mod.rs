@@ -77,6 +77,8 @@ pub(crate) struct AckReport {
     pub(crate) rtt: Option<Duration>,
     /// Smoothed round-trip time; zero before the first sample.
     pub(crate) srtt: Duration,
+    /// Least round-trip time; zero before the first sample.
+    pub(crate) min_rtt: Duration,
     pub(crate) rate: Option<RateSample>,
     /// In fast recovery, after what this acknowledgment brought.
     pub(crate) recovery: bool,
@@ -104,6 +106,7 @@ impl AckReport {
             mss,
             rtt: None,
             srtt: Duration::ZERO,
+            min_rtt: Duration::ZERO,
             rate: None,
             recovery: false,
             recovering: false,

@@ -267,6 +267,7 @@ impl Simulation {
             mss: MSS,
             rtt: Some(rtt),
             srtt: state.srtt,
+            min_rtt: state.min_rtt,
             rate: state.rate.sample(Some(state.min_rtt)),
             recovery: state.recover.is_some(),
             recovering: state.recover.is_some(),
