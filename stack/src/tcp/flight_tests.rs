@@ -142,8 +142,8 @@ impl Pair {
 }
 
 proptest! {
-    /// Whatever is sent, acknowledged, reported, lost, sent again or taken back, in any order and at
-    /// every edge of the sequence space.
+    /// Whatever is sent, acknowledged, reported, lost, sent again or taken back, in any order and
+    /// at every edge of the sequence space.
     #[test]
     fn s1_the_flight_equals_its_twin(
         base in prop_oneof![Just(0u32), Just(u32::MAX - 60), Just(0x7fff_ffc0), any::<u32>()],

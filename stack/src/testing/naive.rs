@@ -1,5 +1,5 @@
-//! Slow, obvious twins of everything clever in `store/`, of the assembler, and of what keeps account of
-//! a flight.
+//! Slow, obvious twins of everything clever in `store/`, of the assembler, and of what keeps
+//! account of a flight.
 //!
 //! Each does by brute force what the real one does by index, bit or link. A property beside the
 //! real one runs both over the same list of operations and compares whatever can be seen.

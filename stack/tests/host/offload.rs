@@ -1,4 +1,5 @@
-//! Hosts and the offloads of their devices: whoever takes none gets plain frames, and all the bytes.
+//! Hosts and the offloads of their devices: whoever takes none gets plain frames, and all the
+//! bytes.
 
 use std::io::Write;
 use std::thread;

@@ -176,7 +176,8 @@ impl Flow {
             // A TIME-WAIT or a challenge that outlived what the referee knows: bare ACKs only.
             return rule(tcp.len() == 0, || "text on a connection that was never opened".into());
         };
-        if clock_leaps {
+        // A cookie's timestamp holds what a SYN offered, and the next SYN may offer less.
+        if clock_leaps || self.cookies && tcp.syn {
             out.last_timestamp = None;
         }
         if self.reopened && tcp.len() == 0 && !out.knows(tcp.seq) {
@@ -402,8 +403,8 @@ impl Incoming {
             (false, Some(shift), Some(_)) => shift.min(14),
             _ => 0,
         };
-        // Rounding down to the scale's unit is no retraction (RFC 7323 §2.4), nor is a SYN that comes
-        // again and cannot say more than 64 KiB (§2.2).
+        // Rounding down to the scale's unit is no retraction (RFC 7323 §2.4), nor is a SYN that
+        // comes again and cannot say more than 64 KiB (§2.2).
         let edge = acked + (u64::from(tcp.window) << shift);
         rule(tcp.syn || edge + (1 << shift) > self.edge, || {
             format!("takes the window back from {} to {edge}", self.edge)

@@ -347,6 +347,8 @@ fn check_connection(info: &TcpInfo, has_timer: bool) -> Result<(), String> {
     let watched = info.in_flight == 0 || has_timer;
     // SYN and FIN are in flight and in no buffer.
     let held = info.in_flight as usize <= info.unsent + 2;
-    let window = info.cwnd == 0 || info.cwnd >= u32::from(info.send_mss);
+    // The segment size is known with the peer's SYN, the window for it with the handshake's end.
+    let opening = matches!(info.state, State::SynSent | State::SynReceived);
+    let window = opening || info.cwnd == 0 || info.cwnd >= u32::from(info.send_mss);
     if watched && held && window { Ok(()) } else { Err(format!("this cannot be: {info:?}")) }
 }

@@ -145,7 +145,8 @@ fn an_acknowledgment_counts_for_eight_segments_at_most_without_pacing() {
     assert_eq!(HyStart::new().on_ack(&huge, true), Step::Grow(100 * MSS));
 }
 
-/// Queues of one to sixteen bandwidth-delay products, which plain slow start overflows: it ends with a
+/// Queues of one to sixteen bandwidth-delay products, which plain slow start overflows: it ends
+/// with a
 /// loss. With HyStart++ it ends two round trips after the window has filled the path.
 #[test]
 fn slow_start_ends_before_a_buffer_overflows() {
