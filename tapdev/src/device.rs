@@ -146,81 +146,50 @@ pub(crate) fn check_frame(parts: &[IoSlice<'_>]) -> io::Result<usize> {
     Ok(length)
 }
 
-impl<D: Device + ?Sized> Device for Box<D> {
-    fn mtu(&self) -> usize {
-        (**self).mtu()
-    }
+/// Whatever owns a device is one.
+macro_rules! owners {
+    ($($owner:ident),*) => {$(
+        impl<D: Device + ?Sized> Device for $owner<D> {
+            fn mtu(&self) -> usize {
+                (**self).mtu()
+            }
 
-    fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        (**self).recv(buf)
-    }
+            fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+                (**self).recv(buf)
+            }
 
-    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        (**self).send(parts)
-    }
+            fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+                (**self).send(parts)
+            }
 
-    fn negotiate(&self, wanted: Offloads) -> Offloads {
-        (**self).negotiate(wanted)
-    }
+            fn negotiate(&self, wanted: Offloads) -> Offloads {
+                (**self).negotiate(wanted)
+            }
 
-    fn buffer_len(&self) -> usize {
-        (**self).buffer_len()
-    }
+            fn buffer_len(&self) -> usize {
+                (**self).buffer_len()
+            }
 
-    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
-        (**self).recv_with_debt(buf)
-    }
+            fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
+                (**self).recv_with_debt(buf)
+            }
 
-    fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
-        (**self).send_with_debt(parts, debt)
-    }
+            fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
+                (**self).send_with_debt(parts, debt)
+            }
 
-    fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
-        (**self).wait(timeout)
-    }
+            fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
+                (**self).wait(timeout)
+            }
 
-    fn wake(&self) {
-        (**self).wake();
-    }
+            fn wake(&self) {
+                (**self).wake();
+            }
+        }
+    )*};
 }
 
-impl<D: Device + ?Sized> Device for Arc<D> {
-    fn mtu(&self) -> usize {
-        (**self).mtu()
-    }
-
-    fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        (**self).recv(buf)
-    }
-
-    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        (**self).send(parts)
-    }
-
-    fn negotiate(&self, wanted: Offloads) -> Offloads {
-        (**self).negotiate(wanted)
-    }
-
-    fn buffer_len(&self) -> usize {
-        (**self).buffer_len()
-    }
-
-    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
-        (**self).recv_with_debt(buf)
-    }
-
-    fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
-        (**self).send_with_debt(parts, debt)
-    }
-
-    fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
-        (**self).wait(timeout)
-    }
-
-    fn wake(&self) {
-        (**self).wake();
-    }
-}
+owners!(Box, Arc);
 
 #[cfg(test)]
 mod tests {
