@@ -187,8 +187,7 @@ impl Tcb {
         }
         let segment = self.segment_room() as u32;
         let allowed = self.congestion_allowance();
-        let whole = (allowed / segment * segment).min(self.quantum(cx) as u32);
-        let room = if forced { segment } else { whole.max(segment) };
+        let room = (allowed / segment * segment).min(self.quantum(cx) as u32).max(segment);
         // A FIN behind a full segment goes along.
         let (start, end) = self.delivering.flight.first_lost(room.saturating_add(1))?;
         let (len, fin) = self.lost_text(start, end, room)?;
