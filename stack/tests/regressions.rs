@@ -115,9 +115,9 @@ fn third_ack_without_timestamps() {
 fn ecn_syn_again() {
     let mut t = Rig::listening();
     t.inject("SEW 0:0(0) win 65535 <mss 1460>");
-    t.expect("S. 0:0(0) ack 1 <...>");
+    t.expect("SE. 0:0(0) ack 1 <...>");
     t.inject("SEW 0:0(0) win 65535 <mss 1460>");
-    t.expect("S. 0:0(0) ack 1 <...>");
+    t.expect("SE. 0:0(0) ack 1 <...>");
 }
 
 #[test]

@@ -57,8 +57,10 @@ fn packets_that_are_late_are_not_taken_for_lost() {
             let again = (sender.retransmits, sender.spurious_retransmits);
             let what = format!("{rtt} ms, {percent} %, seed {seed}: {share} per mille, {again:?}");
             assert!(share >= if rtt == 20 { 900 } else { 800 }, "{what}");
-            // What the queue drops has to be sent again; slow start ends before it does.
-            assert_eq!((again.0 - again.1, lost), (0, 0), "{what}");
+            // What the queue drops has to be sent again, and nothing else; slow start ends before
+            // it drops much.
+            assert_eq!(again.0 - again.1, lost, "{what}");
+            assert!(lost <= 10, "{what}");
             assert!(again.1 <= 50, "{what}");
         }
     }

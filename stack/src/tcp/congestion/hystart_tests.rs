@@ -146,8 +146,7 @@ fn an_acknowledgment_counts_for_eight_segments_at_most_without_pacing() {
 }
 
 /// Queues of one to sixteen bandwidth-delay products, which plain slow start overflows: it ends
-/// with a
-/// loss. With HyStart++ it ends two round trips after the window has filled the path.
+/// with a loss. With HyStart++ it ends two round trips after the window has filled the path.
 #[test]
 fn slow_start_ends_before_a_buffer_overflows() {
     for (mbit, rtt, queue) in [(50, 40, 16.0), (100, 100, 1.0), (100, 20, 5.0), (400, 50, 1.0)] {
