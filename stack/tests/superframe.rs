@@ -30,18 +30,15 @@ fn a_flight_is_one_frame_of_whole_segments() {
     t.expect(". 1:10001(10000) ack 1").expect_nothing();
     assert_eq!(segments(&t), (before + 10, 10, 0), "the initial window");
     assert_eq!(t.stack.counters().tcp_out_segs, counted + 10);
-    t.inject(". 1:1(0) ack 10001");
-    let sent = t.take_segments();
-    assert!(sent.iter().all(|segment| segment.payload.len() % 1000 == 0), "Nagle: {sent:?}");
-    t.inject(&format!(". 1:1(0) ack {}", t.end_of(sent.last().unwrap()))).forget_rest();
-    assert!(segments(&t).1 >= 25);
+    t.inject(". 1:1(0) ack 10001").expect("P. 10001:25301(15300) ack 1").expect_nothing();
+    assert_eq!(segments(&t).1, 26);
 }
 
 #[test]
 fn what_the_device_has_to_do_is_said() {
     let mut t = rig("<mss 1000,sackOK,nop,nop,TS val 1 ecr 0>");
     let now = t.now();
-    t.tcp().send(now, &[7; 3000]).unwrap();
+    t.tcp().send(now, &[7; 2964]).unwrap();
     let frame = t.stack.poll_transmit(now).unwrap();
     // 988 octets beside the timestamps.
     assert_eq!(frame.gso, Some(Gso { segment: 988 }));
@@ -78,19 +75,20 @@ fn a_frame_is_never_longer_than_an_ip_packet() {
 }
 
 #[test]
-fn nagle_holds_the_tail_back_and_nodelay_lets_it_go_along() {
+fn a_tail_goes_along_unless_nagle_or_a_cork_holds_it_back() {
     let mut t = rig("<mss 1000>");
-    t.send(2500).expect(". 1:2001(2000) ack 1").expect_nothing();
-    t.inject(". 1:1(0) ack 2001").expect("P. 2001:2501(500) ack 1");
+    t.send(2500).expect("P. 1:2501(2500) ack 1");
+    t.send(2500).expect(". 2501:4501(2000) ack 1").expect_nothing();
+    t.inject(". 1:1(0) ack 2501").expect("P. 4501:5001(500) ack 1");
     let now = t.now();
     let mut options = t.tcp().options();
     options.nodelay = true;
     t.tcp().set_options(now, options);
-    t.send(2500).expect("P. 2501:5001(2500) ack 1");
-    t.inject(". 1:1(0) ack 5001");
+    t.send(2500).expect("P. 5001:7501(2500) ack 1");
+    t.inject(". 1:1(0) ack 7501");
     options.cork = true;
     t.tcp().set_options(now, options);
-    t.send(2500).expect(". 5001:7001(2000) ack 1").expect_nothing();
+    t.send(2500).expect(". 7501:9501(2000) ack 1").expect_nothing();
 }
 
 #[test]
@@ -123,14 +121,14 @@ fn a_report_cuts_a_frame_and_neighbours_go_again_together() {
 #[test]
 fn a_tail_probe_is_one_segment() {
     let mut t = rig("<mss 1000,sackOK>");
-    t.send(9_500).expect(". 1:9001(9000) ack 1");
-    t.inject(". 1:1(0) ack 1001").expect_nothing();
+    t.send(9_500).expect("P. 1:9501(9500) ack 1");
+    t.send(200).inject(". 1:1(0) ack 1001").expect_nothing();
     let probe = t.advance(Duration::from_millis(900)).take_segments();
-    assert_eq!(probe[0].payload.len(), 500, "new text first: {probe:?}");
-    t.inject(". 1:1(0) ack 9501").expect_nothing();
+    assert_eq!(probe[0].payload.len(), 200, "new text first: {probe:?}");
+    t.inject(". 1:1(0) ack 9701").expect_nothing();
     t.send(5_000).forget_rest();
     let probe = t.advance(Duration::from_millis(300)).take_segments();
-    assert_eq!((t.end_of(&probe[0]), probe[0].payload.len()), (14_501, 1000), "{probe:?}");
+    assert_eq!((t.end_of(&probe[0]), probe[0].payload.len()), (14_701, 1000), "{probe:?}");
 }
 
 #[test]

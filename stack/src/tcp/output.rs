@@ -395,7 +395,7 @@ impl Tcb {
     /// whole ones, unless it is the last there is and need not wait for more.
     fn without_tail(&self, len: usize, unsent: usize) -> usize {
         let segment = self.segment_room();
-        let hurries = (self.options.nodelay && !self.is_corked()) || self.marks.push_out;
+        let hurries = self.may_be_small() || self.marks.push_out;
         let is_last = len == unsent && (hurries || self.snd.fin_is_next_after(len));
         if len <= segment || is_last { len } else { len / segment * segment }
     }
@@ -422,6 +422,13 @@ impl Tcb {
         self.snd.outstanding() == 0
     }
 
+    /// A segment that is not full may go: no other such is unacknowledged, or nobody minds. Nagle's
+    /// algorithm (RFC 9293 §3.7.4) in Minshall's form, as in Linux: the tail behind full segments
+    /// does not wait for their acknowledgment, which may itself be delayed.
+    fn may_be_small(&self) -> bool {
+        (self.options.nodelay || !self.snd.is_small_outstanding()) && !self.is_corked()
+    }
+
     /// Sender's silly-window avoidance with Nagle's algorithm (RFC 9293 §3.8.6.2.1, §3.7.4).
     fn is_worth_sending(&self, len: usize, unsent: usize, fin: bool) -> bool {
         if len == 0 {
@@ -429,9 +436,7 @@ impl Tcb {
         }
         let full = len >= self.segment_room();
         let all = len == unsent;
-        let idle = self.snd.outstanding() == 0;
-        let small = (self.options.nodelay || idle) && !self.is_corked();
-        full || (all && (small || fin))
+        full || (all && (self.may_be_small() || fin))
             || len >= self.snd.max_wnd as usize / 2
             || self.marks.push_out
     }
@@ -497,6 +502,9 @@ impl Tcb {
             // Not what is sent again, nor what carries no text (RFC 3168 §6.1.4, §6.1.5).
             flags = flags.with(self.ecn.on_new_text());
             ecn = if self.ecn.marks() { Codepoint::Ect0 } else { Codepoint::NotEct };
+            if !len.is_multiple_of(room) {
+                self.snd.on_small_sent(seq + len as u32);
+            }
         }
         self.account_sent(cx, seq, len as u32 + u32::from(fin), segments);
         if let Some(rate) = self.pacing_rate() {

@@ -19,6 +19,9 @@ pub(crate) struct Send {
     pub(crate) iss: Seq,
     pub(crate) una: Seq,
     pub(crate) nxt: Seq,
+    /// SND.SML: the end of the last small segment sent, one that was not full (Minshall's form of
+    /// Nagle's algorithm, draft-minshall-nagle-01).
+    sml: Seq,
     syn_acked: bool,
     /// SND.WND, scaled.
     pub(crate) wnd: u32,
@@ -65,6 +68,7 @@ impl Send {
             iss,
             una: iss,
             nxt: iss,
+            sml: iss,
             syn_acked: false,
             wnd: 0,
             wl1: Seq(0),
@@ -168,6 +172,16 @@ impl Send {
         self.pushed = pushed;
     }
 
+    /// New text that ends at `end` leaves, in a segment that is not full.
+    pub(crate) fn on_small_sent(&mut self, end: Seq) {
+        self.sml = end;
+    }
+
+    /// A segment that was not full is unacknowledged.
+    pub(crate) fn is_small_outstanding(&self) -> bool {
+        self.sml.after(self.una)
+    }
+
     /// The segment with the last text queued is to carry PSH.
     pub(crate) fn is_pushed(&self) -> bool {
         self.pushed
@@ -241,6 +255,7 @@ impl Send {
         let text = (ack.since(self.text_start()) as usize).min(self.ring.len());
         self.ring.consume(text);
         self.una = ack;
+        self.sml = self.sml.latest(ack);
         self.syn_acked = true;
         Acked { text: text as u32, fin }
     }

@@ -133,9 +133,9 @@ fn a_fin_follows_the_text() {
     t.expect("F. 2921:2921(0) ack 1").expect_nothing();
     // And rides on it, if the text has waited.
     let mut t = Rig::established();
-    t.send(1460).send(100).expect("P. 1:1461(1460) ack 1").expect_nothing();
-    t.shutdown().expect("FP. 1461:1561(100) ack 1").expect_nothing();
-    t.inject(". 1:1(0) ack 1562").expect_nothing().state(State::FinWait2);
+    t.send(100).send(100).expect("P. 1:101(100) ack 1").expect_nothing();
+    t.shutdown().expect("FP. 101:201(100) ack 1").expect_nothing();
+    t.inject(". 1:1(0) ack 202").expect_nothing().state(State::FinWait2);
 }
 
 /// A FIN is no text: it does not wait for a window.

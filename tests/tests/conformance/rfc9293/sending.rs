@@ -31,6 +31,16 @@ fn shld_7_nagle_lets_full_segments_go() {
     t.send(1).expect("P. 2:1462(1460) ack 1");
 }
 
+/// Minshall's form: a tail waits for small segments only, not for full ones.
+#[test]
+fn shld_7_a_tail_follows_full_segments() {
+    let mut t = Rig::established();
+    t.send(2000).expect(". 1:1461(1460) ack 1").expect("P. 1461:2001(540) ack 1");
+    t.send(100).expect_nothing();
+    t.inject(". 1:1(0) ack 1461").expect_nothing();
+    t.inject(". 1:1(0) ack 2001").expect("P. 2001:2101(100) ack 1");
+}
+
 #[test]
 fn must_17_nagle_can_be_switched_off() {
     let mut t = without_nagle();
@@ -106,8 +116,8 @@ fn must_60_text_is_not_kept_for_ever() {
 fn must_61_the_last_segment_is_pushed() {
     let mut t = Rig::established();
     t.send(3000);
-    t.expect(". 1:1461(1460) ack 1").expect("P. 1461:2921(1460) ack 1");
-    t.inject(". 1:1(0) ack 2921").expect("P. 2921:3001(80) ack 1");
+    t.expect(". 1:1461(1460) ack 1").expect(". 1461:2921(1460) ack 1");
+    t.expect("P. 2921:3001(80) ack 1");
 }
 
 /// Behind a burst too, though more is buffered, as Linux does it behind a super-frame: the receiver
