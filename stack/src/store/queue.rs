@@ -5,12 +5,26 @@
 
 use super::arena::{Arena, Key, NIL};
 
-/// An object's place in one queue. Twelve bytes; the default is "not queued".
-#[derive(Clone, Copy, Debug, Default)]
+/// An object's place in one queue. Eight bytes; the default is "not queued".
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
     prev: u32,
     next: u32,
-    queued: bool,
+}
+
+/// No index of an object: no arena has four thousand million.
+const UNQUEUED: u32 = NIL - 1;
+
+impl Default for Link {
+    fn default() -> Link {
+        Link { prev: UNQUEUED, next: UNQUEUED }
+    }
+}
+
+impl Link {
+    fn is_queued(&self) -> bool {
+        self.prev != UNQUEUED
+    }
 }
 
 /// An object that can wait in the queue called `Q`: one link, one queue and one number for each
@@ -42,10 +56,10 @@ impl<const Q: usize> Queue<Q> {
     pub(crate) fn push<T: Linked<Q>>(&mut self, arena: &mut Arena<T>, key: Key<T>) -> bool {
         let Some(object) = arena.get_mut(key) else { return false };
         let link = object.link();
-        if link.queued {
+        if link.is_queued() {
             return false;
         }
-        *link = Link { prev: self.tail, next: NIL, queued: true };
+        *link = Link { prev: self.tail, next: NIL };
         match arena.get_at_mut(self.tail) {
             Some(tail) => tail.link().next = key.index(),
             None => self.head = key.index(),
@@ -73,7 +87,7 @@ impl<const Q: usize> Queue<Q> {
     pub(crate) fn remove<T: Linked<Q>>(&mut self, arena: &mut Arena<T>, key: Key<T>) -> bool {
         let Some(object) = arena.get_mut(key) else { return false };
         let link = std::mem::take(object.link());
-        if !link.queued {
+        if !link.is_queued() {
             return false;
         }
         match arena.get_at_mut(link.prev) {
