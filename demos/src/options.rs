@@ -47,6 +47,10 @@ pub struct CommonOptions {
     #[arg(long, value_name = "WHEN")]
     pub ecn: Option<EcnMode>,
 
+    /// Fast Open (RFC 7413), in the bits of Linux's tcp_fastopen: 1 for clients, 1026 for servers.
+    #[arg(long, value_name = "BITS", default_value_t = 0)]
+    pub fast_open: u32,
+
     /// Record every frame into FILE, which Wireshark opens.
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,

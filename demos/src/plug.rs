@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use stack::{Config, Mac};
+use stack::{Config, FastOpen, Mac};
 use tapdev::{Device, Interface, LinkState, Namespaces, Tap, TapOptions, Tee};
 
 use crate::options::CommonOptions;
@@ -54,6 +54,7 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
     config.gateway = options.gateway;
     config.tcp.congestion = options.congestion.unwrap_or(config.tcp.congestion);
     config.tcp.ecn = options.ecn.unwrap_or(config.tcp.ecn);
+    config.tcp.fast_open = FastOpen(options.fast_open);
     config.mtu = options.mtu.unwrap_or(tap.mtu());
     config.validate()?;
     let device = match &options.pcap {

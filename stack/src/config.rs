@@ -129,6 +129,70 @@ pub struct TcpConfig {
     pub congestion: Congestion,
     /// First and last port given to sockets that name none (RFC 6056).
     pub ephemeral_ports: (u16, u16),
+    /// Which sides of Fast Open are on (RFC 7413); none, to begin with.
+    pub fast_open: FastOpen,
+    /// The keys of the cookies that listeners give; None: the stack's own, which change each
+    /// `fast_open_key_life`. The last key's cookies are good as well.
+    pub fast_open_keys: Option<FastOpenKeys>,
+    /// How long the stack's own key makes cookies: one is good for once to twice as long.
+    pub fast_open_key_life: Duration,
+    /// Servers whose cookies are remembered; the one unused longest makes room, and is counted.
+    pub fast_open_servers_max: usize,
+    /// How long a server gets no text with the SYN after SYNs with text have vanished on the way
+    /// to it twice running. Doubled each further time, up to 64 times.
+    pub fast_open_pause: Duration,
+    /// How long a handshake with text that was reset counts as one that is under way: a flood's
+    /// victims reset what they have not begun (RFC 7413 §5.1).
+    pub fast_open_reset_hold: Duration,
+}
+
+/// Which sides of Fast Open (RFC 7413) are on, in the bits of Linux's `net.ipv4.tcp_fastopen`.
+///
+/// ```
+/// use stack::FastOpen;
+/// let both = FastOpen::CLIENT.with(FastOpen::SERVER);
+/// assert_eq!((both, FastOpen::default()), (FastOpen(3), FastOpen(0)));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FastOpen(pub u32);
+
+impl FastOpen {
+    /// Sockets that ask for it send text with their SYN, once they have a cookie.
+    pub const CLIENT: FastOpen = FastOpen(0x1);
+    /// Listeners that ask for it give cookies, and take text with a SYN that carries one.
+    pub const SERVER: FastOpen = FastOpen(0x2);
+    /// Clients send text with or without a cookie.
+    pub const CLIENT_NO_COOKIE: FastOpen = FastOpen(0x4);
+    /// Servers take text with or without a cookie: only where no address can be forged.
+    pub const SERVER_NO_COOKIE: FastOpen = FastOpen(0x200);
+    /// All listeners do as if they had asked for it.
+    pub const ALL_LISTENERS: FastOpen = FastOpen(0x400);
+
+    /// Both.
+    #[must_use]
+    pub const fn with(self, other: FastOpen) -> FastOpen {
+        FastOpen(self.0 | other.0)
+    }
+
+    /// All of `other` is on.
+    pub const fn has(self, other: FastOpen) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// Keys of Fast Open's cookies. Whoever has the same keys gives the same cookies, Linux too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct FastOpenKeys {
+    /// Makes cookies.
+    pub current: [u8; 16],
+    /// Its cookies are good still.
+    pub previous: Option<[u8; 16]>,
+}
+
+impl fmt::Debug for FastOpenKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FastOpenKeys").finish_non_exhaustive()
+    }
 }
 
 impl Default for TcpConfig {
@@ -162,6 +226,12 @@ impl Default for TcpConfig {
             ecn: EcnMode::WhenAsked,
             congestion: Congestion::Cubic,
             ephemeral_ports: (32_768, 60_999),
+            fast_open: FastOpen::default(),
+            fast_open_keys: None,
+            fast_open_key_life: Duration::from_secs(86_400),
+            fast_open_servers_max: 1024,
+            fast_open_pause: Duration::from_secs(3600),
+            fast_open_reset_hold: Duration::from_secs(60),
         }
     }
 }

@@ -130,6 +130,24 @@ counters! {
     tcp_cookies_failed = "TcpExtSyncookiesFailed",
     /// Octets delivered by acknowledgments that echoed a router's mark.
     tcp_delivered_ce = "TcpExtTCPDeliveredCE",
+    /// SYNs whose text the server took (RFC 7413).
+    tcp_fast_open_active = "TcpExtTCPFastOpenActive",
+    /// SYNs whose text the server did not take, or not whole: it was sent again.
+    tcp_fast_open_active_fail = "TcpExtTCPFastOpenActiveFail",
+    /// Connections that a SYN with a good cookie opened.
+    tcp_fast_open_passive = "TcpExtTCPFastOpenPassive",
+    /// SYNs whose cookie was not good, or that found no room for a connection.
+    tcp_fast_open_passive_fail = "TcpExtTCPFastOpenPassiveFail",
+    /// SYNs whose cookie was made with the previous key.
+    tcp_fast_open_passive_alt_key = "TcpExtTCPFastOpenPassiveAltKey",
+    /// SYNs that found as many such connections unfinished as the listener allows.
+    tcp_fast_open_listen_overflow = "TcpExtTCPFastOpenListenOverflow",
+    /// SYNs that asked for a cookie.
+    tcp_fast_open_cookie_reqd = "TcpExtTCPFastOpenCookieReqd",
+    /// Servers that get no text with the SYN for a while, because SYNs with text vanish.
+    tcp_fast_open_blackhole = "TcpExtTCPFastOpenBlackhole",
+    /// Servers forgotten to make room for others.
+    tcp_fast_open_forgotten = "TcpExtTCPFastOpenForgotten",
     /// Retransmission timeouts.
     tcp_timeouts = "TcpExtTCPTimeouts",
     /// Segments sent again in fast recovery.

@@ -34,7 +34,8 @@ mod udp;
 mod wire;
 
 pub use config::{
-    Config, ConfigError, Congestion, EcnMode, TcpConfig, UnknownCongestion, UnknownEcnMode,
+    Config, ConfigError, Congestion, EcnMode, FastOpen, FastOpenKeys, TcpConfig, UnknownCongestion,
+    UnknownEcnMode,
 };
 pub use counters::{Counters, DropReason, Drops};
 pub use link::neighbor::{NeighborCounters, NeighborLimits};
@@ -51,9 +52,10 @@ pub use stack::{ConnectOptions, Stack, Usage, Work};
 pub use tcp::error::{
     AcceptError, ConnectError, ListenError, NotConnected, RecvError, SendError, TcpError,
 };
+pub use tcp::fast_open::FastOpenFailure;
 pub use tcp::info::TcpInfo;
 pub use tcp::limited::{Limit, Limited};
-pub use tcp::listener::ListenOptions;
+pub use tcp::listener::{ListenFastOpen, ListenOptions};
 pub use tcp::options::TcpOptions;
 pub use tcp::state::{State, diagram as state_diagram};
 pub use time::Instant;

@@ -49,6 +49,24 @@ impl Secret {
         Secret(half(0), half(1))
     }
 
+    /// A secret that somebody else has chosen.
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Secret {
+        let number = u128::from_le_bytes(bytes);
+        Secret(number as u64, (number >> 64) as u64)
+    }
+
+    /// The bytes of this secret, for whoever shares it.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.0) | u128::from(self.1) << 64).to_le_bytes()
+    }
+
+    /// The secret number `number` of a series.
+    pub(crate) fn numbered(self, number: u64) -> Secret {
+        let half =
+            |lane: u64| self.hash(&(u128::from(number) << 64 | u128::from(lane)).to_le_bytes());
+        Secret(half(0), half(1))
+    }
+
     /// SipHash-2-4 of `bytes`: for what an attacker sees (ISNs, ports, timestamp offsets).
     pub(crate) fn hash(self, bytes: &[u8]) -> u64 {
         let mut hasher = SipHasher24::new_with_keys(self.0, self.1);

@@ -34,7 +34,8 @@ impl Machine {
         let mut stack = Stack::new(config, Seed::from_number(5));
         let tcp = TcpOptions { keepalive: true, ..TcpOptions::default() };
         let any = SocketAddr::from(([0, 0, 0, 0], 80));
-        let listener = stack.listen(any, ListenOptions { backlog: 64, tcp }).unwrap();
+        let options = ListenOptions { backlog: 64, tcp, ..ListenOptions::default() };
+        let listener = stack.listen(any, options).unwrap();
         let mut machine =
             Machine { stack, now: Instant::from_secs(10), listener, accepted: Vec::new() };
         machine.meet(Ipv4Addr::new(10, 9, 0, 0));

@@ -15,6 +15,7 @@ use demos::options::CommonOptions;
 use demos::outside::Stopwatch;
 use demos::program::{Program, Role};
 use stack::host::TcpStream;
+use stack::{ConnectOptions, FastOpen};
 
 /// How much is read at once, bytes.
 const READ_SIZE: usize = 256 * 1024;
@@ -117,8 +118,16 @@ fn ask(
 ) -> Result<(Connection<TcpStream>, Response, Timing)> {
     let limit = Duration::from_secs(options.timeout.max(1));
     let clock = Stopwatch::start();
-    let stream = client::connect(program, url.address, limit)
-        .map_err(|error| client::explain(error, url.address))?;
+    let request = request(options, url);
+    // With Fast Open the request goes with the SYN, if the server's cookie is known.
+    let early = FastOpen(options.common.fast_open).has(FastOpen::CLIENT);
+    let stream = if early {
+        let bytes = request.as_bytes();
+        TcpStream::connect_and_send(program.host(), url.address, ConnectOptions::default(), bytes)
+    } else {
+        client::connect(program, url.address, limit)
+    };
+    let stream = stream.map_err(|error| client::explain(error, url.address))?;
     let connected = clock.elapsed();
     if options.verbose {
         eprintln!("* connected to {} in {}", url.address, human::time(connected));
@@ -126,11 +135,12 @@ fn ask(
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
     let mut connection = Connection::new(stream);
-    let request = request(options, url);
     if options.verbose {
         request.trim_end().lines().for_each(|line| eprintln!("> {line}"));
     }
-    connection.stream_mut().write_all(request.as_bytes()).context("sending the request")?;
+    if !early {
+        connection.stream_mut().write_all(request.as_bytes()).context("sending the request")?;
+    }
     let response = response(options, &mut connection)?;
     Ok((connection, response, Timing { clock, connected, first_byte: clock.elapsed() }))
 }

@@ -13,7 +13,10 @@ use super::sockaddr::{ToSocketAddrs, try_each};
 use super::tcp::TcpStream;
 use super::tcp_socket::TcpSocket;
 use super::watch::Key;
-use crate::{AcceptError, Event, ListenOptions, ListenerId, ListenerStatus, Readiness, SocketId};
+use crate::{
+    AcceptError, Event, ListenFastOpen, ListenOptions, ListenerId, ListenerStatus, Readiness,
+    SocketId,
+};
 
 /// A TCP socket that listens, in the shape of [`std::net::TcpListener`]. Dropping its last clone
 /// closes it: connections that nobody accepted are reset.
@@ -88,6 +91,11 @@ impl ListenSocket {
         let (id, local, remote) = accepted??;
         let (core, modes) = (Arc::clone(&self.core), Modes::default());
         Ok(TcpSocket { core, id, local, remote, modes })
+    }
+
+    pub(crate) fn set_fast_open(&self, fast_open: ListenFastOpen) -> Result<(), Errno> {
+        let set = self.core.shard.call(|engine, _| engine.stack.set_fast_open(self.id, fast_open));
+        if set { Ok(()) } else { Err(Errno::ESHUTDOWN) }
     }
 
     pub(crate) fn status(&self) -> Result<ListenerStatus, Errno> {

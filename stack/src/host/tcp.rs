@@ -94,6 +94,29 @@ impl TcpStream {
         Self::open(host, address, options, Patience::Forever)
     }
 
+    /// Connects and sends `text`, with the SYN as far as it fits there and the server's cookie is
+    /// known (RFC 7413); if not, after the handshake, which then asks for the cookie. Wants
+    /// `FastOpen::CLIENT` in `TcpConfig::fast_open`. The text must be such that the server may hear
+    /// it twice.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect). What goes wrong after some of the text has gone is told
+    /// by the next call.
+    pub fn connect_and_send(
+        host: &Host,
+        address: SocketAddr,
+        options: ConnectOptions,
+        text: &[u8],
+    ) -> io::Result<TcpStream> {
+        if text.is_empty() {
+            return Self::connect_with(host, address, options);
+        }
+        let tcp = TcpOptions { fast_open_connect: true, ..options.tcp };
+        let socket = TcpSocket::start(&host.core, address, ConnectOptions { tcp, ..options })?;
+        socket.send(text, Patience::Forever)?;
+        Ok(Self::of(socket))
+    }
+
     /// Begins to connect, and returns a non-blocking socket at once. It becomes writable when the
     /// connection is established or has failed; [`take_error`](Self::take_error) tells which.
     ///

@@ -12,7 +12,8 @@ use super::runtime::Core;
 use super::shard::Engine;
 use super::watch::Key;
 use crate::{
-    ConnectOptions, Instant, RecvError, SendError, SocketId, State, Tcp, TcpId, TcpInfo, TcpOptions,
+    ConnectOptions, Instant, Readiness, RecvError, SendError, SocketId, State, Tcp, TcpId, TcpInfo,
+    TcpOptions,
 };
 
 /// How often a closing socket that lingers looks whether all is acknowledged.
@@ -67,7 +68,8 @@ impl TcpSocket {
                 return Some(Err(Errno::ESHUTDOWN));
             };
             if matches!(socket.state(), State::SynSent | State::SynReceived) {
-                return None;
+                // The SYN waits for the first text: there is nothing to wait for.
+                return socket.readiness().contains(Readiness::WRITABLE).then_some(Ok(()));
             }
             Some(match socket.take_error() {
                 Some(error) => Err(error.into()),

@@ -1,12 +1,13 @@
 //! Making and finding sockets.
 
 use super::Stack;
+use crate::config::FastOpenKeys;
 use crate::net::route::HopKind;
 use crate::readiness::Readiness;
 use crate::socket::{Echo, EchoId, ListenerId, ListenerStatus, Tcp, TcpId, Udp, UdpId};
 use crate::tcp::error::{AcceptError, ConnectError, ListenError};
 use crate::tcp::info::TcpInfo;
-use crate::tcp::listener::ListenOptions;
+use crate::tcp::listener::{ListenFastOpen, ListenOptions};
 use crate::tcp::options::TcpOptions;
 use crate::time::Instant;
 use crate::udp::error::BindError;
@@ -62,6 +63,17 @@ impl Stack {
             half_open: listener.half_open.len(),
             readiness: Readiness::EMPTY.with(Readiness::READABLE, pending > 0),
         })
+    }
+
+    /// Changes what a listener does with Fast Open; false for a stale id.
+    pub fn set_fast_open(&mut self, id: ListenerId, fast_open: ListenFastOpen) -> bool {
+        self.tcp.set_fast_open(id.0, fast_open)
+    }
+
+    /// The keys of a listener's Fast Open cookies; of no listener, those of all that have none of
+    /// their own. Another host with these keys gives the same cookies for the same addresses.
+    pub fn fast_open_keys(&self, now: Instant, id: Option<ListenerId>) -> FastOpenKeys {
+        self.tcp.fast_open_keys(now, id.map(|id| id.0))
     }
 
     /// Closes a listener: handshakes are forgotten, connections nobody accepted are reset. Those

@@ -4,13 +4,14 @@
 use super::ack::{Arrival, Due};
 use super::close::Ended;
 use super::error::TcpError;
+use super::fast_open::SynText;
 use super::recv::Taken;
 use super::reply::Reply;
 use super::segment::{Flags, Segment};
 use super::send::Acked;
 use super::seq::Seq;
 use super::state::{Event, State};
-use super::tcb::{Cx, Tcb};
+use super::tcb::{Cx, Origin, Tcb};
 use super::timers::Timer;
 use crate::counters::DropReason;
 use core::ops::ControlFlow::{self, Break, Continue};
@@ -90,8 +91,10 @@ impl Tcb {
         self.unanswered = false;
         self.on_peer_syn(cx, &seg);
         if acks {
-            self.on_syn_acked(cx, &seg);
+            self.note_fast_open(cx, &seg);
+            let acked = self.on_syn_acked(cx, &seg);
             self.become_established(cx, Event::RcvSynAck);
+            self.after_ack(cx, acked);
             self.ack.owe_now();
         } else {
             // Simultaneous open (MUST-10): our SYN goes out again, with an ACK.
@@ -113,6 +116,11 @@ impl Tcb {
     /// RFC 9293 §3.10.7.4: SYN-RECEIVED and the synchronized states.
     fn arrive_otherwise(&mut self, cx: &mut Cx<'_>, mut seg: Segment<'_>) -> Check {
         let whole = seg;
+        if self.fast_open.is_early() && self.is_syn_again(&seg) {
+            // Our SYN-ACK was lost. It goes again, as any handshake's would.
+            self.lose_head(cx);
+            return Break(Stop::Done);
+        }
         self.first_check_sequence(cx, &mut seg)?;
         self.second_check_rst(cx, &seg)?;
         // Third, security and compartment, is obsolete.
@@ -219,7 +227,7 @@ impl Tcb {
             return Break(Stop::ChallengeAck(DropReason::TcpReset));
         }
         let ended = match self.state {
-            State::SynReceived => Ended::Failed(TcpError::Refused),
+            State::SynReceived if self.origin == Origin::Active => Ended::Failed(TcpError::Refused),
             State::Closing | State::LastAck => Ended::Normally,
             _ => Ended::Failed(TcpError::Reset),
         };
@@ -245,8 +253,9 @@ impl Tcb {
             if !self.snd.is_new_ack(seg.ack) {
                 return Break(Stop::ResetAndDrop(DropReason::TcpAck));
             }
-            self.on_syn_acked(cx, seg);
+            let acked = self.on_syn_acked(cx, seg);
             self.become_established(cx, Event::AckOfSyn);
+            self.after_ack(cx, acked);
         }
         let oldest = self.snd.una - self.snd.max_wnd.max(self.snd.outstanding());
         if seg.ack.before(oldest) || seg.ack.after(self.snd.nxt) {
@@ -321,6 +330,21 @@ impl Tcb {
         if seg.text.is_empty() || !self.state.may_receive() {
             return Continue(());
         }
+        self.take_text(cx, seg)
+    }
+
+    /// Text that came with the SYN that has opened the connection (RFC 7413 §4.2.2). A FIN behind
+    /// it is not taken yet, and comes again.
+    pub(crate) fn take_early_text(&mut self, cx: &mut Cx<'_>, mut seg: Segment<'_>) {
+        self.stats.segments_in += 1;
+        seg.flags = seg.flags.without(Flags::FIN);
+        seg.trim_to(self.rcv.nxt, self.rcv.edge());
+        if !seg.text.is_empty() && self.take_text(cx, &seg).is_continue() {
+            self.fast_open.syn_data = true;
+        }
+    }
+
+    fn take_text(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Check {
         if self.orphan {
             // Nobody will ever read it: the peer must know (SHLD-3, RFC 9293 §3.6.1).
             cx.counters.tcp_abort_on_data += 1;
@@ -424,17 +448,41 @@ impl Tcb {
         Continue(())
     }
 
+    /// The SYN that began this, once more.
+    fn is_syn_again(&self, seg: &Segment<'_>) -> bool {
+        let irs = self.rcv.nxt - 1 - self.stats.bytes_received as u32;
+        seg.has(Flags::SYN) && !seg.has(Flags::ACK) && !seg.has(Flags::RST) && seg.seq == irs
+    }
+
+    /// What a SYN-ACK says about Fast Open (RFC 7413 §4.2.1): what is remembered of the server, and
+    /// whether it took the text of our SYN.
+    fn note_fast_open(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) {
+        let text = match self.snd.outstanding() {
+            0 | 1 => SynText::None,
+            _ if seg.ack == self.snd.nxt => SynText::Taken,
+            _ => SynText::Refused,
+        };
+        self.fast_open.on_syn_ack(&seg.options, text, self.rto.expiries());
+        cx.counters.tcp_fast_open_active += u64::from(text == SynText::Taken);
+        cx.counters.tcp_fast_open_active_fail += u64::from(text == SynText::Refused);
+    }
+
     /// Our SYN is acknowledged: the first sample, and the first window.
-    fn on_syn_acked(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) {
+    fn on_syn_acked(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Acked {
         let una = self.snd.una;
-        let _: Acked = self.snd.on_ack(seg.ack);
+        let acked = self.snd.on_ack(seg.ack);
+        self.stats.bytes_acked += u64::from(acked.text);
         self.progress_at = cx.now;
         self.on_acknowledgment(cx, seg, una, false);
-        // Nothing is outstanding: until there is text, nothing is kept.
+        if self.origin == Origin::Active && self.snd.outstanding() > 0 {
+            self.lose_syn_text();
+        }
+        // Where nothing is outstanding nothing is kept, until there is text.
         self.rest_delivering();
         // The window of a segment with SYN is never scaled (RFC 7323 §2.2).
         let scale = if seg.has(Flags::SYN) { 0 } else { self.snd.scale };
         self.snd.set_window(seg.seq, seg.ack, u32::from(seg.window) << scale);
+        acked
     }
 
     /// ESTABLISHED, or where an early CLOSE has already led (RFC 9293 §3.10.4.3).

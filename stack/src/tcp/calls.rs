@@ -12,6 +12,7 @@ use crate::store::arena::Key;
 use crate::store::queue::Queue;
 use crate::time::Instant;
 use crate::wire::address::{Address, Endpoint, FlowKey};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 impl TcpLayer {
@@ -30,7 +31,9 @@ impl TcpLayer {
             return Err(ListenError::AddressInUse);
         }
         let backlog = options.backlog.clamp(1, self.config.backlog_max);
-        let options = ListenOptions { backlog, tcp: options.tcp.clamped() };
+        let tcp = options.tcp.clamped();
+        let fast_open = self.listen_fast_open(options.fast_open, backlog);
+        let options = ListenOptions { backlog, tcp, fast_open };
         let listener = Listener {
             local,
             options,
@@ -38,6 +41,8 @@ impl TcpLayer {
             accept: Queue::default(),
             half_open: Queue::default(),
             cookies_until: Instant::ZERO,
+            early: 0,
+            early_resets: VecDeque::new(),
             changed: Default::default(),
         };
         let key = self.listeners.insert(listener).map_err(|_| ListenError::TooManyListeners)?;
@@ -161,10 +166,17 @@ impl TcpLayer {
             announced_mss: announced_mss(self.mtu, remote.address, &options),
             options: Arc::new(options.clamped()),
         };
-        let tcb = Tcb::connecting(flow, start, &self.config);
+        let mut tcb = Tcb::connecting(flow, start, &self.config);
+        tcb.fast_open = self.begin_fast_open(now, remote.address, &options);
+        let waits = tcb.fast_open.is_waiting();
         let key = self.place(tcb, flow).ok_or(ConnectError::TooManyConnections)?;
         counters.tcp_active_opens += 1;
-        self.ready.push(&mut self.live, key);
+        if waits {
+            // It can be written to.
+            self.changed.push(&mut self.live, key);
+        } else {
+            self.ready.push(&mut self.live, key);
+        }
         Ok(key)
     }
 

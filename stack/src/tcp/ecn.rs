@@ -61,6 +61,11 @@ impl Ecn {
         Ecn { bits: if agreed { OFFERED | AGREED } else { PLAIN }, reduced: iss }
     }
 
+    /// The peer's SYN has asked, or not; our SYN-ACK is still to be sent.
+    pub(crate) const fn asked(iss: Seq, asks: bool) -> Ecn {
+        Ecn { bits: if asks { AGREED } else { 0 }, reduced: iss }
+    }
+
     const fn has(&self, bits: u8) -> bool {
         self.bits & bits == bits
     }

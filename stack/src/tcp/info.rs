@@ -1,5 +1,6 @@
 //! What a connection can tell about itself, in the manner of Linux's `struct tcp_info`.
 
+use super::fast_open::FastOpenFailure;
 use super::layer::TcpLayer;
 use super::limited::Limited;
 use super::state::State;
@@ -133,6 +134,10 @@ pub struct TcpInfo {
     pub congestion: &'static str,
     /// The application has closed the socket; the connection finishes by itself.
     pub orphan: bool,
+    /// The SYN carried text, and it was taken (RFC 7413).
+    pub syn_data: bool,
+    /// Why Fast Open did not work for this client, if it did not.
+    pub fast_open_failed: Option<FastOpenFailure>,
 }
 
 impl TcpInfo {
@@ -198,6 +203,8 @@ impl TcpInfo {
             window_scale: None,
             congestion: "",
             orphan: false,
+            syn_data: false,
+            fast_open_failed: None,
         }
     }
 
@@ -266,6 +273,8 @@ impl TcpInfo {
             window_scale: tcb.scaling.then_some((tcb.snd.scale, tcb.rcv.scale)),
             congestion: tcb.congestion.name(),
             orphan: tcb.orphan,
+            syn_data: tcb.fast_open.syn_data,
+            fast_open_failed: tcb.fast_open.failed,
             ..TcpInfo::bare(&tcb.flow, tcb.state)
         }
     }

@@ -3,6 +3,8 @@
 
 use super::cookie::Cookies;
 use super::demux::{Demux, Slot};
+use super::fast_open::CookieKeys;
+use super::fast_servers::Servers;
 use super::isn::Isn;
 use super::listener::{LISTENER_CHANGED, Listener};
 use super::memory::Memory;
@@ -55,6 +57,8 @@ pub(crate) struct TcpLayer {
     pub(super) memory: Memory,
     pub(super) isn: Isn,
     pub(super) cookies: Cookies,
+    pub(super) cookie_keys: CookieKeys,
+    pub(super) servers: Servers,
     pub(super) queue_pops: u64,
     /// See [`TcpLayer::take_reached`].
     reached: Option<Address>,
@@ -100,6 +104,8 @@ impl TcpLayer {
             memory: Memory::new(config.memory_max),
             isn: Isn::new(seed),
             cookies: Cookies::new(seed),
+            cookie_keys: CookieKeys::new(config, seed),
+            servers: Servers::new(config.fast_open_servers_max, config.fast_open_pause),
             queue_pops: 0,
             reached: None,
         }
@@ -171,6 +177,9 @@ impl TcpLayer {
     /// After anything that may have changed a connection: its timer, its place in the lists, and
     /// what follows from a change of state.
     fn settle(&mut self, now: Instant, counters: &mut Counters, key: Key<Tcb>, before: State) {
+        if self.live.get(key).is_some_and(|tcb| tcb.fast_open.opening.is_some()) {
+            self.settle_fast_open(now, counters, key);
+        }
         let Some(tcb) = self.live.get_mut(key) else { return };
         let (state, orphan) = (tcb.state, tcb.orphan);
         let event = core::mem::take(&mut tcb.marks.event) && !orphan;

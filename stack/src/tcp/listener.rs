@@ -4,9 +4,11 @@ use super::options::TcpOptions;
 use super::segment::{Flags, Segment};
 use super::syncache::AGE;
 use super::tcb::ACCEPT;
+use crate::config::FastOpenKeys;
 use crate::store::queue::{Link, Linked, Queue};
 use crate::time::Instant;
 use crate::wire::address::Endpoint;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The queue of listeners whose readiness may have changed.
@@ -19,11 +21,24 @@ pub struct ListenOptions {
     pub backlog: usize,
     /// Options that accepted connections start with.
     pub tcp: TcpOptions,
+    /// What Fast Open may do here, if `FastOpen::SERVER` is on.
+    pub fast_open: ListenFastOpen,
+}
+
+/// What a listener does with text that comes with a SYN (RFC 7413).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListenFastOpen {
+    /// Connections that such SYNs have opened and whose handshake is not finished (`TCP_FASTOPEN`);
+    /// beyond, handshakes are the ordinary ones. 0: no Fast Open.
+    pub pending_max: usize,
+    /// The keys of its cookies (`TCP_FASTOPEN_KEY`); None: those of all listeners.
+    pub keys: Option<FastOpenKeys>,
 }
 
 impl Default for ListenOptions {
     fn default() -> ListenOptions {
-        ListenOptions { backlog: 128, tcp: TcpOptions::default() }
+        let (tcp, fast_open) = (TcpOptions::default(), ListenFastOpen::default());
+        ListenOptions { backlog: 128, tcp, fast_open }
     }
 }
 
@@ -40,6 +55,11 @@ pub(crate) struct Listener {
     pub(crate) half_open: Queue<AGE>,
     /// Until when a third segment may bring a cookie back.
     pub(crate) cookies_until: Instant,
+    /// Connections opened by a SYN with text, whose handshake is not finished.
+    pub(crate) early: usize,
+    /// Until when those that were reset count as if they were: first the oldest, at most
+    /// `fast_open.pending_max`.
+    pub(crate) early_resets: VecDeque<Instant>,
     pub(crate) changed: Link,
 }
 

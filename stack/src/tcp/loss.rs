@@ -632,6 +632,13 @@ impl Tcb {
         self.marks.retransmit = true;
     }
 
+    /// The peer did not take the text of our SYN, which says nothing about congestion: it goes
+    /// again at once (RFC 7413 §4.2.1).
+    pub(super) fn lose_syn_text(&mut self) {
+        self.delivering.flight.lose(0, |_| true, |_| ());
+        self.marks.retransmit = true;
+    }
+
     /// A path takes smaller segments now: what was larger did not arrive, and says nothing about
     /// congestion (RFC 1191 §6.4, RFC 8201 §5.4).
     pub(super) fn lose_oversized(&mut self) {

@@ -5,6 +5,7 @@
 //!     |                                           |
 //!  open.rs: Tcb::connecting              passive.rs: HalfOpen (syncache.rs)
 //!     |  SYN-SENT                                 |  SYN-RECEIVED, in a small entry
+//!     |                                           |  (a Tcb at once: early.rs)
 //!     |                                           |  third segment
 //!     +------------------> Tcb <------------------+--> accept queue (listener.rs)
 //!                           |
@@ -19,14 +20,15 @@
 //! | kind | files |
 //! |---|---|
 //! | notions | `seq` `segment` `state` `options` `error` `info` |
-//! | lives | `layer` `demux` `listener` `syncache` `passive` `flood` `timewait` `isn` `calls` `reply` `starved` |
+//! | lives | `layer` `demux` `listener` `syncache` `passive` `early` `flood` `timewait` `isn` `calls` `reply` `starved` |
 //! | body (`impl Tcb`) | `tcb` `open` `arrive` `loss` `output` `timers` `close` |
-//! | organs | `send` `recv` `ack` `assembler` `cookie` `rtt` `rto` `delivering` `flight` `scoreboard` `rack` `tlp` `prr` `undo` `recovery` `rate` `timestamps` `rightsize` `limited` `pace` `ecn` `memory` `congestion` |
+//! | organs | `send` `recv` `ack` `assembler` `cookie` `fast_open` `fast_servers` `rtt` `rto` `delivering` `flight` `scoreboard` `rack` `tlp` `prr` `undo` `recovery` `rate` `timestamps` `rightsize` `limited` `pace` `ecn` `memory` `congestion` |
 //!
 //! Organs take values and give reports; they know no `Tcb` (law 4). Variables bear the RFC's
 //! names: SND.UNA is `snd.una`, RCV.NXT is `rcv.nxt` (§3.3.1).
 
 pub(crate) mod error;
+pub(crate) mod fast_open;
 pub(crate) mod info;
 pub(crate) mod layer;
 pub(crate) mod limited;
@@ -46,7 +48,9 @@ mod congestion;
 mod cookie;
 mod delivering;
 mod demux;
+mod early;
 mod ecn;
+mod fast_servers;
 mod flight;
 mod flood;
 mod isn;

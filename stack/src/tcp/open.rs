@@ -6,6 +6,7 @@ use super::congestion::initial_window;
 use super::congestion::usage::Usage;
 use super::delivering::Delivering;
 use super::ecn::Ecn;
+use super::fast_open::FastOpen;
 use super::limited::Limited;
 use super::options::TcpOptions;
 use super::pace::Pace;
@@ -90,21 +91,8 @@ impl Tcb {
 
     /// The block that a half-open connection becomes with the third segment of the handshake.
     pub(crate) fn accepted(half: &HalfOpen, start: Start, cx: &mut Cx<'_>) -> Tcb {
-        let mut tcb = Tcb::blank(half.flow, &start, cx.config, half.mss);
-        tcb.origin = Origin::Passive;
-        tcb.state = State::SynReceived;
-        tcb.scaling = half.peer_scale.is_some();
-        tcb.sack = half.sack;
-        tcb.ecn = Ecn::accepted(half.iss, half.ecn);
-        tcb.snd.scale = half.peer_scale.unwrap_or(0);
-        let scale = if tcb.scaling { half.scale } else { 0 };
-        let buffer = tcb.options.first_receive_buffer(cx.config);
-        tcb.rcv = Recv::new(half.irs, start.announced_mss, scale, buffer, cx.config.ranges_max);
-        let _: u16 = tcb.rcv.open_unscaled();
-        let rcv_nxt = tcb.rcv.nxt;
-        tcb.timestamps = half
-            .timestamp
-            .map(|recent| TimestampState::new(start.timestamp_offset, recent, start.now, rcv_nxt));
+        let now = start.now;
+        let mut tcb = Tcb::received(half, start, cx.config);
         // The SYN-ACK has been sent on this block's behalf.
         tcb.snd.on_sent(1);
         let rate = tcb.rate.on_sent(half.sent_at, 1, 0);
@@ -118,8 +106,42 @@ impl Tcb {
         }
         if half.redeemed {
             // A cookie's timestamp is no measure of time: nothing from before now is.
-            tcb.retransmitted_at = start.now;
+            tcb.retransmitted_at = now;
         }
+        tcb
+    }
+
+    /// The block that a SYN with a good cookie makes at once (RFC 7413 §4.2.2): its SYN-ACK is
+    /// still to be sent, and its text may follow that, as far as the SYN's window lets it.
+    pub(crate) fn opened_early(
+        half: &HalfOpen,
+        start: Start,
+        config: &TcpConfig,
+        syn: &Segment<'_>,
+    ) -> Tcb {
+        let mut tcb = Tcb::received(half, start, config);
+        tcb.snd.set_window(syn.seq, tcb.snd.una, u32::from(syn.window));
+        tcb.ecn = Ecn::asked(half.iss, half.ecn);
+        tcb
+    }
+
+    /// SYN-RECEIVED of a passive open.
+    fn received(half: &HalfOpen, start: Start, config: &TcpConfig) -> Tcb {
+        let mut tcb = Tcb::blank(half.flow, &start, config, half.mss);
+        tcb.origin = Origin::Passive;
+        tcb.state = State::SynReceived;
+        tcb.scaling = half.peer_scale.is_some();
+        tcb.sack = half.sack;
+        tcb.ecn = Ecn::accepted(half.iss, half.ecn);
+        tcb.snd.scale = half.peer_scale.unwrap_or(0);
+        let scale = if tcb.scaling { half.scale } else { 0 };
+        let buffer = tcb.options.first_receive_buffer(config);
+        tcb.rcv = Recv::new(half.irs, start.announced_mss, scale, buffer, config.ranges_max);
+        let _: u16 = tcb.rcv.open_unscaled();
+        let rcv_nxt = tcb.rcv.nxt;
+        tcb.timestamps = half
+            .timestamp
+            .map(|recent| TimestampState::new(start.timestamp_offset, recent, start.now, rcv_nxt));
         tcb
     }
 
@@ -155,6 +177,7 @@ impl Tcb {
             timestamps: None,
             sack: false,
             scaling: false,
+            fast_open: FastOpen::default(),
             options,
             error: None,
             soft_error: None,

@@ -51,6 +51,13 @@ pub struct TcpOptions {
     /// window of CUBIC or Reno is spread over its round trip. None: no limit, and only controllers
     /// that live on rates pace.
     pub max_pacing_rate: Option<u64>,
+    /// `connect` leaves the SYN to the first `send`, whose text goes with it if the server's
+    /// cookie is known; if not, the SYN goes at once and asks for one (`TCP_FASTOPEN_CONNECT`).
+    /// Nothing of this without `FastOpen::CLIENT` in `TcpConfig::fast_open`. The text may reach the
+    /// server's application twice (RFC 7413 §2.1).
+    pub fast_open_connect: bool,
+    /// Text goes with the SYN without a cookie, and comes so (`TCP_FASTOPEN_NO_COOKIE`).
+    pub fast_open_no_cookie: bool,
 }
 
 /// Smallest and greatest buffer that an option may ask for.
@@ -76,6 +83,8 @@ impl Default for TcpOptions {
             max_segment: None,
             congestion: None,
             max_pacing_rate: None,
+            fast_open_connect: false,
+            fast_open_no_cookie: false,
         }
     }
 }

@@ -61,7 +61,8 @@ impl Tcb {
         if let Some(syn) = self.next_syn(cx) {
             return Some(syn);
         }
-        if !self.state.is_synchronized() || self.snd.is_syn_next() {
+        let open = self.state.is_synchronized() || self.fast_open.is_early();
+        if !open || self.snd.is_syn_next() {
             return self.next_ack(cx);
         }
         if let Some(segment) = self.next_lost(cx) {
@@ -140,35 +141,50 @@ impl Tcb {
     }
 
     /// Our SYN when it is at SND.NXT or lost: first, again after a time-out, or with an ACK
-    /// (MUST-10).
+    /// (MUST-10). Only the first may carry a cookie and text (RFC 7413 §4.2.1).
     fn next_syn(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
         let awaited = matches!(self.state, State::SynSent | State::SynReceived | State::FinWait1);
-        if !awaited || !(self.snd.is_syn_next() || self.is_syn_lost()) {
+        let first = self.snd.is_syn_next();
+        if !awaited || self.fast_open.is_waiting() || !(first || self.is_syn_lost()) {
             return None;
         }
         let answers = self.state != State::SynSent;
-        let again = self.snd.nxt != self.snd.iss;
         let flags = if answers {
             self.ecn.on_syn_ack()
         } else {
-            self.ecn.on_syn(cx.config.ecn.asks(), again)
+            self.ecn.on_syn(cx.config.ecn.asks(), !first)
         };
+        let len = if first && !answers { self.snd.queued() } else { 0 };
+        let opening = self.fast_open.opening.as_ref().filter(|_| first);
+        let fast_open = opening.and_then(|opening| opening.cookie);
         let options = Options {
             mss: Some(self.announced_mss),
             window_scale: self.scaling.then_some(self.rcv.scale),
             sack_permitted: self.sack,
             timestamps: self.timestamps.as_ref().map(|ts| ts.option(cx.now)),
+            fast_open,
             ..Options::default()
         };
         let window = self.rcv.open_unscaled();
         let window = if answers { window } else { syn_window(self.rcv.buffer()) };
         let seq = self.snd.iss;
         self.marks.retransmit = false;
-        self.account_sent(cx, seq, 1, 1);
+        self.account_sent(cx, seq, 1 + len as u32, 1);
         self.ack.on_sent();
+        self.timers.clear(Timer::DelayedAck);
         self.stats.segments_out += 1;
+        self.stats.bytes_sent += len as u64;
+        self.stats.text_segments_out += u32::from(len > 0);
         let ack = if answers { self.rcv.nxt.0 } else { 0 };
-        Some(Outgoing::empty(TcpFields { seq: seq.0, ack, flags: flags.0, window, options }))
+        let fields = TcpFields { seq: seq.0, ack, flags: flags.0, window, options };
+        Some(Outgoing { len, ..Outgoing::empty(fields) })
+    }
+
+    /// Octets of text that our SYN can carry: a segment of the size that the peer takes, as far as
+    /// that is known, less the most that options take.
+    pub(super) fn syn_text_room(&self) -> usize {
+        let mss = self.fast_open.opening.as_ref().map_or(0, |opening| opening.mss);
+        usize::from(mss.min(self.announced_mss)).saturating_sub(OPTIONS_MAX)
     }
 
     /// Our SYN is believed lost.

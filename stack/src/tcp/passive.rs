@@ -2,6 +2,7 @@
 //! (RFC 9293 §3.10.7.1, §3.10.7.2, and §3.10.7.4 for SYN-RECEIVED and TIME-WAIT).
 
 use super::demux::Slot;
+use super::early::Judged;
 use super::layer::TcpLayer;
 use super::listener::{Listener, Verdict as Listen};
 use super::open::{Start, announced_mss, send_mss};
@@ -97,7 +98,19 @@ impl TcpLayer {
         let iss = self.isn.next(&flow, now);
         let half = self.half_open_from(now, key, flow, offer)?;
         let half = HalfOpen { iss: past.map_or(iss, |past| iss.latest(past)), ..half };
-        let (reply, at) = (half.syn_ack(now), half.retransmit_at(now));
+        let grant = match self.judge_fast_open(now, counters, key, &flow, seg) {
+            Judged::Early(cookie) if self.live.len() < self.live.limit() => {
+                return self.open_early(now, counters, half, *seg, cookie);
+            }
+            Judged::Early(cookie) => {
+                counters.tcp_fast_open_passive_fail += 1;
+                cookie
+            }
+            Judged::Ordinary(cookie) => cookie,
+        };
+        let (mut reply, at) = (half.syn_ack(now), half.retransmit_at(now));
+        // Only the first SYN-ACK carries it: who sends his SYN again asks for none.
+        reply.options.fast_open = grant;
         let Ok(new) = self.half_open.insert(half) else {
             counters.tcp_listen_drops += 1;
             return Some(DropReason::TcpListenQueue);
@@ -284,14 +297,19 @@ impl TcpLayer {
         let new = self.place(tcb, flow)?;
         counters.tcp_passive_opens += 1;
         let dropped = self.with(now, counters, new, |tcb, cx| tcb.arrive(cx, seg)).flatten();
-        if let Some(listener) = self.listeners.get_mut(listener_key) {
+        self.await_accept(new, listener_key);
+        dropped
+    }
+
+    /// The connection waits to be accepted.
+    pub(super) fn await_accept(&mut self, new: Key<Tcb>, key: Key<Listener>) {
+        if let Some(listener) = self.listeners.get_mut(key) {
             listener.accept.push(&mut self.live, new);
             if let Some(tcb) = self.live.get_mut(new) {
-                tcb.listener = Some(listener_key);
+                tcb.listener = Some(key);
             }
-            self.listeners_changed.push(&mut self.listeners, listener_key);
+            self.listeners_changed.push(&mut self.listeners, key);
         }
-        dropped
     }
 
     /// Puts a new connection into its arena, the wheel and the table.

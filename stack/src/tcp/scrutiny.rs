@@ -54,8 +54,9 @@ fn check_numbers(tcb: &Tcb) -> Result<(), String> {
     let (snd, rcv, flight) = (&tcb.snd, &tcb.rcv, &tcb.delivering.flight);
     rule(snd.una.at_or_before(snd.nxt), "SND.UNA is past SND.NXT")?;
     rule(rcv.nxt.at_or_before(rcv.edge()), "RCV.NXT is past the window")?;
-    // SYN and FIN need no window.
-    let most = snd.max_wnd.max(snd.wnd) + 2;
+    // SYN and FIN need no window, nor does text that went with the SYN.
+    let with_syn = if tcb.fast_open.attempted { u32::from(tcb.announced_mss) } else { 0 };
+    let most = snd.max_wnd.max(snd.wnd) + 2 + with_syn;
     rule(snd.outstanding() <= most, "more is outstanding than any window was")?;
     let flown = flight.flying() + flight.lost() + flight.sacked();
     rule(flown == snd.outstanding(), "the flight is not what is outstanding")?;

@@ -125,7 +125,7 @@ impl Send {
         seq.since(self.text_start()) as usize
     }
 
-    /// Offset in the ring of the octet at SND.NXT.
+    /// Offset in the ring of the octet at SND.NXT; 0 when nothing is outstanding, but for a SYN.
     pub(crate) fn nxt_offset(&self) -> usize {
         self.offset_of(self.nxt)
     }

@@ -7,6 +7,7 @@ use super::congestion::usage::Usage;
 use super::delivering::Delivering;
 use super::ecn::Ecn;
 use super::error::{RecvError, SendError, TcpError};
+use super::fast_open::FastOpen;
 use super::limited::Limited;
 use super::listener::Listener;
 use super::memory::Memory;
@@ -152,6 +153,7 @@ pub(crate) struct Tcb {
     pub(crate) sack: bool,
     /// Both sides sent a window scale.
     pub(crate) scaling: bool,
+    pub(crate) fast_open: FastOpen,
     /// Shared with the listener and whatever else it accepted, until they are changed.
     pub(crate) options: Arc<TcpOptions>,
     pub(crate) error: Option<TcpError>,
@@ -230,6 +232,8 @@ impl Tcb {
             return Err(SendError::Failed(error));
         }
         match self.state {
+            State::SynSent if self.fast_open.is_waiting() => return self.send_with_syn(cx, bytes),
+            State::SynReceived if self.fast_open.is_early() => {}
             State::SynSent | State::SynReceived => {
                 self.write_blocked = true;
                 return Err(SendError::WouldBlock);
@@ -247,6 +251,21 @@ impl Tcb {
         if !self.is_writable() {
             self.write_blocked = true;
         }
+        if taken == 0 && !bytes.is_empty() {
+            return Err(SendError::WouldBlock);
+        }
+        Ok(taken)
+    }
+
+    /// The first text of a connection whose SYN has waited for it: what fits goes along.
+    fn send_with_syn(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) -> Result<usize, SendError> {
+        let room = self.syn_text_room();
+        if let Some(opening) = &mut self.fast_open.opening {
+            opening.waits = false;
+        }
+        self.progress_at = cx.now;
+        self.write_blocked = true;
+        let taken = self.snd.push(&bytes[..bytes.len().min(room)], cx.memory);
         if taken == 0 && !bytes.is_empty() {
             return Err(SendError::WouldBlock);
         }
@@ -273,7 +292,11 @@ impl Tcb {
 
     /// Room for more text, bytes.
     pub(crate) fn send_room(&self) -> usize {
-        if self.state.may_send() { self.snd.room().min(self.unsent_quota()) } else { 0 }
+        if self.fast_open.is_waiting() {
+            return self.syn_text_room();
+        }
+        let open = self.state.may_send() || self.fast_open.is_early();
+        if open { self.snd.room().min(self.unsent_quota()) } else { 0 }
     }
 
     /// Worth waking a writer: a third of the buffer is free, and less than half of what may be
@@ -361,13 +384,14 @@ impl Tcb {
     /// What the socket is ready for.
     pub(crate) fn readiness(&self) -> Readiness {
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
+        let may_write = !opening || self.fast_open.is_waiting() || self.fast_open.is_early();
         let over = matches!(self.state, State::Closed | State::TimeWait);
         let read_end = !opening && self.is_readable_end();
         let write_end = !opening && !self.state.may_send();
         let error = self.error.is_some();
         Readiness::EMPTY
             .with(Readiness::READABLE, self.rcv.unread() > 0 || read_end || error)
-            .with(Readiness::WRITABLE, write_end || error || (!opening && self.is_writable()))
+            .with(Readiness::WRITABLE, write_end || error || (may_write && self.is_writable()))
             .with(Readiness::READ_CLOSED, read_end)
             .with(Readiness::WRITE_CLOSED, write_end)
             .with(Readiness::ERROR, error)

@@ -133,12 +133,14 @@ impl Tcb {
     /// RFC 6298 §5.4 to §5.6, RFC 5681 §3.1 equation (4).
     fn on_retransmission_timeout(&mut self, cx: &mut Cx<'_>) {
         if self.has_given_up(cx) {
+            self.fast_open.on_give_up(self.rto.expiries());
             cx.counters.tcp_abort_on_timeout += 1;
             // The last soft error is the better reason, if ICMP gave one (RFC 1122 §4.2.3.9).
             let error = self.soft_error.unwrap_or(TcpError::TimedOut);
             return self.end(cx, Ended::Failed(error));
         }
         cx.counters.tcp_timeouts += 1;
+        self.fast_open.on_timeout(self.rto.expiries());
         if !self.snd.is_syn_acked() {
             self.lose_head(cx);
         } else if self.snd.wnd == 0 && self.snd.queued() > 0 {
@@ -168,6 +170,10 @@ impl Tcb {
 
     /// R2 of RFC 9293 §3.8.3: no progress for longer than the user or the stack allows.
     fn has_given_up(&self, cx: &Cx<'_>) -> bool {
+        if self.fast_open.is_early() {
+            // As patient as with any other SYN-ACK (THREATS R-16).
+            return self.rto.expiries() >= cx.config.syn_ack_retries;
+        }
         let limit = match (self.options.user_timeout, self.state) {
             (Some(user), _) => user,
             (None, State::SynSent | State::SynReceived) => cx.config.connect_give_up,

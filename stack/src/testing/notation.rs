@@ -302,7 +302,8 @@ impl fmt::Display for Notation {
 mod tests {
     use super::*;
 
-    const LINES: [&str; 14] = [
+    const LINES: [&str; 15] = [
+        "S 0:10(10) win 65535 <mss 1460,FO 0102030405060708,nop,nop,FO,nop,nop>",
         "S 0:0(0) win 65535 <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7>",
         "S. 0:0(0) ack 1 win 65535 <mss 1460>",
         "P. 1:1001(1000) ack 1 win 500",
@@ -330,7 +331,7 @@ mod tests {
     fn segments_round_trip() {
         let flow = ("192.0.2.1:1000".parse().unwrap(), "192.0.2.2:80".parse().unwrap());
         let bases = Bases { seq: u32::MAX - 3, ack: 5, val: 900, ecr: 7 };
-        for line in &LINES[..11] {
+        for line in &LINES[..12] {
             let text: Notation = line.parse().unwrap();
             let segment = text.to_segment(flow, bases, 0, |i| i as u8);
             assert!(text.describes(&segment, bases), "{line}: {}", Notation::of(&segment, bases));

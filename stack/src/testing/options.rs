@@ -1,5 +1,6 @@
-//! TCP options as text: `mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7,sack 1:2 5:6,eol`, with
-//! `opt KIND HEX` for any other well-formed option and `raw HEX` for bytes that are not one.
+//! TCP options as text: `mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7,sack 1:2 5:6,eol`,
+//! `FO HEX` for a Fast Open cookie, `opt KIND HEX` for any other well-formed option and `raw HEX`
+//! for bytes that are not one.
 
 use super::notation::{Bases, NotationError, Number, number, wrong};
 use core::fmt;
@@ -26,6 +27,8 @@ pub enum TcpOption {
         /// TSecr.
         ecr: Option<u32>,
     },
+    /// A Fast Open cookie, or the request for one (RFC 7413).
+    FastOpen(Vec<u8>),
     /// Any other kind, with its data.
     Other(u8, Vec<u8>),
     /// Bytes that do not make an option: the rest of the list.
@@ -55,6 +58,8 @@ fn parse_one(text: &str) -> Result<TcpOption, NotationError> {
         ["sack", ref blocks @ ..] => TcpOption::Sack(
             blocks.iter().map(|block| parse_block(block)).collect::<Result<_, _>>()?,
         ),
+        ["FO"] => TcpOption::FastOpen(Vec::new()),
+        ["FO", data] => TcpOption::FastOpen(hex(data)?),
         ["opt", kind] => TcpOption::Other(number(kind)?, Vec::new()),
         ["opt", kind, data] => TcpOption::Other(number(kind)?, hex(data)?),
         ["raw", data] => TcpOption::Raw(hex(data)?),
@@ -107,6 +112,10 @@ pub(super) fn write(list: &[TcpOption], bases: Bases) -> Vec<u8> {
                 bytes.extend([8, 10]);
                 bytes.extend(val.unwrap_or(0).wrapping_add(bases.val).to_be_bytes());
                 bytes.extend(ecr.unwrap_or(0).wrapping_add(bases.ecr).to_be_bytes());
+            }
+            TcpOption::FastOpen(data) => {
+                bytes.extend([34, (2 + data.len()) as u8]);
+                bytes.extend(data);
             }
             TcpOption::Other(kind, data) => {
                 bytes.extend([*kind, (2 + data.len()) as u8]);
@@ -163,6 +172,7 @@ fn read_one(kind: u8, data: &[u8], bases: Bases) -> TcpOption {
             val: Some(long(0).wrapping_sub(bases.val)),
             ecr: Some(long(4).wrapping_sub(bases.ecr)),
         },
+        (34, _) => TcpOption::FastOpen(data.to_vec()),
         _ => TcpOption::Other(kind, data.to_vec()),
     }
 }
@@ -196,6 +206,8 @@ impl fmt::Display for TcpOption {
             TcpOption::Timestamps { val, ecr } => {
                 write!(f, "TS val {} ecr {}", stamp(val), stamp(ecr))
             }
+            TcpOption::FastOpen(data) if data.is_empty() => f.write_str("FO"),
+            TcpOption::FastOpen(data) => write!(f, "FO {}", hex(data)),
             TcpOption::Other(kind, data) if data.is_empty() => write!(f, "opt {kind}"),
             TcpOption::Other(kind, data) => write!(f, "opt {kind} {}", hex(data)),
             TcpOption::Raw(data) => write!(f, "raw {}", hex(data)),
@@ -203,9 +215,16 @@ impl fmt::Display for TcpOption {
     }
 }
 
+impl TcpOption {
+    /// The options in a segment's header bytes.
+    pub fn list(bytes: &[u8]) -> Vec<TcpOption> {
+        read(bytes, Bases::default())
+    }
+}
+
 /// The TSval in a segment's options.
 pub fn first_timestamp(bytes: &[u8]) -> Option<u32> {
-    read(bytes, Bases::default()).into_iter().find_map(|option| match option {
+    TcpOption::list(bytes).into_iter().find_map(|option| match option {
         TcpOption::Timestamps { val, .. } => val,
         _ => None,
     })

@@ -1,4 +1,5 @@
-//! TCP options (RFC 9293 §3.1, RFC 7323, RFC 2018): read leniently, written in Linux's order.
+//! TCP options (RFC 9293 §3.1, RFC 7323, RFC 2018, RFC 7413): read leniently, written in Linux's
+//! order.
 
 /// Most ranges that a SACK option can carry beside a timestamp (RFC 2018 §3).
 pub(crate) const SACK_BLOCKS: usize = 4;
@@ -12,6 +13,7 @@ const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
 const SACK: u8 = 5;
 const TIMESTAMPS: u8 = 8;
+const FAST_OPEN: u8 = 34;
 
 /// The options of one segment. Also what a segment is to carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +28,56 @@ pub(crate) struct Options {
     pub(crate) timestamps: Option<Timestamps>,
     /// Ranges received above the cumulative acknowledgment, most recent first.
     pub(crate) sack: SackBlocks,
+    /// A Fast Open cookie, or the request for one; only meaningful with SYN.
+    pub(crate) fast_open: Option<FastOpenCookie>,
+}
+
+/// A cookie of RFC 7413 §4.1.1: an even number of bytes from 4 to 16; none are a request for one.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct FastOpenCookie {
+    bytes: [u8; FAST_OPEN_COOKIE_MAX],
+    len: u8,
+}
+
+/// Most bytes of a Fast Open cookie.
+const FAST_OPEN_COOKIE_MAX: usize = 16;
+
+impl FastOpenCookie {
+    /// The request for a cookie.
+    pub(crate) const REQUEST: FastOpenCookie =
+        FastOpenCookie { bytes: [0; FAST_OPEN_COOKIE_MAX], len: 0 };
+
+    /// A cookie of these bytes; None for a length that the RFC does not allow.
+    pub(crate) fn new(data: &[u8]) -> Option<FastOpenCookie> {
+        let legal = data.is_empty() || (4..=16).contains(&data.len());
+        if !legal || !data.len().is_multiple_of(2) {
+            return None;
+        }
+        let mut bytes = [0; FAST_OPEN_COOKIE_MAX];
+        bytes[..data.len()].copy_from_slice(data);
+        Some(FastOpenCookie { bytes, len: data.len() as u8 })
+    }
+
+    /// A cookie of eight bytes, as Linux makes it.
+    pub(crate) fn from_hash(hash: u64) -> FastOpenCookie {
+        let mut bytes = [0; FAST_OPEN_COOKIE_MAX];
+        bytes[..8].copy_from_slice(&hash.to_le_bytes());
+        FastOpenCookie { bytes, len: 8 }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    pub(crate) fn is_request(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl core::fmt::Debug for FastOpenCookie {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "FastOpenCookie({:02x?})", self.as_slice())
+    }
 }
 
 /// TSval and TSecr of RFC 7323 §3.2.
@@ -99,6 +151,10 @@ impl Options {
                     self.sack.push(be32(&block[..4]), be32(&block[4..]));
                 }
             }
+            // An illegal length, or a second option, is no cookie (§4.1.1): it is passed over.
+            (FAST_OPEN, data) => {
+                self.fast_open = self.fast_open.or_else(|| FastOpenCookie::new(data));
+            }
             (MSS | WINDOW_SCALE | SACK_PERMITTED | TIMESTAMPS | SACK, _) => return false,
             _ => {}
         }
@@ -120,6 +176,9 @@ impl Options {
         if self.window_scale.is_some() {
             len += 4;
         }
+        if let Some(cookie) = &self.fast_open {
+            len += (2 + cookie.as_slice().len()).next_multiple_of(4);
+        }
         match self.sack.as_slice().len() {
             0 => len,
             blocks => len + 4 + 8 * blocks,
@@ -127,7 +186,7 @@ impl Options {
     }
 
     /// Writes the options, padded to a multiple of four; returns the length. The order is that of
-    /// Linux: MSS, SACK permitted, timestamps, NOP and window scale, SACK.
+    /// Linux: MSS, SACK permitted, timestamps, NOP and window scale, SACK, Fast Open and NOPs.
     pub(crate) fn write(&self, out: &mut [u8]) -> usize {
         let mut w = Writer { out, at: 0 };
         if let Some(mss) = self.mss {
@@ -151,6 +210,14 @@ impl Options {
             for (left, right) in blocks {
                 w.put(&left.to_be_bytes());
                 w.put(&right.to_be_bytes());
+            }
+        }
+        if let Some(cookie) = &self.fast_open {
+            let bytes = cookie.as_slice();
+            w.put(&[FAST_OPEN, 2 + bytes.len() as u8]);
+            w.put(bytes);
+            if bytes.len().is_multiple_of(4) {
+                w.put(&[NOP, NOP]);
             }
         }
         w.at
@@ -198,14 +265,17 @@ mod tests {
             sack.push(i * 100, i * 100 + 50);
         }
         for bits in 0..32u8 {
-            let on = |bit: u8| bits & (1 << bit) != 0;
-            round_trip(Options {
-                mss: on(0).then_some(1460),
-                window_scale: on(1).then_some(8),
-                sack_permitted: on(2),
-                timestamps: timestamps.filter(|_| on(3)),
-                sack: if on(4) && !on(0) && !on(1) { sack } else { SackBlocks::default() },
-            });
+            for cookie in [None, FastOpenCookie::new(&[]), FastOpenCookie::new(&[7; 8])] {
+                let on = |bit: u8| bits & (1 << bit) != 0;
+                round_trip(Options {
+                    mss: on(0).then_some(1460),
+                    window_scale: on(1).then_some(8),
+                    sack_permitted: on(2),
+                    timestamps: timestamps.filter(|_| on(3)),
+                    sack: if on(4) && !on(0) && !on(1) { sack } else { SackBlocks::default() },
+                    fast_open: cookie.filter(|_| !on(4)),
+                });
+            }
         }
     }
 
@@ -216,7 +286,7 @@ mod tests {
             window_scale: Some(8),
             sack_permitted: true,
             timestamps: Some(Timestamps { value: 1, echo: 0 }),
-            sack: SackBlocks::default(),
+            ..Options::default()
         };
         let mut bytes = [0; OPTIONS_MAX];
         let len = options.write(&mut bytes);
@@ -254,6 +324,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// RFC 7413 §4.1.1.
+    #[test]
+    fn cookies_have_4_to_16_bytes_an_even_number() {
+        for len in 0..=38u8 {
+            let mut bytes = vec![34, 2 + len];
+            bytes.resize(2 + usize::from(len), 7);
+            bytes.extend([2, 4, 5, 180]);
+            let options = Options::parse(&bytes);
+            let cookie = options.fast_open.map(|cookie| cookie.as_slice().len());
+            let legal = len == 0 || (4..=16).contains(&len) && len % 2 == 0;
+            assert_eq!(cookie, legal.then_some(usize::from(len)));
+            assert_eq!(options.mss, Some(1460), "what follows it stands");
+        }
+        // The longest leaves no byte over beside everything else that a SYN carries.
+        let longest = Options {
+            mss: Some(1460),
+            window_scale: Some(8),
+            sack_permitted: true,
+            timestamps: Some(Timestamps { value: 1, echo: 0 }),
+            fast_open: FastOpenCookie::new(&[7; 16]),
+            ..Options::default()
+        };
+        assert_eq!(longest.len(), OPTIONS_MAX);
+        round_trip(longest);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![cfg(feature = "host")]
 
 mod bsd;
+mod fast_open;
 mod faults;
 mod offload;
 mod poller;

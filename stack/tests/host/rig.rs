@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use stack::host::{Host, TcpListener, TcpStream};
-use stack::{Config, Mac, Seed};
+use stack::{Config, FastOpen, Mac, Seed};
 
 /// The hosts' addresses.
 pub(crate) const LEFT: &str = "192.0.2.1";
@@ -22,9 +22,24 @@ pub(crate) fn config(last: u8) -> Config {
 }
 
 pub(crate) fn host(last: u8, device: tapdev::PairEnd) -> Host {
+    host_with(last, device, config(last))
+}
+
+fn host_with(last: u8, device: tapdev::PairEnd, config: Config) -> Host {
     let seed = Seed::from_number(u64::from(last));
     let grace = Duration::from_secs(2);
-    Host::builder(config(last)).seed(seed).grace(grace).start(device).unwrap()
+    Host::builder(config).seed(seed).grace(grace).start(device).unwrap()
+}
+
+/// Two connected hosts, of whose Fast Open both sides are on.
+pub(crate) fn fast_hosts() -> (Host, Host) {
+    let (left, right) = tapdev::pair(1500, CABLE);
+    let both = |last| {
+        let mut config = config(last);
+        config.tcp.fast_open = FastOpen::CLIENT.with(FastOpen::SERVER);
+        config
+    };
+    (host_with(1, left, both(1)), host_with(2, right, both(2)))
 }
 
 /// Two connected hosts.

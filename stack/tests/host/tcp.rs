@@ -260,7 +260,7 @@ fn options_are_kept_and_inherited() {
     within(10, || {
         let (left, right) = hosts();
         let tcp = TcpOptions { nodelay: true, ttl: 33, ..TcpOptions::default() };
-        let options = ListenOptions { backlog: 5, tcp };
+        let options = ListenOptions { backlog: 5, tcp, ..ListenOptions::default() };
         let listener = TcpListener::bind_with(&left, address(LEFT, 7), options).unwrap();
         assert_eq!(listener.status().unwrap().backlog, 5);
         let near = TcpStream::connect(&right, (LEFT, 7)).unwrap();

@@ -1,4 +1,4 @@
-//! The flags string: `local=192.0.2.2 remote=192.0.2.1 gateway=192.0.2.1 mtu=1500 prefix=24`.
+//! The flags string: `local=192.0.2.2 remote=192.0.2.1 gateway=192.0.2.1 mtu=1500 prefix=24 tfo=3`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -25,6 +25,10 @@ pub struct Flags {
     pub mtu: usize,
     /// `rcvbuf`: bytes that a receive buffer may grow to; so many that the window scale is 8.
     pub receive_buffer: usize,
+    /// `tfo`: the bits of Linux's `net.ipv4.tcp_fastopen`; 0.
+    pub fast_open: u32,
+    /// `tfo_key`: 32 hexadecimal digits, the key of the listeners' cookies.
+    pub fast_open_key: Option<[u8; 16]>,
 }
 
 impl Default for Flags {
@@ -36,6 +40,8 @@ impl Default for Flags {
             prefix: 24,
             mtu: 1500,
             receive_buffer: RECEIVE_BUFFER,
+            fast_open: 0,
+            fast_open_key: None,
         }
     }
 }
@@ -57,7 +63,10 @@ impl fmt::Display for FlagsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FlagsError::Unknown(word) => {
-                write!(f, "`{word}`: not local=, remote=, gateway=, prefix=, mtu= or rcvbuf=")
+                f.write_str(
+                    "not local=, remote=, gateway=, prefix=, mtu=, rcvbuf=, tfo= or tfo_key=",
+                )?;
+                write!(f, ": `{word}`")
             }
             FlagsError::Value(word) => write!(f, "`{word}`: the value makes no sense"),
             FlagsError::MixedVersions => f.write_str("the addresses are not of one IP version"),
@@ -105,6 +114,12 @@ impl Flags {
             "prefix" => self.prefix = value.parse().ok()?,
             "mtu" => self.mtu = value.parse().ok().filter(|it| (576..=65_535).contains(it))?,
             "rcvbuf" => self.receive_buffer = value.parse().ok()?,
+            "tfo" => self.fast_open = value.parse().ok()?,
+            "tfo_key" if value.len() == 32 => {
+                let key = u128::from_str_radix(value, 16).ok()?;
+                self.fast_open_key = Some(key.to_be_bytes());
+            }
+            "tfo_key" => return None,
             _ => return Some(false),
         }
         Some(true)
@@ -141,12 +156,14 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let text = "local=198.18.0.2 remote=198.18.0.9  gateway=198.18.0.1 mtu=9000 prefix=16 \
-                    rcvbuf=65535";
+                    rcvbuf=65535 tfo=3 tfo_key=000102030405060708090a0b0c0d0e0f";
         let flags = read(text).unwrap();
         assert_eq!(flags.local, IpAddr::from([198, 18, 0, 2]));
         assert_eq!(flags.remote, IpAddr::from([198, 18, 0, 9]));
         assert_eq!(flags.gateway, Some(IpAddr::from([198, 18, 0, 1])));
         assert_eq!((flags.mtu, flags.prefix, flags.receive_buffer), (9000, 16, 65_535));
+        let key = core::array::from_fn(|i| i as u8);
+        assert_eq!((flags.fast_open, flags.fast_open_key), (3, Some(key)));
         assert_eq!(flags.cidr().to_string(), "198.18.0.2/16");
     }
 
@@ -160,7 +177,9 @@ mod tests {
         for word in ["local", "colour=red", "mtu"] {
             assert_eq!(read(word), Err(FlagsError::Unknown(word.into())));
         }
-        for word in ["local=me", "mtu=575", "mtu=70000", "prefix=-1", "prefix=33", "rcvbuf=x"] {
+        for word in
+            ["local=me", "mtu=575", "mtu=70000", "prefix=-1", "prefix=33", "rcvbuf=x", "tfo_key=1"]
+        {
             assert_eq!(read(word), Err(FlagsError::Value(word.into())), "{word}");
         }
     }

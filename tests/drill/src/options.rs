@@ -69,6 +69,16 @@ impl World {
         Ok(())
     }
 
+    /// Tells the listener, if it is one, what Fast Open may do now.
+    fn change_listener(&mut self, fd: i32) -> Result<(), Errno> {
+        let sock = self.sock(fd)?;
+        let fast_open = sock.fast_open;
+        if let Role::Listener(id) = sock.role {
+            self.stack.set_fast_open(id, fast_open);
+        }
+        Ok(())
+    }
+
     fn set(&mut self, fd: i32, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
         let sock = self.sock(fd)?;
         match (level, name) {
@@ -95,6 +105,15 @@ impl World {
                     options.congestion = Some(algorithm);
                     Ok(())
                 });
+            }
+            (libc::IPPROTO_TCP, libc::TCP_FASTOPEN) if sock.kind == Kind::Stream => {
+                sock.fast_open.pending_max =
+                    usize::try_from(int(value)?).map_err(|_| Errno::EINVAL)?;
+                return self.change_listener(fd);
+            }
+            (libc::IPPROTO_TCP, bsd::TCP_FASTOPEN_KEY) if sock.kind == Kind::Stream => {
+                sock.fast_open.keys = Some(bsd::fast_open_keys(value)?);
+                return self.change_listener(fd);
             }
             (libc::IPPROTO_TCP, TCP_INQ) if sock.kind == Kind::Stream => {
                 sock.inq = match int(value)? {
@@ -159,6 +178,7 @@ impl World {
             // Linux has nothing to tell of CUBIC and Reno here, and says so with a length of 0.
             (libc::IPPROTO_TCP, libc::TCP_CC_INFO) if stream => return Ok(Vec::new()),
             (libc::IPPROTO_TCP, TCP_INQ) if stream => sock.inq.into(),
+            (libc::IPPROTO_TCP, libc::TCP_FASTOPEN) if stream => small(sock.fast_open.pending_max),
             (libc::SOL_SOCKET, libc::SO_TYPE) if stream => libc::SOCK_STREAM,
             (libc::SOL_SOCKET, libc::SO_TYPE) => libc::SOCK_DGRAM,
             (libc::SOL_SOCKET, libc::SO_PROTOCOL) if stream => libc::IPPROTO_TCP,

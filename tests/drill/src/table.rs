@@ -8,8 +8,8 @@ use std::time::Duration;
 use stack::host::Errno;
 use stack::host::bsd::{SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC, SOCK_NONBLOCK};
 use stack::{
-    ConnectOptions, ListenOptions, ListenerId, Readiness, SocketId, State, TcpId, TcpOptions,
-    UdpId, UdpOptions,
+    ConnectOptions, ListenFastOpen, ListenOptions, ListenerId, Readiness, SocketId, State, TcpId,
+    TcpOptions, UdpId, UdpOptions,
 };
 
 use crate::address::Given;
@@ -52,6 +52,8 @@ pub(crate) struct Sock {
     /// `recvmsg` tells how much is left (TCP_INQ).
     pub(crate) inq: bool,
     pub(crate) tcp: TcpOptions,
+    /// For the listener.
+    pub(crate) fast_open: ListenFastOpen,
     /// `tcp` is no longer what the listener was made with.
     pub(crate) changed: bool,
     pub(crate) udp: UdpOptions,
@@ -79,6 +81,7 @@ impl Sock {
             deferred: None,
             inq: false,
             tcp: TcpOptions::default(),
+            fast_open: ListenFastOpen::default(),
             changed: false,
             udp: UdpOptions::default(),
         }
@@ -223,7 +226,7 @@ impl World {
             return Err(Errno::EINVAL);
         }
         let backlog = usize::try_from(backlog).unwrap_or(max).clamp(1, max);
-        let options = ListenOptions { backlog, tcp: sock.tcp };
+        let options = ListenOptions { backlog, tcp: sock.tcp, fast_open: sock.fast_open };
         let id = self.stack.listen(sock.bound.unwrap_or_else(nobody), options)?;
         let sock = self.sock(fd)?;
         (sock.role, sock.bound) = (Role::Listener(id), None);
@@ -256,6 +259,17 @@ impl World {
     /// Begins a connection, or goes on with one. Says with which error a caller who does not wait
     /// is put off.
     fn begin_connect(&mut self, fd: i32, remote: SocketAddr) -> Result<Errno, Errno> {
+        let tcp = self.sock(fd)?.tcp;
+        self.connect_with(fd, remote, tcp)
+    }
+
+    /// The same with these options.
+    pub(crate) fn connect_with(
+        &mut self,
+        fd: i32,
+        remote: SocketAddr,
+        tcp: TcpOptions,
+    ) -> Result<Errno, Errno> {
         let sock = self.sock(fd)?.clone();
         match sock.role {
             Role::Connecting(_) => return Ok(Errno::EALREADY),
@@ -263,7 +277,7 @@ impl World {
             _ => return Err(Errno::EISCONN),
         }
         let now = self.instant();
-        let options = ConnectOptions { local: sock.bound, tcp: sock.tcp };
+        let options = ConnectOptions { local: sock.bound, tcp };
         let id = self.stack.connect(now, remote, options)?;
         let sock = self.sock(fd)?;
         (sock.role, sock.bound) = (Role::Connecting(id), None);
@@ -279,6 +293,7 @@ impl World {
             return Some(Err(Errno::ECONNABORTED));
         };
         let (state, error) = (tcp.state(), tcp.take_error());
+        let writable = tcp.readiness().contains(Readiness::WRITABLE);
         let (role, answer) = match (state, error) {
             // As in Linux, the socket can try again.
             (_, Some(error)) => {
@@ -288,6 +303,8 @@ impl World {
                 }
                 (Role::Idle, Err(error.into()))
             }
+            // The SYN waits for the first text: there is nothing to wait for.
+            (State::SynSent, None) if writable => (Role::Stream(id), Ok(())),
             (State::SynSent | State::SynReceived, None) => return None,
             (State::Closed, None) => (Role::Stream(id), Err(Errno::ECONNABORTED)),
             _ => (Role::Stream(id), Ok(())),

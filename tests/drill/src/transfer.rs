@@ -3,8 +3,12 @@
 use std::net::SocketAddr;
 
 use stack::host::Errno;
-use stack::host::bsd::{MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC, MSG_WAITALL};
-use stack::{Readiness, RecvError, SendError, TcpId, UdpRecvError, UdpSendError};
+use stack::host::bsd::{
+    MSG_DONTWAIT, MSG_FASTOPEN, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC, MSG_WAITALL,
+};
+use stack::{
+    FastOpen, Readiness, RecvError, SendError, TcpId, TcpOptions, UdpRecvError, UdpSendError,
+};
 
 use crate::address::Given;
 use crate::door::{Door, GaveUp, Patience};
@@ -51,9 +55,17 @@ impl Door {
         let patience = if flags & MSG_DONTWAIT != 0 { Patience::None } else { sock.writing() };
         match sock.kind {
             Kind::Stream => {
-                check(flags, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE)?;
-                let id = sock.stream().ok_or(Errno::EPIPE)?;
-                self.send_stream(fd, id, bytes, flags & MSG_MORE != 0, patience)
+                check(flags, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_FASTOPEN)?;
+                let more = flags & MSG_MORE != 0;
+                if flags & MSG_FASTOPEN == 0 {
+                    let id = sock.stream().ok_or(Errno::EPIPE)?;
+                    return self.send_stream(fd, id, bytes, more, patience);
+                }
+                let id = self.call(|world| world.connect_fast_open(fd, to))?;
+                match self.send_stream(fd, id, bytes, more, patience) {
+                    Err(Errno::EAGAIN) => Err(Errno::EINPROGRESS),
+                    answer => answer,
+                }
             }
             Kind::Datagram => {
                 check(flags, MSG_DONTWAIT | MSG_NOSIGNAL)?;
@@ -250,6 +262,21 @@ fn left_to_read(world: &mut World, id: TcpId) -> usize {
     let Some(tcp) = world.stack.tcp(id) else { return 0 };
     let at_end = tcp.readiness().contains(Readiness::READ_CLOSED);
     tcp.unread().max(at_end.into())
+}
+
+impl World {
+    /// Begins a connection whose SYN waits for text, or asks for a cookie.
+    fn connect_fast_open(&mut self, fd: i32, to: Option<Given>) -> Result<TcpId, Errno> {
+        if !self.stack.config().tcp.fast_open.has(FastOpen::CLIENT) {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let Some(Given::Address(remote)) = to else { return Err(Errno::EINVAL) };
+        let tcp = TcpOptions { fast_open_connect: true, ..self.sock(fd)?.tcp };
+        match self.connect_with(fd, remote, tcp)? {
+            Errno::EINPROGRESS => self.sock(fd)?.stream().ok_or(Errno::EPIPE),
+            under_way => Err(under_way),
+        }
+    }
 }
 
 /// At most `most` bytes of a stream: None if nothing has arrived, nothing at its end.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::thread::ThreadId;
 
-use stack::{Config, Instant, Route, RxFrame, Seed, SocketId, Stack};
+use stack::{Config, FastOpen, FastOpenKeys, Instant, Route, RxFrame, Seed, SocketId, Stack};
 
 use crate::flags::Flags;
 use crate::poll::Epoll;
@@ -62,6 +62,9 @@ impl World {
         // Every address is on the link: the neighbour answers for all.
         config.routes =
             vec![Route { destination: stack::Cidr::new([0, 0, 0, 0].into(), 0), gateway: None }];
+        config.tcp.fast_open = FastOpen(flags.fast_open);
+        config.tcp.fast_open_keys =
+            flags.fast_open_key.map(|current| FastOpenKeys { current, previous: None });
         config.tcp.receive_buffer_max = flags.receive_buffer;
         config.tcp.receive_buffer = config.tcp.receive_buffer.min(flags.receive_buffer);
         World {

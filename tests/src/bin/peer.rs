@@ -9,6 +9,7 @@
 //! peer sequence ADDRESS COUNT PATH    so many HTTP requests, each on a connection of its own
 //! peer reset ADDRESS PATH             an HTTP request whose answer is refused with a RST
 //! peer answer ADDRESS                 listens for one connection, and says it all back at its end
+//! peer redirect ADDRESS               an HTTP server that lets its first client come again
 //! peer udp-echo ADDRESS FROM TO STEP  datagrams of these sizes, each echoed
 //! peer udp-refused ADDRESS            a datagram to a closed port: ECONNREFUSED
 //! ```
@@ -58,10 +59,12 @@ fn run() -> Result<()> {
         "sequence" => sequence(argument(2)?, argument(3)?, &argument::<String>(4)?)?,
         "reset" => reset(argument(2)?, &argument::<String>(3)?)?,
         "answer" => answer(argument(2)?)?,
+        "redirect" => redirect(argument(2)?)?,
         "udp-echo" => udp_echo(argument(2)?, argument(3)?, argument(4)?, argument(5)?)?,
         "udp-refused" => udp_refused(argument(2)?)?,
         _ => bail!(
-            "{what}: not one of make, check, give, take, crowd, sequence, reset, answer, udp-*"
+            "{what}: not one of make, check, give, take, crowd, sequence, reset, answer, redirect, \
+             udp-*"
         ),
     }
     println!("ok");
@@ -195,6 +198,26 @@ fn answer(address: SocketAddr) -> Result<()> {
     let mut text = Vec::new();
     stream.read_to_end(&mut text)?;
     stream.write_all(&text)?;
+    Ok(())
+}
+
+/// Two requests, each on a connection of its own: the answer to the first is to come again.
+fn redirect(address: SocketAddr) -> Result<()> {
+    let listener = TcpListener::bind(address)?;
+    println!("ready");
+    for answer in ["302 Found\r\nLocation: /there", "200 OK"] {
+        let (mut stream, _) = listener.accept()?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut bytes = [0; 1024];
+            let count = stream.read(&mut bytes)?;
+            ensure!(count > 0, "no whole request: {}", String::from_utf8_lossy(&request));
+            request.extend_from_slice(&bytes[..count]);
+        }
+        let head = format!("HTTP/1.1 {answer}\r\nContent-Length: 6\r\nConnection: close\r\n\r\n");
+        stream.write_all(format!("{head}there\n").as_bytes())?;
+    }
     Ok(())
 }
 

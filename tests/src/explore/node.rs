@@ -106,7 +106,7 @@ impl Host {
         let mut stack = Stack::new(config, Seed::from_number(which as u64 + 1));
         let side = scenario.sides[which];
         let listener = side.listens.then(|| {
-            let options = ListenOptions { backlog: 1, tcp: options() };
+            let options = ListenOptions { backlog: 1, tcp: options(), ..ListenOptions::default() };
             let local = SocketAddr::from(([0, 0, 0, 0], PORTS[which]));
             stack.listen(local, options).expect("a free port")
         });

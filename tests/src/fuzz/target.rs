@@ -100,7 +100,8 @@ impl Target {
         config.super_frame_max = if config.device_checksums { 65_535 } else { 0 };
         let mut stack = Stack::new(config, Seed::from_number(seed));
         let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
-        let options = ListenOptions { backlog: 16, tcp: Target::options() };
+        let options =
+            ListenOptions { backlog: 16, tcp: Target::options(), ..ListenOptions::default() };
         let listeners = [80, 81].map(|port| stack.listen(any(port), options).expect("free"));
         let udp = [53, 69].map(|port| stack.bind_udp(any(port)).expect("free"));
         let connected = SocketAddr::from((peer(0), 1000));

@@ -55,6 +55,8 @@ struct Offer {
     sack: bool,
     /// It asks for ECN, or agrees (RFC 3168 §6.1.1).
     ecn: bool,
+    /// Octets of text that came along.
+    text: u32,
 }
 
 impl Offer {
@@ -66,6 +68,7 @@ impl Offer {
             timestamps: tcp.options.timestamps.is_some(),
             sack: tcp.options.sack_permitted,
             ecn: tcp.ece && tcp.cwr == tcp.ack.is_none(),
+            text: tcp.text.len() as u32,
         }
     }
 }
@@ -121,8 +124,10 @@ impl Flow {
     pub(super) fn received(&mut self, tcp: &Tcp<'_>) {
         self.heard += 1;
         // A SYN-ACK counts when it answers the host's SYN.
-        let answers =
-            |ack: u32| self.out.as_ref().is_some_and(|out| out.iss.wrapping_add(1) == ack);
+        let answers = |ack: u32| {
+            let acked = |out: &Outgoing| u64::from(ack.wrapping_sub(out.iss));
+            self.out.as_ref().is_some_and(|out| (1..=out.sent).contains(&acked(out)))
+        };
         if tcp.syn && !tcp.rst && tcp.ack.is_none_or(answers) {
             if self.offers.len() == OFFERS_MAX {
                 self.offers.pop_front();
@@ -201,15 +206,18 @@ impl Flow {
         self.reset || self.out.as_ref().is_some_and(|out| out.fin.is_some())
     }
 
-    /// The host acknowledges a SYN. Of several that can be meant, a listener answers the last, and
-    /// a SYN of the host's own meets the first; there the text that came along is acknowledged too.
+    /// The host acknowledges a SYN. Of several that can be meant, a listener answers the last, the
+    /// text that came along left out or taken too; a SYN of the host's own meets the first, and
+    /// text that came after it may be acknowledged with it.
     fn agrees(&mut self, ack: u32, answers: bool) {
-        let meant = |(seq, _): &&(u32, Offer)| match ack.wrapping_sub(*seq) {
-            1 => true,
-            more => !answers && (2..0x1_0000).contains(&more),
+        let within = |(seq, _): &(u32, Offer), most| (1..=most).contains(&ack.wrapping_sub(*seq));
+        let mut offers = self.offers.iter();
+        let offer = if answers {
+            let alone = offers.clone().rev().find(|syn| within(syn, 1));
+            alone.or_else(|| offers.rev().find(|syn| within(syn, 1 + syn.1.text)))
+        } else {
+            offers.find(|syn| within(syn, 0xffff))
         };
-        let mut offers = self.offers.iter().filter(meant);
-        let offer = if answers { offers.next_back() } else { offers.next() };
         let irs = offer.map_or(ack.wrapping_sub(1), |(seq, _)| *seq);
         self.agreed = offer.map(|(_, offer)| *offer);
         // The SYN itself may have come so long ago that it is no longer among what came last.

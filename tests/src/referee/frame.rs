@@ -41,6 +41,7 @@ pub(super) struct Options {
     pub(super) sack_permitted: bool,
     pub(super) sack: Vec<(u32, u32)>,
     pub(super) timestamps: Option<(u32, u32)>,
+    fast_open: bool,
     malformed: bool,
     unknown: bool,
 }
@@ -194,6 +195,7 @@ impl<'a> Tcp<'a> {
         rule(self.syn || options.mss.is_none(), || "MSS without SYN (MUST-65)".into())?;
         rule(self.syn || options.window_scale.is_none(), || "window scale without SYN".into())?;
         rule(self.syn || !options.sack_permitted, || "SACK permitted without SYN".into())?;
+        rule(self.syn || !options.fast_open, || "a cookie without SYN (RFC 7413)".into())?;
         rule(options.window_scale.is_none_or(|shift| shift <= 14), || "shift above 14".into())?;
         rule(self.slice.urg() || self.slice.urgent_pointer() == 0, || "a stray urgent".into())?;
         rule(self.slice.slice()[12] & 0x0f == 0, || "reserved bits".into())?;
@@ -246,7 +248,9 @@ impl Options {
                 self.sack = (0..data.len()).step_by(8).map(|i| (long(i), long(i + 4))).collect();
             }
             (8, 8) => self.timestamps = Some((long(0), long(4))),
+            (34, 0 | 4 | 6 | 8 | 10 | 12 | 14 | 16) => self.fast_open = true,
             (2 | 3 | 4 | 5 | 8, _) => self.malformed = true,
+            // A cookie of another size is as if it were not there.
             _ => self.unknown = true,
         }
     }

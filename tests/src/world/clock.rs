@@ -91,9 +91,15 @@ impl Host for Timed {
         Some(accepted)
     }
 
-    fn connect(&mut self, now: Instant, from: u16, to: SocketAddrV4) -> Option<(Handle, u16)> {
+    fn connect(
+        &mut self,
+        now: Instant,
+        from: u16,
+        to: SocketAddrV4,
+        bytes: u64,
+    ) -> Option<(Handle, u16)> {
         self.called(now, CONNECT);
-        self.host.connect(self.clock.local(now), from, to)
+        self.host.connect(self.clock.local(now), from, to, bytes)
     }
 
     fn send(&mut self, now: Instant, handle: Handle, bytes: &[u8]) -> Io {

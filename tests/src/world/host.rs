@@ -36,8 +36,15 @@ pub trait Host {
     fn listen(&mut self, port: u16);
     /// A connection that somebody opened: its handle, the port here, and where it comes from.
     fn accept(&mut self, now: Instant) -> Option<(Handle, u16, SocketAddrV4)>;
-    /// Opens a connection from this port, or any for 0: its handle, and the port here.
-    fn connect(&mut self, now: Instant, from: u16, to: SocketAddrV4) -> Option<(Handle, u16)>;
+    /// Opens a connection over which `bytes` will be written, from this port, or any for 0: its
+    /// handle, and the port here.
+    fn connect(
+        &mut self,
+        now: Instant,
+        from: u16,
+        to: SocketAddrV4,
+        bytes: u64,
+    ) -> Option<(Handle, u16)>;
     /// Writes.
     fn send(&mut self, now: Instant, handle: Handle, bytes: &[u8]) -> Io;
     /// Reads.

@@ -261,7 +261,8 @@ impl<'a> World<'a> {
             if connection.port.is_none() && connection.opens_at <= self.now && awake[host] {
                 let remote = SocketAddrV4::new(HostPlan::place(1 - host).1, PORT);
                 let from = self.plan.connections[i].open.port as u16;
-                let opened = self.hosts[host].connect(self.now, from, remote);
+                let bytes = connection.sides[0].plan.bytes;
+                let opened = self.hosts[host].connect(self.now, from, remote, bytes);
                 let (handle, port) = opened.ok_or("connect() was refused")?;
                 connection.port = Some(port);
                 connection.sides[0].handle = Some(handle);
@@ -314,11 +315,12 @@ impl<'a> World<'a> {
             let server = &connection.sides[1];
             connection.port == Some(port) && server.host == i && server.handle.is_some()
         };
-        self.plan.hosts[i].has_cookies() && self.connections.iter().any(had)
+        let plan = &self.plan.hosts[i];
+        (plan.has_cookies() || plan.fast_open > 0) && self.connections.iter().any(had)
     }
 
     /// Host `i` has a connection that nobody opened: a fault, unless damage did it, or a cookie
-    /// that is good for more than one connection.
+    /// that is good for more than one connection. So is Fast Open's.
     fn stranger(&mut self, i: usize, handle: Handle, from: SocketAddrV4) -> Result<(), String> {
         let again = self.has_cookie_of(i, from.port());
         if !(again || self.deceived.contains(&from.port())) {

@@ -7,7 +7,7 @@ use crate::random::Dice;
 use stack::testing::options::first_timestamp;
 use stack::testing::packet::{Segment, arp, ethernet};
 use stack::{
-    Cidr, Config, Congestion, ConnectOptions, Counters, EcnMode, Instant, ListenOptions,
+    Cidr, Config, Congestion, ConnectOptions, Counters, EcnMode, FastOpen, Instant, ListenOptions,
     ListenerId, Mac, RecvError, RxFrame, Seed, SendError, SocketId, Stack, State, TcpId, TcpInfo,
     TcpOptions, Usage, Work,
 };
@@ -51,6 +51,12 @@ fn config(at: (Mac, Ipv4Addr), plan: &HostPlan) -> Config {
     config.tcp.time_wait = Duration::from_millis(plan.time_wait_ms);
     config.tcp.orphan = Duration::from_millis(plan.orphan_ms);
     config.tcp.time_wait_max = plan.time_wait_max as usize;
+    // Every listener, if any.
+    let all = FastOpen::SERVER.with(FastOpen::ALL_LISTENERS);
+    config.tcp.fast_open = match FastOpen(plan.fast_open as u32) {
+        modes if modes.has(FastOpen::SERVER) => modes.with(all),
+        modes => modes,
+    };
     config.tcp.ephemeral_ports = (plan.first_port as u16, plan.last_port as u16);
     config
 }
@@ -64,6 +70,7 @@ fn options(plan: &HostPlan) -> TcpOptions {
         notsent_lowat: (plan.notsent_lowat > 0).then_some(plan.notsent_lowat as u32),
         congestion: Congestion::ALL.get(plan.congestion as usize).copied(),
         quick_ack: plan.quick_ack == 1,
+        fast_open_connect: plan.fast_open != 0,
         max_segment: (plan.max_segment > 0).then_some(plan.max_segment as u16),
         user_timeout: millis(plan.user_timeout_ms),
         receive_buffer: bytes(plan.receive_buffer),
@@ -87,7 +94,7 @@ pub(super) fn first_numbers(
     let i = usize::from(*local.ip() != HostPlan::place(0).1);
     let (own, other) = (HostPlan::place(i).0, HostPlan::place(1 - i).0);
     let mut host = Ours::new((own, *local.ip()), plan);
-    host.connect(Instant::ZERO, local.port(), remote)?;
+    host.connect(Instant::ZERO, local.port(), remote, 0)?;
     while let Some(frame) = host.transmit(Instant::ZERO) {
         if let Ok(Some(syn)) = Segment::from_frame(&frame) {
             return Some((syn.seq, first_timestamp(&syn.options).unwrap_or(0)));
@@ -212,7 +219,8 @@ impl Host for Ours {
     }
 
     fn listen(&mut self, port: u16) {
-        let options = ListenOptions { backlog: self.backlog, tcp: self.options };
+        let options =
+            ListenOptions { backlog: self.backlog, tcp: self.options, ..ListenOptions::default() };
         let local: SocketAddr = ([0, 0, 0, 0], port).into();
         self.listener = Some(self.stack.listen(local, options).expect("a free port"));
     }
@@ -228,9 +236,18 @@ impl Host for Ours {
         Some((self.adopt(id), local.port(), remote))
     }
 
-    fn connect(&mut self, now: Instant, from: u16, to: SocketAddrV4) -> Option<(Handle, u16)> {
+    fn connect(
+        &mut self,
+        now: Instant,
+        from: u16,
+        to: SocketAddrV4,
+        bytes: u64,
+    ) -> Option<(Handle, u16)> {
         let local = Some(([0, 0, 0, 0], from).into());
-        let options = ConnectOptions { tcp: self.options, local };
+        // Who never writes would wait with his SYN for ever.
+        let fast_open_connect = self.options.fast_open_connect && bytes > 0;
+        let tcp = TcpOptions { fast_open_connect, ..self.options };
+        let options = ConnectOptions { tcp, local };
         let id = self.stack.connect(now, to.into(), options).ok()?;
         let port = self.stack.tcp(id)?.local().port();
         Some((self.adopt(id), port))

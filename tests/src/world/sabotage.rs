@@ -81,8 +81,14 @@ impl Host for Saboteur {
         self.host.accept(now)
     }
 
-    fn connect(&mut self, now: Instant, from: u16, to: SocketAddrV4) -> Option<(Handle, u16)> {
-        self.host.connect(now, from, to)
+    fn connect(
+        &mut self,
+        now: Instant,
+        from: u16,
+        to: SocketAddrV4,
+        bytes: u64,
+    ) -> Option<(Handle, u16)> {
+        self.host.connect(now, from, to, bytes)
     }
 
     fn send(&mut self, now: Instant, handle: Handle, bytes: &[u8]) -> Io {

@@ -276,7 +276,13 @@ impl Host for Smol {
         self.accepted.pop_front()
     }
 
-    fn connect(&mut self, _: Instant, port: u16, remote: SocketAddrV4) -> Option<(Handle, u16)> {
+    fn connect(
+        &mut self,
+        _: Instant,
+        port: u16,
+        remote: SocketAddrV4,
+        _: u64,
+    ) -> Option<(Handle, u16)> {
         let socket = self.new_socket();
         self.next_port += 1;
         let port = if port == 0 { self.next_port } else { port };

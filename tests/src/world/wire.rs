@@ -85,6 +85,9 @@ impl Wire {
             fate.icmp = too_big(self.from, frame, mtu).filter(|_| self.plan.narrow_told == 1);
             return fate;
         }
+        if self.swallows(frame) {
+            return fate;
+        }
         let stripped = self.strip(frame);
         let frame = stripped.as_deref().unwrap_or(frame);
         let mangled = self.mangle(frame);
@@ -168,12 +171,20 @@ impl Wire {
         }
     }
 
+    /// A middlebox that has never heard of text in a SYN.
+    fn swallows(&self, frame: &[u8]) -> bool {
+        let is_syn = frame.get(47).is_some_and(|flags| flags & 0x12 == 0x02);
+        let drops = self.plan.strips & 32 != 0 && is_syn;
+        let segment = drops.then(|| Segment::from_frame(frame).ok().flatten()).flatten();
+        segment.is_some_and(|segment| segment.flags.has(Flags::SYN) && !segment.payload.is_empty())
+    }
+
     /// What a middlebox leaves of a SYN. Not of a SYN-ACK: who has sent that could not know.
     fn strip(&self, frame: &[u8]) -> Option<Vec<u8>> {
         if frame.get(47)? & 0x12 != 0x02 {
             return None;
         }
-        let kinds = [(1, 4), (2, 8), (4, 3), (8, 2)];
+        let kinds = [(1, 4), (2, 8), (4, 3), (8, 2), (16, 34)];
         let dislikes = |(bit, _): &(u64, u8)| self.plan.strips & bit != 0;
         let kinds: Vec<u8> = kinds.into_iter().filter(dislikes).map(|(_, kind)| kind).collect();
         without_options(frame, &kinds)

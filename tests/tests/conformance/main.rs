@@ -21,6 +21,7 @@ mod rfc6675;
 mod rfc6928;
 mod rfc6937;
 mod rfc7323;
+mod rfc7413;
 mod rfc8511;
 mod rfc8985;
 mod rfc9293;

@@ -7,6 +7,7 @@
 mod crowd;
 mod ecn;
 mod endings;
+mod fast_open;
 mod http;
 mod lossy;
 mod nc;

@@ -92,7 +92,8 @@ fn law_3(sources: &[Source]) -> Vec<Finding> {
 const BODY: &[&str] = &["open", "arrive", "loss", "fast", "output", "timers", "close", "tcb"];
 
 /// Files of tcp/ which hold or hand out whole connections, and so name the type.
-const HOLDERS: &[&str] = &["tcp", "layer", "calls", "passive", "info", "starved", "scrutiny"];
+const HOLDERS: &[&str] =
+    &["tcp", "layer", "calls", "passive", "early", "info", "starved", "scrutiny"];
 
 fn law_4(sources: &[Source]) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -78,6 +78,14 @@ pub const TCP_CONGESTION: i32 = 13;
 /// Milliseconds that text may stay unacknowledged; 0: the default.
 pub const TCP_USER_TIMEOUT: i32 = 18;
 
+/// Of a listener: how many connections with text in their SYN may be unfinished; 0: no Fast Open.
+pub const TCP_FASTOPEN: i32 = 23;
+/// `connect` leaves the SYN to the first send, whose text goes along.
+pub const TCP_FASTOPEN_CONNECT: i32 = 30;
+/// The key of Fast Open's cookies, 16 bytes; and of those that are good still, 16 more.
+pub const TCP_FASTOPEN_KEY: i32 = 33;
+/// Fast Open without cookies.
+pub const TCP_FASTOPEN_NO_COOKIE: i32 = 34;
 /// Bytes that may wait to be sent before a socket is not writable; 0: no limit.
 pub const TCP_NOTSENT_LOWAT: i32 = 25;
 
@@ -93,6 +101,9 @@ pub const MSG_WAITALL: i32 = 0x100;
 pub const MSG_NOSIGNAL: i32 = 0x4000;
 /// More follows: what does not fill a segment waits for it.
 pub const MSG_MORE: i32 = 0x8000;
+
+/// Connect, and send this with the SYN.
+pub const MSG_FASTOPEN: i32 = 0x2000_0000;
 
 /// `shutdown` of receiving.
 pub const SHUT_RD: i32 = 0;

@@ -19,8 +19,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use constants::*;
 pub use options::{
-    congestion, congestion_bytes, linger, linger_bytes, pacing_rate, pacing_rate_bytes,
-    set_tcp_option, tcp_option, timeval, timeval_bytes,
+    congestion, congestion_bytes, fast_open_key_bytes, fast_open_keys, linger, linger_bytes,
+    pacing_rate, pacing_rate_bytes, set_tcp_option, tcp_option, timeval, timeval_bytes,
 };
 pub use poll::{FdSet, PollFd, poll_bits};
 pub use tcp_info::{idle_info_bytes, listener_info_bytes, tcp_info_bytes};

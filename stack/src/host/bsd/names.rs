@@ -8,14 +8,14 @@ use super::{Bsd, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC, SOCK_NONBLOCK};
 use crate::host::errno::Errno;
 use crate::host::listener::ListenSocket;
 use crate::host::tcp_socket::{Half, TcpSocket};
-use crate::{ConnectOptions, ListenOptions};
+use crate::{ConnectOptions, ListenOptions, TcpOptions};
 
 /// The name of a socket that has none.
 fn nobody() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
 }
 
-fn is_ipv4(address: SocketAddr) -> Result<(), Errno> {
+pub(super) fn is_ipv4(address: SocketAddr) -> Result<(), Errno> {
     if address.is_ipv4() { Ok(()) } else { Err(Errno::EAFNOSUPPORT) }
 }
 
@@ -79,7 +79,7 @@ impl Bsd {
         // Linux takes a negative one for its maximum.
         let max = self.core.shard.lock().stack.config().tcp.backlog_max;
         let backlog = usize::try_from(backlog).unwrap_or(max).clamp(1, max);
-        let options = ListenOptions { backlog, tcp: state.tcp };
+        let options = ListenOptions { backlog, tcp: state.tcp, fast_open: state.fast_open };
         let local = state.bound.unwrap_or_else(nobody);
         let listener = ListenSocket::open(&self.core, local, options)?;
         self.unreserve(&mut state);
@@ -143,14 +143,23 @@ impl Bsd {
                     return Err(Errno::EISCONN);
                 }
                 Role::Connecting(socket) => (Arc::clone(socket), Errno::EALREADY),
-                Role::Idle => (self.start(&mut state, remote)?, Errno::EINPROGRESS),
+                Role::Idle => {
+                    let options = state.tcp;
+                    (self.start(&mut state, remote, options)?, Errno::EINPROGRESS)
+                }
             }
         };
         self.finish(&sock, &socket, pending)
     }
 
-    fn start(&self, state: &mut State, remote: SocketAddr) -> Result<Arc<TcpSocket>, Errno> {
-        let options = ConnectOptions { local: state.bound, tcp: state.tcp };
+    /// Begins a connection.
+    pub(super) fn start(
+        &self,
+        state: &mut State,
+        remote: SocketAddr,
+        tcp: TcpOptions,
+    ) -> Result<Arc<TcpSocket>, Errno> {
+        let options = ConnectOptions { local: state.bound, tcp };
         let socket = Arc::new(TcpSocket::start(&self.core, remote, options)?);
         self.unreserve(state);
         state.role = Role::Connecting(Arc::clone(&socket));

@@ -7,7 +7,9 @@ use super::socket::{Kind, Role, Sock, State};
 use super::tcp_info;
 use super::*;
 use crate::host::errno::Errno;
-use crate::{Congestion, TcpConfig, TcpInfo, TcpOptions, UdpOptions};
+use crate::{
+    Congestion, FastOpen, FastOpenKeys, ListenFastOpen, TcpConfig, TcpInfo, TcpOptions, UdpOptions,
+};
 
 /// The largest of the keepalive times, seconds, as in Linux.
 const KEEP_SECONDS_MAX: i32 = 32_767;
@@ -54,8 +56,33 @@ impl Bsd {
                     Ok(())
                 })
             }
+            (IPPROTO_TCP, TCP_FASTOPEN) => {
+                let most = usize::try_from(int(value, 0)?).map_err(|_| Errno::EINVAL)?;
+                change_listener(&sock, |it| it.pending_max = most)
+            }
+            (IPPROTO_TCP, TCP_FASTOPEN_KEY) => {
+                let keys = fast_open_keys(value)?;
+                change_listener(&sock, |it| it.keys = Some(keys))
+            }
+            (IPPROTO_TCP, TCP_FASTOPEN_CONNECT) if sock.kind == Kind::Stream => {
+                self.has_fast_open()?;
+                set_int(&sock, level, name, int(value, 0)?)
+            }
             _ => set_int(&sock, level, name, int(value, 0)?),
         }
+    }
+
+    /// Clients may use Fast Open.
+    pub(super) fn has_fast_open(&self) -> Result<(), Errno> {
+        let modes = self.core.shard.lock().stack.config().tcp.fast_open;
+        if modes.has(FastOpen::CLIENT) { Ok(()) } else { Err(Errno::EOPNOTSUPP) }
+    }
+
+    /// The keys of a listener's cookies, or of what will be one.
+    fn listen_keys(&self, sock: &Sock) -> FastOpenKeys {
+        let own = sock.state().fast_open.keys;
+        let common = || self.core.shard.call(|engine, now| engine.stack.fast_open_keys(now, None));
+        own.unwrap_or_else(common)
     }
 
     /// `setsockopt` of an int.
@@ -87,6 +114,13 @@ impl Bsd {
             }
             (IPPROTO_TCP, TCP_INFO) => info_bytes(&sock)?,
             (IPPROTO_TCP, TCP_CONGESTION) => congestion_bytes(self.congestion(&sock)?),
+            (IPPROTO_TCP, TCP_FASTOPEN) if sock.kind == Kind::Stream => {
+                let most = sock.state().fast_open.pending_max;
+                i32::try_from(most).unwrap_or(i32::MAX).to_ne_bytes().to_vec()
+            }
+            (IPPROTO_TCP, TCP_FASTOPEN_KEY) if sock.kind == Kind::Stream => {
+                fast_open_key_bytes(&self.listen_keys(&sock))
+            }
             _ => get_int(&sock, level, name)?.to_ne_bytes().to_vec(),
         };
         let length = value.len().min(out.len());
@@ -196,6 +230,24 @@ pub fn pacing_rate_bytes(rate: Option<u64>, room: usize) -> Vec<u8> {
     u32::try_from(rate).unwrap_or(u32::MAX).to_ne_bytes().to_vec()
 }
 
+/// The keys of Fast Open's cookies: 16 bytes for one, 32 for one and the one before it.
+///
+/// # Errors
+/// EINVAL for another length.
+pub fn fast_open_keys(value: &[u8]) -> Result<FastOpenKeys, Errno> {
+    let (current, previous) = value.split_first_chunk().ok_or(Errno::EINVAL)?;
+    let previous = match previous {
+        [] => None,
+        key => Some(key.try_into().map_err(|_| Errno::EINVAL)?),
+    };
+    Ok(FastOpenKeys { current: *current, previous })
+}
+
+/// The keys of Fast Open's cookies, as [`fast_open_keys`] reads them.
+pub fn fast_open_key_bytes(keys: &FastOpenKeys) -> Vec<u8> {
+    [&keys.current[..], keys.previous.as_ref().map_or(&[], |key| &key[..])].concat()
+}
+
 /// The congestion control that a name of at most 15 bytes means, which may end with a zero.
 ///
 /// # Errors
@@ -236,6 +288,22 @@ fn change_tcp(
         }
         Role::Idle | Role::Datagram(_) => Ok(()),
     }
+}
+
+/// Changes what a listener, or what will be one, does with Fast Open.
+fn change_listener(sock: &Sock, change: impl FnOnce(&mut ListenFastOpen)) -> Result<(), Errno> {
+    if sock.kind == Kind::Datagram {
+        return Err(Errno::ENOPROTOOPT);
+    }
+    let mut state = sock.state();
+    match &state.role {
+        Role::Idle | Role::Listener(_) => change(&mut state.fast_open),
+        _ => return Err(Errno::EINVAL),
+    }
+    if let Role::Listener(listener) = &state.role {
+        listener.set_fast_open(state.fast_open)?;
+    }
+    Ok(())
 }
 
 /// Changes UDP options, of the socket or of what will be one.
@@ -319,6 +387,12 @@ pub fn set_tcp_option(
             options.notsent_lowat = Some(value as u32).filter(|&it| it != 0);
         }
         (IPPROTO_TCP, TCP_QUICKACK) => options.quick_ack = value != 0,
+        (IPPROTO_TCP, TCP_FASTOPEN_CONNECT) => {
+            options.fast_open_connect = within(value, 0, 1)? == 1;
+        }
+        (IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE) => {
+            options.fast_open_no_cookie = within(value, 0, 1)? == 1;
+        }
         (IPPROTO_TCP, TCP_MAXSEG) => options.max_segment = Some(within(value, 88, 32_767)? as u16),
         (IPPROTO_TCP, TCP_KEEPIDLE) => options.keepalive_idle = seconds(value)?,
         (IPPROTO_TCP, TCP_KEEPINTVL) => options.keepalive_interval = seconds(value)?,
@@ -413,6 +487,8 @@ pub fn tcp_option(
             return Ok(options.notsent_lowat.unwrap_or(0).cast_signed());
         }
         (IPPROTO_TCP, TCP_QUICKACK) => options.quick_ack.into(),
+        (IPPROTO_TCP, TCP_FASTOPEN_CONNECT) => options.fast_open_connect.into(),
+        (IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE) => options.fast_open_no_cookie.into(),
         (IPPROTO_TCP, TCP_MAXSEG) => max_segment(options, info),
         (IPPROTO_TCP, TCP_KEEPIDLE) => options.keepalive_idle.as_secs(),
         (IPPROTO_TCP, TCP_KEEPINTVL) => options.keepalive_interval.as_secs(),

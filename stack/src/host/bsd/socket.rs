@@ -10,7 +10,7 @@ use crate::host::modes::Modes;
 use crate::host::runtime::Core;
 use crate::host::tcp_socket::TcpSocket;
 use crate::host::udp::DatagramSocket;
-use crate::{Readiness, SocketId, TcpOptions, UdpOptions};
+use crate::{ListenFastOpen, Readiness, SocketId, TcpOptions, UdpOptions};
 
 use super::MSG_DONTWAIT;
 
@@ -36,6 +36,8 @@ pub(super) struct State {
     pub(super) reuse: bool,
     /// For the connection to be, or those to be accepted.
     pub(super) tcp: TcpOptions,
+    /// For the listener to be.
+    pub(super) fast_open: ListenFastOpen,
     /// `tcp` is no longer what the listener was made with.
     pub(super) changed: bool,
     /// For the datagram socket to be.
@@ -73,6 +75,7 @@ impl Sock {
             bound: None,
             reuse: false,
             tcp: TcpOptions::default(),
+            fast_open: ListenFastOpen::default(),
             changed: false,
             udp: UdpOptions::default(),
         };

@@ -68,8 +68,9 @@ const TOTAL_RTO: usize = 240;
 /// time decides and not a number (RFC 8985).
 const DUP_THRESH: u64 = 3;
 
-/// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK`, `TCPI_OPT_WSCALE`, `TCPI_OPT_ECN`, `TCPI_OPT_ECN_SEEN`.
-const OPTION_BITS: [u8; 5] = [1, 2, 4, 8, 16];
+/// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK`, `TCPI_OPT_WSCALE`, `TCPI_OPT_ECN`, `TCPI_OPT_ECN_SEEN`,
+/// `TCPI_OPT_SYN_DATA`.
+const OPTION_BITS: [u8; 6] = [1, 2, 4, 8, 16, 32];
 
 struct Record([u8; LENGTH]);
 
@@ -96,12 +97,14 @@ pub fn tcp_info_bytes(info: &TcpInfo, now: Instant) -> Vec<u8> {
     put_counts(&mut record, info);
     record.0[PROBES] = info.probes;
     record.0[CA_STATE] = congestion_state(info);
-    record.0[APP_LIMITED] = info.delivery_app_limited.into();
+    // Two bits beside it tell why Fast Open did not work.
+    let failed = info.fast_open_failed.map_or(0, |why| why as u8);
+    record.0[APP_LIMITED] = u8::from(info.delivery_app_limited) | failed << 1;
     record.0[STATE] = number(info.state);
     record.0[RETRANSMITS] = info.backoff;
     record.0[BACKOFF] = info.backoff;
     let scaling = info.window_scale.is_some();
-    let negotiated = [info.timestamps, info.sack, scaling, info.ecn, info.ecn_seen];
+    let negotiated = [info.timestamps, info.sack, scaling, info.ecn, info.ecn_seen, info.syn_data];
     let options_in_force = negotiated.iter().zip(OPTION_BITS).filter(|(on, _)| **on);
     record.0[OPTIONS] = options_in_force.map(|(_, bit)| bit).sum();
     let (theirs, ours) = info.window_scale.unwrap_or_default();

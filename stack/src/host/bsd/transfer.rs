@@ -3,12 +3,15 @@
 use std::io::IoSlice;
 use std::net::SocketAddr;
 
-use super::socket::{Kind, Sock};
-use super::{Bsd, MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC, MSG_WAITALL};
-use crate::host::block::GaveUp;
+use super::names::is_ipv4;
+use super::socket::{Kind, Role, Sock};
+use super::{
+    Bsd, MSG_DONTWAIT, MSG_FASTOPEN, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC, MSG_WAITALL,
+};
+use crate::host::block::{GaveUp, Patience};
 use crate::host::errno::Errno;
 use crate::host::tcp_socket::{More, TcpSocket};
-use crate::{Readiness, RecvError};
+use crate::{Readiness, RecvError, TcpOptions};
 
 /// Flags that have a meaning here; another one is EOPNOTSUPP, never ignored.
 fn check(flags: i32, known: i32) -> Result<(), Errno> {
@@ -21,15 +24,19 @@ impl Bsd {
     /// # Errors
     /// EBADF, EAGAIN, EPIPE, ECONNRESET and the other ends of a connection, EDESTADDRREQ,
     /// EMSGSIZE, EOPNOTSUPP for flags other than MSG_DONTWAIT, MSG_NOSIGNAL and, for streams,
-    /// MSG_MORE.
+    /// MSG_MORE and MSG_FASTOPEN.
     pub fn send(&self, fd: i32, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
         self.sendto(fd, bytes, flags, None)
     }
 
-    /// Sends a datagram to `to`, or to the connected peer. Streams pay no heed to `to`.
+    /// Sends a datagram to `to`, or to the connected peer. Streams pay no heed to `to`, unless
+    /// MSG_FASTOPEN says to connect there: as much of `bytes` as fits goes with the SYN, if the
+    /// server's cookie is known.
     ///
     /// # Errors
-    /// Those of [`send`](Self::send), EINVAL, EACCES for a broadcast without SO_BROADCAST.
+    /// Those of [`send`](Self::send), EINVAL, EACCES for a broadcast without SO_BROADCAST. With
+    /// MSG_FASTOPEN those of [`connect`](Self::connect): EINPROGRESS if the socket does not block
+    /// and no byte went along; EOPNOTSUPP where clients have no Fast Open.
     pub fn sendto(
         &self,
         fd: i32,
@@ -42,9 +49,12 @@ impl Bsd {
         let patience = sock.writing(flags);
         match sock.kind {
             Kind::Stream => {
-                check(flags, common | MSG_MORE)?;
+                check(flags, common | MSG_MORE | MSG_FASTOPEN)?;
                 let more = if flags & MSG_MORE == 0 { More::Unknown } else { More::Follows };
                 let parts = [IoSlice::new(bytes)];
+                if flags & MSG_FASTOPEN != 0 {
+                    return self.send_fast_open(&sock, &parts, more, patience, to);
+                }
                 sock.stream(Errno::EPIPE)?.send_vectored(&parts, more, patience)
             }
             Kind::Datagram => {
@@ -52,6 +62,38 @@ impl Bsd {
                 sock.datagram(&self.core)?.send(bytes, to, patience)
             }
         }
+    }
+
+    fn send_fast_open(
+        &self,
+        sock: &Sock,
+        parts: &[IoSlice<'_>],
+        more: More,
+        patience: Patience,
+        to: Option<SocketAddr>,
+    ) -> Result<usize, Errno> {
+        self.has_fast_open()?;
+        let to = to.ok_or(Errno::EINVAL)?;
+        is_ipv4(to)?;
+        let socket = {
+            let mut state = sock.state();
+            match &state.role {
+                Role::Idle => {}
+                Role::Connecting(_) => return Err(Errno::EALREADY),
+                _ => return Err(Errno::EISCONN),
+            }
+            let empty = parts.iter().all(|part| part.is_empty());
+            let options = TcpOptions { fast_open_connect: !empty, ..state.tcp };
+            self.start(&mut state, to, options)?
+        };
+        let answer = socket.send_vectored(parts, more, patience);
+        sock.state().role = match answer {
+            Err(Errno::EAGAIN) => return Err(Errno::EINPROGRESS),
+            // As in Linux, the socket can try again.
+            Err(_) => Role::Idle,
+            Ok(_) => Role::Stream(socket),
+        };
+        answer
     }
 
     /// Receives; 0 is the end of a stream, or an empty datagram.

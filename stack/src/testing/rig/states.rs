@@ -80,18 +80,23 @@ impl Rig {
     /// Connects to the peer, in a rig that the test has set up.
     #[track_caller]
     pub fn connect(mut self, options: ConnectOptions) -> Rig {
-        self.peer.set_port(8080);
+        let asks = self.stack.config().tcp.ecn == EcnMode::On;
+        let syn = if asks { "[noecn] SEW 0:0(0) <...>" } else { "S 0:0(0) <...>" };
+        self.open(options).expect(syn).state(State::SynSent);
+        self
+    }
+
+    /// Begins another connection to the peer, from a port of the stack's choice.
+    #[track_caller]
+    pub fn open(&mut self, options: ConnectOptions) -> &mut Rig {
+        self.set_peer_port(8080);
         match self.stack.connect(self.now, SocketAddr::V4(self.peer), options) {
             Ok(id) => self.socket = Some(id),
             Err(error) => self.fail(&format!("connect: {error:?}")),
         }
         let SocketAddr::V4(local) = self.tcp().local() else { self.fail("an IPv6 address") };
         self.host = local;
-        self.drain();
-        let asks = self.stack.config().tcp.ecn == EcnMode::On;
-        let syn = if asks { "[noecn] SEW 0:0(0) <...>" } else { "S 0:0(0) <...>" };
-        self.expect(syn).state(State::SynSent);
-        self
+        self.drain()
     }
 
     /// ESTABLISHED, opened by the stack; the peer's SYN carries these options.

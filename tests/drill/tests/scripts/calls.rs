@@ -110,7 +110,8 @@ impl Machine {
             "read" | "recv" | "recvfrom" | "write" | "send" | "sendto" => {
                 let flags = if call.arguments.len() > 3 { int(3)? } else { 0 };
                 let nowhere = argument(1)? == &Value::Int(0);
-                self.transfer(&call.name, fd(0)?, nowhere, size(2)?, flags)
+                let to = matches!(argument(4), Ok(Value::Dots)).then_some(peer);
+                self.transfer(&call.name, fd(0)?, nowhere, (size(2)?, flags), to)
             }
             "readv" | "writev" | "sendmsg" | "recvmsg" => self.vector(call, fd(0)?)?,
             "poll" => self.poll(argument(0)?, int(2)?)?,
@@ -149,7 +150,14 @@ impl Machine {
     }
 
     /// `nowhere`: the script passes NULL.
-    fn transfer(&self, name: &str, fd: i32, nowhere: bool, length: usize, flags: i32) -> i64 {
+    fn transfer(
+        &self,
+        name: &str,
+        fd: i32,
+        nowhere: bool,
+        (length, flags): (usize, i32),
+        to: Option<sockaddr_in>,
+    ) -> i64 {
         let (lib, user) = (&self.library, self.library.userdata);
         let mut room = vec![TEXT; length];
         let none = std::ptr::null_mut();
@@ -160,7 +168,11 @@ impl Machine {
             "recvfrom" => (lib.recvfrom)(user, fd, at, length, flags, none, std::ptr::null_mut()),
             "write" => (lib.write)(user, fd, at, length),
             "send" => (lib.send)(user, fd, at, length, flags),
-            _ => (lib.sendto)(user, fd, at, length, flags, none, 0),
+            _ => {
+                let to = to.as_ref().map_or(std::ptr::null(), |to| (&raw const *to).cast());
+                let long = if to.is_null() { 0 } else { ADDRESS_LEN };
+                (lib.sendto)(user, fd, at, length, flags, to, long)
+            }
         };
         answer as i64
     }

@@ -21,7 +21,8 @@ fn folder() -> PathBuf {
 }
 
 /// The flags under which each script runs, beside the addresses.
-const FLAGS: &str = "local=192.0.2.2 remote=192.0.2.1 prefix=24 mtu=1500";
+const FLAGS: &str = "local=192.0.2.2 remote=192.0.2.1 prefix=24 mtu=1500 tfo=3 \
+                     tfo_key=a1a1a1a1b2b2b2b2c3c3c3c3d4d4d4d4";
 
 fn run_script(name: &str) {
     let path = folder().join(name).with_extension("pkt");
@@ -87,6 +88,9 @@ scripts! {
     disconnect
     dsack_sent
     f_rto
+    fast_open_client
+    fast_open_fallback
+    fast_open_server
     fast_retransmit
     fin_behind_text
     fin_into_closed_window

@@ -192,7 +192,9 @@ impl Run {
     }
 
     fn note(&mut self, call: &Call) {
-        if call.name == "connect" && self.local_isn.is_none() {
+        let flags = call.arguments.get(3).and_then(|flags| flags.int().ok()).unwrap_or(0);
+        let fast_open = call.name == "sendto" && flags & i64::from(libc::MSG_FASTOPEN) != 0;
+        if (call.name == "connect" || fast_open) && self.local_isn.is_none() {
             self.connecting = true;
         }
     }

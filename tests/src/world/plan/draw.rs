@@ -61,6 +61,7 @@ impl Plan {
             plan.hosts[1].kind = 1;
             plan.spare_smoltcp();
         }
+        swarm.fast_open(&mut plan);
         swarm.wind_clocks(&mut plan);
         plan.fit_cards(seed);
         plan
@@ -106,6 +107,7 @@ impl Plan {
                 leap_s: 0,
                 crash_ms: 0,
                 refuses_ms: 0,
+                fast_open: 0,
                 keepalive_ms: 0,
                 user_timeout_ms: 0,
                 ..host.clone()
@@ -223,7 +225,7 @@ impl Swarm {
             delay_us: 10 << self.dice.below(17),
             rate_kbit: if self.dice.percent(40) { 500 << self.dice.below(8) } else { 0 },
             queue: self.dice.pick(&[4, 16, 64, 1000]),
-            strips: self.sometimes(|dice| dice.below(16)),
+            strips: self.sometimes(|dice| dice.below(64)),
             loss: self.share(40),
             duplicate: self.share(50),
             replay: self.share(50),
@@ -245,6 +247,33 @@ impl Swarm {
         wire.jitter_us = self.sometimes(|dice| wire.delay_us / dice.between(1, 10));
         self.outages(&mut wire);
         wire
+    }
+
+    /// Text with the SYN may reach an application twice (RFC 7413 §2.1), and those of the world do
+    /// not bear that: only where nothing comes twice.
+    fn fast_open(&mut self, plan: &mut Plan) {
+        for host in &mut plan.hosts {
+            host.fast_open = self.sometimes(|dice| dice.pick(&[1, 2, 3, 3, 7, 0x203, 0x207]));
+        }
+        let twice = plan.wires.iter().any(|wire| wire.duplicate + wire.replay > 0);
+        let forgets = plan.hosts.iter().any(|host| host.crash_ms > 0);
+        if twice || forgets || plan.hosts[1].kind() == Kind::Smol {
+            plan.hosts.iter_mut().for_each(|host| host.fast_open = 0);
+        }
+        for host in plan.hosts.iter_mut().filter(|host| host.fast_open > 0) {
+            // A server that forgets what it has accepted would accept it again, and so would one
+            // that a late SYN finds when its port has been used by another connection.
+            host.syn_ack_retries = 15;
+            (host.first_port, host.last_port) = (32_768, 60_999);
+        }
+        let waits = |connection: &&mut ConnectionPlan| {
+            plan.hosts[connection.open.client as usize].fast_open > 0
+        };
+        for connection in plan.connections.iter_mut().filter(waits) {
+            // Closing a connection that is not open yet forgets its text.
+            let side = &mut connection.sides[0];
+            side.ending = if side.ending == 1 { 0 } else { side.ending };
+        }
     }
 
     /// New routes, no route, and routes too narrow.

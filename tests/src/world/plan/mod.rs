@@ -90,6 +90,8 @@ numbers! {
         keepalive_ms = 0,
         /// How long text may stay unacknowledged; 0: as long as the stack thinks fit.
         user_timeout_ms = 0,
+        /// Fast Open, in Linux's bits; this project's stack only.
+        fast_open = 0,
         /// 1: offers timestamps (smoltcp only: this project's stack always does).
         timestamps = 1,
         /// SYN-ACKs sent again before a handshake is forgotten.
@@ -151,7 +153,8 @@ numbers! {
         rate_kbit = 0,
         /// Room in front of the link, frames.
         queue = 1_000,
-        /// Options that a middlebox takes from SYNs: 1 SACK, 2 timestamps, 4 scale, 8 MSS.
+        /// What a middlebox takes from SYNs: 1 SACK, 2 timestamps, 4 scale, 8 MSS, 16 Fast Open;
+        /// 32: it drops those with text.
         strips = 0,
         /// Bytes in the queue above which packets are marked instead (RFC 3168); 0: never.
         mark_above = 0,
