@@ -301,8 +301,10 @@ impl TcpLayer {
             .iter()
             .filter(|(_, tcb)| tcb.state != State::TimeWait)
             .map(|(key, tcb)| (Some(key), TcpInfo::of(tcb)));
-        let waits =
-            self.waits.iter().map(|(_, wait)| (None, TcpInfo::bare(&wait.flow, State::TimeWait)));
+        let waits = self
+            .waits
+            .iter()
+            .map(|(_, wait)| (None, TcpInfo::bare(&wait.flow.key(), State::TimeWait)));
         listeners.chain(half_open).chain(live).chain(waits)
     }
 }

@@ -231,7 +231,7 @@ impl TcpLayer {
             return;
         }
         let wait = TimeWait {
-            flow,
+            flow: flow.into(),
             snd_nxt: tcb.snd.nxt,
             rcv_nxt: tcb.rcv.nxt,
             window: tcb.rcv.window_field(),
@@ -440,7 +440,7 @@ fn key_of(
     match slot {
         Slot::Live(index) => live.get_at(index).map(|tcb| tcb.flow),
         Slot::HalfOpen(index) => half_open.get_at(index).map(|half| half.flow),
-        Slot::TimeWait(index) => waits.get_at(index).map(|wait| wait.flow),
+        Slot::TimeWait(index) => waits.get_at(index).map(|wait| wait.flow.key()),
     }
 }
 

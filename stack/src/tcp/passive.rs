@@ -351,7 +351,7 @@ impl TcpLayer {
             counters.tcp_time_wait_overflow += 1;
             self.remove_time_wait(oldest);
         }
-        let flow = wait.flow;
+        let flow = wait.flow.key();
         match self.waits.insert(wait) {
             Ok(key) => {
                 self.expiry.push(&mut self.waits, key);
@@ -364,7 +364,7 @@ impl TcpLayer {
 
     pub(super) fn remove_time_wait(&mut self, key: Key<TimeWait>) {
         let Some(wait) = self.waits.get(key) else { return };
-        self.demux.replace(&wait.flow.clone(), Slot::TimeWait(key.index()), None);
+        self.demux.replace(&wait.flow.key(), Slot::TimeWait(key.index()), None);
         self.expiry.remove(&mut self.waits, key);
         self.waits.remove(key);
     }
@@ -389,7 +389,7 @@ impl TcpLayer {
     ) -> Option<DropReason> {
         let key = self.waits.key_at(index)?;
         let wait = self.waits.get_mut(key)?;
-        let (flow, past, ack) = (wait.flow, wait.snd_nxt + REOPEN_GAP, wait.ack(now));
+        let (flow, past, ack) = (wait.flow.key(), wait.snd_nxt + REOPEN_GAP, wait.ack(now));
         match wait.judge(&seg) {
             Wait::Reopen => {
                 let Some(listener) = self.listener_for(&flow) else {

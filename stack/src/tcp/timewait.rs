@@ -1,5 +1,5 @@
 //! TIME-WAIT (RFC 9293 §3.6.1, §3.10.7.4) in an entry of its own small type: it cannot retransmit,
-//! and a flood of short connections costs 80 bytes each.
+//! and a flood of short connections costs 64 bytes each.
 
 use super::reply::Reply;
 use super::segment::{Flags, Segment};
@@ -7,7 +7,7 @@ use super::seq::Seq;
 use super::timestamps;
 use crate::store::queue::{Link, Linked};
 use crate::time::Instant;
-use crate::wire::address::FlowKey;
+use crate::wire::address::SmallFlow;
 use crate::wire::options::Timestamps;
 
 /// The queue of entries by the time they end: all last equally long, so that first in is first
@@ -17,7 +17,7 @@ pub(crate) const EXPIRY: usize = 0;
 /// What is left of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct TimeWait {
-    pub(crate) flow: FlowKey,
+    pub(crate) flow: SmallFlow,
     pub(crate) snd_nxt: Seq,
     pub(crate) rcv_nxt: Seq,
     /// The window field last announced, which is not taken back.
@@ -31,7 +31,7 @@ pub(crate) struct TimeWait {
     pub(crate) expiry: Link,
 }
 
-const _: () = assert!(core::mem::size_of::<TimeWait>() <= 80);
+const _: () = assert!(core::mem::size_of::<TimeWait>() <= 64);
 
 impl Linked<EXPIRY> for TimeWait {
     fn link(&mut self) -> &mut Link {
@@ -85,7 +85,7 @@ impl TimeWait {
 
     /// The acknowledgment of all that the peer sent.
     pub(crate) fn ack(&self, now: Instant) -> Reply {
-        let mut reply = Reply::new(self.flow, self.snd_nxt, self.rcv_nxt, Flags::ACK);
+        let mut reply = Reply::new(self.flow.key(), self.snd_nxt, self.rcv_nxt, Flags::ACK);
         reply.window = self.window;
         reply.options.timestamps = self.timestamps.map(|(recent, offset)| Timestamps {
             value: timestamps::value(offset, now),

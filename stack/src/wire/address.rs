@@ -152,6 +152,37 @@ impl FlowKey {
     }
 }
 
+/// A flow in less room, for what there are many of.
+#[derive(Clone, Debug)]
+pub(crate) enum SmallFlow {
+    V4 { local: [u8; 4], remote: [u8; 4], ports: [u16; 2] },
+    V6(Box<FlowKey>),
+}
+
+impl From<FlowKey> for SmallFlow {
+    fn from(flow: FlowKey) -> SmallFlow {
+        match (flow.local.address.as_v4(), flow.remote.address.as_v4()) {
+            (Some(local), Some(remote)) => {
+                SmallFlow::V4 { local, remote, ports: [flow.local.port, flow.remote.port] }
+            }
+            _ => SmallFlow::V6(Box::new(flow)),
+        }
+    }
+}
+
+impl SmallFlow {
+    /// The flow as it was.
+    pub(crate) fn key(&self) -> FlowKey {
+        match *self {
+            SmallFlow::V4 { local, remote, ports: [local_port, remote_port] } => FlowKey {
+                local: Endpoint::new(Address::v4(local), local_port),
+                remote: Endpoint::new(Address::v4(remote), remote_port),
+            },
+            SmallFlow::V6(ref flow) => **flow,
+        }
+    }
+}
+
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.to_ip(), f)
@@ -228,6 +259,16 @@ mod tests {
         assert_eq!(Address::from(v4).as_v4(), Some([192, 0, 2, 1]));
         assert_eq!(Address::from(v6).to_ip(), v6);
         assert_eq!(Address::from(v6).as_v4(), None);
+    }
+
+    #[test]
+    fn small_flows_round_trip() {
+        for (local, remote) in [("192.0.2.1", "198.18.0.7"), ("2001:db8::1", "2001:db8::2")] {
+            let end = |ip: &str, port| Endpoint::new(ip.parse::<IpAddr>().unwrap().into(), port);
+            let flow = FlowKey { local: end(local, 80), remote: end(remote, 50_000) };
+            assert_eq!(SmallFlow::from(flow).key(), flow);
+        }
+        assert_eq!(size_of::<SmallFlow>(), 16);
     }
 
     #[test]

@@ -169,8 +169,8 @@ impl Machine {
             "write" => (lib.write)(user, fd, at, length),
             "send" => (lib.send)(user, fd, at, length, flags),
             _ => {
+                let long = to.map_or(0, |_| ADDRESS_LEN);
                 let to = to.as_ref().map_or(std::ptr::null(), |to| (&raw const *to).cast());
-                let long = if to.is_null() { 0 } else { ADDRESS_LEN };
                 (lib.sendto)(user, fd, at, length, flags, to, long)
             }
         };
