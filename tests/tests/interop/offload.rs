@@ -76,7 +76,8 @@ fn a_capture_of_super_frames_holds_every_byte_with_its_checksum() {
             if let Some(etherparse::TransportSlice::Tcp(tcp)) = sliced.transport {
                 let Some(etherparse::NetSlice::Ipv4(ip)) = sliced.net else { panic!("not IPv4") };
                 let sum = tcp.calc_checksum_ipv4(ip.header().source(), ip.header().destination());
-                assert_eq!(sum.unwrap(), tcp.checksum());
+                // All ones and zero are the same number, and the tee writes all ones.
+                assert_eq!(sum.unwrap() % 0xffff, tcp.checksum() % 0xffff);
                 text += tcp.payload().len() as u64;
                 longest = longest.max(frame.len());
             }
