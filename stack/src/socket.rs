@@ -5,6 +5,7 @@ use crate::counters::Counters;
 use crate::net::route::{HopKind, RouteTable};
 use crate::readiness::Readiness;
 use crate::store::arena::Key;
+use crate::store::ring::{copy_in, copy_out};
 use crate::tcp::error::ConnectError;
 use crate::tcp::error::{NotConnected, RecvError, SendError, TcpError};
 use crate::tcp::info::TcpInfo;
@@ -143,7 +144,21 @@ impl Tcp<'_> {
     /// `WouldBlock` when the buffer is full or the connection not open yet; `Closed` after
     /// [`Tcp::shutdown_write`]; `Failed` once, with the reason, when the connection has failed.
     pub fn send(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, SendError> {
-        self.send_and(now, bytes, Follow::Unknown)
+        self.send_and(now, bytes.len(), Follow::Unknown, |room| copy_in(bytes, room))
+    }
+
+    /// Sends without a copy: lends `write` the room for up to `most` bytes, in the two pieces in
+    /// which it lies, and takes as many as `write` returns to have put there, from the front.
+    ///
+    /// # Errors
+    /// As [`Tcp::send`]; then `write` has not been called.
+    pub fn send_with(
+        &mut self,
+        now: Instant,
+        most: usize,
+        write: impl FnOnce([&mut [u8]; 2]) -> usize,
+    ) -> Result<usize, SendError> {
+        self.send_and(now, most, Follow::Unknown, write)
     }
 
     /// As [`Tcp::send`], but more follows at once (`MSG_MORE`): what does not fill a segment waits
@@ -152,12 +167,18 @@ impl Tcp<'_> {
     /// # Errors
     /// As [`Tcp::send`].
     pub fn send_more(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, SendError> {
-        self.send_and(now, bytes, Follow::More)
+        self.send_and(now, bytes.len(), Follow::More, |room| copy_in(bytes, room))
     }
 
-    fn send_and(&mut self, now: Instant, bytes: &[u8], more: Follow) -> Result<usize, SendError> {
+    fn send_and(
+        &mut self,
+        now: Instant,
+        most: usize,
+        more: Follow,
+        write: impl FnOnce([&mut [u8]; 2]) -> usize,
+    ) -> Result<usize, SendError> {
         let (layer, key) = (&mut *self.layer, self.key);
-        let sent = layer.with(now, self.counters, key, |tcb, cx| tcb.send(cx, bytes, more));
+        let sent = layer.with(now, self.counters, key, |tcb, cx| tcb.send(cx, most, more, write));
         sent.unwrap_or(Err(SendError::NotConnected))
     }
 
@@ -167,7 +188,22 @@ impl Tcp<'_> {
     /// `WouldBlock` when nothing has arrived; `Failed` once, with the reason, after everything
     /// that arrived before the failure has been read.
     pub fn recv(&mut self, now: Instant, out: &mut [u8]) -> Result<usize, RecvError> {
-        self.layer.recv(now, self.counters, self.key, out)
+        let wanted = out.len();
+        self.layer.recv(now, self.counters, self.key, wanted, |text| copy_out(text, out))
+    }
+
+    /// Receives without a copy: lends `read` all that has arrived, in the two pieces in which it
+    /// lies, and drops as many bytes as `read` returns to have used, from the front. `Ok(0)` with
+    /// nothing lent is the end of the stream.
+    ///
+    /// # Errors
+    /// As [`Tcp::recv`]; then `read` has not been called.
+    pub fn recv_with(
+        &mut self,
+        now: Instant,
+        read: impl FnOnce([&[u8]; 2]) -> usize,
+    ) -> Result<usize, RecvError> {
+        self.layer.recv(now, self.counters, self.key, usize::MAX, read)
     }
 
     /// As [`Tcp::recv`], but the bytes stay.

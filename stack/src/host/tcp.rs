@@ -286,6 +286,32 @@ impl TcpStream {
         Ok(self.socket.send_vectored(&parts, More::Follows, patience)?)
     }
 
+    /// Writes without a copy: lends `write` the room for up to `most` bytes of the send buffer, in
+    /// the two pieces in which it lies, and sends as many as `write` returns to have put there.
+    /// Waits for room, as [`Write::write`] does. All other calls to this host wait for the closure;
+    /// one from within it would wait for ever.
+    ///
+    /// # Errors
+    /// As `write`; then the closure has not been called.
+    pub fn send_with(
+        &self,
+        most: usize,
+        write: impl FnOnce([&mut [u8]; 2]) -> usize,
+    ) -> io::Result<usize> {
+        Ok(self.socket.send_with(most, write, self.socket.modes.writing())?)
+    }
+
+    /// Reads without a copy: lends `read` all that has arrived, in the two pieces in which it lies,
+    /// and drops as many bytes as `read` returns to have used. Waits for text, as [`Read::read`]
+    /// does; at the end of the stream nothing is lent. All other calls to this host wait for the
+    /// closure; one from within it would wait for ever.
+    ///
+    /// # Errors
+    /// As `read`; then the closure has not been called.
+    pub fn recv_with(&self, read: impl FnOnce([&[u8]; 2]) -> usize) -> io::Result<usize> {
+        Ok(self.socket.recv_with(read, self.socket.modes.reading())?)
+    }
+
     /// The time to live of packets sent.
     ///
     /// # Errors

@@ -131,6 +131,42 @@ impl TcpSocket {
         })?
     }
 
+    /// Receives what `read` takes of all that is there.
+    pub(crate) fn recv_with(
+        &self,
+        read: impl FnOnce([&[u8]; 2]) -> usize,
+        patience: Patience,
+    ) -> Result<usize, Errno> {
+        self.check_deferred()?;
+        let mut read = Some(read);
+        self.core.shard.block_on(self.read_key(), patience, |engine, now| {
+            self.try_recv(engine, now, |socket, now| {
+                socket.recv_with(now, |text| read.take().map_or(0, |read| read(text)))
+            })
+        })?
+    }
+
+    /// Sends what `write` puts into the room for up to `most` bytes.
+    pub(crate) fn send_with(
+        &self,
+        most: usize,
+        write: impl FnOnce([&mut [u8]; 2]) -> usize,
+        patience: Patience,
+    ) -> Result<usize, Errno> {
+        self.check_deferred()?;
+        let mut write = Some(write);
+        self.core.shard.block_on(self.write_key(), patience, |engine, now| {
+            let Some(mut socket) = engine.stack.tcp(self.id) else {
+                return Some(Err(Errno::ESHUTDOWN));
+            };
+            let write = |room: [&mut [u8]; 2]| write.take().map_or(0, |write| write(room));
+            match socket.send_with(now, most, write) {
+                Err(SendError::WouldBlock) => None,
+                answer => Some(answer.map_err(Errno::from)),
+            }
+        })?
+    }
+
     /// Receives into `out` and leaves the text where it is.
     pub(crate) fn peek(&self, out: &mut [u8], patience: Patience) -> Result<usize, Errno> {
         self.check_deferred()?;

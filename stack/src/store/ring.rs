@@ -89,10 +89,27 @@ impl Ring {
     }
 
     /// Appends to the text; returns how many bytes found room.
+    #[cfg(test)]
     pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
-        let written = self.write_ahead(0, bytes);
-        self.len += written;
+        let written = copy_in(bytes, self.lend(bytes.len()));
+        self.fill(written);
         written
+    }
+
+    /// Lends the room behind the text, at most `count` bytes, in the two pieces in which it lies;
+    /// what is written there becomes text with [`Ring::fill`].
+    pub(crate) fn lend(&mut self, count: usize) -> [&mut [u8]; 2] {
+        let count = count.min(self.free());
+        self.grow_for(self.len + count);
+        let [first, second] = self.spans(self.len, count);
+        let (low, high) = self.memory.split_at_mut(first.start);
+        [&mut high[..first.len()], &mut low[second]]
+    }
+
+    /// The first `n` bytes of what [`Ring::lend`] lent are text.
+    pub(crate) fn fill(&mut self, n: usize) {
+        self.len += n.min(self.free());
+        self.high = self.high.max(self.len);
     }
 
     /// Writes at `offset` bytes past the tail, which stays; returns how many bytes lay below the
@@ -127,15 +144,11 @@ impl Ring {
 
     /// Copies text from `offset` bytes past the head; returns how many bytes there were.
     pub(crate) fn copy_out(&self, offset: usize, out: &mut [u8]) -> usize {
-        let [first, second] = self.peek(offset, out.len());
-        let count = first.len() + second.len();
-        let (early, late) = out[..count].split_at_mut(first.len());
-        early.copy_from_slice(first);
-        late.copy_from_slice(second);
-        count
+        copy_out(self.peek(offset, out.len()), out)
     }
 
     /// Copies text from the head and consumes it; returns how many bytes there were.
+    #[cfg(test)]
     pub(crate) fn read(&mut self, out: &mut [u8]) -> usize {
         let count = self.copy_out(0, out);
         self.consume(count);
@@ -195,6 +208,25 @@ impl Ring {
     fn wrap(&self, position: usize) -> usize {
         position & self.memory.len().saturating_sub(1)
     }
+}
+
+/// Fills the two pieces of a room from `bytes`; returns how many there was room for.
+pub(crate) fn copy_in(bytes: &[u8], [first, second]: [&mut [u8]; 2]) -> usize {
+    let (early, late) = bytes.split_at(first.len().min(bytes.len()));
+    let late = &late[..second.len().min(late.len())];
+    first[..early.len()].copy_from_slice(early);
+    second[..late.len()].copy_from_slice(late);
+    early.len() + late.len()
+}
+
+/// Fills `out` from the two pieces of a text; returns how many bytes there were.
+pub(crate) fn copy_out([first, second]: [&[u8]; 2], out: &mut [u8]) -> usize {
+    let early = first.len().min(out.len());
+    let (front, back) = out.split_at_mut(early);
+    let late = second.len().min(back.len());
+    front.copy_from_slice(&first[..early]);
+    back[..late].copy_from_slice(&second[..late]);
+    early + late
 }
 
 #[cfg(test)]

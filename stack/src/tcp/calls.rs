@@ -100,10 +100,11 @@ impl TcpLayer {
         now: Instant,
         counters: &mut Counters,
         key: Key<Tcb>,
-        out: &mut [u8],
+        wanted: usize,
+        read: impl FnOnce([&[u8]; 2]) -> usize,
     ) -> Result<usize, RecvError> {
         let Some(tcb) = self.live.get_mut(key) else { return Err(RecvError::NotConnected) };
-        let n = tcb.recv(out)?;
+        let n = tcb.recv(wanted, read)?;
         if n > 0 {
             let cx = Cx {
                 now,

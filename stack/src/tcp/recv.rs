@@ -277,11 +277,20 @@ impl Recv {
         self.ring.copy_out(0, out)
     }
 
-    /// Gives text to the application.
-    pub(crate) fn read(&mut self, out: &mut [u8]) -> usize {
-        let n = self.ring.read(out);
+    /// Lends all unread text to `read`, in the two pieces in which it lies; what it says to have
+    /// used is gone.
+    pub(crate) fn read_with(&mut self, read: impl FnOnce([&[u8]; 2]) -> usize) -> usize {
+        let unread = self.ring.len();
+        let n = read(self.ring.peek(0, unread)).min(unread);
+        self.ring.consume(n);
         self.freed |= n > 0;
         n
+    }
+
+    /// Gives text to the application.
+    #[cfg(test)]
+    fn read(&mut self, out: &mut [u8]) -> usize {
+        self.read_with(|text| crate::store::ring::copy_out(text, out))
     }
 
     /// Memory that the ring holds, bytes.

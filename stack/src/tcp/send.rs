@@ -11,6 +11,8 @@
 use super::memory::Memory;
 use super::seq::Seq;
 use crate::store::ring::Ring;
+#[cfg(test)]
+use crate::store::ring::copy_in;
 
 /// Send sequence variables and the retransmission ring.
 #[derive(Clone, Debug)]
@@ -156,15 +158,35 @@ impl Send {
         self.wnd.saturating_sub(self.outstanding())
     }
 
-    /// Queues text; returns how much the buffer and the memory ledger took.
-    pub(crate) fn push(&mut self, bytes: &[u8], memory: &mut Memory) -> usize {
-        let room = bytes.len().min(self.ring.free());
+    /// Queues text that `write` puts into the room it is lent: at most `most` octets, and what the
+    /// buffer, the quota and the memory ledger allow; it returns how many it wrote. None, and no
+    /// call, when they allow nothing.
+    pub(crate) fn push_with(
+        &mut self,
+        most: usize,
+        quota: usize,
+        memory: &mut Memory,
+        write: impl FnOnce([&mut [u8]; 2]) -> usize,
+    ) -> Option<usize> {
+        let room = most.min(quota).min(self.ring.free());
         let allowed = memory.most(&self.ring).saturating_sub(self.ring.len());
         self.refused = allowed < room;
+        let lent = room.min(allowed);
+        if lent == 0 && most > 0 {
+            return None;
+        }
+        // Settled first: `write` is an application's, and may panic.
         let before = self.ring.allocated();
-        let taken = self.ring.push(&bytes[..room.min(allowed)]);
-        memory.settle(before, self.ring.allocated());
-        taken
+        memory.settle(before, before + self.ring.growth_for(self.ring.len() + lent));
+        let taken = write(self.ring.lend(lent)).min(lent);
+        self.ring.fill(taken);
+        Some(taken)
+    }
+
+    /// The same with text that lies elsewhere.
+    #[cfg(test)]
+    fn push(&mut self, bytes: &[u8], memory: &mut Memory) -> usize {
+        self.push_with(bytes.len(), usize::MAX, memory, |room| copy_in(bytes, room)).unwrap_or(0)
     }
 
     /// The last text queued ends what the application has to say for now, or does not.

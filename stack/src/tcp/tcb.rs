@@ -221,18 +221,22 @@ impl Linked<STARVED> for Tcb {
 
 /// What the application does with a connection (RFC 9293 §3.10.2, §3.10.3).
 impl Tcb {
-    /// SEND: queues text; `more` follows at once.
+    /// SEND: queues text that `write` puts into the room it is lent, `most` octets at most; `more`
+    /// follows at once.
     pub(crate) fn send(
         &mut self,
         cx: &mut Cx<'_>,
-        bytes: &[u8],
+        most: usize,
         more: Follow,
+        write: impl FnOnce([&mut [u8]; 2]) -> usize,
     ) -> Result<usize, SendError> {
         if let Some(error) = self.error.take() {
             return Err(SendError::Failed(error));
         }
         match self.state {
-            State::SynSent if self.fast_open.is_waiting() => return self.send_with_syn(cx, bytes),
+            State::SynSent if self.fast_open.is_waiting() => {
+                return self.send_with_syn(cx, most, write);
+            }
             State::SynReceived if self.fast_open.is_early() => {}
             State::SynSent | State::SynReceived => {
                 self.write_blocked = true;
@@ -244,32 +248,30 @@ impl Tcb {
         self.note_pause();
         self.marks.more = more == Follow::More;
         let quota = self.unsent_quota();
-        let taken = self.snd.push(&bytes[..bytes.len().min(quota)], cx.memory);
+        let taken = self.snd.push_with(most, quota, cx.memory, write);
         self.snd.set_pushed(!self.marks.more);
         self.marks.starved |= self.snd.is_starved();
         // Whoever looks now finds it not writable, and waits, though no call of his fell short.
         if !self.is_writable() {
             self.write_blocked = true;
         }
-        if taken == 0 && !bytes.is_empty() {
-            return Err(SendError::WouldBlock);
-        }
-        Ok(taken)
+        taken.ok_or(SendError::WouldBlock)
     }
 
     /// The first text of a connection whose SYN has waited for it: what fits goes along.
-    fn send_with_syn(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) -> Result<usize, SendError> {
+    fn send_with_syn(
+        &mut self,
+        cx: &mut Cx<'_>,
+        most: usize,
+        write: impl FnOnce([&mut [u8]; 2]) -> usize,
+    ) -> Result<usize, SendError> {
         let room = self.syn_text_room();
         if let Some(opening) = &mut self.fast_open.opening {
             opening.waits = false;
         }
         self.progress_at = cx.now;
         self.write_blocked = true;
-        let taken = self.snd.push(&bytes[..bytes.len().min(room)], cx.memory);
-        if taken == 0 && !bytes.is_empty() {
-            return Err(SendError::WouldBlock);
-        }
-        Ok(taken)
+        self.snd.push_with(most, room, cx.memory, write).ok_or(SendError::WouldBlock)
     }
 
     /// The memory ledger, which has refused something, has room: the writer tries again, and the
@@ -326,11 +328,15 @@ impl Tcb {
     }
 
     /// RECEIVE: `Ok(0)` is the end of the stream. Text that arrived before a failure is read
-    /// first, then the failure is told once.
-    pub(crate) fn recv(&mut self, out: &mut [u8]) -> Result<usize, RecvError> {
-        self.before_read(out.len())?;
-        let n = self.rcv.read(out);
-        Ok(n)
+    /// first, then the failure is told once. `read` is lent the text and says how much of it is
+    /// used.
+    pub(crate) fn recv(
+        &mut self,
+        wanted: usize,
+        read: impl FnOnce([&[u8]; 2]) -> usize,
+    ) -> Result<usize, RecvError> {
+        self.before_read(wanted)?;
+        Ok(self.rcv.read_with(read))
     }
 
     /// RECEIVE without consuming.

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
@@ -382,5 +383,56 @@ fn a_timer_of_one_thread_is_kept_by_the_driver_of_another() {
             let near = TcpStream::connect(&left, (LEFT, 7)).unwrap();
             assert_eq!(acceptor.join().unwrap(), near.local_addr().unwrap());
         });
+    });
+}
+
+#[test]
+fn what_is_lent_is_sent_and_read_without_a_copy() {
+    within(20, || {
+        let (left, right) = hosts();
+        let (far, near) = connection(&left, &right);
+        let put = |[first, second]: [&mut [u8]; 2]| {
+            let mut places = first.iter_mut().chain(second);
+            (0..300).filter(|&i| places.next().map(|place| *place = pattern(i)).is_some()).count()
+        };
+        assert_eq!(near.send_with(1000, put).unwrap(), 300, "as many as were put there");
+        assert_eq!(near.send_with(1000, |_| 0).unwrap(), 0);
+        let mut got: Vec<u8> = Vec::new();
+        while got.len() < 300 {
+            // In pieces: what is not used comes again.
+            let take = |[first, second]: [&[u8]; 2]| {
+                let before = got.len();
+                got.extend(first.iter().chain(second).take(70));
+                got.len() - before
+            };
+            assert!(far.recv_with(take).unwrap() > 0);
+        }
+        assert_eq!(got, (0..300).map(pattern).collect::<Vec<u8>>());
+        near.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(far.recv_with(|_| 0).unwrap(), 0, "the end");
+        let refused = near.send_with(10, |_| unreachable!("there is no room to lend"));
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn a_panic_of_a_borrower_is_his_alone() {
+    within(20, || {
+        let (left, right) = hosts();
+        let (far, near) = connection(&left, &right);
+        thread::scope(|scope| {
+            // It waits, as the driver, for what is lent to it.
+            let reader = scope.spawn(|| far.recv_with(|_| panic!("a program's fault")));
+            pause(50);
+            assert_eq!((&near).write(b"text").unwrap(), 4);
+            assert!(reader.join().is_err());
+        });
+        let writer = AssertUnwindSafe(|| near.send_with(10, |_| panic!("a program's fault")));
+        assert!(catch_unwind(writer).is_err());
+        // The seat and the lock are free again, and nothing is lost.
+        (&near).write_all(b"s").unwrap();
+        let mut text = [0; 5];
+        (&far).read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"texts");
     });
 }

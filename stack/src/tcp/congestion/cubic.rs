@@ -52,16 +52,20 @@ struct Saved {
 }
 
 /// The controller.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cubic {
     curve: Curve,
-    /// Where everything stood before the last reduction, for [`CongestionControl::undo`].
-    saved: Option<Saved>,
+    /// Where everything stood before the last reduction, for [`CongestionControl::undo`]. Boxed,
+    /// because few of many connections have any.
+    saved: Option<Box<Saved>>,
     /// A reduction is being recovered from: what follows belongs to it.
     recovering: bool,
     /// The first slow start, until it ends.
     hystart: Option<HyStart>,
 }
+
+/// Every connection has one.
+const _: () = assert!(size_of::<Cubic>() <= 192);
 
 impl Cubic {
     pub(crate) fn new(mss: u32) -> Cubic {
@@ -72,7 +76,7 @@ impl Cubic {
 
     fn save(&mut self) {
         if !self.recovering {
-            self.saved = Some(Saved { curve: self.curve, hystart: self.hystart });
+            self.saved = Some(Box::new(Saved { curve: self.curve, hystart: self.hystart }));
         }
     }
 
