@@ -7,7 +7,7 @@ use anyhow::Result;
 use plotters::prelude::*;
 use stack::{Congestion, Instant};
 
-use crate::draw::{self, BLUE, GREEN, ORANGE, PURPLE};
+use ::tests::draw::{self, BLUE, GREEN, ORANGE, PURPLE};
 
 const RTT: Duration = Duration::from_millis(40);
 const RATE: u64 = 50_000_000;

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use plotters::prelude::*;
 
-use crate::draw::{self, BLUE, GREY, ORANGE};
+use ::tests::draw::{self, BLUE, GREY, ORANGE};
 
 /// A result: of a stack, for a round trip time and a loss.
 struct Measured {

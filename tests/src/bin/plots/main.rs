@@ -5,7 +5,6 @@
 #![expect(clippy::print_stdout, reason = "a command line program")]
 
 mod algorithms;
-mod draw;
 mod loss;
 mod sequence;
 

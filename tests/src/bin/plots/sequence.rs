@@ -11,7 +11,7 @@ use stack::Counters;
 use stack::testing::packet::Segment;
 use tapdev::{GilbertElliott, LinkConfig};
 
-use crate::draw::{self, BLUE, GREEN, GREY, ORANGE, PURPLE};
+use ::tests::draw::{self, BLUE, GREEN, GREY, ORANGE, PURPLE};
 
 /// Bytes of the transfer.
 const COUNT: usize = 400_000;

@@ -5,21 +5,25 @@ use plotters::coord::ranged1d::ValueFormatter;
 use plotters::coord::ranged1d::{AsRangedCoord, Ranged};
 use plotters::prelude::*;
 
-/// Okabe and Ito's colours (2008).
-pub(crate) const BLUE: RGBColor = RGBColor(0, 114, 178);
-pub(crate) const ORANGE: RGBColor = RGBColor(213, 94, 0);
-pub(crate) const GREEN: RGBColor = RGBColor(0, 158, 115);
-pub(crate) const PURPLE: RGBColor = RGBColor(204, 121, 167);
-pub(crate) const GREY: RGBColor = RGBColor(110, 110, 110);
+/// Okabe and Ito's blue (2008).
+pub const BLUE: RGBColor = RGBColor(0, 114, 178);
+/// Their vermilion.
+pub const ORANGE: RGBColor = RGBColor(213, 94, 0);
+/// Their bluish green.
+pub const GREEN: RGBColor = RGBColor(0, 158, 115);
+/// Their reddish purple.
+pub const PURPLE: RGBColor = RGBColor(204, 121, 167);
+/// For what is only there to compare.
+pub const GREY: RGBColor = RGBColor(110, 110, 110);
 
 /// A place for drawing on.
-pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+pub type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
 /// A chart with plain axes.
-pub(crate) type Chart<'a, 'b, X, Y> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>;
+pub type Chart<'a, 'b, X, Y> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>;
 
 /// An SVG of this size, drawn by `paint`.
-pub(crate) fn svg(size: (u32, u32), paint: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<String> {
+pub fn svg(size: (u32, u32), paint: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<String> {
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
@@ -31,12 +35,12 @@ pub(crate) fn svg(size: (u32, u32), paint: impl FnOnce(&Area<'_>) -> Result<()>)
 }
 
 /// plotters' errors borrow what they are about.
-pub(crate) fn wrong<E: std::fmt::Display>(error: E) -> Error {
+pub fn wrong<E: std::fmt::Display>(error: E) -> Error {
     Error::msg(error.to_string())
 }
 
 /// A chart over these ranges.
-pub(crate) fn chart<'a, 'b, X, Y>(
+pub fn chart<'a, 'b, X, Y>(
     area: &Area<'b>,
     title: &str,
     x: X,
@@ -57,7 +61,7 @@ where
 }
 
 /// Axes with their names, and a light grid.
-pub(crate) fn axes<X, Y>(chart: &mut Chart<'_, '_, X, Y>, x: &str, y: &str) -> Result<()>
+pub fn axes<X, Y>(chart: &mut Chart<'_, '_, X, Y>, x: &str, y: &str) -> Result<()>
 where
     X: Ranged<ValueType = f64> + ValueFormatter<f64>,
     Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
@@ -77,7 +81,7 @@ where
 }
 
 /// The names of the lines.
-pub(crate) fn legend<'a, 'b: 'a, X, Y>(
+pub fn legend<'a, 'b: 'a, X, Y>(
     chart: &mut Chart<'a, 'b, X, Y>,
     position: SeriesLabelPosition,
 ) -> Result<()>
@@ -96,7 +100,7 @@ where
 }
 
 /// A line with its name in the legend.
-pub(crate) fn line<X, Y>(
+pub fn line<X, Y>(
     chart: &mut Chart<'_, '_, X, Y>,
     name: &str,
     colour: RGBColor,
@@ -113,7 +117,7 @@ where
 }
 
 /// A plain range of an axis.
-pub(crate) fn range(from: f64, to: f64) -> std::ops::Range<f64> {
+pub fn range(from: f64, to: f64) -> std::ops::Range<f64> {
     from..to
 }
 
