@@ -4,6 +4,7 @@
 //! stream that shows mistakes.
 
 mod card;
+pub mod crowd;
 pub mod draw;
 pub mod explore;
 pub mod fuzz;

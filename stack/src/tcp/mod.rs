@@ -27,6 +27,7 @@
 //! Organs take values and give reports; they know no `Tcb` (law 4). Variables bear the RFC's
 //! names: SND.UNA is `snd.una`, RCV.NXT is `rcv.nxt` (§3.3.1).
 
+pub(crate) mod demux;
 pub(crate) mod error;
 pub(crate) mod fast_open;
 pub(crate) mod info;
@@ -47,7 +48,6 @@ mod close;
 mod congestion;
 mod cookie;
 mod delivering;
-mod demux;
 mod early;
 mod ecn;
 mod fast_servers;
