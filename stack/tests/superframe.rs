@@ -92,6 +92,30 @@ fn a_tail_goes_along_unless_nagle_or_a_cork_holds_it_back() {
 }
 
 #[test]
+fn while_more_follows_frames_go_full_or_behind_nothing() {
+    let mut t = rig("<mss 1000>");
+    let mut written = 0;
+    let mut more = |t: &mut Rig, count| {
+        let text: Vec<_> = (written..written + count).map(stack::testing::rig::host_byte).collect();
+        written += count;
+        let now = t.now();
+        t.tcp().send_more(now, &text).unwrap();
+        t.drain();
+    };
+    more(&mut t, 2500);
+    t.expect(". 1:2001(2000) ack 1").expect_nothing();
+    more(&mut t, 3000);
+    t.expect_nothing();
+    t.inject(". 1:1(0) ack 1001").expect_nothing();
+    t.inject(". 1:1(0) ack 2001").expect(". 2001:5001(3000) ack 1").expect_nothing();
+    more(&mut t, 1700);
+    t.expect_silence(Duration::from_millis(100));
+    t.inject(". 1:1(0) ack 3001").expect_silence(Duration::from_millis(90));
+    t.expect_within(Duration::from_millis(20), "P. 5001:7201(2200) ack 1");
+    t.inject(". 1:1(0) ack 7201").expect_nothing();
+}
+
+#[test]
 fn the_end_goes_with_the_last_segment() {
     let mut t = rig("<mss 1000>");
     let now = t.now();

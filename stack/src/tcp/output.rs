@@ -299,7 +299,8 @@ impl Tcb {
         let usable = self.new_text_allowance(cx) as usize;
         let len = self.without_tail(unsent.min(usable).min(self.quantum(cx)), unsent);
         let fin = self.snd.fin_is_next_after(len) && (usable > len || self.fin_is_free());
-        if self.is_worth_sending(len, unsent, fin) {
+        let waits = unsent <= usable && self.waits_for_frame(cx, unsent);
+        if self.is_worth_sending(len, unsent, fin) && !waits {
             self.marks.push_out &= len >= self.segment_room() && len < unsent;
             // What the cork held goes; what it holds next has a time of its own.
             self.timers.clear(Timer::Cork);
@@ -319,7 +320,7 @@ impl Tcb {
             return self.next_lost(cx);
         }
         self.note_usage(len, unsent);
-        if self.is_corked() && len == unsent {
+        if waits || (self.is_corked() && len == unsent) {
             self.arm_cork(cx);
         } else {
             self.arm_probe(cx);
@@ -455,6 +456,15 @@ impl Tcb {
         full || (all && (self.may_be_small() || fin))
             || len >= self.snd.max_wnd as usize / 2
             || self.marks.push_out
+    }
+
+    /// All there is does not fill a frame, and more follows at once: behind others, whose
+    /// acknowledgment will let it go, it waits. A frame costs a device much the same whether it is
+    /// full or not (as Linux's `tcp_tso_should_defer`).
+    fn waits_for_frame(&self, cx: &Cx<'_>, unsent: usize) -> bool {
+        let hurries = self.marks.push_out || self.snd.fin_is_next_after(unsent);
+        let others = self.snd.outstanding() > 0;
+        self.marks.more && !hurries && others && unsent < self.quantum(cx)
     }
 
     /// What does not fill a segment waits for more, though not for ever.

@@ -23,9 +23,6 @@ const READ_SIZE: usize = 256 * 1024;
 /// What a source writes at once, bytes.
 const WRITE_SIZE: usize = 128 * 1024;
 
-/// What a source may have on its way, bytes: as much as Linux grows to by itself.
-const SEND_BUFFER: usize = 4 << 20;
-
 /// How often one source is filled up in a row.
 const WRITES: usize = 4;
 
@@ -273,7 +270,7 @@ impl Connection {
     /// Writes without end.
     fn source(&mut self, content: &[u8]) -> io::Result<bool> {
         for _ in 0..WRITES {
-            if self.stream.write(content)? < content.len() {
+            if self.stream.write_more(content)? < content.len() {
                 break;
             }
         }
@@ -311,7 +308,6 @@ fn listen(host: &Host, port: u16) -> Result<TcpListener> {
     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     let mut options = ListenOptions { backlog: 4096, ..ListenOptions::default() };
     options.tcp.nodelay = true;
-    options.tcp.send_buffer = Some(SEND_BUFFER);
     let listener = TcpListener::bind_with(host, address, options)
         .with_context(|| format!("port {port}: cannot listen"))?;
     listener.set_nonblocking(true)?;
