@@ -3,7 +3,7 @@
 use crate::net::cidr::Cidr;
 use crate::net::limiter::RateLimits;
 use crate::net::route::Route;
-use crate::wire::address::Mac;
+use crate::wire::address::{Address, Mac};
 use core::fmt;
 use core::net::IpAddr;
 use core::str::FromStr;
@@ -31,9 +31,12 @@ pub struct Config {
     /// Longest IP packet that the device cuts into segments itself, bytes, at most 65,535; 0: it
     /// does not, and every frame is one segment. It needs `device_checksums`.
     pub super_frame_max: usize,
-    /// This host's addresses, each with the prefix of its network.
+    /// This host's addresses, each with the prefix of its network. With one of IPv6 the host also
+    /// has an address for the link itself (RFC 4862 §5.3, RFC 7217), drawn from its seed unless one
+    /// is given.
     pub addresses: Vec<Cidr>,
-    /// The default gateway, on one of those networks.
+    /// The default gateway of one IP version, on one of those networks; that of the other version
+    /// is a route to `0.0.0.0/0` or `::/0`.
     pub gateway: Option<IpAddr>,
     /// Further routes.
     pub routes: Vec<Route>,
@@ -385,8 +388,13 @@ impl Config {
         if self.super_frame_max > 65_535 || (cuts && !self.device_checksums) {
             return Err(ConfigError::SuperFrame(self.super_frame_max));
         }
+        let speaks_v6 = self.addresses.iter().any(|cidr| cidr.address.is_ipv6());
+        if speaks_v6 && self.mtu < 1280 {
+            return Err(ConfigError::MtuOfIpv6(self.mtu));
+        }
         if let Some(gateway) = self.gateway
             && !self.addresses.iter().any(|cidr| cidr.contains(gateway))
+            && !(speaks_v6 && Address::from(gateway).is_link_local())
         {
             return Err(ConfigError::GatewayOffLink(gateway));
         }
@@ -412,6 +420,8 @@ pub enum ConfigError {
     GroupMac(Mac),
     /// The MTU is out of range.
     Mtu(usize),
+    /// The MTU is less than what every link of IPv6 carries (RFC 8200 §5).
+    MtuOfIpv6(usize),
     /// Super-frames are longer than an IP packet, or the device does not finish checksums.
     SuperFrame(usize),
     /// The gateway is on none of the networks.
@@ -431,6 +441,12 @@ impl fmt::Display for ConfigError {
                 write!(f, "{mac} is a group address: the first octet must be even, like 02")
             }
             ConfigError::Mtu(mtu) => write!(f, "an MTU of {mtu} is not within 576 to 65535"),
+            ConfigError::MtuOfIpv6(mtu) => {
+                write!(
+                    f,
+                    "an MTU of {mtu} is too little for IPv6: at least 1280, or no IPv6 address"
+                )
+            }
             ConfigError::SuperFrame(most) => {
                 write!(f, "super-frames of {most} bytes: at most 65535, and with device_checksums")
             }

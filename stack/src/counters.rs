@@ -231,6 +231,10 @@ drop_reasons! {
     ArpMalformed,
     /// An ARP packet that says nothing to this host.
     ArpIgnored,
+    /// A message of Neighbor Discovery that is malformed or not from this link.
+    NdpMalformed,
+    /// A message of Neighbor Discovery that says nothing to this host.
+    NdpIgnored,
     /// An IP header that is malformed or cut off.
     IpMalformed,
     /// A wrong IP header checksum.
@@ -241,6 +245,8 @@ drop_reasons! {
     IpBadSource,
     /// A source route, which hosts do not follow (RFC 7126).
     IpSourceRoute,
+    /// IPv6 extension headers that are malformed, too many, or not to be followed.
+    IpExtension,
     /// A transport protocol that the stack does not speak.
     IpProtocol,
     /// A fragment refused by the reassembler.

@@ -303,14 +303,14 @@ impl Udp<'_> {
     /// Receives only from `remote` from now on, and sends to it by default.
     ///
     /// # Errors
-    /// `InvalidRemote`, `NetworkUnreachable`, `UnsupportedFamily`.
+    /// `InvalidRemote`, `NetworkUnreachable`.
     pub fn connect(&mut self, remote: SocketAddr) -> Result<(), ConnectError> {
         let remote = Endpoint::from(remote);
-        if remote.address.as_v4().is_none() {
-            return Err(ConnectError::UnsupportedFamily);
-        }
         if remote.port == 0 || remote.address.is_unspecified() {
             return Err(ConnectError::InvalidRemote);
+        }
+        if !self.socket().is_some_and(|socket| socket.reach().speaks_to(remote.address)) {
+            return Err(ConnectError::NetworkUnreachable);
         }
         let hop = self.routes.lookup(remote.address).ok_or(ConnectError::NetworkUnreachable)?;
         self.table.connect(self.key, hop.source, remote);
@@ -425,7 +425,7 @@ impl Echo<'_> {
         ttl: Option<u8>,
     ) -> Result<(), UdpSendError> {
         let to = Address::from(to);
-        if to.as_v4().is_none() || to.is_unspecified() {
+        if to.is_unspecified() {
             return Err(UdpSendError::InvalidRemote);
         }
         self.routes.lookup(to).ok_or(UdpSendError::NetworkUnreachable)?;

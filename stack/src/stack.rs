@@ -6,6 +6,7 @@
 //! [`Stack::next_timeout`] says when `advance` has work.
 
 mod input;
+mod ipv6;
 mod output;
 mod sockets;
 
@@ -25,7 +26,7 @@ use crate::time::Instant;
 use crate::udp::echo::EchoTable;
 use crate::udp::table::UdpTable;
 use crate::wire::address::Address;
-use crate::wire::emit::{Head, Ipv4Fields};
+use crate::wire::emit::{Head, IpFields};
 use crate::wire::frame::TxFrame;
 use output::Body;
 use std::collections::VecDeque;
@@ -60,6 +61,8 @@ pub struct Stack {
     link: Link,
     routes: RouteTable,
     reassembler: Reassembler,
+    /// Of IPv6's flow labels.
+    labels: Secret,
     limiter: RateLimiter,
     tcp: TcpLayer,
     udp: UdpTable,
@@ -72,7 +75,7 @@ pub struct Stack {
     loopback: VecDeque<Vec<u8>>,
     loopback_bytes: usize,
     /// A datagram being sent in fragments: its fields, and the pieces still to go.
-    fragmenting: Option<(Ipv4Fields, crate::wire::address::Mac, VecDeque<Piece>)>,
+    fragmenting: Option<(IpFields, crate::wire::address::Mac, VecDeque<Piece>)>,
     /// Headers of the frame that `poll_transmit` last returned.
     head: Head,
     /// Its payload, where that is not in a send ring.
@@ -130,9 +133,11 @@ impl Stack {
     /// A host with this configuration. All its chance comes from `seed`: entropy in production, a
     /// number in a test. See [`Config::validate`] for what makes sense.
     pub fn new(config: Config, seed: Seed) -> Stack {
-        let routes = RouteTable::new(&config.addresses, config.gateway, &config.routes);
+        let addresses = ipv6::with_link_local(&config, &seed);
+        let routes = RouteTable::new(&addresses, config.gateway, &config.routes);
         let mut link = Link::new(config.mac, config.neighbors, &seed);
-        if let Some(gateway) = config.gateway {
+        let others = config.routes.iter().filter_map(|route| route.gateway);
+        for gateway in config.gateway.into_iter().chain(others) {
             link.neighbors.pin(gateway.into());
         }
         Stack {
@@ -141,6 +146,7 @@ impl Stack {
             link,
             routes,
             reassembler: Reassembler::new(config.fragments),
+            labels: Secret::derive(&seed, "flow labels"),
             limiter: RateLimiter::new(config.icmp, &seed, "icmp"),
             tcp: TcpLayer::new(&config, &seed),
             udp: UdpTable::new(config.udp, Secret::derive(&seed, "udp")),

@@ -143,7 +143,6 @@ impl From<ListenError> for Errno {
         match error {
             ListenError::AddressInUse | ListenError::NoPorts => Errno::EADDRINUSE,
             ListenError::AddressNotAvailable => Errno::EADDRNOTAVAIL,
-            ListenError::UnsupportedFamily => Errno::EAFNOSUPPORT,
             ListenError::TooManyListeners => Errno::ENOBUFS,
         }
     }
@@ -154,7 +153,6 @@ impl From<BindError> for Errno {
         match error {
             BindError::AddressInUse | BindError::NoPorts => Errno::EADDRINUSE,
             BindError::AddressNotAvailable => Errno::EADDRNOTAVAIL,
-            BindError::UnsupportedFamily => Errno::EAFNOSUPPORT,
             BindError::TooManySockets => Errno::ENOBUFS,
         }
     }

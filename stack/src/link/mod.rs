@@ -1,6 +1,8 @@
-//! The link layer: ARP and the neighbour table as organs, and [`Link`], which feeds them.
+//! The link layer: ARP, Neighbor Discovery and the neighbour table as organs, and [`Link`], which
+//! feeds them.
 
 pub(crate) mod arp;
+pub(crate) mod ndp;
 pub(crate) mod neighbor;
 
 use crate::counters::DropReason;
@@ -8,12 +10,22 @@ use crate::net::route::RouteTable;
 use crate::random::{Secret, Seed};
 use crate::time::Instant;
 use crate::wire::address::{Address, Mac};
+use crate::wire::parse::IpPacket;
 use arp::{ArpAction, ArpPacket, Defender};
-use neighbor::{NeighborLimits, NeighborTable};
+use ndp::{NdpAction, NdpMessage, NdpPacket};
+use neighbor::{Claim, NeighborLimits, NeighborTable, Solicit};
 use std::collections::VecDeque;
 
-/// ARP replies waiting to be sent; more are dropped, for askers ask again.
-const ARP_REPLIES_MAX: usize = 64;
+/// Answers of ARP and Neighbor Discovery waiting to be sent; more are dropped, for askers ask
+/// again.
+const REPLIES_MAX: usize = 64;
+
+/// What the link layer has to say.
+#[derive(Clone, Debug)]
+pub(crate) enum LinkPacket {
+    Arp(ArpPacket),
+    Ndp(NdpPacket),
+}
 
 /// This host on its link.
 #[derive(Clone)]
@@ -22,7 +34,7 @@ pub(crate) struct Link {
     pub(crate) neighbors: NeighborTable,
     defender: Defender,
     /// What to answer, and to whom.
-    replies: VecDeque<(Mac, ArpPacket)>,
+    replies: VecDeque<(Mac, LinkPacket)>,
     dropped: u64,
 }
 
@@ -44,19 +56,20 @@ impl Link {
             return Some(DropReason::ArpMalformed);
         };
         match arp::on_arp(&packet, |address| routes.is_own(address), self.mac) {
-            ArpAction::Reply(reply) => self.reply(reply.target_mac, reply),
+            ArpAction::Reply(reply) => self.reply(reply.target_mac, LinkPacket::Arp(reply)),
             ArpAction::Learn { address, mac, claim } => {
                 self.neighbors.learn(now, address, mac, claim);
             }
             ArpAction::ReplyAndLearn { reply, address, mac, claim } => {
                 self.neighbors.learn(now, address, mac, claim);
-                self.reply(reply.target_mac, reply);
+                self.reply(reply.target_mac, LinkPacket::Arp(reply));
             }
             ArpAction::Conflict(own) => {
                 if self.defender.may_defend(now, own)
                     && let Some(octets) = own.as_v4()
                 {
-                    self.reply(Mac::BROADCAST, ArpPacket::announcement(self.mac, octets));
+                    let claim = ArpPacket::announcement(self.mac, octets);
+                    self.reply(Mac::BROADCAST, LinkPacket::Arp(claim));
                 }
             }
             ArpAction::Ignore => return Some(DropReason::ArpIgnored),
@@ -64,8 +77,50 @@ impl Link {
         None
     }
 
-    fn reply(&mut self, to: Mac, packet: ArpPacket) {
-        if self.replies.len() < ARP_REPLIES_MAX {
+    /// A message of Neighbor Discovery arrived in a frame from `station`. None: it said something
+    /// to this host.
+    pub(crate) fn on_ndp(
+        &mut self,
+        now: Instant,
+        routes: &RouteTable,
+        packet: &IpPacket<'_>,
+        station: Mac,
+    ) -> Option<DropReason> {
+        let Some(message) = NdpMessage::parse(packet) else {
+            return Some(DropReason::NdpMalformed);
+        };
+        match ndp::on_ndp(&message, packet.source, |address| routes.is_own(address)) {
+            NdpAction::Answer { own, asker, mac } => {
+                if let Some(mac) = mac {
+                    self.neighbors.learn(now, asker, mac, Claim::Request);
+                }
+                let answer = NdpPacket::advertisement(self.mac, own, asker);
+                self.reply(mac.unwrap_or(station), LinkPacket::Ndp(answer));
+            }
+            NdpAction::Tell { own } => self.announce(own),
+            NdpAction::Learn { address, mac, claim } => {
+                self.neighbors.learn(now, address, mac, claim);
+            }
+            NdpAction::Confirm { address } => self.neighbors.confirm(now, address),
+            NdpAction::Conflict(own) => {
+                if self.defender.may_defend(now, own) {
+                    self.announce(own);
+                }
+            }
+            NdpAction::Ignore => return Some(DropReason::NdpIgnored),
+        }
+        None
+    }
+
+    /// Tells everybody on the link that `own` is ours.
+    fn announce(&mut self, own: Address) {
+        let everybody = Address::ALL_NODES;
+        let packet = NdpPacket::advertisement(self.mac, own, everybody);
+        self.reply(everybody.group_mac(), LinkPacket::Ndp(packet));
+    }
+
+    fn reply(&mut self, to: Mac, packet: LinkPacket) {
+        if self.replies.len() < REPLIES_MAX {
             self.replies.push_back((to, packet));
         } else {
             self.dropped += 1;
@@ -82,21 +137,32 @@ impl Link {
         core::mem::take(&mut self.dropped)
     }
 
-    /// The next ARP packet to send, and the station to send it to. `source_for` names the address
-    /// of ours that is on the same network as a target.
-    pub(crate) fn poll_arp(
+    /// The next packet to send, and the station to send it to. `source_for` names the address of
+    /// ours that is on the same network as a target.
+    pub(crate) fn poll(
         &mut self,
         source_for: impl Fn(Address) -> Option<Address>,
-    ) -> Option<(Mac, ArpPacket)> {
+    ) -> Option<(Mac, LinkPacket)> {
         if let Some(reply) = self.replies.pop_front() {
             return Some(reply);
         }
         while let Some(solicit) = self.neighbors.poll_solicit() {
-            let source = source_for(solicit.target).and_then(Address::as_v4);
-            let (Some(own), Some(target)) = (source, solicit.target.as_v4()) else { continue };
-            let packet = ArpPacket::request(self.mac, own, target);
-            return Some((solicit.unicast.unwrap_or(Mac::BROADCAST), packet));
+            let question = source_for(solicit.target).and_then(|own| self.ask(solicit, own));
+            if question.is_some() {
+                return question;
+            }
         }
         None
+    }
+
+    fn ask(&self, Solicit { target, unicast }: Solicit, own: Address) -> Option<(Mac, LinkPacket)> {
+        if target.is_v4() {
+            let packet = ArpPacket::request(self.mac, own.as_v4()?, target.as_v4()?);
+            return Some((unicast.unwrap_or(Mac::BROADCAST), LinkPacket::Arp(packet)));
+        }
+        let group = target.solicited_node();
+        let to = if unicast.is_some() { target } else { group };
+        let packet = NdpPacket::solicitation(self.mac, own, target, to);
+        Some((unicast.unwrap_or(group.group_mac()), LinkPacket::Ndp(packet)))
     }
 }

@@ -105,8 +105,25 @@ pub(crate) enum Claim {
     Request,
     /// In a reply to us.
     Reply,
+    /// In a reply to us by one of several who share the address: it is there, but what we know of
+    /// it stands (RFC 4861 §7.2.5, without the override flag).
+    Anycast,
     /// Without having to do with us: changes what we know, adds nothing.
     Gratuitous,
+    /// The same without the override flag: fills a gap, changes nothing.
+    Hint,
+}
+
+impl Claim {
+    /// It answers us, so that both directions are known to work.
+    fn is_reply(self) -> bool {
+        matches!(self, Claim::Reply | Claim::Anycast)
+    }
+
+    /// It may change what we know.
+    fn overrides(self) -> bool {
+        !matches!(self, Claim::Anycast | Claim::Hint)
+    }
 }
 
 /// What a claim changed.
@@ -331,11 +348,11 @@ impl NeighborTable {
                 self.release(address);
                 Learned::Updated
             }
-            State::Probe { .. } | State::Delay if mac == entry.mac && claim == Claim::Reply => {
+            State::Probe { .. } | State::Delay if mac == entry.mac && claim.is_reply() => {
                 self.settle(now, address, claim);
                 Learned::Updated
             }
-            _ if mac == entry.mac => Learned::Ignored,
+            _ if mac == entry.mac || !claim.overrides() => Learned::Ignored,
             _ => {
                 self.contest(now, address, mac);
                 Learned::Ignored
@@ -456,7 +473,7 @@ impl NeighborTable {
         if let Some(entry) = self.find_mut(address) {
             entry.rival = None;
         }
-        if claim == Claim::Reply {
+        if claim.is_reply() {
             let until = now + REACHABLE_TIME;
             self.set(address, State::Reachable { until }, Instant::FAR_FUTURE);
         } else {

@@ -161,6 +161,25 @@ fn rfc826_only_own_need_and_requests_for_us_make_entries() {
 }
 
 #[test]
+fn rfc4861_7_2_5_without_override_what_is_known_stands() {
+    let other = Mac([2, 0, 0, 0, 0, 9]);
+    for (claim, reachable) in [(Claim::Anycast, true), (Claim::Hint, false)] {
+        let mut table = self::table();
+        assert_eq!(table.learn(at(0), PEER, MAC, claim), Learned::Ignored, "no own need");
+        table.resolve(at(0), PEER);
+        assert_eq!(table.learn(at(1), PEER, MAC, claim), Learned::Updated);
+        assert_eq!(table.resolve(at(2), PEER), Resolution::Known(MAC));
+        assert_eq!(table.next_timeout().is_none(), reachable, "{claim:?}");
+        assert_eq!(table.learn(at(3), PEER, other, claim), Learned::Ignored);
+        table.advance(at(4));
+        assert_eq!(
+            (table.resolve(at(5), PEER), table.counters().contested),
+            (Resolution::Known(MAC), 0)
+        );
+    }
+}
+
+#[test]
 fn n2_no_switch_while_the_old_answers() {
     for claim in [Claim::Gratuitous, Claim::Reply, Claim::Request] {
         let mut table = knowing(GATEWAY);

@@ -34,8 +34,9 @@ pub struct FragmentLimits {
     /// What a source may hold without being the first to lose some when all is full.
     /// Default 144 KiB: two datagrams of the largest size.
     pub fair_bytes: usize,
-    /// A datagram must be complete so long after its first fragment. Default 30 s, as Linux;
-    /// RFC 1122 §3.3.2 would allow 60 to 120 s, four times the memory for a flood.
+    /// A datagram must be complete so long after its first fragment. Default 30 s, as Linux for
+    /// IPv4; RFC 1122 §3.3.2 would allow 60 to 120 s, and RFC 8200 §4.5 says 60 s: as many times
+    /// the memory for a flood.
     pub timeout: Duration,
 }
 
@@ -58,7 +59,7 @@ pub(crate) struct FragmentKey {
     pub(crate) dst: Address,
     /// 16 bits in IPv4, 32 in IPv6.
     pub(crate) id: u32,
-    /// The protocol (IPv4) or next header (IPv6).
+    /// The protocol (IPv4) or next header (IPv6), which of one datagram's fragments is the same.
     pub(crate) protocol: u8,
 }
 
@@ -97,6 +98,7 @@ pub(crate) enum FragmentDrop {
 pub(crate) struct Expired {
     pub(crate) src: Address,
     pub(crate) dst: Address,
+    pub(crate) protocol: u8,
     /// The header and the first 8 bytes of the payload, if the first fragment came: for Time
     /// Exceeded code 1, which is not sent otherwise (RFC 1122 §3.3.2).
     pub(crate) first_fragment: Option<Vec<u8>>,
@@ -196,7 +198,8 @@ impl Reassembler {
         let end = offset.saturating_add(payload.len());
         let longest = match key.src.as_v4() {
             Some(_) => MAX_PACKET.saturating_sub(header.len()),
-            None => MAX_PACKET,
+            // The fixed header and that of the fragment do not count (RFC 8200 §4.5).
+            None => MAX_PACKET.saturating_sub(header.len().saturating_sub(48)),
         };
         if end > longest {
             return self.poison(key, FragmentDrop::TooLong);
@@ -239,7 +242,8 @@ impl Reassembler {
             return None;
         }
         let partial = self.remove(&key)?;
-        Some(Expired { src: key.src, dst: key.dst, first_fragment: partial.body.first })
+        let FragmentKey { src, dst, protocol, .. } = key;
+        Some(Expired { src, dst, protocol, first_fragment: partial.body.first })
     }
 
     /// When the oldest datagram's time is over.

@@ -1,11 +1,12 @@
-//! ICMP for IPv4 (RFC 792): the messages, what an error says about a packet of ours, and when an
-//! error may be sent (RFC 1122 §3.2.2).
+//! ICMP: the messages, which both IP versions share, and IPv4's bytes for them (RFC 792); what an
+//! error says about a packet of ours, and when an error may be sent (RFC 1122 §3.2.2).
 
+use super::icmpv6;
 use crate::wire::address::Address;
 use crate::wire::checksum;
+use crate::wire::extensions::FRAGMENT;
+use crate::wire::parse::{PROTOCOL_ICMP as PROTOCOL, PROTOCOL_ICMPV6};
 
-/// The protocol number of ICMP in an IPv4 header.
-pub(crate) const PROTOCOL: u8 = 1;
 /// Bytes before a message's payload.
 pub(crate) const HEADER_LEN: usize = 8;
 /// An error quotes so many bytes of the packet it is about, so that it stays within 576 bytes
@@ -35,7 +36,8 @@ pub(crate) enum Message<'a> {
         original: &'a [u8],
     },
     ParameterProblem {
-        pointer: u8,
+        code: u8,
+        pointer: u32,
         original: &'a [u8],
     },
     /// Recognised and to be ignored: a redirect (N-8), a source quench (RFC 6633 §4), or anything
@@ -115,13 +117,22 @@ impl<'a> Message<'a> {
             (3, _) => Unreachable::from_code(code, low)
                 .map_or(ignored, |reason| Message::Unreachable { reason, original: rest }),
             (11, 0 | 1) => Message::TimeExceeded { reassembly: code == 1, original: rest },
-            (12, _) => Message::ParameterProblem { pointer: a, original: rest },
+            (12, _) => Message::ParameterProblem { code, pointer: a.into(), original: rest },
             _ => ignored,
         })
     }
 
-    /// Appends the message with its checksum. An error quotes what [`MAX_QUOTE`] allows.
-    pub(crate) fn emit(&self, out: &mut Vec<u8>) {
+    /// Appends the message with its checksum, as the IP version of the packet's addresses has it.
+    pub(crate) fn write(&self, source: Address, destination: Address, out: &mut Vec<u8>) {
+        if source.is_v4() {
+            self.emit(out);
+        } else {
+            icmpv6::emit(self, source, destination, out);
+        }
+    }
+
+    /// Appends IPv4's message. An error quotes what [`MAX_QUOTE`] allows.
+    fn emit(&self, out: &mut Vec<u8>) {
         let pair = |a: u16, b: u16| {
             let ([a, b], [c, d]) = (a.to_be_bytes(), b.to_be_bytes());
             [a, b, c, d]
@@ -141,8 +152,8 @@ impl<'a> Message<'a> {
             Message::TimeExceeded { reassembly, original } => {
                 (11, u8::from(reassembly), [0; 4], quote(original))
             }
-            Message::ParameterProblem { pointer, original } => {
-                (12, 0, [pointer, 0, 0, 0], quote(original))
+            Message::ParameterProblem { code, pointer, original } => {
+                (12, code, [pointer as u8, 0, 0, 0], quote(original))
             }
             Message::Ignored { .. } => return,
         };
@@ -169,36 +180,71 @@ pub(crate) struct Quoted {
     pub(crate) destination_port: u16,
     /// Of TCP: SEG.SEQ, by which a forged error is told from a true one (RFC 5927 §4.1).
     pub(crate) sequence: u32,
-    /// Of the whole packet, header included.
-    pub(crate) total_len: u16,
 }
 
 impl Quoted {
     /// Reads the quoted packet: its header and 8 bytes of its payload, which every error has
-    /// (RFC 792). None for what cannot be matched to a socket: cut short, no IPv4, or a fragment
-    /// that is not the first.
+    /// (RFC 792, RFC 4443 §2.4 c). None for what cannot be matched to a socket: cut short, or a
+    /// fragment that is not the first.
     pub(crate) fn parse(original: &[u8]) -> Option<Quoted> {
+        match original.first()? >> 4 {
+            4 => Quoted::parse_v4(original),
+            6 => Quoted::parse_v6(original),
+            _ => None,
+        }
+    }
+
+    fn parse_v4(original: &[u8]) -> Option<Quoted> {
         let (header, _) = original.split_first_chunk::<20>()?;
         let header_len = usize::from(header[0] & 15) * 4;
         let offset = u16::from_be_bytes([header[6], header[7]]) & 0x1fff;
-        if header[0] >> 4 != 4 || header_len < 20 || offset != 0 {
+        if header_len < 20 || offset != 0 {
             return None;
         }
-        let [a, b, c, d, e, f, g, h] = *original.get(header_len..)?.first_chunk::<8>()?;
+        let src = Address::v4([header[12], header[13], header[14], header[15]]);
+        let dst = Address::v4([header[16], header[17], header[18], header[19]]);
+        Quoted::of(src, dst, header[9], original.get(header_len..)?)
+    }
+
+    /// A packet of ours has no extension header but that of a fragment.
+    fn parse_v6(original: &[u8]) -> Option<Quoted> {
+        let (header, rest) = original.split_first_chunk::<40>()?;
+        let (_, ends) = header.split_first_chunk::<8>()?;
+        let (src, dst) = ends.split_first_chunk::<16>()?;
+        let address = |octets| Address::v6(u128::from_be_bytes(octets));
+        let (src, dst) = (address(*src), address(*dst.first_chunk()?));
+        if src.is_v4() || dst.is_v4() {
+            return None;
+        }
+        let (protocol, payload) = match header[6] {
+            FRAGMENT => match rest.split_first_chunk::<8>()? {
+                ([next, _, 0, 0 | 1, ..], payload) => (*next, payload),
+                _ => return None,
+            },
+            protocol => (protocol, rest),
+        };
+        Quoted::of(src, dst, protocol, payload)
+    }
+
+    fn of(src: Address, dst: Address, protocol: u8, payload: &[u8]) -> Option<Quoted> {
+        let [a, b, c, d, e, f, g, h] = *payload.first_chunk::<8>()?;
         Some(Quoted {
-            src: Address::v4([header[12], header[13], header[14], header[15]]),
-            dst: Address::v4([header[16], header[17], header[18], header[19]]),
-            protocol: header[9],
+            src,
+            dst,
+            protocol,
             source_port: u16::from_be_bytes([a, b]),
             destination_port: u16::from_be_bytes([c, d]),
             sequence: u32::from_be_bytes([e, f, g, h]),
-            total_len: u16::from_be_bytes([header[2], header[3]]),
         })
     }
 
     /// The ident and sequence number, if the packet was an echo request.
     pub(crate) fn echo(&self) -> Option<(u16, u16)> {
-        let request = self.protocol == PROTOCOL && self.source_port == 8 << 8;
+        let request = match self.protocol {
+            PROTOCOL => self.source_port == 8 << 8,
+            PROTOCOL_ICMPV6 => self.source_port == 128 << 8,
+            _ => false,
+        };
         request.then_some(((self.sequence >> 16) as u16, self.sequence as u16))
     }
 }
@@ -214,24 +260,32 @@ pub(crate) struct About<'a> {
     pub(crate) destination_is_broadcast: bool,
     /// The frame was for a group, whatever the packet says.
     pub(crate) link_group: bool,
-    /// In units of 8 bytes; not 0 for fragments after the first.
+    /// The error may be sent about packets for groups.
+    pub(crate) of_groups_too: bool,
+    /// In units of 8 bytes; not 0 for fragments after the first, if they matter.
     pub(crate) fragment_offset: u16,
     pub(crate) protocol: u8,
     /// What follows the IP header.
     pub(crate) payload: &'a [u8],
 }
 
-/// RFC 1122 §3.2.2: an error is never sent about an ICMP error, about a packet for a group on the
-/// network or the link, about a fragment after the first, or to what is not a single host.
+/// RFC 1122 §3.2.2 and RFC 4443 §2.4 e: an error is never sent about an ICMP error, about a packet
+/// for a group on the network or the link (save those `of_groups_too`), about a fragment after the
+/// first, or to what is not a single host.
 pub(crate) fn may_report(about: &About<'_>) -> bool {
-    // ICMP that is not plainly a question or an answer might be an error.
-    let harmless = about.protocol != PROTOCOL
-        || matches!(about.payload.first(), Some(0 | 8 | 13 | 14 | 17 | 18));
+    let kind = about.payload.first().copied();
+    let harmless = match about.protocol {
+        // What is not plainly a question or an answer might be an error.
+        PROTOCOL => matches!(kind, Some(0 | 8 | 13 | 14 | 17 | 18)),
+        PROTOCOL_ICMPV6 => matches!(kind, Some(128..=136 | 138..)),
+        _ => true,
+    };
+    let to_group = about.link_group
+        || about.destination_is_broadcast
+        || about.destination.is_limited_broadcast()
+        || about.destination.is_multicast();
     harmless
-        && !about.link_group
-        && !about.destination_is_broadcast
-        && !about.destination.is_limited_broadcast()
-        && !about.destination.is_multicast()
+        && (about.of_groups_too || !to_group)
         && about.fragment_offset == 0
         && about.source.is_valid_source()
         && !about.source_is_broadcast
@@ -287,7 +341,7 @@ mod tests {
             Message::EchoReply { ident: 65_535, sequence: 0, payload: b"" },
             Message::TimeExceeded { reassembly: false, original },
             Message::TimeExceeded { reassembly: true, original },
-            Message::ParameterProblem { pointer: 20, original },
+            Message::ParameterProblem { code: 0, pointer: 20, original },
         ]);
         for message in messages {
             assert_eq!(Message::parse(&emitted(message)), Ok(message));
@@ -347,7 +401,7 @@ mod tests {
         assert_eq!((quoted.sequence, quoted.protocol), (0xdead_beef, 6));
         assert_eq!(quoted.src, Address::v4([192, 0, 2, 2]));
         assert_eq!(quoted.dst, Address::v4([198, 51, 100, 7]));
-        assert_eq!((quoted.total_len, quoted.echo()), (28, None));
+        assert_eq!(quoted.echo(), None);
         for len in 0..28 {
             assert_eq!(Quoted::parse(&bytes[..len]), None);
         }
@@ -374,6 +428,7 @@ mod tests {
             destination: v4(192, 0, 2, 2),
             destination_is_broadcast: false,
             link_group: false,
+            of_groups_too: false,
             fragment_offset: 0,
             protocol: 17,
             payload: &[],

@@ -3,5 +3,8 @@
 pub(crate) mod cidr;
 pub(crate) mod fragment;
 pub(crate) mod icmp;
+pub(crate) mod icmpv6;
 pub(crate) mod limiter;
+pub(crate) mod reach;
 pub(crate) mod route;
+pub(crate) mod stable;

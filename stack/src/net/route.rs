@@ -68,9 +68,14 @@ pub(crate) struct RouteTable {
     own: Vec<Address>,
     /// The broadcast addresses of our networks, sorted, each with our address in that network.
     broadcasts: Vec<(Address, Address)>,
-    /// The first configured address of each version: the source where no network decides.
+    /// The IPv6 groups that hosts with our addresses belong to (RFC 4291 §2.8), sorted.
+    groups: Vec<Address>,
+    /// The first configured address of each version: the source where no network decides. Of IPv6
+    /// one that is good beyond the link, if there is one.
     first_v4: Option<Address>,
     first_v6: Option<Address>,
+    /// Our address for what stays on the link, if we speak IPv6.
+    link_local: Option<Address>,
 }
 
 const LOOPBACK_V4: Address = Address::v4([127, 0, 0, 1]);
@@ -82,17 +87,26 @@ impl RouteTable {
     /// `routes`, then the default gateway. A route of a version in which we have no address is
     /// left out: nothing could be sent along it.
     pub(crate) fn new(addresses: &[Cidr], gateway: Option<IpAddr>, routes: &[Route]) -> RouteTable {
-        let first =
-            |v4: bool| addresses.iter().find(|a| is_v4(a.address) == v4).map(|a| a.address.into());
+        let own = || addresses.iter().map(|a| Address::from(a.address));
+        let mut groups: Vec<Address> =
+            own().filter(|a| !a.is_v4()).map(Address::solicited_node).collect();
+        if !groups.is_empty() {
+            groups.push(Address::ALL_NODES);
+        }
+        groups.sort_unstable();
+        groups.dedup();
+        let link_local = own().find(|a| a.is_link_local());
         let mut table = RouteTable {
             levels: Vec::new(),
-            own: addresses.iter().map(|a| a.address.into()).collect(),
+            own: own().collect(),
             broadcasts: addresses
                 .iter()
                 .filter_map(|a| Some((IpAddr::from(a.broadcast()?).into(), a.address.into())))
                 .collect(),
-            first_v4: first(true),
-            first_v6: first(false),
+            groups,
+            first_v4: own().find(|a| a.is_v4()),
+            first_v6: own().find(|a| !a.is_v4() && !a.is_link_local()).or(link_local),
+            link_local,
         };
         table.own.sort_unstable();
         table.own.dedup();
@@ -120,7 +134,9 @@ impl RouteTable {
         if is_v4(via) != is_v4(route.destination.address) {
             return None;
         }
-        let near = addresses.iter().find(|a| a.contains(via)).map(|a| a.address.into());
+        let near = addresses.iter().find(|a| a.contains(via)).map(|a| Address::from(a.address));
+        // A router's address on the link says nothing about ours beyond it.
+        let near = near.filter(|source| !source.is_link_local());
         near.or(if is_v4(via) { self.first_v4 } else { self.first_v6 })
     }
 
@@ -151,15 +167,21 @@ impl RouteTable {
             return hop(destination, HopKind::Loopback);
         }
         if destination.is_loopback() {
-            let v4 = destination.as_v4().is_some();
+            let v4 = destination.is_v4();
             return hop(if v4 { LOOPBACK_V4 } else { destination }, HopKind::Loopback);
         }
         if destination.is_limited_broadcast() {
             return hop(self.first_v4.unwrap_or(Address::UNSPECIFIED_V4), HopKind::Broadcast);
         }
         if destination.is_multicast() {
-            let v4 = destination.as_v4().is_some();
-            return hop(if v4 { self.first_v4 } else { self.first_v6 }?, HopKind::Multicast);
+            let source = if destination.is_v4() {
+                self.first_v4
+            } else if destination.is_link_group() {
+                self.link_local
+            } else {
+                self.first_v6
+            };
+            return hop(source?, HopKind::Multicast);
         }
         if let Some(source) = self.broadcast_source(destination) {
             return hop(source, HopKind::Broadcast);
@@ -172,7 +194,7 @@ impl RouteTable {
     }
 
     fn longest_match(&self, destination: Address) -> Option<&Entry> {
-        let shortest = if destination.as_v4().is_some() { 96 } else { 0 };
+        let shortest = if destination.is_v4() { 96 } else { 0 };
         let bits = bits(destination);
         // An IPv6 prefix shorter than the mapped one must not catch IPv4.
         self.levels.iter().take_while(|level| level.prefix >= shortest).find_map(|level| {
@@ -202,11 +224,16 @@ impl RouteTable {
     pub(crate) fn is_broadcast(&self, address: Address) -> bool {
         address.is_limited_broadcast() || self.broadcast_source(address).is_some()
     }
+
+    /// True for the IPv6 groups that this host belongs to.
+    pub(crate) fn is_group(&self, address: Address) -> bool {
+        self.groups.binary_search(&address).is_ok()
+    }
 }
 
 /// IPv4 as the engine sees it: mapped addresses, however written, are IPv4.
 fn is_v4(address: IpAddr) -> bool {
-    Address::from(address).as_v4().is_some()
+    Address::from(address).is_v4()
 }
 
 fn bits(address: Address) -> u128 {
@@ -294,6 +321,23 @@ mod tests {
         let table = RouteTable::new(&own, Some(ip("2001:db8::1")), &[]);
         expect(&table, "2001:db9::7", "2001:db8::1", "2001:db8::2", HopKind::Gateway);
         assert_eq!(table.lookup(address("198.51.100.1")), None);
+    }
+
+    #[test]
+    fn link_local_addresses_stay_on_the_link() {
+        let own: Vec<Cidr> =
+            ["fe80::2/64", "2001:db8::2/64"].iter().map(|text| text.parse().unwrap()).collect();
+        let table = RouteTable::new(&own, Some(ip("fe80::1")), &[]);
+        expect(&table, "2001:db9::7", "fe80::1", "2001:db8::2", HopKind::Gateway);
+        expect(&table, "2001:db8::7", "2001:db8::7", "2001:db8::2", HopKind::Direct);
+        expect(&table, "fe80::7", "fe80::7", "fe80::2", HopKind::Direct);
+        expect(&table, "ff02::1", "ff02::1", "fe80::2", HopKind::Multicast);
+        expect(&table, "ff0e::1", "ff0e::1", "2001:db8::2", HopKind::Multicast);
+        expect(&table, "::1", "::1", "::1", HopKind::Loopback);
+        for group in ["ff02::1", "ff02::1:ff00:2"] {
+            assert!(table.is_group(address(group)), "{group}");
+        }
+        assert!(!table.is_group(address("ff02::2")) && !home().is_group(address("ff02::1")));
     }
 
     /// The obvious twin: walk all routes, keep the longest that contains, the first of equals.

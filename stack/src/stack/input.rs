@@ -3,7 +3,7 @@
 
 use super::{Message as Outgoing, Stack};
 use crate::counters::DropReason;
-use crate::net::fragment::{FragmentKey, Insert};
+use crate::net::fragment::{Expired, FragmentKey, Insert};
 use crate::net::icmp::{self, About, Message, Quoted, Unreachable};
 use crate::tcp::error::TcpError;
 use crate::tcp::segment::Segment;
@@ -13,24 +13,36 @@ use crate::udp::echo::{EchoAnswer, EchoReplyKind};
 use crate::udp::error::UdpError;
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
 use crate::wire::ecn::Codepoint;
+use crate::wire::extensions::Problem;
 use crate::wire::frame::{Gso, RxChecksum, RxFrame};
 use crate::wire::parse::{self, IpPacket};
 
 /// How a packet came: what the transport layers must know of the link.
 #[derive(Clone, Copy)]
-struct Arrival {
-    now: Instant,
-    checksum: RxChecksum,
+pub(super) struct Arrival {
+    pub(super) now: Instant,
+    pub(super) checksum: RxChecksum,
     /// It stands for several packets.
-    gso: Option<Gso>,
+    pub(super) gso: Option<Gso>,
+    /// Who sent the frame.
+    pub(super) station: Mac,
     /// The frame was for a group of stations.
-    link_group: bool,
+    pub(super) link_group: bool,
+    /// It came in fragments.
+    pub(super) reassembled: bool,
     /// It never left this host.
     looped: bool,
 }
 
-/// Most bytes of an ICMP error, IP header included (RFC 1812 §4.3.2.3).
-const ICMP_ERROR_MAX: usize = 576;
+/// What is wrong with a packet that cannot be delivered.
+#[derive(Clone, Copy)]
+pub(super) enum Trouble {
+    Unreachable(Unreachable),
+    Problem(Problem),
+}
+
+/// Bytes of a packet that an error about it may quote, before ICMP cuts them to its measure.
+const QUOTE_MAX: usize = 1280;
 
 impl Stack {
     /// A frame arrived. It changes state and marks who has something to say, no more.
@@ -58,13 +70,12 @@ impl Stack {
         if to != self.config.mac && !to.is_multicast() {
             return Err(DropReason::NotOurMac);
         }
+        let (station, link_group, reassembled) = (ethernet.source, to.is_multicast(), false);
+        let RxFrame { checksum, gso, .. } = frame;
+        let arrival = Arrival { now, checksum, gso, station, link_group, reassembled, looped };
         match ethernet.ethertype {
-            parse::ETHERTYPE_IPV4 => {
-                let link_group = to.is_multicast();
-                let RxFrame { checksum, gso, .. } = frame;
-                let arrival = Arrival { now, checksum, gso, link_group, looped };
-                self.on_ipv4(arrival, ethernet.payload)
-            }
+            parse::ETHERTYPE_IPV4 => self.on_ipv4(arrival, ethernet.payload),
+            parse::ETHERTYPE_IPV6 => self.on_ipv6(arrival, ethernet.payload),
             parse::ETHERTYPE_ARP => self.on_arp(now, ethernet.source, ethernet.payload),
             _ => Err(DropReason::EtherType),
         }
@@ -77,32 +88,54 @@ impl Stack {
         self.link.on_arp(now, &self.routes, payload).map_or(Ok(()), Err)
     }
 
-    /// RFC 1122 §3.2.1: is it for us, and may it be from whom it says?
     fn on_ipv4(&mut self, arrival: Arrival, bytes: &[u8]) -> Result<(), DropReason> {
         self.counters.ip_in_receives += 1;
         let packet = parse::ipv4(bytes)?;
+        self.admit(arrival, &packet)?;
+        self.enter(arrival, &packet)
+    }
+
+    /// RFC 1122 §3.2.1: is it for us, and may it be from whom it says?
+    pub(super) fn admit(
+        &mut self,
+        arrival: Arrival,
+        packet: &IpPacket<'_>,
+    ) -> Result<(), DropReason> {
         self.count_ecn(packet.ecn);
+        let (source, to) = (packet.source, packet.destination);
         if !arrival.looped {
-            let source = packet.source;
             let own = self.routes.is_own(source) || self.routes.is_broadcast(source);
-            if !source.is_valid_source() || own {
+            // Who has no IPv6 address yet may ask for one (RFC 4862 §5.4.2), and no more.
+            let nameless = source == Address::UNSPECIFIED_V6
+                && packet.protocol == parse::PROTOCOL_ICMPV6
+                && to.is_multicast();
+            if !(source.is_valid_source() || nameless) || own {
                 return Err(DropReason::IpBadSource);
             }
-            if packet.destination.is_loopback() {
+            if to.is_loopback() {
                 return Err(DropReason::IpNotForUs);
             }
         }
-        let to = packet.destination;
-        if !self.routes.is_local(to) && !self.routes.is_broadcast(to) {
+        let routes = &self.routes;
+        if !routes.is_local(to) && !routes.is_broadcast(to) && !routes.is_group(to) {
             return Err(DropReason::IpNotForUs);
         }
+        Ok(())
+    }
+
+    /// A packet for this host, or a fragment of one.
+    pub(super) fn enter(
+        &mut self,
+        arrival: Arrival,
+        packet: &IpPacket<'_>,
+    ) -> Result<(), DropReason> {
         let has_segments = matches!(packet.protocol, parse::PROTOCOL_TCP | parse::PROTOCOL_UDP);
         match packet.fragment {
             fragment if arrival.gso.is_some() && (fragment.is_some() || !has_segments) => {
                 Err(DropReason::SuperFrame)
             }
-            None => self.deliver(arrival, &packet),
-            Some(_) => self.on_fragment(arrival, &packet),
+            None => self.deliver(arrival, packet),
+            Some(_) => self.on_fragment(arrival, packet),
         }
     }
 
@@ -126,33 +159,48 @@ impl Stack {
             protocol: packet.protocol,
         };
         let (offset, more) = (fragment.offset, fragment.more);
-        let (header, payload) = (packet.header, packet.payload);
-        let ended = self.reassembler.insert(arrival.now, key, offset, more, header, payload);
+        let header = [packet.header, packet.extensions].concat();
+        let ended =
+            self.reassembler.insert(arrival.now, key, offset, more, &header, packet.payload);
         self.counters.ip_reasm_evicted = self.reassembler.evicted();
         match ended {
             Insert::Held => Ok(()),
-            Insert::Dropped(_) => {
+            Insert::Dropped(reason) => {
                 self.counters.ip_reasm_fails += 1;
+                if let Some(problem) = super::ipv6::fragment_problem(packet, reason) {
+                    self.report(arrival, packet, Trouble::Problem(problem));
+                }
                 Err(DropReason::IpFragment)
             }
             Insert::Complete(payload, ecn) => {
                 self.counters.ip_reasm_oks += 1;
-                let whole = IpPacket { fragment: None, payload: &payload, ecn, ..*packet };
                 // A device sees fragments: of their sum it knows nothing.
-                self.deliver(Arrival { checksum: RxChecksum::Unverified, ..arrival }, &whole)
+                let checksum = RxChecksum::Unverified;
+                let arrival = Arrival { checksum, reassembled: true, ..arrival };
+                let whole = IpPacket { fragment: None, payload: &payload, ecn, ..*packet };
+                if packet.source.is_v4() {
+                    self.deliver(arrival, &whole)
+                } else {
+                    self.on_reassembled_v6(arrival, &whole)
+                }
             }
         }
     }
 
     /// A whole packet for this host.
-    fn deliver(&mut self, arrival: Arrival, packet: &IpPacket<'_>) -> Result<(), DropReason> {
+    pub(super) fn deliver(
+        &mut self,
+        arrival: Arrival,
+        packet: &IpPacket<'_>,
+    ) -> Result<(), DropReason> {
         self.counters.ip_in_delivers += 1;
         match packet.protocol {
             parse::PROTOCOL_TCP => self.on_tcp(arrival, packet),
             parse::PROTOCOL_UDP => self.on_udp(arrival, packet),
             parse::PROTOCOL_ICMP => self.on_icmp(arrival, packet),
+            parse::PROTOCOL_ICMPV6 if !packet.source.is_v4() => self.on_icmpv6(arrival, packet),
             _ => {
-                self.report(arrival, packet, Unreachable::Protocol);
+                self.report(arrival, packet, Trouble::Unreachable(Unreachable::Protocol));
                 Err(DropReason::IpProtocol)
             }
         }
@@ -187,7 +235,7 @@ impl Stack {
         let remote = Endpoint::new(packet.source, header.source_port);
         let Some(key) = self.udp.find(local, remote) else {
             self.counters.udp_no_ports += 1;
-            self.report(arrival, packet, Unreachable::Port);
+            self.report(arrival, packet, Trouble::Unreachable(Unreachable::Port));
             return Err(DropReason::UdpNoPort);
         };
         // A super-frame ends as its last datagram does.
@@ -211,6 +259,16 @@ impl Stack {
     fn on_icmp(&mut self, arrival: Arrival, packet: &IpPacket<'_>) -> Result<(), DropReason> {
         self.counters.icmp_in_msgs += 1;
         let message = Message::parse(packet.payload).map_err(|_| DropReason::IcmpMalformed)?;
+        self.on_message(arrival, packet, message)
+    }
+
+    /// An ICMP message of either version.
+    pub(super) fn on_message(
+        &mut self,
+        arrival: Arrival,
+        packet: &IpPacket<'_>,
+        message: Message<'_>,
+    ) -> Result<(), DropReason> {
         match message {
             Message::EchoRequest { ident, sequence, payload } => {
                 self.on_echo_request(arrival, packet, ident, sequence, payload)
@@ -231,7 +289,7 @@ impl Stack {
         }
     }
 
-    /// RFC 1122 §3.2.2.6; requests to broadcast addresses are ignored (THREATS N-10).
+    /// RFC 1122 §3.2.2.6, RFC 4443 §4.2; requests to groups are ignored (THREATS N-10).
     fn on_echo_request(
         &mut self,
         arrival: Arrival,
@@ -245,11 +303,15 @@ impl Stack {
         }
         self.counters.icmp_in_echos += 1;
         let reply = Message::EchoReply { ident, sequence, payload };
-        let mut bytes = Vec::with_capacity(payload.len() + 8);
-        reply.emit(&mut bytes);
-        let (source, destination) = (packet.destination, packet.source);
-        self.queue_message(Outgoing { source, destination, bytes });
+        self.say(packet.destination, packet.source, &reply, payload.len());
         Ok(())
+    }
+
+    /// Queues an ICMP message with `len` bytes behind its header.
+    fn say(&mut self, source: Address, destination: Address, message: &Message<'_>, len: usize) {
+        let mut bytes = Vec::with_capacity(len + icmp::HEADER_LEN);
+        message.write(source, destination, &mut bytes);
+        self.queue_message(Outgoing { source, destination, bytes });
     }
 
     fn answer_echo(
@@ -286,7 +348,7 @@ impl Stack {
                 self.udp.on_icmp_error(local, remote, UdpError::from(reason));
                 Ok(())
             }
-            parse::PROTOCOL_ICMP => {
+            parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6 => {
                 let (ident, sequence) = quoted.echo().ok_or(DropReason::IcmpIgnored)?;
                 let kind = EchoReplyKind::Unreachable(reason.code());
                 self.answer_echo(now, packet, ident, sequence, kind, &[])
@@ -323,7 +385,7 @@ impl Stack {
         original: &[u8],
     ) -> Result<(), DropReason> {
         let quoted = self.quoted(original)?;
-        if quoted.protocol == parse::PROTOCOL_ICMP {
+        if matches!(quoted.protocol, parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6) {
             let (ident, sequence) = quoted.echo().ok_or(DropReason::IcmpIgnored)?;
             let kind = EchoReplyKind::TimeExceeded;
             return self.answer_echo(now, packet, ident, sequence, kind, &[]);
@@ -346,16 +408,23 @@ impl Stack {
         if ours { Ok(quoted) } else { Err(DropReason::IcmpIgnored) }
     }
 
-    /// Tells the sender that its packet cannot be delivered, where RFC 1122 §3.2.2 and the rate
-    /// limit let us.
-    fn report(&mut self, arrival: Arrival, packet: &IpPacket<'_>, reason: Unreachable) {
-        let fragment = packet.fragment.map_or(0, |fragment| fragment.offset / 8);
+    /// Tells the sender what is wrong with its packet, where RFC 1122 §3.2.2, RFC 4443 §2.4 and the
+    /// rate limit let us.
+    pub(super) fn report(&mut self, arrival: Arrival, packet: &IpPacket<'_>, trouble: Trouble) {
+        // RFC 8200 §4.5 has errors about later fragments too.
+        let fragment = packet.fragment.filter(|_| packet.source.is_v4());
+        let fragment = fragment.map_or(0, |fragment| fragment.offset / 8);
+        let of_groups_too = match trouble {
+            Trouble::Unreachable(_) => false,
+            Trouble::Problem(problem) => problem.of_groups_too,
+        };
         let about = About {
             source: packet.source,
             source_is_broadcast: self.routes.is_broadcast(packet.source),
             destination: packet.destination,
             destination_is_broadcast: self.routes.is_broadcast(packet.destination),
             link_group: arrival.link_group,
+            of_groups_too,
             fragment_offset: fragment as u16,
             protocol: packet.protocol,
             payload: packet.payload,
@@ -367,15 +436,20 @@ impl Stack {
             self.counters.icmp_out_rate_limited += 1;
             return;
         }
-        // The packet as it came, as much of it as fits (RFC 1812 §4.3.2.3).
-        let room = ICMP_ERROR_MAX - 28;
-        let mut original = packet.header.to_vec();
-        original.extend_from_slice(packet.payload);
-        original.truncate(room);
-        let mut bytes = Vec::with_capacity(room + 8);
-        Message::Unreachable { reason, original: &original }.emit(&mut bytes);
-        let (source, destination) = (packet.destination, packet.source);
-        self.queue_message(Outgoing { source, destination, bytes });
+        let parts = packet.header.iter().chain(packet.extensions).chain(packet.payload);
+        let original: &[u8] = &parts.take(QUOTE_MAX).copied().collect::<Vec<u8>>();
+        let message = match trouble {
+            Trouble::Unreachable(reason) => Message::Unreachable { reason, original },
+            Trouble::Problem(Problem { code, pointer, .. }) => {
+                Message::ParameterProblem { code, pointer, original }
+            }
+        };
+        // A group cannot answer: the address of ours that is next to the sender does.
+        let source = match self.routes.lookup(packet.source) {
+            Some(hop) if packet.destination.is_multicast() => hop.source,
+            _ => packet.destination,
+        };
+        self.say(source, packet.source, &message, original.len());
     }
 
     pub(super) fn queue_message(&mut self, message: Outgoing) {
@@ -393,37 +467,32 @@ impl Stack {
     pub(super) fn report_expired_fragments(&mut self, now: Instant) {
         while let Some(expired) = self.reassembler.poll_expired() {
             self.counters.ip_reasm_fails += 1;
-            let Some(original) = expired.first_fragment else { continue };
-            if !self.may_report_expiry(expired.src, expired.dst, &original)
-                || !self.limiter.allow(now, expired.src)
-            {
+            if !self.may_report_expiry(&expired) || !self.limiter.allow(now, expired.src) {
                 continue;
             }
-            let mut bytes = Vec::new();
-            Message::TimeExceeded { reassembly: true, original: &original }.emit(&mut bytes);
-            let (source, destination) = (expired.dst, expired.src);
-            self.queue_message(Outgoing { source, destination, bytes });
+            let Some(original) = &expired.first_fragment else { continue };
+            let message = Message::TimeExceeded { reassembly: true, original };
+            self.say(expired.dst, expired.src, &message, original.len());
         }
     }
 
     /// Whether the rules of RFC 1122 §3.2.2 let us report that the rest of a datagram did not come.
-    fn may_report_expiry(&self, source: Address, destination: Address, original: &[u8]) -> bool {
-        let (Some(&[first, ..]), Some(&protocol)) = (original.first_chunk::<1>(), original.get(9))
-        else {
-            return false;
-        };
-        let header_len = usize::from(first & 0x0f) * 4;
+    fn may_report_expiry(&self, expired: &Expired) -> bool {
+        // The first eight bytes of its payload are the last that were kept.
+        let payload = expired.first_fragment.as_deref().and_then(<[u8]>::last_chunk::<8>);
+        let Some(payload) = payload else { return false };
         let about = About {
-            source,
-            source_is_broadcast: self.routes.is_broadcast(source),
-            destination,
-            destination_is_broadcast: self.routes.is_broadcast(destination),
+            source: expired.src,
+            source_is_broadcast: self.routes.is_broadcast(expired.src),
+            destination: expired.dst,
+            destination_is_broadcast: self.routes.is_broadcast(expired.dst),
             link_group: false,
+            of_groups_too: false,
             fragment_offset: 0,
-            protocol,
-            payload: original.get(header_len..).unwrap_or(&[]),
+            protocol: expired.protocol,
+            payload,
         };
-        self.routes.is_own(destination) && icmp::may_report(&about)
+        self.routes.is_own(expired.dst) && icmp::may_report(&about)
     }
 
     /// Neighbours that did not answer: who sent the packets that waited learns it.
@@ -450,7 +519,7 @@ impl Stack {
             parse::PROTOCOL_UDP => {
                 self.udp.on_icmp_error(local, remote, UdpError::HostUnreachable);
             }
-            parse::PROTOCOL_ICMP => {
+            parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6 => {
                 if let Some((ident, sequence)) = quoted.echo() {
                     let kind = EchoReplyKind::Unreachable(Unreachable::Host.code());
                     let (from, ttl) = (quoted.src, 0);

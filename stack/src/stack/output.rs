@@ -1,10 +1,11 @@
-//! The way out: from what somebody has to say to a frame. ARP first, then packets that waited for
-//! a neighbour, ICMP, TCP, UDP, echo requests.
+//! The way out: from what somebody has to say to a frame. ARP and Neighbor Discovery first, then
+//! packets that waited for a neighbour, ICMP, TCP, UDP, echo requests.
 
 use super::{Message, Stack};
 use crate::counters::DropReason;
 use crate::link::neighbor::Resolution;
-use crate::net::fragment::fragments;
+use crate::link::{LinkPacket, ndp};
+use crate::net::fragment::{Piece, fragments};
 use crate::net::icmp;
 use crate::net::route::HopKind;
 use crate::store::arena::Key;
@@ -13,10 +14,11 @@ use crate::tcp::segment::Flags;
 use crate::tcp::tcb::Tcb;
 use crate::time::Instant;
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
-use crate::wire::emit::{IPV4_HEADER, Ipv4Fields, Summing, TcpFields, UDP_HEADER};
+use crate::wire::emit::{IpFields, Summing, TcpFields, UDP_HEADER};
 use crate::wire::frame::{Gso, RxChecksum, RxFrame};
 use crate::wire::parse::{
-    ETHERTYPE_ARP, ETHERTYPE_IPV4, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP,
+    ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP,
+    PROTOCOL_UDP,
 };
 
 /// Where the payload of the frame whose headers are in `head` lies.
@@ -78,22 +80,43 @@ impl Stack {
         }
     }
 
-    /// ARP, and packets whose neighbour has answered.
+    /// ARP and Neighbor Discovery, and packets whose neighbour has answered.
     fn next_link_frame(&mut self) -> Option<Body> {
         self.counters.replies_dropped += self.link.take_dropped();
         let routes = &self.routes;
         let source_for = |target| routes.lookup(target).map(|hop| hop.source);
-        if let Some((to, packet)) = self.link.poll_arp(source_for) {
-            self.start_frame(to, ETHERTYPE_ARP);
-            self.body.clear();
-            self.body.extend_from_slice(&packet.to_bytes());
-            return Some(self.whole_body());
+        if let Some((to, packet)) = self.link.poll(source_for) {
+            return Some(self.link_frame(to, packet));
         }
         let (to, packet) = self.link.neighbors.poll_released()?;
-        self.start_frame(to, ETHERTYPE_IPV4);
+        let is_v6 = packet.first().is_some_and(|first| first >> 4 == 6);
+        self.start_frame(to, if is_v6 { ETHERTYPE_IPV6 } else { ETHERTYPE_IPV4 });
         self.body.clear();
         self.body.extend_from_slice(&packet);
         Some(self.whole_body())
+    }
+
+    fn link_frame(&mut self, to: Mac, packet: LinkPacket) -> Body {
+        self.body.clear();
+        match packet {
+            LinkPacket::Arp(packet) => {
+                self.start_frame(to, ETHERTYPE_ARP);
+                self.body.extend_from_slice(&packet.to_bytes());
+            }
+            LinkPacket::Ndp(packet) => {
+                self.counters.icmp_out_msgs += 1;
+                let flow = FlowKey {
+                    local: Endpoint::new(packet.source, 0),
+                    remote: Endpoint::new(packet.destination, 0),
+                };
+                let mut fields = self.ip_fields(flow, PROTOCOL_ICMPV6, ndp::HOP_LIMIT, 0);
+                fields.payload_len = packet.message.len();
+                self.start_frame(to, ETHERTYPE_IPV6);
+                self.head.ip(&fields);
+                self.body.extend_from_slice(&packet.message);
+            }
+        }
+        self.whole_body()
     }
 
     fn start_frame(&mut self, to: Mac, ethertype: u16) {
@@ -117,8 +140,8 @@ impl Stack {
         fields.more_fragments = piece.more;
         fields.payload_len = piece.len;
         self.counters.ip_frag_creates += 1;
-        self.start_frame(to, ETHERTYPE_IPV4);
-        self.head.ipv4(&fields);
+        self.start_frame(to, fields.ethertype());
+        self.head.ip(&fields);
         Some(Body::Scratch { start: piece.offset, end: piece.offset + piece.len })
     }
 
@@ -142,11 +165,12 @@ impl Stack {
         }
         let request = self.echo.poll_transmit(&mut self.body)?;
         let payload = core::mem::take(&mut self.body);
-        let mut bytes = Vec::with_capacity(payload.len() + 8);
-        let (ident, sequence) = (request.ident, request.sequence);
-        icmp::Message::EchoRequest { ident, sequence, payload: &payload }.emit(&mut bytes);
         let source = self.routes.lookup(request.to).map(|hop| hop.source);
         let Some(source) = source else { return Some(None) };
+        let mut bytes = Vec::with_capacity(payload.len() + icmp::HEADER_LEN);
+        let (ident, sequence) = (request.ident, request.sequence);
+        let question = icmp::Message::EchoRequest { ident, sequence, payload: &payload };
+        question.write(source, request.to, &mut bytes);
         let message = Message { source, destination: request.to, bytes };
         Some(self.send_icmp(now, message, request.ttl.unwrap_or(self.config.ttl)))
     }
@@ -163,7 +187,8 @@ impl Stack {
             local: Endpoint::new(message.source, 0),
             remote: Endpoint::new(message.destination, 0),
         };
-        let fields = self.ip_fields(flow, PROTOCOL_ICMP, ttl, 0);
+        let protocol = if message.source.is_v4() { PROTOCOL_ICMP } else { PROTOCOL_ICMPV6 };
+        let fields = self.ip_fields(flow, protocol, ttl, 0);
         let body = self.whole_body();
         self.send_packet(now, fields, Transport::Icmp, body)
     }
@@ -199,16 +224,17 @@ impl Stack {
         self.send_packet(now, ip, Transport::Tcp { flow, fields, size }, body)
     }
 
-    fn ip_fields(&mut self, flow: FlowKey, protocol: u8, ttl: u8, tos: u8) -> Ipv4Fields {
-        Ipv4Fields {
+    fn ip_fields(&mut self, flow: FlowKey, protocol: u8, ttl: u8, tos: u8) -> IpFields {
+        IpFields {
             source: flow.local.address,
             destination: flow.remote.address,
             protocol,
             ttl,
             tos,
+            flow_label: self.flow_label(&flow),
             // Unpredictable, and unrelated between destinations (THREATS X-4). Segments, which
             // are never cut up, carry none.
-            id: if protocol == PROTOCOL_TCP { 0 } else { self.random.next_u32() as u16 },
+            id: if protocol == PROTOCOL_TCP { 0 } else { self.random.next_u32() },
             dont_fragment: false,
             more_fragments: false,
             fragment_offset: 0,
@@ -220,7 +246,7 @@ impl Stack {
     fn send_packet(
         &mut self,
         now: Instant,
-        mut ip: Ipv4Fields,
+        mut ip: IpFields,
         transport: Transport,
         body: Body,
     ) -> Option<Body> {
@@ -238,7 +264,7 @@ impl Stack {
                 return None;
             }
             HopKind::Broadcast => Mac::BROADCAST,
-            HopKind::Multicast => multicast_mac(ip.destination),
+            HopKind::Multicast => ip.destination.group_mac(),
             HopKind::Direct | HopKind::Gateway => {
                 match self.link.neighbors.resolve(now, hop.next_hop) {
                     Resolution::Known(mac) => mac,
@@ -261,11 +287,11 @@ impl Stack {
             Transport::Tcp { size, .. } => size.map(|segment| Gso { segment }),
             Transport::Udp { .. } | Transport::Icmp => None,
         };
-        if IPV4_HEADER + ip.payload_len > self.config.mtu && gso.is_none() {
+        if ip.header_len() + ip.payload_len > self.config.mtu && gso.is_none() {
             return self.begin_fragments(ip, to, &transport, body);
         }
         let device = self.config.device_checksums;
-        self.start_frame(to, ETHERTYPE_IPV4);
+        self.start_frame(to, ip.ethertype());
         let summing = if device { Summing::Device } else { Summing::Here };
         self.write_headers(&ip, &transport, body, summing);
         self.head.gso = gso;
@@ -282,7 +308,7 @@ impl Stack {
     /// IP and transport header, with checksums over `body`.
     fn write_headers(
         &mut self,
-        ip: &Ipv4Fields,
+        ip: &IpFields,
         transport: &Transport,
         body: Body,
         summing: Summing,
@@ -293,7 +319,7 @@ impl Stack {
             }
             Body::Scratch { start, end } => [self.body.get(start..end).unwrap_or(&[]), &[][..]],
         };
-        self.head.ipv4(ip);
+        self.head.ip(ip);
         match transport {
             Transport::Tcp { flow, fields, .. } => self.head.tcp(flow, fields, text, summing),
             Transport::Udp { flow } => self.head.udp(flow, text, summing),
@@ -302,7 +328,7 @@ impl Stack {
     }
 
     /// The packet in one piece, without a link header.
-    fn packet_bytes(&mut self, ip: &Ipv4Fields, transport: &Transport, body: Body) -> Vec<u8> {
+    fn packet_bytes(&mut self, ip: &IpFields, transport: &Transport, body: Body) -> Vec<u8> {
         self.head.clear();
         self.write_headers(ip, transport, body, Summing::Here);
         let mut bytes = self.head.as_slice().to_vec();
@@ -322,16 +348,16 @@ impl Stack {
     }
 
     /// The neighbour is being asked for: the packet waits, as long as there is room.
-    fn hold(&mut self, next_hop: Address, ip: &Ipv4Fields, transport: &Transport, body: Body) {
+    fn hold(&mut self, next_hop: Address, ip: &IpFields, transport: &Transport, body: Body) {
         let packet = self.packet_bytes(ip, transport, body);
         let mtu = self.config.mtu;
         if packet.len() <= mtu {
             self.hold_one(next_hop, packet);
             return;
         }
-        let payload = packet.get(IPV4_HEADER..).unwrap_or(&[]).to_vec();
-        for piece in fragments(payload.len(), mtu, IPV4_HEADER) {
-            let fields = Ipv4Fields {
+        let payload = packet.get(ip.header_len()..).unwrap_or(&[]).to_vec();
+        for piece in pieces(ip, payload.len(), mtu) {
+            let fields = IpFields {
                 fragment_offset: piece.offset,
                 more_fragments: piece.more,
                 payload_len: piece.len,
@@ -339,7 +365,7 @@ impl Stack {
             };
             self.counters.ip_frag_creates += 1;
             self.head.clear();
-            self.head.ipv4(&fields);
+            self.head.ip(&fields);
             let mut bytes = self.head.as_slice().to_vec();
             let text = payload.get(piece.offset..piece.offset + piece.len).unwrap_or(&[]);
             bytes.extend_from_slice(text);
@@ -354,9 +380,9 @@ impl Stack {
     }
 
     /// The packet is for this host: it comes back in, bounded, when everything else is said.
-    fn loop_back(&mut self, ip: &Ipv4Fields, transport: &Transport, body: Body) {
+    fn loop_back(&mut self, ip: &IpFields, transport: &Transport, body: Body) {
         let mut frame = Vec::new();
-        self.start_frame(self.link.mac, ETHERTYPE_IPV4);
+        self.start_frame(self.link.mac, ip.ethertype());
         frame.extend_from_slice(self.head.as_slice());
         frame.extend_from_slice(&self.packet_bytes(ip, transport, body));
         if self.loopback_bytes + frame.len() > self.config.loopback_max {
@@ -382,15 +408,15 @@ impl Stack {
     /// Cuts a datagram that does not fit; the transport header goes into the first piece.
     fn begin_fragments(
         &mut self,
-        ip: Ipv4Fields,
+        ip: IpFields,
         to: Mac,
         transport: &Transport,
         body: Body,
     ) -> Option<Body> {
         let packet = self.packet_bytes(&ip, transport, body);
         self.body = packet;
-        self.body.drain(..IPV4_HEADER);
-        let pieces = fragments(self.body.len(), self.config.mtu, IPV4_HEADER).collect();
+        self.body.drain(..ip.header_len());
+        let pieces = pieces(&ip, self.body.len(), self.config.mtu).collect();
         self.fragmenting = Some((ip, to, pieces));
         self.next_fragment()
     }
@@ -399,10 +425,10 @@ impl Stack {
 /// The packets that a super-frame stands for; any other packet is one itself. For whoever is not
 /// the device.
 fn packets(
-    ip: Ipv4Fields,
+    ip: IpFields,
     transport: Transport,
     body: Body,
-) -> impl Iterator<Item = (Ipv4Fields, Transport, Body)> {
+) -> impl Iterator<Item = (IpFields, Transport, Body)> {
     let (size, end) = match (transport, body) {
         (Transport::Tcp { size: Some(size), .. }, Body::Ring { len, .. }) => (size.into(), len),
         _ => (usize::MAX, 0),
@@ -438,10 +464,9 @@ fn transport_len(transport: &Transport) -> usize {
     }
 }
 
-/// RFC 1112 §6.4.
-fn multicast_mac(group: Address) -> Mac {
-    let [_, b, c, d] = group.as_v4().unwrap_or_default();
-    Mac([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+/// The fragments of a datagram with `len` bytes behind its IP header.
+fn pieces(ip: &IpFields, len: usize, mtu: usize) -> impl Iterator<Item = Piece> + use<> {
+    fragments(len, mtu, ip.fragment_header_len())
 }
 
 #[cfg(test)]
@@ -457,12 +482,13 @@ mod tests {
         let flags = Flags::ACK.with(Flags::PSH).with(Flags::FIN).with(Flags::CWR);
         let (seq, ack, window, options) = (u32::MAX - 999, 7, 5, Options::default());
         let fields = TcpFields { seq, ack, flags: flags.0, window, options };
-        let ip = Ipv4Fields {
+        let ip = IpFields {
             source: flow.local.address,
             destination: flow.remote.address,
             protocol: PROTOCOL_TCP,
             ttl: 64,
             tos: 0,
+            flow_label: 0,
             id: 0,
             dont_fragment: true,
             more_fragments: false,

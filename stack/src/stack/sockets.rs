@@ -25,7 +25,8 @@ pub struct ConnectOptions {
 }
 
 impl Stack {
-    /// Listens on `local`; port 0 picks an ephemeral port, the unspecified address means all.
+    /// Listens on `local`; port 0 picks an ephemeral port, `0.0.0.0` means all addresses of IPv4
+    /// and `::` all addresses, unless [`TcpOptions::only_v6`] says otherwise.
     ///
     /// # Errors
     /// See [`ListenError`].
@@ -35,9 +36,6 @@ impl Stack {
         options: ListenOptions,
     ) -> Result<ListenerId, ListenError> {
         let local = Endpoint::from(local);
-        if local.address.as_v4().is_none() {
-            return Err(ListenError::UnsupportedFamily);
-        }
         if !self.is_own_or_any(local.address) {
             return Err(ListenError::AddressNotAvailable);
         }
@@ -93,9 +91,6 @@ impl Stack {
         options: ConnectOptions,
     ) -> Result<TcpId, ConnectError> {
         let remote = Endpoint::from(remote);
-        if remote.address.as_v4().is_none() {
-            return Err(ConnectError::UnsupportedFamily);
-        }
         // MUST-46: only a single host can be connected to.
         let group = remote.address.is_multicast() || self.routes.is_broadcast(remote.address);
         if remote.port == 0 || remote.address.is_unspecified() || group {
@@ -109,6 +104,9 @@ impl Stack {
         if local.address.is_unspecified() {
             // MUST-44: the IP layer picks the address, before the first SYN.
             local.address = hop.source;
+        }
+        if local.address.is_v4() != remote.address.is_v4() {
+            return Err(ConnectError::UnsupportedFamily);
         }
         if !self.routes.is_local(local.address) {
             return Err(ConnectError::AddressNotAvailable);
@@ -124,20 +122,29 @@ impl Stack {
         Some(Tcp { layer: &mut self.tcp, counters: &mut self.counters, key: id.0 })
     }
 
-    /// Makes a UDP socket on `local`; port 0 picks an ephemeral port, the unspecified address
-    /// means all.
+    /// Makes a UDP socket on `local`; port 0 picks an ephemeral port, `0.0.0.0` means all addresses
+    /// of IPv4 and `::` all addresses.
     ///
     /// # Errors
     /// See [`BindError`].
     pub fn bind_udp(&mut self, local: SocketAddr) -> Result<UdpId, BindError> {
+        self.bind_udp_with(local, UdpOptions::default())
+    }
+
+    /// As [`Stack::bind_udp`], with options that the socket begins with.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub fn bind_udp_with(
+        &mut self,
+        local: SocketAddr,
+        options: UdpOptions,
+    ) -> Result<UdpId, BindError> {
         let local = Endpoint::from(local);
-        if local.address.as_v4().is_none() {
-            return Err(BindError::UnsupportedFamily);
-        }
         if !self.is_own_or_any(local.address) {
             return Err(BindError::AddressNotAvailable);
         }
-        self.udp.bind(local, UdpOptions::default(), &mut self.random).map(UdpId)
+        self.udp.bind(local, options, &mut self.random).map(UdpId)
     }
 
     /// A UDP socket, for one call; None for a stale id.

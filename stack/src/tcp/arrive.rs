@@ -31,8 +31,10 @@ enum Stop {
     Done,
 }
 
-/// Smallest path MTU believed (RFC 1122 §3.3.2: every host takes 576 bytes).
-const LEAST_PATH_MTU: u16 = 576;
+/// Smallest path MTU believed, and the headers of IP and TCP, for each IP version: every host takes
+/// 576 bytes (RFC 1122 §3.3.2), every link of IPv6 carries 1280 (RFC 8200 §5).
+const PATH_V4: (u16, u16) = (576, 40);
+const PATH_V6: (u16, u16) = (1280, 60);
 
 type Check = ControlFlow<Stop>;
 
@@ -514,8 +516,9 @@ impl Tcb {
     /// below 576 bytes, and never larger than before. What was lost is sent again at once.
     pub(crate) fn on_too_big(&mut self, seq: Seq, mtu: u16) {
         let in_flight = seq.at_or_after(self.snd.una) && seq.before(self.snd.nxt);
-        let headers = if self.timestamps.is_some() { 52 } else { 40 };
-        let mss = mtu.max(LEAST_PATH_MTU) - headers;
+        let (least, headers) = if self.flow.remote.address.is_v4() { PATH_V4 } else { PATH_V6 };
+        let stamped = if self.timestamps.is_some() { 12 } else { 0 };
+        let mss = mtu.max(least) - headers - stamped;
         if in_flight && mss < self.snd.mss {
             self.snd.mss = mss;
             self.lose_oversized();

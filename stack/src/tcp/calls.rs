@@ -7,6 +7,7 @@ use super::open::{Start, announced_mss};
 use super::options::TcpOptions;
 use super::tcb::{Cx, Tcb};
 use crate::counters::Counters;
+use crate::net::reach::Reach;
 use crate::random::Random;
 use crate::store::arena::Key;
 use crate::store::queue::Queue;
@@ -23,11 +24,12 @@ impl TcpLayer {
         options: ListenOptions,
         random: &mut Random,
     ) -> Result<Key<Listener>, ListenError> {
+        let reach = options.tcp.reach(local.address);
         let local = match local.port {
-            0 => self.ephemeral_listener(local.address, random)?,
+            0 => Endpoint { port: self.ephemeral_listener(reach, random)?, ..local },
             _ => local,
         };
-        if self.conflicts(local) {
+        if self.conflicts(local.port, reach) {
             return Err(ListenError::AddressInUse);
         }
         let backlog = options.backlog.clamp(1, self.config.backlog_max);
@@ -50,28 +52,17 @@ impl TcpLayer {
         Ok(key)
     }
 
-    /// Another listener has the port: on the same address, or on all, or this one wants all.
-    fn conflicts(&self, local: Endpoint) -> bool {
-        let first = (local.port, Address::UNSPECIFIED_V4);
-        if self.ports.contains_key(&first) {
-            return true;
-        }
-        let mut same_port = self
-            .ports
-            .range((local.port, Address::MIN)..=(local.port, Address::MAX))
-            .map(|(&(_, address), _)| address);
-        same_port.any(|address| local.address.is_unspecified() || address == local.address)
+    /// Another listener has the port, for an address that is wanted too.
+    fn conflicts(&self, port: u16, wanted: Reach) -> bool {
+        let mut same_port = self.ports.range((port, Address::MIN)..=(port, Address::MAX));
+        same_port.any(|(_, &key)| {
+            self.listeners.get(key).is_some_and(|other| other.reach().overlaps(wanted))
+        })
     }
 
-    fn ephemeral_listener(
-        &self,
-        address: Address,
-        random: &mut Random,
-    ) -> Result<Endpoint, ListenError> {
-        self.ephemeral_ports(random)
-            .map(|port| Endpoint::new(address, port))
-            .find(|&local| !self.conflicts(local))
-            .ok_or(ListenError::NoPorts)
+    fn ephemeral_listener(&self, reach: Reach, random: &mut Random) -> Result<u16, ListenError> {
+        let mut ports = self.ephemeral_ports(random);
+        ports.find(|&port| !self.conflicts(port, reach)).ok_or(ListenError::NoPorts)
     }
 
     /// Every ephemeral port once, from a random one on (RFC 6056 §3.3.1, algorithm 1).
@@ -194,10 +185,11 @@ impl TcpLayer {
                 None => Ok(flow),
             };
         }
+        let reach = Reach::One(local.address);
         for port in self.ephemeral_ports(random) {
             let local = Endpoint::new(local.address, port);
             let flow = FlowKey { local, remote };
-            if !self.conflicts(local) && self.find(&flow).is_none() {
+            if !self.conflicts(port, reach) && self.find(&flow).is_none() {
                 return Ok(flow);
             }
         }

@@ -62,7 +62,7 @@ pub enum ConnectError {
     NetworkUnreachable,
     /// The remote endpoint is a broadcast, multicast or unspecified address, or port 0 (MUST-46).
     InvalidRemote,
-    /// IPv6 is not implemented yet.
+    /// The local address is of the other IP version.
     UnsupportedFamily,
     /// Every ephemeral port to this remote endpoint is in use.
     NoPorts,
@@ -78,8 +78,6 @@ pub enum ListenError {
     AddressInUse,
     /// The local address is not one of this host's.
     AddressNotAvailable,
-    /// IPv6 is not implemented yet.
-    UnsupportedFamily,
     /// The limit `TcpConfig::listeners_max` is reached.
     TooManyListeners,
     /// Port 0 was asked for and every ephemeral port has a listener.
@@ -137,14 +135,13 @@ texts!(ConnectError {
     ConnectError::AddressNotAvailable => "the local address is not one of this host's",
     ConnectError::NetworkUnreachable => "no route: add a gateway or a route",
     ConnectError::InvalidRemote => "not an address of a single host with a port above 0",
-    ConnectError::UnsupportedFamily => "IPv6 is not implemented yet: use an IPv4 address",
+    ConnectError::UnsupportedFamily => "the two ends are of different IP versions: choose one",
     ConnectError::NoPorts => "no ephemeral port is free for this remote endpoint",
     ConnectError::TooManyConnections => "too many connections: raise TcpConfig::connections_max",
 });
 texts!(ListenError {
     ListenError::AddressInUse => "address in use: another listener has the port",
     ListenError::AddressNotAvailable => "the local address is not one of this host's",
-    ListenError::UnsupportedFamily => "IPv6 is not implemented yet: use an IPv4 address",
     ListenError::TooManyListeners => "too many listeners: raise TcpConfig::listeners_max",
     ListenError::NoPorts => "no ephemeral port is free: name one",
 });

@@ -42,7 +42,7 @@ pub(crate) struct TcpLayer {
     pub(super) half_open: Arena<HalfOpen>,
     pub(super) waits: Arena<TimeWait>,
     pub(super) listeners: Arena<Listener>,
-    /// Listeners by port and address; IPv4's wildcard is 0.0.0.0.
+    /// Listeners by port and address.
     pub(super) ports: BTreeMap<(u16, Address), Key<Listener>>,
     pub(super) demux: Demux,
     pub(super) timers: Wheel,

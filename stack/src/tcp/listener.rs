@@ -5,6 +5,7 @@ use super::segment::{Flags, Segment};
 use super::syncache::AGE;
 use super::tcb::ACCEPT;
 use crate::config::FastOpenKeys;
+use crate::net::reach::Reach;
 use crate::store::queue::{Link, Linked, Queue};
 use crate::time::Instant;
 use crate::wire::address::Endpoint;
@@ -83,6 +84,11 @@ pub(crate) enum Verdict {
 }
 
 impl Listener {
+    /// The addresses it listens on.
+    pub(crate) fn reach(&self) -> Reach {
+        self.options.tcp.reach(self.local.address)
+    }
+
     /// RFC 9293 §3.10.7.2, first to fourth.
     pub(crate) fn judge(seg: &Segment<'_>) -> Verdict {
         if seg.has(Flags::RST) {

@@ -1,6 +1,8 @@
 //! What an application may set on a connection.
 
 use crate::config::{Congestion, TcpConfig};
+use crate::net::reach::Reach;
+use crate::wire::address::Address;
 use core::time::Duration;
 
 /// Options of a TCP socket, with Linux's defaults. A listener's are inherited by what it accepts.
@@ -58,6 +60,9 @@ pub struct TcpOptions {
     pub fast_open_connect: bool,
     /// Text goes with the SYN without a cookie, and comes so (`TCP_FASTOPEN_NO_COOKIE`).
     pub fast_open_no_cookie: bool,
+    /// A listener on `::` takes no connections over IPv4 (`IPV6_V6ONLY`); off by default, as in
+    /// Linux.
+    pub only_v6: bool,
 }
 
 /// Smallest and greatest buffer that an option may ask for.
@@ -85,11 +90,18 @@ impl Default for TcpOptions {
             max_pacing_rate: None,
             fast_open_connect: false,
             fast_open_no_cookie: false,
+            only_v6: false,
         }
     }
 }
 
 impl TcpOptions {
+    /// The addresses that a listener named `address` has.
+    pub(crate) fn reach(&self, address: Address) -> Reach {
+        let all = Reach::of(address);
+        if self.only_v6 { all.without_v4() } else { all }
+    }
+
     /// The options with every value inside its range.
     pub(crate) fn clamped(mut self) -> TcpOptions {
         let clamped = |bytes: usize| bytes.clamp(*BUFFER.start(), *BUFFER.end());

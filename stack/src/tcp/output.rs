@@ -19,7 +19,7 @@ use super::tcb::{Cx, Tcb};
 use super::timers::Timer;
 use crate::time::Instant;
 use crate::wire::ecn::Codepoint;
-use crate::wire::emit::{IPV4_HEADER, TCP_HEADER, TcpFields};
+use crate::wire::emit::{IPV6_HEADER, TCP_HEADER, TcpFields};
 use crate::wire::options::{OPTIONS_MAX, Options};
 use core::time::Duration;
 
@@ -52,8 +52,8 @@ impl Outgoing {
     }
 }
 
-/// The headers of a packet at their longest: IPv4's without options, TCP's with all.
-const HEADERS_MAX: usize = IPV4_HEADER + TCP_HEADER + OPTIONS_MAX;
+/// The headers of a packet at their longest: IPv6's without extensions, TCP's with all options.
+const HEADERS_MAX: usize = IPV6_HEADER + TCP_HEADER + OPTIONS_MAX;
 
 impl Tcb {
     /// The next segment, or None when there is nothing to say.

@@ -15,7 +15,7 @@ use super::timewait::{TimeWait, Verdict as Wait};
 use crate::counters::{Counters, DropReason};
 use crate::store::arena::Key;
 use crate::time::Instant;
-use crate::wire::address::{Address, FlowKey};
+use crate::wire::address::{Address, Endpoint, FlowKey};
 use std::sync::Arc;
 
 /// How far past the old connection's numbers a reopened one begins (RFC 6191 §2): more than any
@@ -23,11 +23,20 @@ use std::sync::Arc;
 const REOPEN_GAP: u32 = 65_537;
 
 impl TcpLayer {
-    /// The listener for a local endpoint: its own address first, then the wildcard.
+    /// The listener for a local endpoint: that of its own address first, then that of all
+    /// addresses of its IP version, then that of all.
     fn listener_for(&self, flow: &FlowKey) -> Option<Key<Listener>> {
-        let port = flow.local.port;
-        let exact = self.ports.get(&(port, flow.local.address));
-        exact.or_else(|| self.ports.get(&(port, Address::UNSPECIFIED_V4))).copied()
+        let Endpoint { address, port } = flow.local;
+        let named = |name| self.ports.get(&(port, name)).copied();
+        let takes = |key: &Key<Listener>| {
+            self.listeners.get(*key).is_some_and(|listener| listener.reach().contains(address))
+        };
+        let all = || named(Address::UNSPECIFIED_V6).filter(takes);
+        let exact = named(address);
+        if !address.is_v4() {
+            return exact.or_else(all);
+        }
+        exact.or_else(|| named(Address::UNSPECIFIED_V4)).or_else(all)
     }
 
     /// LISTEN or CLOSED.

@@ -5,7 +5,7 @@ use crate::store::ring::{Ring, copy_in, copy_out};
 use crate::store::wheel::{NodeId, Wheel};
 use crate::tcp::demux::{Demux, Slot};
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
-use crate::wire::emit::{Head, Ipv4Fields, Summing, TCP_HEADER, TcpFields};
+use crate::wire::emit::{Head, IpFields, Summing, TCP_HEADER, TcpFields};
 use crate::wire::frame::RxChecksum;
 use crate::wire::options::Options;
 use crate::wire::{checksum, parse};
@@ -29,12 +29,13 @@ pub fn emit(text: &[u8]) -> usize {
     let mut head = Head::new();
     let flow = flow(7);
     head.ethernet(Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]), parse::ETHERTYPE_IPV4);
-    head.ipv4(&Ipv4Fields {
+    head.ip(&IpFields {
         source: flow.local.address,
         destination: flow.remote.address,
         protocol: parse::PROTOCOL_TCP,
         ttl: 64,
         tos: 0,
+        flow_label: 0,
         id: 0,
         dont_fragment: true,
         more_fragments: false,

@@ -1,8 +1,8 @@
 //! ICMP echo sockets: what `ping` needs (RFC 792, RFC 1122 §3.2.2.6). The ident is the port.
 
-use super::MAX_PAYLOAD;
 use super::datagrams::Datagrams;
 use super::error::{BindError, UdpSendError};
+use super::max_payload;
 use crate::random::Random;
 use crate::store::arena::{Arena, Key};
 use crate::store::queue::{Link, Linked, Queue};
@@ -211,7 +211,7 @@ impl EchoTable {
         payload: &[u8],
         ttl: Option<u8>,
     ) -> Result<(), UdpSendError> {
-        if payload.len() > MAX_PAYLOAD {
+        if payload.len() > max_payload(to) {
             return Err(UdpSendError::MessageTooLong);
         }
         if to.is_unspecified() {

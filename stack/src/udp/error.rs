@@ -135,8 +135,6 @@ pub enum BindError {
     AddressInUse,
     /// This host does not have the address (EADDRNOTAVAIL).
     AddressNotAvailable,
-    /// This host has no address of this IP version (EAFNOSUPPORT).
-    UnsupportedFamily,
     /// As many sockets as the configuration allows (EMFILE).
     TooManySockets,
     /// All ephemeral ports are in use (EADDRINUSE).
@@ -151,9 +149,6 @@ impl fmt::Display for BindError {
             }
             BindError::AddressNotAvailable => {
                 "this host does not have the address: bind to one of its own or to 0.0.0.0"
-            }
-            BindError::UnsupportedFamily => {
-                "this host has no address of this IP version: configure one first"
             }
             BindError::TooManySockets => {
                 "too many sockets: close some or raise the limit in the configuration"

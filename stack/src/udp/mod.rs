@@ -14,5 +14,10 @@ pub(crate) mod error;
 pub(crate) mod socket;
 pub(crate) mod table;
 
-/// The longest payload of a UDP or echo datagram over IPv4, bytes: 65,535 without both headers.
-pub(crate) const MAX_PAYLOAD: usize = 65_507;
+use crate::wire::address::Address;
+
+/// The longest payload of a UDP or echo datagram to `remote`, bytes: of IPv4's 65,535 both headers
+/// take their part, of IPv6's the second.
+pub(crate) fn max_payload(remote: Address) -> usize {
+    if remote.is_v4() { 65_507 } else { 65_527 }
+}

@@ -1,10 +1,11 @@
 //! One UDP socket: its names, its two queues, its pending error.
 
-use super::MAX_PAYLOAD;
 use super::datagrams::Datagrams;
 use super::error::{UdpError, UdpRecvError, UdpSendError};
+use super::max_payload;
+use crate::net::reach::Reach;
 use crate::store::queue::{Link, Linked};
-use crate::wire::address::Endpoint;
+use crate::wire::address::{Address, Endpoint};
 
 /// Options of a UDP socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,9 @@ pub struct UdpOptions {
     /// Bytes that may wait to be sent, charged alike; beyond, sending would block. A datagram is
     /// always taken when none waits. Default 208 KiB, as Linux.
     pub send_buffer: usize,
+    /// Bound to `::`, it speaks IPv6 only (`IPV6_V6ONLY`). Default false, as in Linux. It counts
+    /// when the socket is bound, and cannot be changed.
+    pub only_v6: bool,
 }
 
 impl Default for UdpOptions {
@@ -31,7 +35,16 @@ impl Default for UdpOptions {
             broadcast: false,
             receive_buffer: 208 << 10,
             send_buffer: 208 << 10,
+            only_v6: false,
         }
+    }
+}
+
+impl UdpOptions {
+    /// The addresses that a socket named `address` has.
+    pub(super) fn reach(&self, address: Address) -> Reach {
+        let all = Reach::of(address);
+        if self.only_v6 { all.without_v4() } else { all }
     }
 }
 
@@ -87,6 +100,11 @@ impl UdpSocket {
             closed: false,
             links: Default::default(),
         }
+    }
+
+    /// The addresses it has.
+    pub(crate) fn reach(&self) -> Reach {
+        self.options.reach(self.bound.address)
     }
 
     pub(crate) fn local(&self) -> Endpoint {
@@ -156,12 +174,15 @@ impl UdpSocket {
         len: usize,
         to: Option<Endpoint>,
     ) -> Result<Endpoint, UdpSendError> {
-        if len > MAX_PAYLOAD {
+        let to = to.or(self.remote).ok_or(UdpSendError::NotConnected)?;
+        if len > max_payload(to.address) {
             return Err(UdpSendError::MessageTooLong);
         }
-        let to = to.or(self.remote).ok_or(UdpSendError::NotConnected)?;
         if to.port == 0 || to.address.is_unspecified() {
             return Err(UdpSendError::InvalidRemote);
+        }
+        if !self.reach().speaks_to(to.address) {
+            return Err(UdpSendError::NetworkUnreachable);
         }
         match self.error.take() {
             Some(error) => Err(UdpSendError::Failed(error)),

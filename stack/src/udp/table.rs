@@ -2,15 +2,16 @@
 //!
 //! No two sockets share a local endpoint, and none has a port that another has for all addresses
 //! (Linux without SO_REUSEADDR). So a datagram finds its socket by its destination alone, with
-//! at most two look-ups: the address and port, then the port for all addresses.
+//! at most three look-ups: the address and port, then the port for all addresses of its IP version,
+//! then for all of both.
 
 use super::error::{BindError, UdpError, UdpRecvError, UdpSendError};
 use super::socket::{EVENT, TRANSMIT, UdpOptions, UdpSocket};
+use crate::net::reach::Reach;
 use crate::random::{Random, Secret};
 use crate::store::arena::{Arena, Key};
 use crate::store::queue::Queue;
 use crate::wire::address::{Address, Endpoint};
-use core::net::{IpAddr, Ipv6Addr};
 use hashbrown::HashTable;
 use std::collections::BTreeMap;
 
@@ -70,7 +71,7 @@ pub(crate) struct UdpTable {
     sockets: Arena<UdpSocket>,
     names: HashTable<(Endpoint, Key<UdpSocket>)>,
     /// Names with this port, for each IP version.
-    ports: BTreeMap<(bool, u16), u32>,
+    ports: BTreeMap<(Version, u16), u32>,
     transmit: Queue<TRANSMIT>,
     events: Queue<EVENT>,
     bytes: usize,
@@ -116,9 +117,13 @@ impl UdpTable {
         options: UdpOptions,
         random: &mut Random,
     ) -> Result<Key<UdpSocket>, BindError> {
+        let reach = options.reach(local.address);
         let local = match local.port {
-            0 => self.ephemeral(local.address, random).ok_or(BindError::NoPorts)?,
-            _ if self.is_taken(local) => return Err(BindError::AddressInUse),
+            0 => {
+                let port = self.ephemeral(reach, random).ok_or(BindError::NoPorts)?;
+                Endpoint { port, ..local }
+            }
+            port if self.is_taken(port, reach) => return Err(BindError::AddressInUse),
             _ => local,
         };
         let socket = UdpSocket::new(local, self.held(options));
@@ -126,25 +131,46 @@ impl UdpTable {
         let secret = self.secret;
         let rehash = |(name, _): &(Endpoint, _)| hash(secret, *name);
         self.names.insert_unique(hash(secret, local), (local, key), rehash);
-        *self.ports.entry(port_of(local)).or_default() += 1;
+        for version in versions(reach) {
+            *self.ports.entry((version, local.port)).or_default() += 1;
+        }
         Ok(key)
     }
 
-    fn ephemeral(&self, address: Address, random: &mut Random) -> Option<Endpoint> {
+    fn ephemeral(&self, reach: Reach, random: &mut Random) -> Option<u16> {
         let (first, last) = self.limits.ephemeral_ports;
         let count = u32::from(last.saturating_sub(first)) + 1;
         let draw = |_| {
             let port = first.saturating_add(random.below(count) as u16);
-            Some(Endpoint::new(address, port)).filter(|name| !self.is_taken(*name))
+            Some(port).filter(|port| !self.is_taken(*port, reach))
         };
         (0..PORT_TRIES).find_map(draw)
     }
 
-    fn is_taken(&self, name: Endpoint) -> bool {
-        if name.address.is_unspecified() {
-            return self.ports.contains_key(&port_of(name));
+    /// A socket has the port for an address of `reach`.
+    fn is_taken(&self, port: u16, reach: Reach) -> bool {
+        match reach {
+            Reach::One(address) => self.at(Endpoint::new(address, port)).is_some(),
+            all => versions(all).any(|version| self.ports.contains_key(&(version, port))),
         }
-        self.named(name).is_some() || self.named(wildcard(name)).is_some()
+    }
+
+    /// The socket that has `name`: alone, or among all addresses of the same IP version, or among
+    /// all.
+    fn at(&self, name: Endpoint) -> Option<Key<UdpSocket>> {
+        let all = |address| self.named(Endpoint { address, ..name });
+        let both = || {
+            let reaches = |key: &Key<UdpSocket>| {
+                let socket = self.sockets.get(*key);
+                socket.is_some_and(|socket| socket.reach().contains(name.address))
+            };
+            all(Address::UNSPECIFIED_V6).filter(reaches)
+        };
+        let own = self.named(name);
+        if !name.address.is_v4() {
+            return own.or_else(both);
+        }
+        own.or_else(|| all(Address::UNSPECIFIED_V4)).or_else(both)
     }
 
     fn named(&self, name: Endpoint) -> Option<Key<UdpSocket>> {
@@ -157,7 +183,7 @@ impl UdpTable {
         let accepts = |key: &Key<UdpSocket>| {
             self.sockets.get(*key).is_some_and(|socket| socket.accepts(local, remote))
         };
-        self.named(local).or_else(|| self.named(wildcard(local))).filter(accepts)
+        self.at(local).filter(accepts)
     }
 
     /// Gives a received datagram to a socket; false if its buffer is full.
@@ -205,7 +231,8 @@ impl UdpTable {
     pub(crate) fn set_options(&mut self, key: Key<UdpSocket>, options: UdpOptions) {
         let options = self.held(options);
         if let Some(socket) = self.socket_mut(key) {
-            socket.options = options;
+            let only_v6 = socket.options.only_v6;
+            socket.options = UdpOptions { only_v6, ..options };
             self.events.push(&mut self.sockets, key);
         }
     }
@@ -315,7 +342,7 @@ impl UdpTable {
     pub(crate) fn close(&mut self, key: Key<UdpSocket>) {
         let Some(socket) = self.socket_mut(key) else { return };
         socket.closed = true;
-        let (bound, freed) = (socket.bound, socket.received.charge());
+        let (bound, reach, freed) = (socket.bound, socket.reach(), socket.received.charge());
         socket.received = Default::default();
         let idle = socket.unsent.is_empty();
         self.bytes = self.bytes.saturating_sub(freed);
@@ -323,10 +350,13 @@ impl UdpTable {
         if let Ok(name) = self.names.find_entry(hash(self.secret, bound), |(_, k)| *k == key) {
             name.remove();
         }
-        if let Some(count) = self.ports.get_mut(&port_of(bound)) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.ports.remove(&port_of(bound));
+        for version in versions(reach) {
+            let place = (version, bound.port);
+            if let Some(count) = self.ports.get_mut(&place) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.ports.remove(&place);
+                }
             }
         }
         if idle {
@@ -335,18 +365,18 @@ impl UdpTable {
     }
 }
 
-/// The IP version and the port.
-fn port_of(name: Endpoint) -> (bool, u16) {
-    (name.address.as_v4().is_some(), name.port)
+/// An IP version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Version {
+    V4,
+    V6,
 }
 
-/// The name for all addresses of the same IP version.
-fn wildcard(name: Endpoint) -> Endpoint {
-    let address = match name.address.as_v4() {
-        Some(_) => Address::UNSPECIFIED_V4,
-        None => IpAddr::V6(Ipv6Addr::UNSPECIFIED).into(),
-    };
-    Endpoint { address, ..name }
+/// The IP versions of which a name has addresses.
+fn versions(reach: Reach) -> impl Iterator<Item = Version> {
+    let v4 = reach.has_v4().then_some(Version::V4);
+    let v6 = reach.has_v6().then_some(Version::V6);
+    v4.into_iter().chain(v6)
 }
 
 fn hash(secret: Secret, name: Endpoint) -> u64 {

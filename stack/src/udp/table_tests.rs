@@ -46,10 +46,34 @@ fn a_name_is_given_once_and_a_port_for_all_addresses_excludes_the_others() {
     table.close(second);
     let all = bind(&mut table, ALL, 7).unwrap();
     assert_eq!(bind(&mut table, OURS, 7), Err(BindError::AddressInUse));
-    let six: Address = "::".parse::<IpAddr>().unwrap().into();
-    assert!(bind(&mut table, six, 7).is_ok(), "the other IP version is another world");
     table.close(all);
     assert!(bind(&mut table, OURS, 7).is_ok());
+}
+
+#[test]
+fn a_name_of_ipv6_is_for_both_versions_unless_it_says_otherwise() {
+    let (mut table, mut random) = table();
+    let any = here(Address::UNSPECIFIED_V6, 7);
+    let both = table.bind(any, UdpOptions::default(), &mut random).unwrap();
+    assert_eq!(table.find(here(OURS, 7), PEER), Some(both));
+    for address in [ALL, OURS, SECOND] {
+        assert_eq!(bind(&mut table, address, 7), Err(BindError::AddressInUse));
+    }
+    assert!(send(&mut table, both, b"to IPv4").is_ok());
+    table.close(both);
+    assert!(table.ports.is_empty());
+    let only = UdpOptions { only_v6: true, ..UdpOptions::default() };
+    let six = table.bind(any, only, &mut random).unwrap();
+    assert_eq!(table.find(here(OURS, 7), PEER), None);
+    assert_eq!(send(&mut table, six, b"to IPv4"), Err(UdpSendError::NetworkUnreachable));
+    table.set_options(six, UdpOptions::default());
+    assert_eq!(table.find(here(OURS, 7), PEER), None, "it is too late to choose");
+    let four = bind(&mut table, ALL, 7).unwrap();
+    assert_eq!(table.find(here(OURS, 7), PEER), Some(four));
+    let peer = Endpoint::new(Address::v6(0x2001_0db8 << 96 | 1), 53);
+    assert_eq!(table.find(here(Address::v6(0x2001_0db8 << 96 | 2), 7), peer), Some(six));
+    let refused = table.send(four, b"to IPv6", Some(peer), way);
+    assert_eq!(refused, Err(UdpSendError::NetworkUnreachable));
 }
 
 #[test]

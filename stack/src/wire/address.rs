@@ -27,6 +27,9 @@ pub(crate) struct FlowKey {
 
 impl Address {
     pub(crate) const UNSPECIFIED_V4: Address = Address::v4([0, 0, 0, 0]);
+    pub(crate) const UNSPECIFIED_V6: Address = Address([0; 16]);
+    /// `ff02::1`: every IPv6 host on the link (RFC 4291 §2.7.1).
+    pub(crate) const ALL_NODES: Address = Address::v6(0xff02 << 112 | 1);
 
     /// The first and last address in sorting order: the bounds of a range over all.
     pub(crate) const MIN: Address = Address([0; 16]);
@@ -38,6 +41,11 @@ impl Address {
         Address([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
     }
 
+    /// The IPv6 address with these bits; with IPv4-mapped ones it is an IPv4 address.
+    pub(crate) const fn v6(bits: u128) -> Address {
+        Address(bits.to_be_bytes())
+    }
+
     /// The four octets of an IPv4 address; None for IPv6.
     pub(crate) fn as_v4(self) -> Option<[u8; 4]> {
         // As a number: on the path of every packet, twelve comparisons of octets are too many.
@@ -45,8 +53,16 @@ impl Address {
         (bits >> 32 == MAPPED >> 32).then_some((bits as u32).to_be_bytes())
     }
 
+    pub(crate) fn is_v4(self) -> bool {
+        self.bits() >> 32 == MAPPED >> 32
+    }
+
     pub(crate) fn octets(&self) -> &[u8; 16] {
         &self.0
+    }
+
+    fn bits(self) -> u128 {
+        u128::from_be_bytes(self.0)
     }
 
     pub(crate) fn to_ip(self) -> IpAddr {
@@ -74,6 +90,32 @@ impl Address {
         match self.as_v4() {
             Some([first, ..]) => first & 0xf0 == 224,
             None => self.0[0] == 0xff,
+        }
+    }
+
+    /// `fe80::/10`: good on one link only (RFC 4291 §2.5.6).
+    pub(crate) fn is_link_local(self) -> bool {
+        self.bits() >> 118 == 0xfe80 >> 6
+    }
+
+    /// `ff02::/16` and `ff01::/16`: a group that ends at the next router, or before.
+    pub(crate) fn is_link_group(self) -> bool {
+        matches!(self.bits() >> 112 & 0xff0f, 0xff01 | 0xff02)
+    }
+
+    /// The group of those who may have this IPv6 address (RFC 4291 §2.7.1): who asks for it,
+    /// asks there.
+    pub(crate) fn solicited_node(self) -> Address {
+        Address::v6(0xff02 << 112 | 0x1_ff00_0000 | self.bits() & 0xff_ffff)
+    }
+
+    /// The Ethernet address of a group (RFC 1112 §6.4, RFC 2464 §7).
+    pub(crate) fn group_mac(self) -> Mac {
+        let [.., a, b, c, d] = self.0;
+        if self.is_v4() {
+            Mac([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+        } else {
+            Mac([0x33, 0x33, a, b, c, d])
         }
     }
 
@@ -278,6 +320,19 @@ mod tests {
             assert!(!Address::from(text.parse::<IpAddr>().unwrap()).is_valid_source(), "{text}");
         }
         assert!(Address::v4([192, 0, 2, 9]).is_valid_source());
+    }
+
+    #[test]
+    fn groups_of_ipv6() {
+        let own = Address::from("2001:db8::1:800:200e:8c6c".parse::<IpAddr>().unwrap());
+        let group = own.solicited_node();
+        assert_eq!(group.to_ip(), "ff02::1:ff0e:8c6c".parse::<IpAddr>().unwrap());
+        assert_eq!(group.group_mac(), Mac([0x33, 0x33, 0xff, 0x0e, 0x8c, 0x6c]));
+        assert_eq!(Address::v4([239, 129, 2, 3]).group_mac(), Mac([1, 0, 0x5e, 1, 2, 3]));
+        assert!(group.is_link_group() && group.is_multicast() && !own.is_link_group());
+        assert!(Address::ALL_NODES.is_link_group());
+        let is = |text: &str| Address::from(text.parse::<IpAddr>().unwrap()).is_link_local();
+        assert!(is("fe80::1") && is("febf::1") && !is("fec0::1") && !is("169.254.0.1"));
     }
 
     #[test]

@@ -23,9 +23,13 @@ impl Codepoint {
         }
     }
 
-    /// Of an IPv4 header.
+    /// Of an IP header. IPv6 has the octet after four bits of version (RFC 8200 §3).
     pub(crate) fn of_header(header: &[u8]) -> Codepoint {
-        header.get(1).map_or(Codepoint::NotEct, |&tos| Codepoint::of_tos(tos))
+        match *header {
+            [first, second, ..] if first >> 4 == 6 => Codepoint::of_tos(second >> 4),
+            [_, tos, ..] => Codepoint::of_tos(tos),
+            _ => Codepoint::NotEct,
+        }
     }
 
     /// The bits.

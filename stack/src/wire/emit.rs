@@ -2,19 +2,23 @@
 
 use super::address::{Address, FlowKey, Mac};
 use super::checksum::{Checksum, checksum};
+use super::extensions::{FRAGMENT, FRAGMENT_HEADER};
 use super::frame::{ChecksumAt, Gso};
 use super::options::{OPTIONS_MAX, Options};
+use super::parse::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 
 /// Length of an Ethernet II header.
 pub(crate) const ETHERNET_HEADER: usize = 14;
 /// Length of an IPv4 header without options.
 pub(crate) const IPV4_HEADER: usize = 20;
+/// Length of an IPv6 header without extensions.
+pub(crate) const IPV6_HEADER: usize = 40;
 /// Length of a TCP header without options.
 pub(crate) const TCP_HEADER: usize = 20;
 /// Length of a UDP header.
 pub(crate) const UDP_HEADER: usize = 8;
 /// Room for the longest head: Ethernet, IPv6, TCP with all its options.
-pub(crate) const HEAD_MAX: usize = ETHERNET_HEADER + 40 + TCP_HEADER + OPTIONS_MAX;
+pub(crate) const HEAD_MAX: usize = ETHERNET_HEADER + IPV6_HEADER + TCP_HEADER + OPTIONS_MAX;
 
 /// Headers of one frame, written front to back.
 #[derive(Clone)]
@@ -35,21 +39,47 @@ pub(crate) enum Summing {
     Device,
 }
 
-/// What an IPv4 header says beyond the addresses.
+/// What an IP header of either version says. What one of them has no field for is left out.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ipv4Fields {
+pub(crate) struct IpFields {
     pub(crate) source: Address,
     pub(crate) destination: Address,
     pub(crate) protocol: u8,
+    /// The hop limit of IPv6.
     pub(crate) ttl: u8,
+    /// The traffic class of IPv6.
     pub(crate) tos: u8,
-    pub(crate) id: u16,
+    /// IPv6 only: 20 bits (RFC 6437).
+    pub(crate) flow_label: u32,
+    /// 16 bits in IPv4, where only a fragment needs one; 32 in a fragment of IPv6.
+    pub(crate) id: u32,
+    /// IPv4 only: nobody on the way cuts up a packet of IPv6.
     pub(crate) dont_fragment: bool,
     pub(crate) more_fragments: bool,
     /// Bytes from the start of the datagram, a multiple of eight.
     pub(crate) fragment_offset: usize,
     /// Bytes behind this header.
     pub(crate) payload_len: usize,
+}
+
+impl IpFields {
+    /// The length of the header of a packet in one piece.
+    pub(crate) fn header_len(&self) -> usize {
+        if self.destination.is_v4() { IPV4_HEADER } else { IPV6_HEADER }
+    }
+
+    /// The length of the headers of a fragment, which in IPv6 has one of its own.
+    pub(crate) fn fragment_header_len(&self) -> usize {
+        if self.destination.is_v4() { IPV4_HEADER } else { IPV6_HEADER + FRAGMENT_HEADER }
+    }
+
+    pub(crate) fn ethertype(&self) -> u16 {
+        if self.destination.is_v4() { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 }
+    }
+
+    fn is_fragment(&self) -> bool {
+        self.more_fragments || self.fragment_offset != 0
+    }
 }
 
 /// What a TCP header says beyond the ports.
@@ -87,19 +117,48 @@ impl Head {
         self.put(&ethertype.to_be_bytes());
     }
 
-    pub(crate) fn ipv4(&mut self, ip: &Ipv4Fields) {
+    /// The header of the version that the addresses have.
+    pub(crate) fn ip(&mut self, ip: &IpFields) {
+        match (ip.source.as_v4(), ip.destination.as_v4()) {
+            (Some(source), Some(destination)) => self.ipv4(ip, source, destination),
+            _ => self.ipv6(ip),
+        }
+    }
+
+    fn ipv4(&mut self, ip: &IpFields, source: [u8; 4], destination: [u8; 4]) {
         let at = self.len;
         let total = (IPV4_HEADER + ip.payload_len) as u16;
         let flags = u16::from(ip.dont_fragment) << 14 | u16::from(ip.more_fragments) << 13;
         self.put(&[0x45, ip.tos]);
         self.put(&total.to_be_bytes());
-        self.put(&ip.id.to_be_bytes());
+        self.put(&(ip.id as u16).to_be_bytes());
         self.put(&(flags | (ip.fragment_offset / 8) as u16).to_be_bytes());
         self.put(&[ip.ttl, ip.protocol, 0, 0]);
-        self.put(&ip.source.as_v4().unwrap_or_default());
-        self.put(&ip.destination.as_v4().unwrap_or_default());
+        self.put(&source);
+        self.put(&destination);
         let sum = checksum(&self.bytes[at..self.len]);
         self.bytes[at + 10..at + 12].copy_from_slice(&sum);
+    }
+
+    /// RFC 8200 §3, and §4.5 for a fragment.
+    fn ipv6(&mut self, ip: &IpFields) {
+        let first = 6 << 28 | u32::from(ip.tos) << 20 | ip.flow_label & 0xf_ffff;
+        let (next, len) = if ip.is_fragment() {
+            (FRAGMENT, FRAGMENT_HEADER + ip.payload_len)
+        } else {
+            (ip.protocol, ip.payload_len)
+        };
+        self.put(&first.to_be_bytes());
+        self.put(&(len as u16).to_be_bytes());
+        self.put(&[next, ip.ttl]);
+        self.put(ip.source.octets());
+        self.put(ip.destination.octets());
+        if ip.is_fragment() {
+            let field = ip.fragment_offset as u16 & !7 | u16::from(ip.more_fragments);
+            self.put(&[ip.protocol, 0]);
+            self.put(&field.to_be_bytes());
+            self.put(&ip.id.to_be_bytes());
+        }
     }
 
     /// Writes a TCP header and its checksum over `body` (MUST-2).

@@ -4,6 +4,7 @@ pub(crate) mod address;
 pub(crate) mod checksum;
 pub(crate) mod ecn;
 pub(crate) mod emit;
+pub(crate) mod extensions;
 pub(crate) mod frame;
 pub(crate) mod options;
 pub(crate) mod parse;

@@ -6,10 +6,14 @@ use super::checksum::{self, Checksum};
 use super::ecn::Codepoint;
 use super::frame::RxChecksum;
 use crate::counters::DropReason;
-use etherparse::{Ethernet2HeaderSlice, Ipv4HeaderSlice, TcpSlice, UdpHeaderSlice};
+use etherparse::{
+    Ethernet2HeaderSlice, Ipv4HeaderSlice, Ipv6HeaderSlice, TcpSlice, UdpHeaderSlice,
+};
 
 /// Ethernet type of IPv4.
 pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
+/// Ethernet type of IPv6.
+pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// Ethernet type of ARP.
 pub(crate) const ETHERTYPE_ARP: u16 = 0x0806;
 
@@ -17,6 +21,7 @@ pub(crate) const ETHERTYPE_ARP: u16 = 0x0806;
 pub(crate) const PROTOCOL_ICMP: u8 = 1;
 pub(crate) const PROTOCOL_TCP: u8 = 6;
 pub(crate) const PROTOCOL_UDP: u8 = 17;
+pub(crate) const PROTOCOL_ICMPV6: u8 = 58;
 
 /// An Ethernet II frame.
 pub(crate) struct Ethernet<'a> {
@@ -46,8 +51,10 @@ pub(crate) struct IpPacket<'a> {
     pub(crate) ttl: u8,
     pub(crate) ecn: Codepoint,
     pub(crate) fragment: Option<Fragment>,
-    /// The whole header with its options.
+    /// The whole header with its options; of IPv6 the 40 bytes that every packet has.
     pub(crate) header: &'a [u8],
+    /// IPv6's extension headers, as far as they have been read.
+    pub(crate) extensions: &'a [u8],
     pub(crate) payload: &'a [u8],
 }
 
@@ -88,7 +95,32 @@ pub(crate) fn ipv4(bytes: &[u8]) -> Result<IpPacket<'_>, DropReason> {
             more,
         }),
         header: header.slice(),
+        extensions: &[],
         payload,
+    })
+}
+
+/// Reads the fixed header of an IPv6 packet (RFC 8200 §3); [`super::extensions`] reads on. What
+/// names IPv4 addresses is refused: nothing on a link may pass for the other version.
+pub(crate) fn ipv6(bytes: &[u8]) -> Result<IpPacket<'_>, DropReason> {
+    let header = Ipv6HeaderSlice::from_slice(bytes).map_err(|_| DropReason::IpMalformed)?;
+    let len = header.slice().len();
+    let payload = bytes.get(len..len + usize::from(header.payload_length()));
+    let address = |octets| Address::v6(u128::from_be_bytes(octets));
+    let (source, destination) = (address(header.source()), address(header.destination()));
+    if source.is_v4() || destination.is_v4() {
+        return Err(DropReason::IpBadSource);
+    }
+    Ok(IpPacket {
+        source,
+        destination,
+        protocol: header.next_header().0,
+        ttl: header.hop_limit(),
+        ecn: Codepoint::of_header(header.slice()),
+        fragment: None,
+        header: header.slice(),
+        extensions: &[],
+        payload: payload.ok_or(DropReason::IpMalformed)?,
     })
 }
 
@@ -174,7 +206,7 @@ pub(crate) fn udp<'a>(
     let datagram = bytes.get(..len).ok_or(DropReason::UdpMalformed)?;
     let payload = datagram.get(8..).ok_or(DropReason::UdpMalformed)?;
     let absent = header.checksum() == 0;
-    if absent && packet.source.as_v4().is_none() {
+    if absent && !packet.source.is_v4() {
         return Err(DropReason::UdpChecksum);
     }
     if !absent && !transport_checksum_ok(packet, PROTOCOL_UDP, datagram, device) {
@@ -185,6 +217,13 @@ pub(crate) fn udp<'a>(
         destination_port: header.destination_port(),
         payload,
     })
+}
+
+/// The checksum of the ICMPv6 message in `packet`, which has a pseudo header (RFC 4443 §2.3) and
+/// is never left to a device.
+pub(crate) fn icmpv6_checksum_ok(packet: &IpPacket<'_>) -> bool {
+    let device = RxChecksum::Unverified;
+    transport_checksum_ok(packet, PROTOCOL_ICMPV6, packet.payload, device)
 }
 
 fn transport_checksum_ok(

@@ -312,7 +312,7 @@ fn frames_for_others_are_ignored() {
     let packet = ipv4(PEER, HOST, 1, &icmp(8, 0, [0; 4], b"x"));
     t.inject_frame(&ethernet(PEER_MAC, Mac([2, 9, 9, 9, 9, 9]), 0x0800, &packet)).expect_nothing();
     t.inject_frame(&ethernet(PEER_MAC, HOST_MAC, 0x05dc, &packet)).expect_nothing();
-    t.inject_frame(&ethernet(PEER_MAC, HOST_MAC, 0x86dd, &packet)).expect_nothing();
+    t.inject_frame(&ethernet(PEER_MAC, HOST_MAC, 0x88cc, &packet)).expect_nothing();
     let drops = &t.stack.counters().drops;
     assert_eq!(drops.get(DropReason::NotOurMac), 1);
     assert_eq!(drops.get(DropReason::EtherType), 2);
