@@ -49,8 +49,9 @@ pub fn explain(error: io::Error, address: SocketAddr) -> Error {
             anyhow!("{address}: no route: --addr is on another network, and there is no --gateway")
         }
         io::ErrorKind::HostUnreachable => anyhow!(
-            "{address}: nobody answers ARP for {ip}: is it this machine's address on the TAP? \
-             Look with `ip address`"
+            "{address}: nobody answers {} for {ip}: is it this machine's address on the TAP? \
+             Look with `ip address`",
+            if ip.is_ipv4() { "ARP" } else { "Neighbor Discovery" }
         ),
         _ => anyhow!("{address}: {error}"),
     }

@@ -1,6 +1,6 @@
 //! The options that every demo has.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -23,13 +23,19 @@ pub struct CommonOptions {
     #[arg(long, value_name = "N", group = "wire")]
     pub fd: Option<i32>,
 
-    /// The stack's address with its prefix length; may be given several times.
-    #[arg(long, value_name = "CIDR", default_value = "192.0.2.2/24", value_parser = parse_cidr)]
+    /// The stack's addresses with their prefix lengths: several times, or with commas.
+    #[arg(
+        long,
+        value_name = "CIDR",
+        default_value = "192.0.2.2/24",
+        value_parser = parse_cidr,
+        value_delimiter = ','
+    )]
     pub addr: Vec<Cidr>,
 
-    /// The router to whatever is not on the TAP's own network.
-    #[arg(long, value_name = "IP")]
-    pub gateway: Option<IpAddr>,
+    /// The router to whatever is not on the TAP's own network, one for each IP version.
+    #[arg(long, value_name = "IP", value_delimiter = ',')]
+    pub gateway: Vec<IpAddr>,
 
     /// The stack's Ethernet address (otherwise a random one, locally administered).
     #[arg(long)]
@@ -76,7 +82,11 @@ impl CommonOptions {
             IpAddr::V4(address) => Some((address, cidr.prefix)),
             IpAddr::V6(_) => None,
         })?;
-        if let Some(IpAddr::V4(gateway)) = self.gateway {
+        let gateway = self.gateway.iter().find_map(|gateway| match gateway {
+            IpAddr::V4(gateway) => Some(*gateway),
+            IpAddr::V6(_) => None,
+        });
+        if let Some(gateway) = gateway {
             return Some((gateway, prefix));
         }
         let host_bits = 32_u32.checked_sub(prefix.into()).filter(|&bits| bits >= 1)?;
@@ -86,6 +96,22 @@ impl CommonOptions {
         let first = if host_bits == 1 { network } else { network + 1 };
         let other = if first == u32::from(own) { first + 1 } else { first };
         Some((Ipv4Addr::from(other), prefix))
+    }
+
+    /// The same for IPv6, if the stack speaks it.
+    pub fn kernel_address_v6(&self) -> Option<(Ipv6Addr, u8)> {
+        let (own, prefix) = self.addr.iter().find_map(|cidr| match cidr.network() {
+            IpAddr::V6(network) => Some((*cidr, network)),
+            IpAddr::V4(_) => None,
+        })?;
+        let gateway = self.gateway.iter().find_map(|gateway| match gateway {
+            IpAddr::V6(gateway) if own.contains((*gateway).into()) => Some(*gateway),
+            _ => None,
+        });
+        let free = |last: u128| Ipv6Addr::from(u128::from(prefix) | last);
+        let other = [1, 2].map(free).into_iter().find(|other| own.address != *other);
+        let address = gateway.or(other).filter(|_| own.prefix <= 126)?;
+        Some((address, own.prefix))
     }
 }
 
@@ -138,6 +164,18 @@ mod tests {
             assert_eq!(format!("{address}/{prefix}"), expected, "{line}");
         }
         assert_eq!(parse("--addr 198.18.0.1/32").unwrap().kernel_address(), None);
+    }
+
+    #[test]
+    fn both_ip_versions_at_once() {
+        let options = parse("--addr 192.0.2.9/24,2001:db8::1/64 --gateway 192.0.2.1").unwrap();
+        assert_eq!(options.addr.len(), 2);
+        let (address, prefix) = options.kernel_address_v6().unwrap();
+        assert_eq!(format!("{address}/{prefix}"), "2001:db8::2/64");
+        let options = parse("--addr 2001:db8::9/64 --gateway 2001:db8::77,192.0.2.1").unwrap();
+        assert_eq!(options.kernel_address_v6().unwrap().0.to_string(), "2001:db8::77");
+        assert_eq!((options.gateway.len(), options.kernel_address()), (2, None));
+        assert_eq!(parse("").unwrap().kernel_address_v6(), None);
     }
 
     #[test]

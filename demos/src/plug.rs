@@ -1,12 +1,13 @@
 //! From options to a device that works, or to words that say what is missing.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use stack::{Config, FastOpen, Mac};
+use stack::{Cidr, Config, FastOpen, Mac, Route};
 use tapdev::{Device, Interface, LinkState, Namespaces, Tap, TapOptions, Tee};
 
 use crate::options::CommonOptions;
@@ -51,7 +52,8 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
     );
     let mut config = Config::new(mac);
     config.addresses = options.addr.clone();
-    config.gateway = options.gateway;
+    config.gateway = options.gateway.first().copied();
+    config.routes = options.gateway.iter().skip(1).map(|&gateway| default_route(gateway)).collect();
     config.tcp.congestion = options.congestion.unwrap_or(config.tcp.congestion);
     config.tcp.ecn = options.ecn.unwrap_or(config.tcp.ecn);
     config.tcp.fast_open = FastOpen(options.fast_open);
@@ -66,6 +68,15 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
         }
     };
     Ok(Plugged { device, config, hints })
+}
+
+/// All of the gateway's IP version goes there.
+fn default_route(gateway: IpAddr) -> Route {
+    let all = match gateway {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    Route { destination: Cidr::new(all, 0), gateway: Some(gateway) }
 }
 
 fn open(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
@@ -103,6 +114,16 @@ fn open_own(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
         Namespaces::Network => "",
         Namespaces::UserAndNetwork => " -U --preserve-credentials",
     };
+    if let Some((address, prefix)) = options.kernel_address_v6() {
+        // Nobody else is on this wire: the kernel need not spend a second on looking.
+        let setting = format!("/proc/sys/net/ipv6/conf/{}/accept_dad", tap.name());
+        if let Err(error) = fs::write(&setting, "0") {
+            log::debug!("{setting}: {error}");
+        }
+        Interface::named(tap.name())?
+            .add_ipv6(address, prefix)
+            .with_context(|| format!("{}: giving the kernel {address}", tap.name()))?;
+    }
     let pid = std::process::id();
     if let (Some((kernel, _)), true) = (address, options.command.is_empty()) {
         hints.push(format!(

@@ -19,6 +19,11 @@ pub const KERNEL: &str = "192.0.2.1";
 /// The address of the stack under test.
 pub const STACK: &str = "192.0.2.2";
 
+/// The same over IPv6, where a test wants that.
+pub const KERNEL_V6: &str = "2001:db8::1";
+/// The same over IPv6.
+pub const STACK_V6: &str = "2001:db8::2";
+
 /// A server may run for so long, seconds: longer than every test.
 const SERVER_WATCHDOG: u32 = 900;
 
@@ -56,6 +61,16 @@ impl Netns {
         ns.sh(10, "ip tuntap add tap0 mode tap");
         ns.sh(10, &format!("ip address add {KERNEL}/24 dev tap0 && ip link set tap0 up"));
         Some(ns)
+    }
+
+    /// The same with an IPv6 address for the kernel, good at once.
+    ///
+    /// # Panics
+    /// As [`Netns::new`].
+    pub fn with_ipv6() -> Option<Netns> {
+        let ns = Netns::new()?;
+        let added = format!("ip address add {KERNEL_V6}/64 dev tap0 nodad");
+        if ns.try_sh(10, &added).status.success() { Some(ns) } else { skipped() }
     }
 
     /// A network namespace with nothing but `lo` in it, and without waiting for a turn. `None`

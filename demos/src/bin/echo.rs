@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -91,7 +91,7 @@ fn main() -> ExitCode {
 
 impl Server {
     fn new(program: &Program, options: &Options) -> Result<Server> {
-        let local = SocketAddr::from((Ipv4Addr::UNSPECIFIED, options.port));
+        let local = SocketAddr::from((Ipv6Addr::UNSPECIFIED, options.port));
         let host = program.host();
         let listener = TcpListener::bind(host, local)
             .with_context(|| format!("TCP port {}: cannot listen", options.port))?;

@@ -9,6 +9,7 @@ mod ecn;
 mod endings;
 mod fast_open;
 mod http;
+mod ipv6;
 mod lossy;
 mod nc;
 mod offload;

@@ -11,7 +11,7 @@ mod reply;
 mod status;
 mod upload;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ fn serve(program: &Program, options: &Options) -> Result<()> {
         clients: AtomicUsize::new(0),
         totals: Totals::default(),
     });
-    let local = SocketAddr::from((Ipv4Addr::UNSPECIFIED, options.port));
+    let local = SocketAddr::from((Ipv6Addr::UNSPECIFIED, options.port));
     let listener = TcpListener::bind(program.host(), local)
         .with_context(|| format!("port {}: cannot listen", options.port))?;
     let summed = Arc::clone(&site);

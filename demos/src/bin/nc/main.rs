@@ -4,7 +4,7 @@ mod input;
 mod tcp;
 mod udp;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ struct Options {
 impl Options {
     fn address(&self) -> Result<SocketAddr> {
         let (address, port) = match &self.target[..] {
-            [port] if self.listen => (IpAddr::V4(Ipv4Addr::UNSPECIFIED), port),
+            [port] if self.listen => (IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
             [_] => bail!("an address and a port: nc 192.0.2.1 8080"),
             [address, port] => {
                 let ip = address.parse().with_context(|| {

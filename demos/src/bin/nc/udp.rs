@@ -1,7 +1,7 @@
 //! nc over UDP.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -31,8 +31,8 @@ impl Outlet for Sender {
 
 /// The client.
 pub(crate) fn connect(program: &Program, options: &Options, address: SocketAddr) -> Result<()> {
-    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    let local = SocketAddr::new(any, options.source_port.unwrap_or(0));
+    let any = Ipv6Addr::UNSPECIFIED;
+    let local = SocketAddr::from((any, options.source_port.unwrap_or(0)));
     let socket = UdpSocket::bind(program.host(), local).with_context(|| format!("{local}"))?;
     socket.connect(address).with_context(|| format!("{address}"))?;
     program.ready()?;

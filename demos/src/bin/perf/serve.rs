@@ -5,7 +5,7 @@
 //! flood.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -305,7 +305,7 @@ impl Connection {
 }
 
 fn listen(host: &Host, port: u16) -> Result<TcpListener> {
-    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
     let mut options = ListenOptions { backlog: 4096, ..ListenOptions::default() };
     options.tcp.nodelay = true;
     let listener = TcpListener::bind_with(host, address, options)
@@ -315,7 +315,7 @@ fn listen(host: &Host, port: u16) -> Result<TcpListener> {
 }
 
 fn bind(host: &Host, port: u16) -> Result<UdpSocket> {
-    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
     let socket = UdpSocket::bind(host, address)
         .with_context(|| format!("UDP port {port}: cannot be used"))?;
     socket.set_nonblocking(true)?;

@@ -19,8 +19,9 @@ use stack::{EchoReply, EchoReplyKind, Instant};
 
 use crate::statistics::Statistics;
 
-/// ICMP and IPv4 headers, bytes: what the first line adds to the size.
-const HEADERS: usize = 28;
+/// ICMP and IP headers, bytes: what the first line adds to the size.
+const HEADERS_V4: usize = 28;
+const HEADERS_V6: usize = 48;
 
 /// Requests of which the time of sending is remembered.
 const MAX_PENDING: usize = 4096;
@@ -94,7 +95,8 @@ fn ping(program: &Program, options: &Options) -> Result<ExitCode> {
     });
     program.ready()?;
     let size = options.size;
-    say(&format!("PING {target} ({target}) {size}({}) bytes of data.\n", size + HEADERS));
+    let headers = if options.target.is_ipv4() { HEADERS_V4 } else { HEADERS_V6 };
+    say(&format!("PING {target} ({target}) {size}({}) bytes of data.\n", size + headers));
     let text = (0..size).map(|index| index as u8).collect();
     let mut ping = Ping { options, socket, text, pending: BTreeMap::new(), statistics };
     ping.run()?;
