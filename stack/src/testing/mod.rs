@@ -8,3 +8,4 @@ pub mod packet;
 pub mod parts;
 pub mod rig;
 pub mod trace;
+pub mod translate;

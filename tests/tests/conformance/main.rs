@@ -28,6 +28,7 @@ mod rfc9293;
 mod rfc9406;
 mod rfc9438;
 mod threats;
+mod versions;
 
 use stack::testing::rig::Rig;
 use stack::{Congestion, ListenOptions, TcpOptions};

@@ -12,6 +12,9 @@
 //! the stack sends has to be expected: a rig that is dropped with frames left over fails the test.
 //! Ethernet and ARP are looked after. Where timestamps were agreed, a line without `<...>` carries
 //! them in both directions.
+//!
+//! With `TAPSTACK_IP=6` in the environment the connection runs over IPv6: between the test, which
+//! sees IPv4, and the stack, which does not, stands a translator ([`super::translate`]).
 
 mod socket;
 mod states;
@@ -20,12 +23,13 @@ use super::notation::{Bases, Notation};
 use super::options::{TcpOption, first_timestamp};
 use super::packet::{Flags, Segment, arp, ethernet, icmp, ipv4};
 use super::trace::{Trace, describe};
+use super::translate;
 use crate::{
     Config, Event, Gso, Instant, ListenerId, Mac, RxChecksum, RxFrame, Seed, Stack, State, TcpId,
     TcpInfo,
 };
 use core::fmt;
-use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::OnceLock;
@@ -43,6 +47,26 @@ pub const LISTEN_PORT: u16 = 80;
 
 /// More wake-ups at one instant than a sound stack needs: beyond, it spins.
 const WAKES_MAX: u32 = 10_000;
+
+/// The IP version between the stack and its peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// IPv4.
+    V4,
+    /// IPv6, behind a translator.
+    V6,
+}
+
+impl Version {
+    /// What the environment says; of the whole process.
+    pub fn of_this_run() -> Version {
+        static VERSION: OnceLock<Version> = OnceLock::new();
+        *VERSION.get_or_init(|| match std::env::var("TAPSTACK_IP").as_deref() {
+            Ok("6") => Version::V6,
+            _ => Version::V4,
+        })
+    }
+}
 
 /// One stack and its scripted peer.
 pub struct Rig {
@@ -130,6 +154,12 @@ impl Rig {
         // A test writes at once what it wants to see leave.
         config.tcp.send_buffer = 1 << 20;
         change(&mut config);
+        if Version::of_this_run() == Version::V6 {
+            let own = translate::address_v6(HOST);
+            config.addresses.push(format!("{own}/64").parse().expect("an address"));
+            // As much text in a packet, behind a longer header.
+            config.mtu += translate::LONGER;
+        }
         Rig {
             stack: Stack::new(config, Seed::from_number(1)),
             listener: None,
@@ -261,6 +291,7 @@ impl Rig {
     pub fn inject_super_frame(&mut self, line: &str, size: u16) -> &mut Rig {
         let bytes = self.segment(line).to_frame(PEER_MAC, HOST_MAC);
         self.trace.frame(self.now, "<", &bytes);
+        let bytes = self.as_stack_sees(&bytes);
         let (checksum, gso) = (RxChecksum::Verified, Some(Gso { segment: size }));
         self.stack.receive(self.now, RxFrame { bytes: &bytes, checksum, gso });
         self.drain()
@@ -289,7 +320,24 @@ impl Rig {
 
     fn receive(&mut self, frame: &[u8]) {
         self.trace.frame(self.now, "<", frame);
-        self.stack.receive(self.now, RxFrame::plain(frame));
+        let frame = self.as_stack_sees(frame);
+        self.stack.receive(self.now, RxFrame::plain(&frame));
+    }
+
+    /// The frame in the IP version of this run.
+    fn as_stack_sees(&self, frame: &[u8]) -> Vec<u8> {
+        match Version::of_this_run() {
+            Version::V4 => frame.to_vec(),
+            Version::V6 => translate::to_v6(frame),
+        }
+    }
+
+    /// The address of the peer, or another IPv4 address, in the IP version of this run.
+    pub fn to_stack(address: SocketAddrV4) -> SocketAddr {
+        match Version::of_this_run() {
+            Version::V4 => SocketAddr::V4(address),
+            Version::V6 => (translate::address_v6(*address.ip()), address.port()).into(),
+        }
     }
 
     // What comes out.
@@ -299,7 +347,7 @@ impl Rig {
     pub fn drain(&mut self) -> &mut Rig {
         self.stack.advance(self.now);
         while let Some(frame) = self.stack.poll_transmit(self.now) {
-            let frame = frame.to_vec();
+            let frame = translate::to_v4(&frame.to_vec());
             self.trace.frame(self.now, ">", &frame);
             self.take(frame);
         }
@@ -313,6 +361,9 @@ impl Rig {
     fn take(&mut self, frame: Vec<u8>) {
         if frame.get(12..14) == Some(&[8, 6]) {
             return self.answer_arp(&frame);
+        }
+        if let Some(asked) = translate::solicited(&frame) {
+            return self.answer_solicitation(asked);
         }
         match Segment::from_frame(&frame) {
             Err(wrong) => self.fail(&format!("the stack sent a damaged frame: {wrong}")),
@@ -329,6 +380,15 @@ impl Rig {
         if self.answers_arp && frame[21] == 1 && asked != HOST {
             let answer = arp(2, (PEER_MAC, asked), (HOST_MAC, HOST));
             self.receive(&ethernet(PEER_MAC, HOST_MAC, 0x0806, &answer));
+            self.stack.advance(self.now);
+        }
+    }
+
+    fn answer_solicitation(&mut self, asked: Ipv6Addr) {
+        let host = translate::address_v6(HOST);
+        if self.answers_arp && asked != host {
+            let answer = translate::advertisement(asked, host, [PEER_MAC, HOST_MAC]);
+            self.receive(&answer);
             self.stack.advance(self.now);
         }
     }
@@ -537,7 +597,7 @@ impl Rig {
 
     /// What the stack tells about the connection.
     pub fn info(&self) -> Option<TcpInfo> {
-        let (host, peer) = (SocketAddr::V4(self.host), SocketAddr::V4(self.peer));
+        let (host, peer) = (Rig::to_stack(self.host), Rig::to_stack(self.peer));
         let mut all = self.stack.connections().map(|(_, info)| info);
         all.find(|info| info.local == host && info.remote == peer)
     }

@@ -3,9 +3,9 @@
 //! In each of them the peer has sent nothing and the stack has sent nothing, so that the numbers
 //! in a test are small: both sides' next byte is number 1, and a FIN takes one more.
 
-use super::{HOST_MAC, LISTEN_PORT, PEER_MAC, Rig};
+use super::{HOST_MAC, LISTEN_PORT, PEER_MAC, Rig, Version};
 use crate::{ConnectOptions, EcnMode, Instant, ListenOptions, State};
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
 /// What the peer's SYN carries when a test does not say.
@@ -31,7 +31,10 @@ impl Rig {
     /// Listens, in a rig that the test has set up.
     #[track_caller]
     pub fn listen(mut self, options: ListenOptions) -> Rig {
-        let local = SocketAddr::from(([0, 0, 0, 0], LISTEN_PORT));
+        let local = match Version::of_this_run() {
+            Version::V4 => SocketAddr::from((Ipv4Addr::UNSPECIFIED, LISTEN_PORT)),
+            Version::V6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, LISTEN_PORT)),
+        };
         match self.stack.listen(local, options) {
             Ok(id) => self.listener = Some(id),
             Err(error) => self.fail(&format!("listen: {error:?}")),
@@ -90,12 +93,12 @@ impl Rig {
     #[track_caller]
     pub fn open(&mut self, options: ConnectOptions) -> &mut Rig {
         self.set_peer_port(8080);
-        match self.stack.connect(self.now, SocketAddr::V4(self.peer), options) {
+        match self.stack.connect(self.now, Rig::to_stack(self.peer), options) {
             Ok(id) => self.socket = Some(id),
             Err(error) => self.fail(&format!("connect: {error:?}")),
         }
-        let SocketAddr::V4(local) = self.tcp().local() else { self.fail("an IPv6 address") };
-        self.host = local;
+        let port = self.tcp().local().port();
+        self.host.set_port(port);
         self.drain()
     }
 

@@ -5,7 +5,7 @@ use stack::testing::packet::{Segment, ethernet, ipv4};
 use stack::testing::rig::{HOST, HOST_MAC, LISTEN_PORT, PEER, PEER_MAC, Rig};
 use stack::{ConnectError, ConnectOptions, ListenError, ListenOptions, Mac, State, TcpError};
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 /// A SYN from a port of the peer, and the ISN of the answer.
@@ -102,9 +102,10 @@ fn must_41_a_passive_open_disturbs_nobody() {
 #[test]
 fn must_42_a_port_can_listen_while_it_connects() {
     let port = 7000;
-    let local = Some(SocketAddr::from((HOST, port)));
+    let local = Some(Rig::to_stack(SocketAddrV4::new(HOST, port)));
     let mut t = Rig::new().connect(ConnectOptions { local, ..ConnectOptions::default() });
-    t.stack.listen(SocketAddr::from(([0, 0, 0, 0], port)), ListenOptions::default()).unwrap();
+    let all = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    t.stack.listen(all, ListenOptions::default()).unwrap();
     t.inject("S. 0:0(0) ack 1 win 65535 <mss 1460>").expect(". 1:1(0) ack 1");
     t.state(State::Established);
     t.set_peer_port(41_000).inject("S 0:0(0) win 65535 <mss 1460>");

@@ -1,0 +1,48 @@
+//! Every case runs over both IP versions: this program runs itself once more, with IPv6 between
+//! the stack and its peer (`stack::testing::rig::Version`).
+
+use stack::testing::rig::Version;
+use std::process::Command;
+
+/// What is about IPv4 itself.
+const OF_IPV4: &[(&str, &str)] = &[
+    ("rfc1122::", "the host requirements of IPv4 and ARP"),
+    ("rfc3168::section_5_3_a_marked_fragment_marks_the_datagram", "fragments of IPv4"),
+    ("failure::must_20_the_next_hop_is_checked", "looks for ARP"),
+    ("interfaces::a_smaller_path_makes_smaller_segments", "a path below 1280 bytes"),
+    ("interfaces::must_50_unknown_ip_options_are_ignored", "options of IPv4"),
+    ("interfaces::shld_26_hard_errors_end_an_attempt_to_connect", "IPv6 has no such message"),
+    ("threats::p3_no_ip_option_does_harm", "options of IPv4"),
+    ("versions::", "this file"),
+];
+
+/// So many cases there are at least: a run that looked at fewer has missed its purpose.
+const CASES_MIN: usize = 300;
+
+#[test]
+fn every_case_over_ipv6() {
+    if Version::of_this_run() == Version::V6 {
+        return;
+    }
+    let mut again = Command::new(std::env::current_exe().expect("this program"));
+    again.env("TAPSTACK_IP", "6");
+    for (name, _why) in OF_IPV4 {
+        again.args(["--skip", name]);
+    }
+    let output = again.output().expect("this program runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    let passed = said.lines().filter(|line| line.ends_with("... ok")).count();
+    assert!(passed >= CASES_MIN, "{passed} cases over IPv6");
+}
+
+/// Each exception has a reason to be one: over IPv6 its case fails.
+#[test]
+fn what_is_about_ipv4_is_known() {
+    for (name, why) in OF_IPV4.iter().filter(|(name, _)| !name.ends_with("::")) {
+        let mut again = Command::new(std::env::current_exe().expect("this program"));
+        let output = again.env("TAPSTACK_IP", "6").arg(name).output().expect("this program runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("1 failed"), "{name} passes over IPv6: no need to skip it ({why})");
+    }
+}
