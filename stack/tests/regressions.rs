@@ -57,6 +57,20 @@ fn in_order_text_at_range_limit() {
 }
 
 #[test]
+fn a_request_is_not_answered_with_a_window_first() {
+    // A SYN-ACK cannot tell of more than 65,535 bytes: reading the first octet made it known at
+    // once, in a segment of its own, and a frame is the dearest part of a short connection.
+    let mut t = Rig::accepted("<mss 1460,nop,wscale 7>");
+    t.inject("P. 1:2(1) ack 1 win 500");
+    assert_eq!(t.recv_all(), 1);
+    t.drain().expect_nothing();
+    t.send(1);
+    let (_, scale) = t.info().unwrap().window_scale.unwrap();
+    let window = u32::from(t.next_segment().window) << scale;
+    assert!(window > 65_535, "the reply tells of it: {window}");
+}
+
+#[test]
 fn probe_after_idle_one_lost_probe() {
     let mut t = Rig::established();
     t.inject(". 1:1(0) ack 1 win 0");

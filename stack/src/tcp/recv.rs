@@ -28,8 +28,8 @@ pub(crate) struct Recv {
     fin: Option<Seq>,
     /// Nobody will read: text is taken and forgotten.
     discard: bool,
-    /// Room was made since the window was last opened.
-    freed: bool,
+    /// Room that was made since the window was last opened, bytes, as far as it can count.
+    freed: u16,
     /// Text received twice, to be reported with the next acknowledgment (RFC 2883); or empty.
     duplicate: (Seq, Seq),
     /// The memory ledger has refused text inside the window.
@@ -66,7 +66,7 @@ impl Recv {
             assembler,
             fin: None,
             discard: false,
-            freed: false,
+            freed: 0,
             duplicate: (nxt, nxt),
             refused: false,
         }
@@ -226,7 +226,7 @@ impl Recv {
             let unit = 1usize << self.scale;
             self.edge = self.edge.latest(self.nxt + (free / unit * unit) as u32);
         }
-        self.freed = false;
+        self.freed = 0;
     }
 
     /// Announces what a window field without scaling can: for SYN and SYN-ACK (RFC 7323 §2.2).
@@ -249,14 +249,21 @@ impl Recv {
     }
 
     /// Enough has been read that the peer should hear of it without waiting for the next
-    /// acknowledgment: the window is nearly closed and can open by a segment, or it can open by a
-    /// quarter of the buffer.
+    /// acknowledgment: the window is nearly closed and can open by a segment, or a segment was read
+    /// and it can open by a quarter of the buffer. Less than a segment is a request, whose reply
+    /// will tell of the larger window that a SYN-ACK could not.
     pub(crate) fn wants_update(&self) -> bool {
         let (free, offered) = (self.free(), self.window() as usize);
         let gain = free.saturating_sub(offered);
         let starving = offered < 2 * usize::from(self.mss);
         let step = self.least_step();
-        self.freed && (gain >= (self.buffer / 4).max(step) || (starving && gain >= step))
+        let read = usize::from(self.freed);
+        let can_open = read >= step && gain >= (self.buffer / 4).max(step);
+        can_open || (read > 0 && starving && gain >= step)
+    }
+
+    fn note_freed(&mut self, bytes: usize) {
+        self.freed = self.freed.saturating_add(u16::try_from(bytes).unwrap_or(u16::MAX));
     }
 
     fn least_step(&self) -> usize {
@@ -283,7 +290,7 @@ impl Recv {
         let unread = self.ring.len();
         let n = read(self.ring.peek(0, unread)).min(unread);
         self.ring.consume(n);
-        self.freed |= n > 0;
+        self.note_freed(n);
         n
     }
 
@@ -317,7 +324,7 @@ impl Recv {
         self.buffer = bytes.min(0xffff << self.scale);
         let promised = self.ring.len() + self.window() as usize;
         self.ring.set_cap(self.buffer.max(promised) + (1 << self.scale));
-        self.freed = true;
+        self.note_freed(bytes);
     }
 
     /// Nobody will read any more: gives the memory back and forgets further text.
