@@ -107,12 +107,12 @@ impl Tcp<'_> {
 
     /// This host's end.
     pub fn local(&self) -> SocketAddr {
-        self.info().local
+        self.tcb().map_or_else(|| TcpInfo::none().local, |tcb| tcb.flow.local.to_socket_addr())
     }
 
     /// The peer's end.
     pub fn remote(&self) -> SocketAddr {
-        self.info().remote
+        self.tcb().map_or_else(|| TcpInfo::none().remote, |tcb| tcb.flow.remote.to_socket_addr())
     }
 
     /// What the socket is ready for.

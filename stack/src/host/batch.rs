@@ -40,8 +40,9 @@ pub(crate) struct Batch {
     /// What the device wants to read a frame into, and the longest that is no super-frame; bytes.
     buffer_len: usize,
     plain_max: usize,
-    /// Where each frame begins, its length, and what it owes.
-    frames: [(usize, usize, Debt); BATCH_MAX],
+    /// Where each frame begins, its length, and what it owes: [`BATCH_MAX`] of them. Not in here,
+    /// for a batch goes from hand to hand with the seat.
+    frames: Box<[(usize, usize, Debt)]>,
     filled: usize,
     /// Where the next frame begins.
     end: usize,
@@ -60,7 +61,7 @@ impl Batch {
             bytes: vec![0; bytes],
             buffer_len,
             plain_max,
-            frames: [(0, 0, Debt::NONE); BATCH_MAX],
+            frames: vec![(0, 0, Debt::NONE); BATCH_MAX].into(),
             filled: 0,
             end: 0,
             quota: 1,
