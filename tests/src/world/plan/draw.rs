@@ -250,14 +250,16 @@ impl Swarm {
     }
 
     /// Text with the SYN may reach an application twice (RFC 7413 §2.1), and those of the world do
-    /// not bear that: only where nothing comes twice.
+    /// not bear that: only where nothing comes twice. Nor does a server bear what is like a SYN with
+    /// a good cookie, but says something else.
     fn fast_open(&mut self, plan: &mut Plan) {
         for host in &mut plan.hosts {
             host.fast_open = self.sometimes(|dice| dice.pick(&[1, 2, 3, 3, 7, 0x203, 0x207]));
         }
         let twice = plan.wires.iter().any(|wire| wire.duplicate + wire.replay > 0);
         let forgets = plan.hosts.iter().any(|host| host.crash_ms > 0);
-        if twice || forgets || plan.hosts[1].kind() == Kind::Smol {
+        let forged = plan.wires.iter().any(|wire| wire.hostile + wire.damage > 0);
+        if twice || forged || forgets || plan.hosts[1].kind() == Kind::Smol {
             plan.hosts.iter_mut().for_each(|host| host.fast_open = 0);
         }
         for host in plan.hosts.iter_mut().filter(|host| host.fast_open > 0) {
