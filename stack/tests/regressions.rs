@@ -71,6 +71,17 @@ fn a_request_is_not_answered_with_a_window_first() {
 }
 
 #[test]
+fn a_super_frame_that_the_memory_does_not_hold() {
+    // It was refused whole, each time that it came: 40,000 octets want 64 KiB of a ring.
+    let mut t = Rig::with(|config| config.tcp.memory_max = 64 << 10);
+    t = t.listen(ListenOptions::default()).accept_from("<mss 1460,sackOK>");
+    t.inject("FP. 1:40001(40000) ack 1").expect(". 1:1(0) ack 32769").state(State::Established);
+    assert_eq!(t.recv_all(), 32_768);
+    t.drain().forget_rest();
+    t.inject("FP. 32769:40001(7232) ack 1").expect(". 1:1(0) ack 40002").state(State::CloseWait);
+}
+
+#[test]
 fn probe_after_idle_one_lost_probe() {
     let mut t = Rig::established();
     t.inject(". 1:1(0) ack 1 win 0");

@@ -373,6 +373,11 @@ impl Tcb {
                 self.ack.on_disorder();
             }
             Taken::InOrder { octets, filled } => {
+                if (octets as usize) < seg.text.len() {
+                    cx.counters.tcp_rcv_q_drop += 1;
+                    self.marks.starved = true;
+                    self.ack.owe_now();
+                }
                 self.time_from_receiver(cx, seg);
                 self.stats.bytes_received += u64::from(octets);
                 self.marks.event = true;

@@ -52,13 +52,6 @@ impl Memory {
         growth == 0 || growth <= self.free()
     }
 
-    /// As [`Memory::allows`], out of the reserve too: for the least memory that a ring can hold.
-    pub(crate) fn allows_least(&self, ring: &Ring, end: usize) -> bool {
-        let growth = ring.growth_for(end);
-        self.allows(ring, end)
-            || ring.allocated() == 0 && growth <= 2 * LEAST_MEMORY && self.used + growth <= self.max
-    }
-
     /// The most bytes from its head that `ring` may hold, growth allowed for.
     pub(crate) fn most(&self, ring: &Ring) -> usize {
         let (held, free) = (ring.allocated(), self.free());
@@ -67,6 +60,16 @@ impl Memory {
             too_few if too_few < LEAST_MEMORY => 0,
             total => (1usize << total.ilog2()).max(held),
         }
+    }
+
+    /// As [`Memory::most`], for text in order: out of the reserve too, if the ring is empty.
+    pub(crate) fn most_in_order(&self, ring: &Ring) -> usize {
+        let most = self.most(ring);
+        if ring.allocated() > 0 {
+            return most;
+        }
+        let fits = |least: &usize| self.used + least <= self.max;
+        [2 * LEAST_MEMORY, LEAST_MEMORY].into_iter().find(fits).unwrap_or(0).max(most)
     }
 
     /// Notes what an operation on a ring did to the memory it holds.
@@ -98,11 +101,13 @@ mod tests {
         let mut memory = Memory::new(64_000);
         memory.settle(0, 60_000);
         let mut ring = Ring::new(1 << 20);
-        assert!(!memory.allows(&ring, 100) && memory.allows_least(&ring, 1_448));
-        assert!(!memory.allows_least(&ring, 4_000), "no more than that");
+        assert!(!memory.allows(&ring, 100));
+        assert_eq!(memory.most_in_order(&ring), 2_048);
         ring.push(&[0; 100]);
-        assert!(!memory.allows_least(&ring, 1_448), "it has text to read");
-        memory.settle(0, 3_000);
-        assert!(!memory.allows_least(&Ring::new(1 << 20), 1_448), "the ceiling holds");
+        assert_eq!(memory.most_in_order(&ring), 1_024, "it has text to read");
+        memory.settle(0, 2_000);
+        assert_eq!(memory.most_in_order(&Ring::new(1 << 20)), 1_024);
+        memory.settle(0, 1_000);
+        assert_eq!(memory.most_in_order(&Ring::new(1 << 20)), 0, "the ceiling holds");
     }
 }

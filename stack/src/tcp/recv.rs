@@ -106,14 +106,17 @@ impl Recv {
         if end > self.ring.cap() {
             return Taken::Refused;
         }
-        let allowed = match offset {
-            0 => memory.allows_least(&self.ring, end),
-            _ => memory.allows(&self.ring, end),
+        let room = match offset {
+            // As much as fits: a super-frame in order may never fit whole.
+            0 => memory.most_in_order(&self.ring).saturating_sub(self.ring.len()),
+            _ if memory.allows(&self.ring, end) => text.len(),
+            _ => 0,
         };
-        if !allowed {
-            self.refused = true;
+        self.refused |= room < text.len();
+        if room == 0 {
             return Taken::Starved;
         }
+        let text = &text[..text.len().min(room)];
         let len = text.len() as u32;
         if offset > 0 && self.assembler.add(offset, len).is_err() {
             return Taken::Refused;
