@@ -48,12 +48,16 @@ pub(crate) struct DatagramSocket {
 }
 
 impl DatagramSocket {
-    pub(crate) fn open(core: &Arc<Core>, local: SocketAddr) -> Result<DatagramSocket, Errno> {
+    pub(crate) fn open(
+        core: &Arc<Core>,
+        local: SocketAddr,
+        options: UdpOptions,
+    ) -> Result<DatagramSocket, Errno> {
         let id = core.shard.call(|engine, _| {
             if engine.stopping {
                 return Err(Errno::ESHUTDOWN);
             }
-            Ok(engine.stack.bind_udp(local)?)
+            Ok(engine.stack.bind_udp_with(local, options)?)
         })?;
         Ok(DatagramSocket { core: Arc::clone(core), id, modes: Modes::default() })
     }
@@ -165,7 +169,7 @@ impl UdpSocket {
     /// `AddrInUse`, `AddrNotAvailable`; `InvalidInput` for a name.
     pub fn bind(host: &Host, addresses: impl ToSocketAddrs) -> io::Result<UdpSocket> {
         try_each(addresses, |address| {
-            let socket = DatagramSocket::open(&host.core, address)?;
+            let socket = DatagramSocket::open(&host.core, address, UdpOptions::default())?;
             Ok(UdpSocket { socket: Arc::new(socket) })
         })
     }

@@ -5,6 +5,7 @@
 mod bsd;
 mod fast_open;
 mod faults;
+mod ipv6;
 mod offload;
 mod poller;
 mod rig;

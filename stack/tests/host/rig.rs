@@ -17,7 +17,10 @@ const CABLE: usize = 20_000;
 
 pub(crate) fn config(last: u8) -> Config {
     let mut config = Config::new(Mac([2, 0, 0, 0, 0, last]));
-    config.addresses = vec![format!("192.0.2.{last}/24").parse().unwrap()];
+    config.addresses = vec![
+        format!("192.0.2.{last}/24").parse().unwrap(),
+        format!("2001:db8::{last}/64").parse().unwrap(),
+    ];
     config
 }
 

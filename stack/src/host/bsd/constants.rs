@@ -2,7 +2,7 @@
 
 /// IPv4.
 pub const AF_INET: i32 = 2;
-/// IPv6: not implemented yet.
+/// IPv6, and IPv4 in its dress unless IPV6_V6ONLY is set.
 pub const AF_INET6: i32 = 10;
 
 /// A stream: TCP.
@@ -20,6 +20,8 @@ pub const IPPROTO_IP: i32 = 0;
 pub const IPPROTO_TCP: i32 = 6;
 /// Protocol number and option level of UDP.
 pub const IPPROTO_UDP: i32 = 17;
+/// Option level of IPv6.
+pub const IPPROTO_IPV6: i32 = 41;
 /// Option level of sockets.
 pub const SOL_SOCKET: i32 = 1;
 
@@ -47,7 +49,7 @@ pub const SO_SNDTIMEO: i32 = 21;
 pub const SO_ACCEPTCONN: i32 = 30;
 /// IPPROTO_TCP or IPPROTO_UDP.
 pub const SO_PROTOCOL: i32 = 38;
-/// AF_INET.
+/// AF_INET or AF_INET6.
 pub const SO_DOMAIN: i32 = 39;
 /// Bytes a second that a stream sends at most, an unsigned int or 64 bits; all ones: no limit.
 pub const SO_MAX_PACING_RATE: i32 = 47;
@@ -56,6 +58,13 @@ pub const SO_MAX_PACING_RATE: i32 = 47;
 pub const IP_TOS: i32 = 1;
 /// Time to live.
 pub const IP_TTL: i32 = 2;
+
+/// Hop limit.
+pub const IPV6_UNICAST_HOPS: i32 = 16;
+/// The socket does not speak IPv4.
+pub const IPV6_V6ONLY: i32 = 26;
+/// Traffic class.
+pub const IPV6_TCLASS: i32 = 67;
 
 /// Nagle's rule is off.
 pub const TCP_NODELAY: i32 = 1;

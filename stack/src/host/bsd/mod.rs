@@ -4,6 +4,7 @@
 //! The integers are descriptors of one [`Bsd`], not of the kernel.
 
 mod constants;
+mod family;
 mod names;
 mod options;
 mod poll;
@@ -12,7 +13,7 @@ mod tcp_info;
 mod transfer;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -27,6 +28,8 @@ pub use tcp_info::{idle_info_bytes, listener_info_bytes, tcp_info_bytes};
 
 use super::errno::Errno;
 use super::runtime::{Core, Host};
+use crate::net::reach::Reach;
+use family::Family;
 use socket::{Kind, Sock};
 
 /// The most descriptors of one [`Bsd`]; one more is EMFILE.
@@ -70,7 +73,7 @@ struct Table {
     slots: Vec<Option<Arc<Sock>>>,
     free: BinaryHeap<Reverse<i32>>,
     /// Addresses that stream sockets were bound to and do not listen on or connect from yet.
-    reserved: BTreeSet<SocketAddr>,
+    reserved: BTreeMap<SocketAddr, Reach>,
 }
 
 impl Table {
@@ -100,11 +103,9 @@ impl Table {
     }
 
     /// Another socket, bound and idle, has this address or one that includes it.
-    fn is_reserved(&self, address: SocketAddr) -> bool {
-        let clashes = |other: &SocketAddr| {
-            let (one, two) = (address.ip(), other.ip());
-            other.port() == address.port()
-                && (one == two || one.is_unspecified() || two.is_unspecified())
+    fn is_reserved(&self, address: SocketAddr, wanted: Reach) -> bool {
+        let clashes = |(other, reach): (&SocketAddr, &Reach)| {
+            other.port() == address.port() && reach.overlaps(wanted)
         };
         self.reserved.iter().any(clashes)
     }
@@ -116,18 +117,16 @@ impl Bsd {
         Bsd { core: Arc::clone(&host.core), table: RwLock::default() }
     }
 
-    /// Makes a socket: AF_INET, with SOCK_STREAM or SOCK_DGRAM, `or`ed with SOCK_NONBLOCK if it is
-    /// not to block; `protocol` is 0 or the one that fits.
+    /// Makes a socket: AF_INET or AF_INET6, with SOCK_STREAM or SOCK_DGRAM, `or`ed with
+    /// SOCK_NONBLOCK if it is not to block; `protocol` is 0 or the one that fits.
     ///
     /// # Errors
     /// EAFNOSUPPORT, ESOCKTNOSUPPORT, EPROTONOSUPPORT, EMFILE.
     pub fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<i32, Errno> {
-        if domain != AF_INET {
-            return Err(Errno::EAFNOSUPPORT);
-        }
+        let family = Family::of(domain)?;
         let (sock, expected) = match kind & !(SOCK_NONBLOCK | SOCK_CLOEXEC) {
-            SOCK_STREAM => (Sock::new(Kind::Stream), IPPROTO_TCP),
-            SOCK_DGRAM => (Sock::new(Kind::Datagram), IPPROTO_UDP),
+            SOCK_STREAM => (Sock::new(family, Kind::Stream), IPPROTO_TCP),
+            SOCK_DGRAM => (Sock::new(family, Kind::Datagram), IPPROTO_UDP),
             _ => return Err(Errno::ESOCKTNOSUPPORT),
         };
         if protocol != 0 && protocol != expected {
@@ -201,11 +200,12 @@ impl fmt::Debug for Bsd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TcpOptions;
 
     #[test]
     fn the_lowest_free_number_comes_first() {
         let mut table = Table::default();
-        let sock = || Arc::new(Sock::new(Kind::Stream));
+        let sock = || Arc::new(Sock::new(Family::V4, Kind::Stream));
         let made: Vec<_> = (0..4).map(|_| table.insert(sock()).unwrap()).collect();
         assert_eq!(made, [0, 1, 2, 3]);
         for fd in [2, 0, 1] {
@@ -221,8 +221,12 @@ mod tests {
     fn a_reservation_clashes_with_the_same_port_only() {
         let mut table = Table::default();
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
-        table.reserved.insert(at("192.0.2.1:80"));
-        assert!(table.is_reserved(at("192.0.2.1:80")) && table.is_reserved(at("0.0.0.0:80")));
-        assert!(!table.is_reserved(at("192.0.2.2:80")) && !table.is_reserved(at("0.0.0.0:81")));
+        let options = TcpOptions::default();
+        let reach = |address: SocketAddr| options.reach(address.ip().into());
+        table.reserved.insert(at("192.0.2.1:80"), reach(at("192.0.2.1:80")));
+        let is_reserved = |text| table.is_reserved(at(text), reach(at(text)));
+        assert!(is_reserved("192.0.2.1:80") && is_reserved("0.0.0.0:80") && is_reserved("[::]:80"));
+        assert!(!is_reserved("192.0.2.2:80") && !is_reserved("0.0.0.0:81"));
+        assert!(!table.is_reserved(at("[::]:80"), reach(at("[::]:80")).without_v4()));
     }
 }

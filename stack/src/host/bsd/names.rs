@@ -1,23 +1,15 @@
 //! Calls about addresses and connections: bind, listen, accept, connect, shutdown, and the names.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::family::is_mapped;
 use super::socket::{Kind, Role, Sock, State};
 use super::{Bsd, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC, SOCK_NONBLOCK};
 use crate::host::errno::Errno;
 use crate::host::listener::ListenSocket;
 use crate::host::tcp_socket::{Half, TcpSocket};
 use crate::{ConnectOptions, ListenOptions, TcpOptions};
-
-/// The name of a socket that has none.
-fn nobody() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
-}
-
-pub(super) fn is_ipv4(address: SocketAddr) -> Result<(), Errno> {
-    if address.is_ipv4() { Ok(()) } else { Err(Errno::EAFNOSUPPORT) }
-}
 
 impl Bsd {
     /// Gives a socket its local address. Port 0 is any free port, and is chosen now.
@@ -26,15 +18,18 @@ impl Bsd {
     /// EBADF, EINVAL if it has one, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT.
     pub fn bind(&self, fd: i32, local: SocketAddr) -> Result<(), Errno> {
         let sock = self.sock(fd)?;
-        is_ipv4(local)?;
+        sock.family.check(local)?;
         let mut state = sock.state();
+        if state.tcp.only_v6 && is_mapped(local) {
+            return Err(Errno::EINVAL);
+        }
         if state.bound.is_some() || !matches!(state.role, Role::Idle) {
             return Err(Errno::EINVAL);
         }
         match sock.kind {
             Kind::Datagram => state.open_datagram(&self.core, local).map(|_| ()),
             Kind::Stream => {
-                state.bound = Some(self.reserve(local, state.reuse)?);
+                state.bound = Some(self.reserve(local, &state)?);
                 Ok(())
             }
         }
@@ -42,14 +37,15 @@ impl Bsd {
 
     /// The engine knows no bound socket that does nothing. Listening for a moment finds out
     /// whether the address can be had, and picks the port; the table keeps it from the others.
-    fn reserve(&self, local: SocketAddr, reuse: bool) -> Result<SocketAddr, Errno> {
-        let probe = ListenSocket::open(&self.core, local, ListenOptions::default())?;
-        let local = probe.local;
+    fn reserve(&self, local: SocketAddr, state: &State) -> Result<SocketAddr, Errno> {
+        let options = ListenOptions { tcp: state.tcp, ..ListenOptions::default() };
+        let probe = ListenSocket::open(&self.core, local, options)?;
+        let (local, reach) = (probe.local, state.tcp.reach(local.ip().into()));
         let mut table = self.write();
-        if !reuse && table.is_reserved(local) {
+        if !state.reuse && table.is_reserved(local, reach) {
             return Err(Errno::EADDRINUSE);
         }
-        table.reserved.insert(local);
+        table.reserved.insert(local, reach);
         drop(table);
         drop(probe);
         Ok(local)
@@ -80,7 +76,7 @@ impl Bsd {
         let max = self.core.shard.lock().stack.config().tcp.backlog_max;
         let backlog = usize::try_from(backlog).unwrap_or(max).clamp(1, max);
         let options = ListenOptions { backlog, tcp: state.tcp, fast_open: state.fast_open };
-        let local = state.bound.unwrap_or_else(nobody);
+        let local = state.bound.unwrap_or_else(|| sock.family.nobody());
         let listener = ListenSocket::open(&self.core, local, options)?;
         self.unreserve(&mut state);
         state.role = Role::Listener(Arc::new(listener));
@@ -118,8 +114,8 @@ impl Bsd {
         if changed {
             socket.adjust(|current| *current = options)?;
         }
-        let remote = socket.remote;
-        let accepted = Sock::accepted(socket);
+        let remote = sock.family.tell(socket.remote);
+        let accepted = Sock::accepted(sock.family, socket);
         accepted.modes.set_nonblocking(flags & SOCK_NONBLOCK != 0);
         Ok((self.write().insert(Arc::new(accepted))?, remote))
     }
@@ -132,7 +128,10 @@ impl Bsd {
     /// EHOSTUNREACH, ENETUNREACH, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT. EBADF.
     pub fn connect(&self, fd: i32, remote: SocketAddr) -> Result<(), Errno> {
         let sock = self.sock(fd)?;
-        is_ipv4(remote)?;
+        sock.family.check(remote)?;
+        if sock.state().tcp.only_v6 && is_mapped(remote) {
+            return Err(Errno::ENETUNREACH);
+        }
         if sock.kind == Kind::Datagram {
             return sock.datagram(&self.core)?.connect(remote);
         }
@@ -219,19 +218,20 @@ impl Bsd {
         sock.stream(Errno::ENOTCONN)?.shutdown(half)
     }
 
-    /// The local address; 0.0.0.0:0 before there is one.
+    /// The local address; 0.0.0.0:0 or [::]:0 before there is one.
     ///
     /// # Errors
     /// EBADF.
     pub fn getsockname(&self, fd: i32) -> Result<SocketAddr, Errno> {
         let sock = self.sock(fd)?;
         let state = sock.state();
-        match &state.role {
-            Role::Idle => Ok(state.bound.unwrap_or_else(nobody)),
-            Role::Connecting(socket) | Role::Stream(socket) => Ok(socket.local),
-            Role::Listener(socket) => Ok(socket.local),
-            Role::Datagram(socket) => socket.with(|it| it.local()),
-        }
+        let local = match &state.role {
+            Role::Idle => state.bound.unwrap_or_else(|| sock.family.nobody()),
+            Role::Connecting(socket) | Role::Stream(socket) => socket.local,
+            Role::Listener(socket) => socket.local,
+            Role::Datagram(socket) => socket.with(|it| it.local())?,
+        };
+        Ok(sock.family.tell(local))
     }
 
     /// The address of the other end.
@@ -239,10 +239,12 @@ impl Bsd {
     /// # Errors
     /// EBADF, ENOTCONN.
     pub fn getpeername(&self, fd: i32) -> Result<SocketAddr, Errno> {
-        match &self.sock(fd)?.state().role {
-            Role::Connecting(socket) | Role::Stream(socket) => socket.peer(),
-            Role::Datagram(socket) => socket.with(|it| it.remote())?.ok_or(Errno::ENOTCONN),
-            Role::Idle | Role::Listener(_) => Err(Errno::ENOTCONN),
-        }
+        let sock = self.sock(fd)?;
+        let peer = match &sock.state().role {
+            Role::Connecting(socket) | Role::Stream(socket) => socket.peer()?,
+            Role::Datagram(socket) => socket.with(|it| it.remote())?.ok_or(Errno::ENOTCONN)?,
+            Role::Idle | Role::Listener(_) => return Err(Errno::ENOTCONN),
+        };
+        Ok(sock.family.tell(peer))
     }
 }

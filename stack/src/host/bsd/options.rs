@@ -356,6 +356,8 @@ fn set_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Errno> 
             sock.state().reuse = value != 0;
             Ok(())
         }
+        (IPPROTO_IPV6, _, _) if sock.family == Family::V4 => Err(Errno::ENOPROTOOPT),
+        (IPPROTO_IPV6, IPV6_V6ONLY, _) => set_only_v6(sock, value),
         (_, _, Kind::Stream) => {
             change_tcp(sock, |options| set_tcp_option(options, level, name, value))
         }
@@ -378,8 +380,11 @@ pub fn set_tcp_option(
         (SOL_SOCKET, SO_KEEPALIVE) => options.keepalive = value != 0,
         (SOL_SOCKET, SO_SNDBUF) => options.send_buffer = Some(OVERHEAD * buffer(value)),
         (SOL_SOCKET, SO_RCVBUF) => options.receive_buffer = Some(buffer(value)),
-        (IPPROTO_IP, IP_TTL) => options.ttl = ttl(value, TcpOptions::default().ttl)?,
+        (IPPROTO_IP, IP_TTL) | (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => {
+            options.ttl = ttl(value, TcpOptions::default().ttl)?;
+        }
         (IPPROTO_IP, IP_TOS) => options.tos = value as u8,
+        (IPPROTO_IPV6, IPV6_TCLASS) => options.tos = traffic_class(value)?,
         (IPPROTO_TCP, TCP_NODELAY) => options.nodelay = value != 0,
         (IPPROTO_TCP, TCP_CORK) => options.cork = value != 0,
         (IPPROTO_TCP, TCP_NOTSENT_LOWAT) => {
@@ -408,16 +413,30 @@ pub fn set_tcp_option(
     Ok(())
 }
 
+/// What a socket speaks is settled when it is bound.
+fn set_only_v6(sock: &Sock, value: i32) -> Result<(), Errno> {
+    let mut state = sock.state();
+    if state.bound.is_some() || !matches!(state.role, Role::Idle) {
+        return Err(Errno::EINVAL);
+    }
+    (state.tcp.only_v6, state.udp.only_v6) = (value != 0, value != 0);
+    Ok(())
+}
+
 fn set_udp_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Errno> {
     match (level, name) {
         (SOL_SOCKET, SO_BROADCAST) => change_udp(sock, |it| it.broadcast = value != 0),
         (SOL_SOCKET, SO_SNDBUF) => change_udp(sock, |it| it.send_buffer = buffer(value)),
         (SOL_SOCKET, SO_RCVBUF) => change_udp(sock, |it| it.receive_buffer = buffer(value)),
-        (IPPROTO_IP, IP_TTL) => {
+        (IPPROTO_IP, IP_TTL) | (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => {
             let ttl = ttl(value, UdpOptions::default().ttl)?;
             change_udp(sock, |it| it.ttl = ttl)
         }
         (IPPROTO_IP, IP_TOS) => change_udp(sock, |it| it.tos = value as u8),
+        (IPPROTO_IPV6, IPV6_TCLASS) => {
+            let class = traffic_class(value)?;
+            change_udp(sock, |it| it.tos = class)
+        }
         _ => Err(Errno::ENOPROTOOPT),
     }
 }
@@ -435,12 +454,19 @@ fn ttl(value: i32, default: u8) -> Result<u8, Errno> {
     }
 }
 
+/// -1 is the default, none (RFC 3542 §6.5).
+fn traffic_class(value: i32) -> Result<u8, Errno> {
+    Ok(within(value, -1, 255)?.max(0) as u8)
+}
+
 fn get_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
     let stream = sock.kind == Kind::Stream;
     match (level, name) {
         (SOL_SOCKET, SO_TYPE) => Ok(if stream { SOCK_STREAM } else { SOCK_DGRAM }),
         (SOL_SOCKET, SO_PROTOCOL) => Ok(if stream { IPPROTO_TCP } else { IPPROTO_UDP }),
-        (SOL_SOCKET, SO_DOMAIN) => Ok(AF_INET),
+        (SOL_SOCKET, SO_DOMAIN) => Ok(sock.family.domain()),
+        (IPPROTO_IPV6, _) if sock.family == Family::V4 => Err(Errno::ENOPROTOOPT),
+        (IPPROTO_IPV6, IPV6_V6ONLY) => Ok(sock.state().tcp.only_v6.into()),
         (SOL_SOCKET, SO_REUSEADDR) => Ok(sock.state().reuse.into()),
         (SOL_SOCKET, SO_ERROR) => pending_error(sock),
         (SOL_SOCKET, SO_ACCEPTCONN) => Ok(matches!(sock.state().role, Role::Listener(_)).into()),
@@ -479,8 +505,8 @@ pub fn tcp_option(
         (SOL_SOCKET, SO_KEEPALIVE) => options.keepalive.into(),
         (SOL_SOCKET, SO_SNDBUF) => buffers(options, info).1 as u64,
         (SOL_SOCKET, SO_RCVBUF) => (OVERHEAD * buffers(options, info).0) as u64,
-        (IPPROTO_IP, IP_TTL) => options.ttl.into(),
-        (IPPROTO_IP, IP_TOS) => options.tos.into(),
+        (IPPROTO_IP, IP_TTL) | (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => options.ttl.into(),
+        (IPPROTO_IP, IP_TOS) | (IPPROTO_IPV6, IPV6_TCLASS) => options.tos.into(),
         (IPPROTO_TCP, TCP_NODELAY) => options.nodelay.into(),
         (IPPROTO_TCP, TCP_CORK) => options.cork.into(),
         (IPPROTO_TCP, TCP_NOTSENT_LOWAT) => {
@@ -507,8 +533,8 @@ fn get_udp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
         (SOL_SOCKET, SO_BROADCAST) => usize::from(options.broadcast),
         (SOL_SOCKET, SO_SNDBUF) => options.send_buffer,
         (SOL_SOCKET, SO_RCVBUF) => options.receive_buffer,
-        (IPPROTO_IP, IP_TTL) => options.ttl.into(),
-        (IPPROTO_IP, IP_TOS) => options.tos.into(),
+        (IPPROTO_IP, IP_TTL) | (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => options.ttl.into(),
+        (IPPROTO_IP, IP_TOS) | (IPPROTO_IPV6, IPV6_TCLASS) => options.tos.into(),
         _ => return Err(Errno::ENOPROTOOPT),
     };
     Ok(i32::try_from(number).unwrap_or(i32::MAX))

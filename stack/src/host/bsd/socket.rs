@@ -1,6 +1,6 @@
 //! One socket of the BSD face, and what it has become: the states that std's types keep apart.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::host::block::Patience;
@@ -13,6 +13,7 @@ use crate::host::udp::DatagramSocket;
 use crate::{ListenFastOpen, Readiness, SocketId, TcpOptions, UdpOptions};
 
 use super::MSG_DONTWAIT;
+use super::family::Family;
 
 /// TCP or UDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,7 @@ pub(super) enum Kind {
 
 /// One socket. Several descriptors may name it.
 pub(super) struct Sock {
+    pub(super) family: Family,
     pub(super) kind: Kind,
     pub(super) modes: Modes,
     state: Mutex<State>,
@@ -69,7 +71,7 @@ impl Role {
 }
 
 impl Sock {
-    pub(super) fn new(kind: Kind) -> Sock {
+    pub(super) fn new(family: Family, kind: Kind) -> Sock {
         let state = State {
             role: Role::Idle,
             bound: None,
@@ -79,12 +81,12 @@ impl Sock {
             changed: false,
             udp: UdpOptions::default(),
         };
-        Sock { kind, modes: Modes::default(), state: Mutex::new(state) }
+        Sock { family, kind, modes: Modes::default(), state: Mutex::new(state) }
     }
 
     /// A connection that a listener accepted.
-    pub(super) fn accepted(socket: TcpSocket) -> Sock {
-        let sock = Sock::new(Kind::Stream);
+    pub(super) fn accepted(family: Family, socket: TcpSocket) -> Sock {
+        let sock = Sock::new(family, Kind::Stream);
         sock.state().role = Role::Stream(Arc::new(socket));
         sock
     }
@@ -115,7 +117,7 @@ impl Sock {
         if let Role::Datagram(socket) = &state.role {
             return Ok(Arc::clone(socket));
         }
-        state.open_datagram(core, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
+        state.open_datagram(core, self.family.nobody())
     }
 
     /// How long a receive may block.
@@ -145,8 +147,7 @@ impl State {
         core: &Arc<Core>,
         local: SocketAddr,
     ) -> Result<Arc<DatagramSocket>, Errno> {
-        let socket = Arc::new(DatagramSocket::open(core, local)?);
-        socket.with(|it| it.set_options(self.udp))?;
+        let socket = Arc::new(DatagramSocket::open(core, local, self.udp)?);
         self.role = Role::Datagram(Arc::clone(&socket));
         Ok(socket)
     }

@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::net::SocketAddr;
 
-use super::names::is_ipv4;
+use super::family::Family;
 use super::socket::{Kind, Role, Sock};
 use super::{
     Bsd, MSG_DONTWAIT, MSG_FASTOPEN, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC, MSG_WAITALL,
@@ -59,6 +59,10 @@ impl Bsd {
             }
             Kind::Datagram => {
                 check(flags, common)?;
+                // As in Linux, an IPv6 socket takes IPv4 addresses here.
+                if let Some(to) = to.filter(|_| sock.family == Family::V4) {
+                    sock.family.check(to)?;
+                }
                 sock.datagram(&self.core)?.send(bytes, to, patience)
             }
         }
@@ -74,7 +78,7 @@ impl Bsd {
     ) -> Result<usize, Errno> {
         self.has_fast_open()?;
         let to = to.ok_or(Errno::EINVAL)?;
-        is_ipv4(to)?;
+        sock.family.check(to)?;
         let socket = {
             let mut state = sock.state();
             match &state.role {
@@ -145,7 +149,7 @@ impl Bsd {
             if flags & MSG_PEEK != 0 { it.peek_from(out) } else { it.recv_from(out) }
         })?;
         let length = if flags & MSG_TRUNC != 0 { whole } else { length };
-        Ok((length, Some(from)))
+        Ok((length, Some(sock.family.tell(from))))
     }
 }
 
