@@ -31,6 +31,9 @@ pub struct Config {
     /// Longest IP packet that the device cuts into segments itself, bytes, at most 65,535; 0: it
     /// does not, and every frame is one segment. It needs `device_checksums`.
     pub super_frame_max: usize,
+    /// The device cuts datagrams too: those of one length that follow each other on one way leave
+    /// in one frame. It needs `device_checksums`.
+    pub device_cuts_datagrams: bool,
     /// This host's addresses, each with the prefix of its network. With one of IPv6 the host also
     /// has an address for the link itself (RFC 4862 §5.3, RFC 7217), drawn from its seed unless one
     /// is given.
@@ -360,6 +363,7 @@ impl Config {
             mtu: 1500,
             device_checksums: false,
             super_frame_max: 0,
+            device_cuts_datagrams: false,
             addresses: Vec::new(),
             gateway: None,
             routes: Vec::new(),
@@ -384,7 +388,7 @@ impl Config {
         if !(576..=65_535).contains(&self.mtu) {
             return Err(ConfigError::Mtu(self.mtu));
         }
-        let cuts = self.super_frame_max > 0;
+        let cuts = self.super_frame_max > 0 || self.device_cuts_datagrams;
         if self.super_frame_max > 65_535 || (cuts && !self.device_checksums) {
             return Err(ConfigError::SuperFrame(self.super_frame_max));
         }

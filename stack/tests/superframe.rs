@@ -307,3 +307,77 @@ fn every_frame_in_one_piece_has_its_checksum() {
     assert!(matches!(Segment::from_frame(&frame), Ok(Some(_))));
     t.forget_rest();
 }
+
+/// Two hosts on one wire whose devices cut datagrams, and what went over it.
+struct Wire([Stack; 2]);
+
+impl Wire {
+    fn new() -> Wire {
+        Wire([1, 2].map(|last| {
+            let mut config = Config::new(Mac([2, 0, 0, 0, 0, last]));
+            config.addresses = vec![format!("192.0.2.{last}/24").parse().unwrap()];
+            config.device_checksums = true;
+            config.device_cuts_datagrams = true;
+            config.validate().unwrap();
+            Stack::new(config, Seed::from_number(last.into()))
+        }))
+    }
+
+    /// Carries all there is; what the first host sent: octets of payload, and the size of a piece.
+    fn carry(&mut self) -> Vec<(usize, Option<u16>)> {
+        let now = Instant::from_secs(1);
+        let mut sent = Vec::new();
+        for from in [0, 1, 0, 1] {
+            let mut frames = Vec::new();
+            while let Some(frame) = self.0[from].poll_transmit(now) {
+                let gso = frame.gso;
+                if from == 0 {
+                    let payload = frame.body[0].len() + frame.body[1].len();
+                    sent.push((payload, gso.map(|gso| gso.segment)));
+                }
+                frames.push((frame.to_vec(), gso));
+            }
+            for (bytes, gso) in &frames {
+                let frame = RxFrame { bytes, checksum: RxChecksum::Verified, gso: *gso };
+                self.0[1 - from].receive(now, frame);
+            }
+        }
+        sent
+    }
+}
+
+#[test]
+fn datagrams_of_one_length_leave_in_one_frame() {
+    let mut wire = Wire::new();
+    let now = Instant::from_secs(1);
+    let to = |port| Some(std::net::SocketAddr::from(([192, 0, 2, 2], port)));
+    let near = wire.0[0].bind_udp("192.0.2.1:1000".parse().unwrap()).unwrap();
+    let far = wire.0[1].bind_udp("192.0.2.2:2000".parse().unwrap()).unwrap();
+    let mut exchange = |ways: &[(usize, u16)]| {
+        for &(len, port) in ways {
+            wire.0[0].udp(near).unwrap().send_to(now, &vec![len as u8; len], to(port)).unwrap();
+        }
+        let sent = wire.carry();
+        let mut out = [0; 2000];
+        for &(len, _) in ways.iter().filter(|&&(_, port)| port == 2000) {
+            let (got, from) = wire.0[1].udp(far).unwrap().recv_from(&mut out).unwrap();
+            assert_eq!((got, from.port()), (len, 1000));
+            assert!(out[..got].iter().all(|&byte| byte == len as u8));
+        }
+        assert!(wire.0[1].udp(far).unwrap().recv_from(&mut out).is_err(), "nothing else");
+        sent
+    };
+    // The neighbour is unknown: what waits for it waits as packets.
+    exchange(&[(9, 2000), (9, 2000)]);
+    let mixed = [(100, 2000), (100, 2000), (60, 2000), (60, 2000), (0, 2000), (0, 2000)];
+    assert_eq!(exchange(&mixed), [(260, Some(100)), (60, None), (0, None), (0, None)]);
+    let ways = [(50, 2000), (50, 2001), (50, 2001), (50, 2000), (51, 2000)];
+    let apart = [(50, None), (100, Some(50)), (50, None), (51, None)];
+    assert_eq!(exchange(&ways), apart, "no more than one way, and none longer");
+    assert_eq!(exchange(&[(10, 2000); 100]), [(640, Some(10)), (360, Some(10))]);
+    assert_eq!(exchange(&[(1400, 2000); 50]), [(64_400, Some(1400)), (5600, Some(1400))]);
+    let counters = wire.0[0].counters();
+    assert_eq!(counters.udp_out_datagrams, 2 + 6 + 5 + 100 + 50);
+    wire.0[0].udp(near).unwrap().close();
+    assert!(wire.carry().is_empty());
+}

@@ -13,6 +13,7 @@ use crate::tcp::layer::Departure;
 use crate::tcp::segment::Flags;
 use crate::tcp::tcb::Tcb;
 use crate::time::Instant;
+use crate::udp::table::Datagram;
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
 use crate::wire::emit::{IpFields, Summing, TcpFields, UDP_HEADER};
 use crate::wire::frame::{Gso, RxChecksum, RxFrame};
@@ -30,6 +31,9 @@ pub(super) enum Body {
     Scratch { start: usize, end: usize },
 }
 
+/// Longest IP packet that a device cuts, bytes: what the length field of IPv4 can say.
+const LONGEST_PACKET: usize = 65_535;
+
 const NO_BODY: Body = Body::Scratch { start: 0, end: 0 };
 
 /// What stands behind the IP header.
@@ -43,6 +47,7 @@ enum Transport {
     },
     Udp {
         flow: FlowKey,
+        datagram: Datagram,
     },
     /// The message is whole in the stack's buffer.
     Icmp,
@@ -161,7 +166,7 @@ impl Stack {
             let (ttl, tos) = (datagram.ttl, datagram.tos);
             let fields = self.ip_fields(flow, PROTOCOL_UDP, ttl, tos);
             let body = self.whole_body();
-            return Some(self.send_packet(now, fields, Transport::Udp { flow }, body));
+            return Some(self.send_packet(now, fields, Transport::Udp { flow, datagram }, body));
         }
         let request = self.echo.poll_transmit(&mut self.body)?;
         let payload = core::mem::take(&mut self.body);
@@ -290,12 +295,30 @@ impl Stack {
         if ip.header_len() + ip.payload_len > self.config.mtu && gso.is_none() {
             return self.begin_fragments(ip, to, &transport, body);
         }
+        let (body, gso) = match transport {
+            Transport::Udp { datagram, .. } if self.config.device_cuts_datagrams => {
+                self.join_datagrams(&mut ip, &datagram)
+            }
+            _ => (body, gso),
+        };
         let device = self.config.device_checksums;
         self.start_frame(to, ip.ethertype());
         let summing = if device { Summing::Device } else { Summing::Here };
         self.write_headers(&ip, &transport, body, summing);
         self.head.gso = gso;
         Some(body)
+    }
+
+    /// What follows `first` on the same way goes along in its frame, for the device to cut.
+    fn join_datagrams(&mut self, ip: &mut IpFields, first: &Datagram) -> (Body, Option<Gso>) {
+        let (size, most) = (self.body.len(), LONGEST_PACKET - ip.header_len() - UDP_HEADER);
+        let joined = self.udp.join(first, &mut self.body, most);
+        ip.payload_len = UDP_HEADER + self.body.len();
+        self.counters.udp_out_datagrams += joined as u64;
+        self.counters.ip_out_requests += joined as u64;
+        // It fits the MTU.
+        let gso = (joined > 0).then_some(Gso { segment: size as u16 });
+        (self.whole_body(), gso)
     }
 
     fn body_len(&self, body: Body) -> usize {
@@ -322,7 +345,7 @@ impl Stack {
         self.head.ip(ip);
         match transport {
             Transport::Tcp { flow, fields, .. } => self.head.tcp(flow, fields, text, summing),
-            Transport::Udp { flow } => self.head.udp(flow, text, summing),
+            Transport::Udp { flow, .. } => self.head.udp(flow, text, summing),
             Transport::Icmp => {}
         }
     }

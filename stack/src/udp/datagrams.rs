@@ -73,10 +73,16 @@ impl<M> Datagrams<M> {
 
     /// Takes the first datagram whole; `out` holds nothing else afterwards.
     pub(crate) fn pop_into(&mut self, out: &mut Vec<u8>) -> Option<M> {
-        let (_, len) = self.front()?;
         out.clear();
-        out.resize(len, 0);
-        self.pop(out).map(|(meta, _)| meta)
+        self.pop_onto(out)
+    }
+
+    /// Takes the first datagram whole, behind what `out` holds.
+    pub(crate) fn pop_onto(&mut self, out: &mut Vec<u8>) -> Option<M> {
+        let (_, len) = self.front()?;
+        let start = out.len();
+        out.resize(start + len, 0);
+        self.pop(out.get_mut(start..)?).map(|(meta, _)| meta)
     }
 }
 

@@ -44,6 +44,9 @@ impl Default for UdpLimits {
 /// in two hundred fails.
 const PORT_TRIES: usize = 256;
 
+/// The most datagrams in one frame that the device cuts (as Linux's `UDP_MAX_SEGMENTS` was).
+const JOINED_MAX: usize = 64;
+
 /// What the routes say about the destination of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Way {
@@ -303,9 +306,34 @@ impl UdpTable {
     /// turns, one datagram each.
     pub(crate) fn poll_transmit(&mut self, payload: &mut Vec<u8>) -> Option<Datagram> {
         let id = self.transmit.pop(&mut self.sockets)?;
+        payload.clear();
+        self.take_unsent(id, payload)
+    }
+
+    /// Puts behind `first`, which is all that `payload` holds, the datagrams that follow it on the
+    /// same way and are as long, up to `most` bytes; the last may be shorter. Returns how many.
+    pub(crate) fn join(&mut self, first: &Datagram, payload: &mut Vec<u8>, most: usize) -> usize {
+        let size = payload.len();
+        let mut joined = 0;
+        while size > 0 && payload.len() == size * (1 + joined) && joined + 1 < JOINED_MAX {
+            let next = self.sockets.get(first.id).and_then(|socket| socket.unsent.front());
+            let fits = next.is_some_and(|(&way, len)| {
+                let same = way == (first.local, first.remote);
+                same && (1..=size).contains(&len) && payload.len() + len <= most
+            });
+            if !fits || self.take_unsent(first.id, payload).is_none() {
+                break;
+            }
+            joined += 1;
+        }
+        joined
+    }
+
+    /// Takes the first unsent datagram of a socket, behind what `payload` holds.
+    fn take_unsent(&mut self, id: Key<UdpSocket>, payload: &mut Vec<u8>) -> Option<Datagram> {
         let socket = self.sockets.get_mut(id)?;
         let (was_writable, before) = (socket.is_writable(), socket.unsent.charge());
-        let (local, remote) = socket.unsent.pop_into(payload)?;
+        let (local, remote) = socket.unsent.pop_onto(payload)?;
         let freed = before.saturating_sub(socket.unsent.charge());
         self.bytes = self.bytes.saturating_sub(freed);
         let UdpOptions { ttl, tos, .. } = socket.options;
@@ -316,7 +344,10 @@ impl UdpTable {
         }
         if more {
             self.transmit.push(&mut self.sockets, id);
-        } else if closed {
+            return Some(Datagram { id, local, remote, ttl, tos });
+        }
+        self.transmit.remove(&mut self.sockets, id);
+        if closed {
             self.sockets.remove(id);
         }
         Some(Datagram { id, local, remote, ttl, tos })

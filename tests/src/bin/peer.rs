@@ -12,6 +12,7 @@
 //! peer redirect ADDRESS               an HTTP server that lets its first client come again
 //! peer udp-echo ADDRESS FROM TO STEP  datagrams of these sizes, each echoed
 //! peer udp-refused ADDRESS            a datagram to a closed port: ECONNREFUSED
+//! peer udp-flood ADDRESS SIZE         asks perf's source for datagrams of that size, for 0.3 s
 //! ```
 #![expect(clippy::print_stdout, reason = "a command line program")]
 
@@ -62,6 +63,7 @@ fn run() -> Result<()> {
         "redirect" => redirect(argument(2)?)?,
         "udp-echo" => udp_echo(argument(2)?, argument(3)?, argument(4)?, argument(5)?)?,
         "udp-refused" => udp_refused(argument(2)?)?,
+        "udp-flood" => udp_flood(argument(2)?, argument(3)?)?,
         _ => bail!(
             "{what}: not one of make, check, give, take, crowd, sequence, reset, answer, redirect, \
              udp-*"
@@ -230,6 +232,21 @@ fn udp_echo(address: SocketAddr, from: usize, to: usize, step: usize) -> Result<
         socket.send(&sent).with_context(|| format!("send {size}"))?;
         let count = socket.recv(&mut buffer).with_context(|| format!("receive {size}"))?;
         ensure!(buffer[..count] == sent, "{size} bytes came back as {count}, or as others");
+    }
+    Ok(())
+}
+
+/// Some of a flood may be lost in our own buffer, but nothing else comes of it.
+fn udp_flood(address: SocketAddr, size: u32) -> Result<()> {
+    let socket = udp_socket(address)?;
+    let millis = 300_u32;
+    let order = [&b"SEND"[..], &size.to_be_bytes(), &millis.to_be_bytes()].concat();
+    socket.send(&order)?;
+    let expected = vec![0x33; size as usize];
+    let mut buffer = vec![0; 65_535];
+    for n in 0..200 {
+        let count = socket.recv(&mut buffer).with_context(|| format!("receive no. {n}"))?;
+        ensure!(buffer[..count] == expected, "a datagram of {count} bytes");
     }
     Ok(())
 }

@@ -14,6 +14,16 @@ fn datagrams_of_every_kind_of_size_come_back() {
 }
 
 #[test]
+fn datagrams_that_leave_in_one_frame_arrive_one_by_one() {
+    let Some(ns) = Netns::new() else { return };
+    let mut source = ns.spawn(demo_path("perf"), "serve --tap tap0");
+    source.wait_for("ready");
+    for size in [1, 64, 1400, 1472, 1473] {
+        ns.sh(60, &format!("{PEER} udp-flood {STACK}:5006 {size}"));
+    }
+}
+
+#[test]
 fn a_closed_port_of_ours_refuses_linux() {
     let Some(ns) = Netns::new() else { return };
     let _echo = ns.serve("echo", "");
