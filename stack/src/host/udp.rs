@@ -120,11 +120,11 @@ impl DatagramSocket {
         })?
     }
 
-    pub(crate) fn recv(
+    pub(crate) fn recv<T>(
         &self,
         patience: Patience,
-        mut take: impl FnMut(&mut Udp<'_>) -> Result<(usize, SocketAddr), UdpRecvError>,
-    ) -> Result<(usize, SocketAddr), Errno> {
+        mut take: impl FnMut(&mut Udp<'_>) -> Result<T, UdpRecvError>,
+    ) -> Result<T, Errno> {
         let key = Key::read(self.socket_id());
         self.core.shard.block_on(key, patience, |engine, _| {
             let Some(mut socket) = engine.stack.udp(self.id) else {
@@ -205,6 +205,34 @@ impl UdpSocket {
     /// `WouldBlock` when the time-out passes; an error that an earlier datagram met.
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         Ok(self.socket.recv(self.socket.modes.reading(), |socket| socket.recv_from(buf))?)
+    }
+
+    /// Receives datagrams that are there, each into a buffer of its own, in one go, as `recvmmsg`
+    /// with `MSG_WAITFORONE` does: the lock is taken once for all of them. `found` then has their
+    /// lengths and where they are from; it waits for the first only. What a buffer cannot hold is
+    /// lost.
+    ///
+    /// # Errors
+    /// Those of [`recv_from`](Self::recv_from).
+    pub fn recv_many_from(
+        &self,
+        buffers: &mut [impl AsMut<[u8]>],
+        found: &mut Vec<(usize, SocketAddr)>,
+    ) -> io::Result<()> {
+        found.clear();
+        if buffers.is_empty() {
+            return Ok(());
+        }
+        Ok(self.socket.recv(self.socket.modes.reading(), |socket| {
+            for buffer in &mut *buffers {
+                match socket.recv_from(buffer.as_mut()) {
+                    Ok(one) => found.push(one),
+                    Err(error) if found.is_empty() => return Err(error),
+                    Err(_) => break,
+                }
+            }
+            Ok(())
+        })?)
     }
 
     /// Like `recv_from`, and leaves the datagram where it is.

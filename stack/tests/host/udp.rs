@@ -38,6 +38,34 @@ fn datagrams_go_both_ways() {
 }
 
 #[test]
+fn many_datagrams_in_one_go() {
+    within(10, || {
+        let (left, right) = hosts();
+        let server = UdpSocket::bind(&left, (LEFT, 7)).unwrap();
+        let client = UdpSocket::bind(&right, (RIGHT, 9)).unwrap();
+        let (mut buffers, mut found) = ([[0; 8]; 3], Vec::new());
+        let texts: [&[u8]; 5] = [b"a", b"", b"cc", b"more than fits", b"e"];
+        let sent = texts.map(|text| (text, address(LEFT, 7)));
+        assert_eq!(client.send_many_to(sent).unwrap(), 5);
+        let mut got = Vec::new();
+        while got.len() < 5 {
+            // It waits for the first, and takes no more than there are buffers.
+            server.recv_many_from(&mut buffers, &mut found).unwrap();
+            assert!((1..=3).contains(&found.len()), "{found:?}");
+            for ((length, from), buffer) in found.iter().zip(&buffers) {
+                assert_eq!(*from, address(RIGHT, 9));
+                got.push(buffer[..*length].to_vec());
+            }
+        }
+        assert_eq!(got, [&b"a"[..], b"", b"cc", b"more tha", b"e"]);
+        server.recv_many_from(&mut [[0; 8]; 0], &mut found).unwrap();
+        server.set_nonblocking(true).unwrap();
+        let nothing = server.recv_many_from(&mut buffers, &mut found).unwrap_err();
+        assert_eq!((nothing.kind(), found.len()), (ErrorKind::WouldBlock, 0));
+    });
+}
+
+#[test]
 fn nothing_to_receive_times_out() {
     within(10, || {
         let (left, _right) = hosts();

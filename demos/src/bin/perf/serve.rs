@@ -75,6 +75,9 @@ struct Server {
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
     buffer: Vec<u8>,
+    /// A batch of datagrams, their lengths, and where they are from.
+    datagrams: Vec<Vec<u8>>,
+    found: Vec<(usize, SocketAddr)>,
     content: Vec<u8>,
 }
 
@@ -134,6 +137,8 @@ impl Server {
             connections: Vec::new(),
             free: Vec::new(),
             buffer: vec![0; READ_SIZE],
+            datagrams: vec![vec![0; DATAGRAM]; BATCH],
+            found: Vec::with_capacity(BATCH),
             content: vec![0x5a; WRITE_SIZE],
             poller,
         };
@@ -211,11 +216,11 @@ impl Server {
 
     /// The UDP sink.
     fn count(&mut self) {
-        for _ in 0..BATCH {
-            let Ok((length, peer)) = self.udp_sink.recv_from(&mut self.buffer[..DATAGRAM]) else {
-                return;
-            };
-            if &self.buffer[..length] != b"STAT" {
+        if self.udp_sink.recv_many_from(&mut self.datagrams, &mut self.found).is_err() {
+            return;
+        }
+        for (&(length, peer), text) in self.found.iter().zip(&self.datagrams) {
+            if &text[..length] != b"STAT" {
                 self.tally.datagrams += 1;
                 self.tally.bytes += length as u64;
                 continue;
