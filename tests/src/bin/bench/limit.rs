@@ -193,7 +193,9 @@ impl Sham {
         tcp[4..8].copy_from_slice(&seq.to_be_bytes());
         tcp[8..12].copy_from_slice(&ack.to_be_bytes());
         tcp[12..14].copy_from_slice(&[((20 + options.len()) as u8 / 4) << 4, flags]);
-        tcp[14..16].copy_from_slice(&WINDOW.to_be_bytes());
+        // A SYN's is not scaled (RFC 7323 §2.2).
+        let window = if flags & SYN != 0 { u16::MAX } else { WINDOW };
+        tcp[14..16].copy_from_slice(&window.to_be_bytes());
         tcp[20..].copy_from_slice(options);
         let sum = pseudo_sum(&head, length + text - TRANSPORT);
         head[TRANSPORT + 16..TRANSPORT + 18].copy_from_slice(&sum);

@@ -48,6 +48,7 @@ pub(crate) fn draw(cells: &[Cell]) -> Result<String> {
             let drawn = chart.draw_series(dots).map_err(draw::wrong)?;
             drawn.label(who.name()).legend(move |at| Circle::new(at, 4, colour.filled()));
         }
-        draw::legend(&mut chart, SeriesLabelPosition::UpperRight)
+        // Where no ratio is.
+        draw::legend(&mut chart, SeriesLabelPosition::Coordinate(100, 130))
     })
 }
