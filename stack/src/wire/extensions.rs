@@ -228,6 +228,7 @@ impl<'a> Chain<'a> {
 mod tests {
     use super::super::parse;
     use super::*;
+    use proptest::prelude::*;
 
     /// A packet of `next` and `rest`, from one host to another.
     fn packet(next: u8, rest: &[u8]) -> Vec<u8> {
@@ -420,6 +421,45 @@ mod tests {
         }
         for len in 0..40 {
             assert!(parse::ipv6(&packet(17, &[])[..len]).is_err());
+        }
+    }
+
+    /// Bytes of which many are headers and options that chains are made of.
+    fn chain() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![
+            Just(0),
+            Just(1),
+            Just(17),
+            Just(HOP_BY_HOP),
+            Just(ROUTING),
+            Just(FRAGMENT),
+            Just(DESTINATION_OPTIONS),
+            any::<u8>(),
+        ];
+        prop::collection::vec(byte, 0..600)
+    }
+
+    proptest! {
+        #[test]
+        fn p13_no_chain_can_harm(next: u8, rest in chain()) {
+            for next in [next, HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS] {
+                let bytes = packet(next, &rest);
+                let whole = parse::ipv6(&bytes).unwrap();
+                let skimmed = skim(&whole);
+                let parts = [skimmed.header, skimmed.extensions, skimmed.payload];
+                prop_assert_eq!(parts.concat(), &bytes[..]);
+                match skip(&whole) {
+                    Ok(read) => {
+                        let parts = [read.header, read.extensions, read.payload];
+                        prop_assert_eq!(parts.concat(), &bytes[..]);
+                        prop_assert!(read.extensions.len() <= BYTES_MAX);
+                    }
+                    Err(Refused::Problem(problem)) => {
+                        prop_assert!((problem.pointer as usize) < bytes.len());
+                    }
+                    Err(Refused::Dropped(_)) => {}
+                }
+            }
         }
     }
 }
