@@ -249,9 +249,9 @@ impl Swarm {
         wire
     }
 
-    /// Text with the SYN may reach an application twice (RFC 7413 §2.1), and those of the world do
-    /// not bear that: only where nothing comes twice. Nor does a server bear what is like a SYN with
-    /// a good cookie, but says something else.
+    /// Text with the SYN may reach an application twice (RFC 7413 §2.1), and those of the world
+    /// do not bear that: only where nothing comes twice. Nor does a server bear what is like a
+    /// SYN with a good cookie, but says something else.
     fn fast_open(&mut self, plan: &mut Plan) {
         for host in &mut plan.hosts {
             host.fast_open = self.sometimes(|dice| dice.pick(&[1, 2, 3, 3, 7, 0x203, 0x207]));
