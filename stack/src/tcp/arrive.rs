@@ -5,6 +5,7 @@ use super::ack::{Arrival, Due};
 use super::close::Ended;
 use super::error::TcpError;
 use super::fast_open::SynText;
+use super::open::{TIMESTAMP_OCTETS, headers_len};
 use super::recv::Taken;
 use super::reply::Reply;
 use super::segment::{Flags, Segment};
@@ -31,10 +32,10 @@ enum Stop {
     Done,
 }
 
-/// Smallest path MTU believed, and the headers of IP and TCP, for each IP version: every host takes
-/// 576 bytes (RFC 1122 §3.3.2), every link of IPv6 carries 1280 (RFC 8200 §5).
-const PATH_V4: (u16, u16) = (576, 40);
-const PATH_V6: (u16, u16) = (1280, 60);
+/// Smallest path MTU believed, for each IP version: every host takes 576 bytes (RFC 1122 §3.3.2),
+/// every link of IPv6 carries 1280 (RFC 8200 §5).
+const LEAST_PATH_V4: u16 = 576;
+const LEAST_PATH_V6: u16 = 1280;
 
 type Check = ControlFlow<Stop>;
 
@@ -521,9 +522,10 @@ impl Tcb {
     /// below 576 bytes, and never larger than before. What was lost is sent again at once.
     pub(crate) fn on_too_big(&mut self, seq: Seq, mtu: u16) {
         let in_flight = seq.at_or_after(self.snd.una) && seq.before(self.snd.nxt);
-        let (least, headers) = if self.flow.remote.address.is_v4() { PATH_V4 } else { PATH_V6 };
-        let stamped = if self.timestamps.is_some() { 12 } else { 0 };
-        let mss = mtu.max(least) - headers - stamped;
+        let remote = self.flow.remote.address;
+        let least = if remote.is_v4() { LEAST_PATH_V4 } else { LEAST_PATH_V6 };
+        let stamped = if self.timestamps.is_some() { TIMESTAMP_OCTETS } else { 0 };
+        let mss = mtu.max(least) - headers_len(remote) - stamped;
         if in_flight && mss < self.snd.mss {
             self.snd.mss = mss;
             self.lose_oversized();

@@ -35,7 +35,7 @@ use std::sync::Arc;
 const DEFAULT_MSS_V4: u16 = 536;
 const DEFAULT_MSS_V6: u16 = 1220;
 /// Octets that the timestamps option takes from each segment's text (RFC 6691).
-const TIMESTAMP_OCTETS: u16 = 12;
+pub(super) const TIMESTAMP_OCTETS: u16 = 12;
 
 /// The numbers a new connection starts with.
 #[derive(Clone, Debug)]
@@ -50,10 +50,14 @@ pub(crate) struct Start {
     pub(crate) options: Arc<TcpOptions>,
 }
 
+/// The headers of IP and TCP in a segment to `remote`, options not counted.
+pub(super) fn headers_len(remote: Address) -> u16 {
+    if remote.is_v4() { 40 } else { 60 }
+}
+
 /// The MSS to announce on a link of this MTU: it ignores options (MUST-67, RFC 6691).
 pub(crate) fn announced_mss(mtu: usize, remote: Address, options: &TcpOptions) -> u16 {
-    let headers = if remote.as_v4().is_some() { 40 } else { 60 };
-    let most = mtu.saturating_sub(headers).min(0xffff) as u16;
+    let most = mtu.saturating_sub(headers_len(remote).into()).min(0xffff) as u16;
     options.max_segment.map_or(most, |mss| mss.min(most))
 }
 
