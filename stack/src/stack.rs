@@ -238,6 +238,16 @@ impl Stack {
             + self.message_bytes
     }
 
+    /// Says whether the device can send, which it can at first. While it cannot, time-outs of TCP
+    /// neither retransmit nor back off; what is not synchronized, or waits too long, is given up
+    /// as ever. Once it can again the neighbours are asked anew: it may be another cable.
+    pub fn set_link(&mut self, up: bool) {
+        if up && self.tcp.link_down {
+            self.link.neighbors.forget();
+        }
+        self.tcp.link_down = !up;
+    }
+
     /// Time has passed: handles every timer that is due.
     pub fn advance(&mut self, now: Instant) {
         self.tcp.advance(now, &mut self.counters);

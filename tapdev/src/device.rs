@@ -80,8 +80,18 @@ pub trait Device: Send + Sync {
     ///
     /// # Errors
     /// A device that is gone answers with an error of [`Fault::Gone`], every time: the caller
-    /// must stop waiting for it.
+    /// must stop waiting for it until it is revived.
     fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake>;
+
+    /// Looks whether frames can pass again, after a fault of [`Fault::Down`] or [`Fault::Gone`];
+    /// attaches anew to what was deleted and has been made again. A device that cannot know says
+    /// yes: it is found out by using it.
+    ///
+    /// # Errors
+    /// Not yet: [`classify`] says why.
+    fn revive(&self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Makes a present or the next `wait` return. Callable from any thread and cheap; any number
     /// of calls before that `wait` returns count as one.
@@ -106,9 +116,9 @@ pub enum Wake {
 pub enum Fault {
     /// Nothing there, or no room: wait and try again.
     Again,
-    /// The interface is down. It may come up again: drop the frame and go on waiting.
+    /// The interface is down: drop the frame, and ask [`Device::revive`] from time to time.
     Down,
-    /// The interface or its descriptor does not exist any more: never try again.
+    /// The interface or its descriptor does not exist any more: only [`Device::revive`] can help.
     Gone,
     /// The kernel had no memory for the frame: drop it and go on.
     Full,
@@ -180,6 +190,10 @@ macro_rules! owners {
 
             fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
                 (**self).wait(timeout)
+            }
+
+            fn revive(&self) -> io::Result<()> {
+                (**self).revive()
             }
 
             fn wake(&self) {

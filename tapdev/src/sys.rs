@@ -34,6 +34,13 @@ pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     }
 }
 
+/// Puts the open file of `from` in the place of `over`, whose number stays: threads that use it
+/// meanwhile meet the old file or the new one.
+pub(crate) fn replace(over: BorrowedFd<'_>, from: OwnedFd) -> io::Result<()> {
+    // SAFETY: takes integers: two open descriptors, borrowed and owned for the call.
+    check(unsafe { libc::dup3(from.as_raw_fd(), over.as_raw_fd(), libc::O_CLOEXEC) }).map(drop)
+}
+
 /// Reads up to `buf.len()` bytes. Directly: the C library's `read` and `write` are cancellation
 /// points, which in a program of several threads costs a hundredth of a small frame.
 pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {

@@ -4,11 +4,12 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cut::{self, PARTS_MAX};
 use crate::debt::{Debt, Offloads, Received};
-use crate::device::{Device, FRAME_MAX, FRAME_OVERHEAD, Wake, check_frame};
+use crate::device::{Device, FRAME_MAX, FRAME_OVERHEAD, Wake, check_frame, gone};
 use crate::interface::{Interface, is_valid_name};
 use crate::offload;
 use crate::open_error::OpenError;
@@ -48,11 +49,14 @@ pub struct Tap {
     mtu: usize,
     /// The mode: None is plain.
     offload: Option<Offload>,
+    /// It was opened by name, and can be again.
+    by_name: bool,
 }
 
 /// What belongs to offload mode.
 #[derive(Debug)]
 struct Offload {
+    wanted: Mutex<Offloads>,
     frame_max: AtomicUsize,
     malformed: AtomicU64,
     refused: AtomicU64,
@@ -82,11 +86,10 @@ impl Tap {
         let offload = if options.plain { None } else { open_for_offload(&options.name)? };
         let is_plain = offload.is_none();
         let (fd, name) = offload.map_or_else(|| plain::open(&options.name), Ok)?;
-        Tap::prepare(fd, &name, options.mtu, is_plain).map_err(|(step, source)| OpenError::Step {
-            name,
-            step,
-            source,
-        })
+        match Tap::prepare(fd, &name, options.mtu, is_plain) {
+            Ok(tap) => Ok(Tap { by_name: true, ..tap }),
+            Err((step, source)) => Err(OpenError::Step { name, step, source }),
+        }
     }
 
     /// Takes over a descriptor that is attached to a TAP, as a privileged parent may pass it. It
@@ -123,13 +126,7 @@ impl Tap {
         mtu: Option<usize>,
         is_plain: bool,
     ) -> Result<Tap, (&'static str, io::Error)> {
-        sys::set_close_on_exec(fd.as_fd()).map_err(|error| ("close-on-exec", error))?;
-        sys::set_non_blocking(fd.as_fd()).map_err(|error| ("non-blocking mode", error))?;
-        if is_plain {
-            plain::forget_offloads(&fd);
-        } else {
-            offload::prepare(fd.as_fd()).map_err(|error| ("offload mode", error))?;
-        }
+        set_modes(&fd, is_plain)?;
         let waiter = Waiter::new().map_err(|error| ("making its wake-up", error))?;
         let interface = Interface::named(name).map_err(|error| ("looking it up", error))?;
         if let Some(mtu) = mtu {
@@ -141,11 +138,30 @@ impl Tap {
             ETHERNET_MTU
         };
         let offload = (!is_plain).then(|| Offload {
+            wanted: Mutex::new(Offloads::NONE),
             frame_max: AtomicUsize::new(mtu + FRAME_OVERHEAD),
             malformed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         });
-        Ok(Tap { fd, waiter, interface, mtu, offload })
+        Ok(Tap { fd, waiter, interface, mtu, offload, by_name: false })
+    }
+
+    /// Attaches to the interface that has the name of the one that was deleted. It is not made:
+    /// whoever deleted it knows what it should be.
+    fn attach_again(&self) -> io::Result<()> {
+        let name = self.interface.name();
+        self.interface.is_up()?;
+        let (fd, _) = match &self.offload {
+            None => plain::open(name).map_err(io::Error::other)?,
+            Some(_) => offload::open(name)?,
+        };
+        set_modes(&fd, self.is_plain()).map_err(|(_, error)| error)?;
+        sys::replace(self.fd.as_fd(), fd)?;
+        if let Some(offload) = &self.offload {
+            let wanted = *offload.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+            self.negotiate(wanted);
+        }
+        Ok(())
     }
 
     /// Whether offloads cannot be negotiated.
@@ -240,6 +256,7 @@ impl Device for Tap {
 
     fn negotiate(&self, wanted: Offloads) -> Offloads {
         let Some(offload) = &self.offload else { return Offloads::NONE };
+        *offload.wanted.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
         let granted = offload::negotiate(self.fd.as_fd(), wanted);
         let frame_max = if granted.super_frames() { FRAME_MAX } else { self.mtu + FRAME_OVERHEAD };
         offload.frame_max.store(frame_max, Ordering::Relaxed);
@@ -287,6 +304,20 @@ impl Device for Tap {
         self.waiter.wait(self.fd.as_fd(), timeout)
     }
 
+    fn revive(&self) -> io::Result<()> {
+        if attachment(self.fd.as_fd()).is_err() {
+            if !self.by_name {
+                return Err(gone());
+            }
+            self.attach_again()?;
+        }
+        // An inherited TAP may live in another namespace, of which nothing can be known.
+        if self.by_name && !self.interface.is_up()? {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
+        Ok(())
+    }
+
     fn wake(&self) {
         self.waiter.wake();
     }
@@ -310,6 +341,18 @@ impl Tap {
             }
         };
         written.map(|_whole_frame| ())
+    }
+}
+
+/// Makes a descriptor of a TAP what a [`Tap`] needs; of an error says what was being done.
+fn set_modes(fd: &OwnedFd, is_plain: bool) -> Result<(), (&'static str, io::Error)> {
+    sys::set_close_on_exec(fd.as_fd()).map_err(|error| ("close-on-exec", error))?;
+    sys::set_non_blocking(fd.as_fd()).map_err(|error| ("non-blocking mode", error))?;
+    if is_plain {
+        plain::forget_offloads(fd);
+        Ok(())
+    } else {
+        offload::prepare(fd.as_fd()).map_err(|error| ("offload mode", error))
     }
 }
 

@@ -112,6 +112,10 @@ impl<D: Device> Device for Tee<D> {
         self.device.wait(timeout)
     }
 
+    fn revive(&self) -> io::Result<()> {
+        self.device.revive()
+    }
+
     fn wake(&self) {
         self.device.wake();
     }

@@ -72,10 +72,10 @@ impl Shard {
     /// or the holder is roused.
     fn gather(&self, batch: &mut Batch, round: &Round, parker: &Arc<Parker>) -> Result<(), Fault> {
         let left = || (!round.until.is_never()).then(|| round.until - self.clock.now());
-        if round.link != LinkState::Up {
+        if let LinkState::Down(again) = round.link {
             batch.clear();
             parker.park(left());
-            return Ok(());
+            return if self.clock.now() < again { Err(Fault::Down) } else { self.revive() };
         }
         batch.fill(&*self.device)?;
         if batch.is_empty() && !self.spin.is_zero() {
@@ -101,6 +101,11 @@ impl Shard {
             },
         }
     }
+
+    /// Asks a device that was left alone for a while.
+    fn revive(&self) -> Result<(), Fault> {
+        self.device.revive().map_err(|error| classify(&error))
+    }
 }
 
 impl Engine {
@@ -110,6 +115,9 @@ impl Engine {
         let mut until = next.min(deadline);
         if let LinkState::Down(again) = self.link {
             until = until.min(again);
+        } else if self.faulty {
+            // The device is worth a try at once.
+            until = Instant::ZERO;
         }
         self.seat.until = until;
         Round { until, link: self.link }
@@ -130,31 +138,35 @@ impl Engine {
         self.dispatch();
         match fault {
             Ok(()) => self.link_answered(now),
-            Err(Fault::Gone) => self.link_gone(),
             Err(fault) => self.link_down(fault, now),
         }
     }
 
     /// The device is to be left alone for a while: asking again at once would be a busy loop.
-    fn link_down(&mut self, fault: Fault, now: Instant) {
-        if self.link == LinkState::Up && !self.faulty {
-            log::warn!("the device does not answer ({fault:?}): trying again every {DOWN_PAUSE:?}");
+    pub(super) fn link_down(&mut self, fault: Fault, now: Instant) {
+        if !self.faulty {
+            log::warn!("the device does not answer ({fault:?}): asking every {DOWN_PAUSE:?}");
+            self.stats.link_losses += 1;
+            self.stack.set_link(false);
         }
         self.faulty = true;
-        if self.link != LinkState::Gone {
-            self.link = LinkState::Down(now + DOWN_PAUSE);
+        match self.link {
+            LinkState::Down(again) if now < again => {}
+            _ => self.link = LinkState::Down(now + DOWN_PAUSE),
         }
     }
 
-    /// A round without a fault. If it was one of leaving the device alone, the next one asks it.
+    /// A round without a fault: one that asked a device that was down makes it worth a try, and
+    /// one that used it ends the fault.
     fn link_answered(&mut self, now: Instant) {
         match self.link {
+            LinkState::Down(again) if again <= now => self.link = LinkState::Up,
             LinkState::Up if self.faulty => {
                 self.faulty = false;
+                self.stack.set_link(true);
                 log::info!("the device answers again");
             }
-            LinkState::Down(again) if again <= now => self.link = LinkState::Up,
-            LinkState::Up | LinkState::Down(_) | LinkState::Gone => {}
+            LinkState::Up | LinkState::Down(_) => {}
         }
     }
 }

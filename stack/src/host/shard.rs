@@ -93,8 +93,8 @@ const BYTES_PER_HOLD: usize = 256 << 10;
 const BURST: u64 = 16 * FRAME;
 /// A frame is no cheaper than one of so many bytes.
 const FRAME: u64 = 1536;
-/// How long a device that is down is left alone.
-pub(super) const DOWN_PAUSE: Duration = Duration::from_millis(100);
+/// How long a device that is down or gone is left alone.
+pub(super) const DOWN_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the host's threads share.
 pub(crate) struct Shard {
@@ -137,10 +137,8 @@ pub(crate) struct Engine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LinkState {
     Up,
-    /// Try again at this time.
+    /// It is down, or does not exist; ask it again at this time. Sockets live on.
     Down(Instant),
-    /// It does not exist any more; sockets live on until their timers end them.
-    Gone,
 }
 
 /// Who sleeps, and the wake-ups to deliver after the lock is released.
@@ -194,6 +192,8 @@ pub struct HostStats {
     pub hand_overs: u64,
     /// Times a parked thread was woken to take the seat.
     pub promotions: u64,
+    /// Times the device was found down or gone.
+    pub link_losses: u64,
     /// Times a driver left the seat to others for whom alone it had worked.
     pub yields: u64,
     /// Times the reactor took the seat.
@@ -294,8 +294,11 @@ impl Shard {
     /// `write`: the acknowledgments let the burst go on, and the reactor need not come for them.
     /// The seat is vacant, and while this thread holds the lock nobody else can take it.
     fn glance<'a>(&'a self, mut guard: Guard<'a>) -> Guard<'a> {
+        if guard.link != LinkState::Up {
+            return guard;
+        }
         let mut batch = guard.spare.pop().unwrap_or_else(|| Batch::new(&*self.device));
-        let fault = if guard.link == LinkState::Up { batch.fill(&*self.device) } else { Ok(()) };
+        let fault = batch.fill(&*self.device);
         let now = self.clock.now();
         guard.absorb(&mut batch, fault, now);
         guard.spare.push(batch);
@@ -348,7 +351,7 @@ impl Engine {
         let mut bytes = 0;
         for _ in 0..FRAMES_PER_HOLD {
             let Some(frame) = self.stack.poll_transmit(now) else { return false };
-            if self.link == LinkState::Gone {
+            if self.link != LinkState::Up {
                 self.stats.device_drops += 1;
                 continue;
             }
@@ -369,8 +372,9 @@ impl Engine {
                 }
                 Err(error) => {
                     self.stats.device_drops += 1;
-                    if classify(&error) == Fault::Gone {
-                        self.link_gone();
+                    let fault = classify(&error);
+                    if matches!(fault, Fault::Gone | Fault::Down) {
+                        self.link_down(fault, now);
                     }
                 }
             }
@@ -461,14 +465,6 @@ impl Engine {
             for parker in watched.take_all() {
                 self.wakes.wake(parker);
             }
-        }
-    }
-
-    /// The device does not exist any more.
-    pub(super) fn link_gone(&mut self) {
-        if self.link != LinkState::Gone {
-            self.link = LinkState::Gone;
-            log::error!("the device is gone: connections will time out");
         }
     }
 }

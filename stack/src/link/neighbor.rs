@@ -360,6 +360,19 @@ impl NeighborTable {
         }
     }
 
+    /// Forgets who is where; what waits for an answer goes on waiting.
+    pub(crate) fn forget(&mut self) {
+        let known: Vec<Address> = self
+            .entries
+            .iter()
+            .filter(|entry| !matches!(entry.state, State::Incomplete { .. }))
+            .map(|entry| entry.address)
+            .collect();
+        for address in known {
+            self.remove(address);
+        }
+    }
+
     /// It has neither a request to send nor a packet that waited.
     pub(crate) fn is_silent(&self) -> bool {
         self.solicits.is_empty() && self.released.is_empty()

@@ -101,6 +101,7 @@ impl TcpLayer {
                 now,
                 config: &self.config,
                 super_frame: self.super_frame,
+                link_down: self.link_down,
                 counters,
                 memory: &mut self.memory,
                 replies: &mut self.replies,

@@ -38,6 +38,8 @@ pub(crate) struct TcpLayer {
     pub(super) mtu: usize,
     /// See [`Cx::super_frame`].
     pub(super) super_frame: usize,
+    /// See [`Cx::link_down`].
+    pub(crate) link_down: bool,
     pub(super) live: Arena<Tcb>,
     pub(super) half_open: Arena<HalfOpen>,
     pub(super) waits: Arena<TimeWait>,
@@ -86,6 +88,7 @@ impl TcpLayer {
             config: config.clone(),
             mtu: *mtu,
             super_frame: *super_frame_max,
+            link_down: false,
             live: Arena::new(config.connections_max),
             half_open: Arena::new(config.half_open_max),
             waits: Arena::new(config.time_wait_max),
@@ -165,6 +168,7 @@ impl TcpLayer {
             now,
             config: &self.config,
             super_frame: self.super_frame,
+            link_down: self.link_down,
             counters,
             memory: &mut self.memory,
             replies: &mut self.replies,
@@ -312,6 +316,7 @@ impl TcpLayer {
                 now,
                 config: &self.config,
                 super_frame: self.super_frame,
+                link_down: self.link_down,
                 counters,
                 memory: &mut self.memory,
                 replies: &mut self.replies,

@@ -49,6 +49,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) config: &'a TcpConfig,
     /// The longest IP packet that the device cuts into segments, bytes; 0: it does not.
     pub(crate) super_frame: usize,
+    /// Nothing can leave: the device is down.
+    pub(crate) link_down: bool,
     pub(crate) counters: &'a mut Counters,
     pub(crate) memory: &'a mut Memory,
     pub(crate) replies: &'a mut Replies,

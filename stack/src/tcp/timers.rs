@@ -12,6 +12,9 @@ use core::time::Duration;
 /// Longest time between zero-window probes (THREATS T-14).
 const PROBE_MAX: Duration = Duration::from_secs(60);
 
+/// How long a retransmission that is due waits for a device that is down (THREATS E-3).
+const LINK_RETRY: Duration = Duration::from_millis(100);
+
 /// How long buffers stay empty before their memory goes: an exchange each second keeps them, a
 /// hundred thousand idle connections hold none.
 const REST_AFTER: Duration = Duration::from_secs(1);
@@ -138,6 +141,12 @@ impl Tcb {
             // The last soft error is the better reason, if ICMP gave one (RFC 1122 §4.2.3.9).
             let error = self.soft_error.unwrap_or(TcpError::TimedOut);
             return self.end(cx, Ended::Failed(error));
+        }
+        if cx.link_down {
+            // What was sent has not gone anywhere: no sign of congestion, and no reason to back
+            // off. RFC 6069 does so where a router farther on says that it cannot.
+            self.timers.set(Timer::Retransmit, cx.now + LINK_RETRY);
+            return;
         }
         cx.counters.tcp_timeouts += 1;
         self.fast_open.on_timeout(self.rto.expiries());

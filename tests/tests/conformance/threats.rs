@@ -130,6 +130,35 @@ fn r16_syn_acks_do_not_amplify() {
     t.state(State::Listen);
 }
 
+/// E-2, E-3: while the device is down nothing is retransmitted and nothing backs off; when it is up
+/// the neighbour is asked anew, and the text follows within a tenth of a second.
+#[test]
+fn e2_a_device_that_was_down_finds_the_connection_as_it_was() {
+    let mut t = Rig::established();
+    t.send(100).expect("P. 1:101(100) ack 1");
+    t.stack.set_link(false);
+    t.expect_silence(secs(10));
+    let (before, timeouts) = (t.stack.usage().neighbors, t.info().unwrap().timeouts);
+    t.stack.set_link(true);
+    assert_eq!((before, t.stack.usage().neighbors, timeouts), (1, 0, 0));
+    let waited = t.expect_within(ms(100), "P. 1:101(100) ack 1");
+    assert_eq!((t.stack.usage().neighbors, t.info().unwrap().timeouts), (1, 1), "{waited:?}");
+    t.inject(". 1:1(0) ack 101").state(State::Established);
+}
+
+/// E-2: patience ends with the device down as well.
+#[test]
+fn e2_a_device_that_stays_down_ends_connections_in_time() {
+    let mut t = Rig::established();
+    let (now, mut options) = (t.now(), t.tcp().options());
+    options.user_timeout = Some(secs(3));
+    t.tcp().set_options(now, options);
+    t.send(100).expect("P. 1:101(100) ack 1");
+    t.stack.set_link(false);
+    t.advance(ms(2900)).state(State::Established);
+    t.advance(ms(300)).expect_error(stack::TcpError::TimedOut);
+}
+
 /// E-9: ten thousand connections, one after the other, leave no object behind.
 #[test]
 fn e9_ten_thousand_connections_leave_nothing() {

@@ -10,6 +10,7 @@ mod endings;
 mod fast_open;
 mod http;
 mod ipv6;
+mod link;
 mod lossy;
 mod nc;
 mod offload;
