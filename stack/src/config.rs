@@ -43,6 +43,12 @@ pub struct Config {
     pub gateway: Option<IpAddr>,
     /// Further routes.
     pub routes: Vec<Route>,
+    /// Addresses, those configured and all others; more are refused and counted as
+    /// `AddressesRefused`.
+    pub addresses_max: usize,
+    /// Routes, those to the networks of our own addresses aside; more are refused and counted as
+    /// `RoutesRefused`.
+    pub routes_max: usize,
     /// TTL of packets that no socket has set one for (RFC 1122 §3.2.1.7): 1 to 255.
     pub ttl: u8,
     /// Control packets waiting to be sent (echo replies, errors, RSTs, ARP); more are dropped and
@@ -367,6 +373,8 @@ impl Config {
             addresses: Vec::new(),
             gateway: None,
             routes: Vec::new(),
+            addresses_max: 32,
+            routes_max: 256,
             ttl: 64,
             replies_max: 1024,
             replies_bytes_max: 4 << 20,
@@ -378,6 +386,11 @@ impl Config {
             fragments: Default::default(),
             neighbors: Default::default(),
         }
+    }
+
+    /// `routes`, and the one through `gateway`.
+    pub(crate) fn all_routes(&self) -> impl Iterator<Item = Route> + '_ {
+        self.routes.iter().copied().chain(self.gateway.map(Route::default_via))
     }
 
     /// Checks that the values make sense together.
@@ -401,6 +414,10 @@ impl Config {
             && !(speaks_v6 && Address::from(gateway).is_link_local())
         {
             return Err(ConfigError::GatewayOffLink(gateway));
+        }
+        if self.addresses.len() > self.addresses_max || self.all_routes().count() > self.routes_max
+        {
+            return Err(ConfigError::TooManyAddresses);
         }
         let (first, last) = self.tcp.ephemeral_ports;
         if first == 0 || first > last {
@@ -430,6 +447,8 @@ pub enum ConfigError {
     SuperFrame(usize),
     /// The gateway is on none of the networks.
     GatewayOffLink(IpAddr),
+    /// More addresses or routes than `addresses_max` and `routes_max` allow.
+    TooManyAddresses,
     /// The range of ephemeral ports is empty.
     EphemeralPorts(u16, u16),
     /// Acknowledgments would be delayed longer than RFC 9293 allows.
@@ -456,6 +475,9 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::GatewayOffLink(gateway) => {
                 write!(f, "the gateway {gateway} is on none of the host's networks: check --addr")
+            }
+            ConfigError::TooManyAddresses => {
+                f.write_str("more addresses or routes than addresses_max and routes_max allow")
             }
             ConfigError::EphemeralPorts(first, last) => {
                 write!(f, "the ephemeral ports {first} to {last} are no range above 0")

@@ -216,6 +216,10 @@ counters! {
     tcp_time_wait_recycled = "TcpExtTWRecycled",
     /// TIME-WAITs evicted because the table was full.
     tcp_time_wait_overflow = "TcpExtTCPTimeWaitOverflow",
+    /// Addresses refused because there were as many as `Config::addresses_max` allows.
+    addresses_refused = "AddressesRefused",
+    /// Routes refused because there were as many as `Config::routes_max` allows.
+    routes_refused = "RoutesRefused",
     /// Control segments dropped because the reply queue was full.
     replies_dropped = "RepliesDropped",
 }

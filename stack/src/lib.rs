@@ -39,10 +39,13 @@ pub use config::{
 };
 pub use counters::{Counters, DropReason, Drops};
 pub use link::neighbor::{NeighborCounters, NeighborLimits};
+pub use net::addresses::{
+    AddAddressError, AddressInfo, AddressOrigin, AddressState, Lifetimes, NewAddress, NoSuchAddress,
+};
 pub use net::cidr::{Cidr, CidrParseError};
 pub use net::fragment::FragmentLimits;
 pub use net::limiter::RateLimits;
-pub use net::route::Route;
+pub use net::route::{AddRouteError, NoSuchRoute, Route};
 pub use random::Seed;
 pub use readiness::Readiness;
 pub use socket::{

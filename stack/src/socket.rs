@@ -333,6 +333,10 @@ impl Udp<'_> {
         to: Option<SocketAddr>,
     ) -> Result<(), UdpSendError> {
         let routes = self.routes;
+        let local = self.socket().map(|socket| socket.local().address);
+        if local.is_some_and(|local| !local.is_unspecified() && !routes.is_local(local)) {
+            return Err(UdpSendError::Failed(UdpError::AddressLost));
+        }
         self.table.send(self.key, bytes, to.map(Endpoint::from), |to| {
             let hop = routes.lookup(to).ok_or(UdpSendError::NetworkUnreachable)?;
             Ok(Way { source: hop.source, broadcast: hop.kind == HopKind::Broadcast })

@@ -5,6 +5,7 @@
 //! [`Stack::poll_event`]) are drained until None after any burst of them;
 //! [`Stack::next_timeout`] says when `advance` has work.
 
+mod addresses;
 mod input;
 mod ipv6;
 mod output;
@@ -16,9 +17,10 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::link::Link;
 use crate::link::neighbor::NeighborCounters;
+use crate::net::addresses::{AddressTable, NewAddress};
 use crate::net::fragment::{Piece, Reassembler};
 use crate::net::limiter::RateLimiter;
-use crate::net::route::RouteTable;
+use crate::net::route::{Route, RouteTable};
 use crate::random::{Random, Secret, Seed};
 use crate::socket::{self, EchoId, Event, ListenerId, SocketId, TcpId, UdpId};
 use crate::tcp::layer::{Changed, TcpLayer};
@@ -59,10 +61,16 @@ pub struct Stack {
     counters: Counters,
     random: Random,
     link: Link,
+    addresses: AddressTable,
+    /// Of the configuration and of `add_route`, at most `config.routes_max`.
+    static_routes: Vec<Route>,
+    /// What `addresses` and routes come to.
     routes: RouteTable,
     reassembler: Reassembler,
     /// Of IPv6's flow labels.
     labels: Secret,
+    /// Of addresses that the host makes itself (RFC 7217).
+    stable: Secret,
     limiter: RateLimiter,
     tcp: TcpLayer,
     udp: UdpTable,
@@ -133,20 +141,21 @@ impl Stack {
     /// A host with this configuration. All its chance comes from `seed`: entropy in production, a
     /// number in a test. See [`Config::validate`] for what makes sense.
     pub fn new(config: Config, seed: Seed) -> Stack {
-        let addresses = ipv6::with_link_local(&config, &seed);
-        let routes = RouteTable::new(&addresses, config.gateway, &config.routes);
-        let mut link = Link::new(config.mac, config.neighbors, &seed);
-        let others = config.routes.iter().filter_map(|route| route.gateway);
-        for gateway in config.gateway.into_iter().chain(others) {
-            link.neighbors.pin(gateway.into());
+        let mut addresses = AddressTable::new(config.addresses_max);
+        for &cidr in &config.addresses {
+            // One that is refused is counted.
+            let _: Result<(), _> = addresses.add(Instant::ZERO, NewAddress::configured(cidr));
         }
-        Stack {
+        let mut stack = Stack {
             counters: Counters::default(),
             random: Random::new(&seed),
-            link,
-            routes,
+            link: Link::new(config.mac, config.neighbors, &seed),
+            addresses,
+            static_routes: config.all_routes().collect(),
+            routes: RouteTable::new(&[], &[]),
             reassembler: Reassembler::new(config.fragments),
             labels: Secret::derive(&seed, "flow labels"),
+            stable: Secret::derive(&seed, "stable addresses"),
             limiter: RateLimiter::new(config.icmp, &seed, "icmp"),
             tcp: TcpLayer::new(&config, &seed),
             udp: UdpTable::new(config.udp, Secret::derive(&seed, "udp")),
@@ -159,7 +168,11 @@ impl Stack {
             head: Head::new(),
             body: Vec::new(),
             config,
-        }
+        };
+        stack.counters.addresses_refused = stack.addresses.refused();
+        stack.add_link_local(Instant::ZERO);
+        stack.follow_routes();
+        stack
     }
 
     /// The configuration.
@@ -253,6 +266,7 @@ impl Stack {
         self.tcp.advance(now, &mut self.counters);
         self.link.neighbors.advance(now);
         self.report_failed_neighbors(now);
+        self.advance_addresses(now);
         self.reassembler.advance(now);
         self.report_expired_fragments(now);
     }
@@ -263,6 +277,7 @@ impl Stack {
         let timeouts = [
             self.tcp.next_timeout(),
             self.link.neighbors.next_timeout(),
+            self.addresses.next_timeout(),
             self.reassembler.next_timeout(),
         ];
         timeouts.into_iter().flatten().min()

@@ -122,6 +122,7 @@ impl From<TcpError> for Errno {
             TcpError::ProtocolUnreachable => Errno::ENOPROTOOPT,
             TcpError::Aborted => Errno::ECONNABORTED,
             TcpError::NoBuffers => Errno::ENOBUFS,
+            TcpError::AddressLost => Errno::EADDRNOTAVAIL,
         }
     }
 }
@@ -195,6 +196,7 @@ impl From<UdpError> for Errno {
             UdpError::ProtocolUnreachable => Errno::ENOPROTOOPT,
             UdpError::NetworkUnreachable => Errno::ENETUNREACH,
             UdpError::MessageTooLong => Errno::EMSGSIZE,
+            UdpError::AddressLost => Errno::EADDRNOTAVAIL,
         }
     }
 }

@@ -33,6 +33,7 @@
 //! # }
 //! ```
 
+mod addresses;
 mod batch;
 mod block;
 pub mod bsd;

@@ -18,6 +18,7 @@
 use crate::random::Secret;
 use crate::time::Instant;
 use crate::wire::address::{Address, Mac};
+use core::net::IpAddr;
 use core::time::Duration;
 use hashbrown::HashTable;
 use std::collections::{BTreeSet, VecDeque};
@@ -219,12 +220,43 @@ impl NeighborTable {
         }
     }
 
-    /// Exempts `address` from eviction: for the routers of the configuration.
-    pub(crate) fn pin(&mut self, address: Address) {
-        self.pinned.push(address);
-        if let Some(entry) = self.find_mut(address) {
-            entry.pinned = true;
+    /// Exempts `addresses` from eviction, and no others: for the routers in use.
+    pub(crate) fn pin_only(&mut self, addresses: impl Iterator<Item = IpAddr>) {
+        for address in core::mem::take(&mut self.pinned) {
+            if let Some(entry) = self.find_mut(address) {
+                entry.pinned = false;
+            }
         }
+        for address in addresses.map(Address::from) {
+            self.pinned.push(address);
+            if let Some(entry) = self.find_mut(address) {
+                entry.pinned = true;
+            }
+        }
+    }
+
+    /// Drops those of the packets held that `unwanted` picks.
+    pub(crate) fn drop_held(&mut self, unwanted: impl Fn(&[u8]) -> bool) {
+        let mut dropped = (0, 0);
+        let mut keep = |packet: &[u8]| {
+            let drop = unwanted(packet);
+            if drop {
+                dropped = (dropped.0 + 1, dropped.1 + packet.len());
+            }
+            !drop
+        };
+        for address in &self.incomplete {
+            let found = hash(self.secret, *address);
+            let Some(entry) = self.entries.find_mut(found, |entry| entry.address == *address)
+            else {
+                continue;
+            };
+            entry.held.retain(|packet| keep(packet));
+            entry.held_bytes = entry.held.iter().map(|packet| packet.len()).sum();
+        }
+        self.released.retain(|(_, packet)| keep(packet));
+        self.held_bytes = self.held_bytes.saturating_sub(dropped.1);
+        self.counters.dropped += dropped.0;
     }
 
     pub(crate) fn counters(&self) -> NeighborCounters {

@@ -217,7 +217,7 @@ fn n2_a_silent_old_address_gives_way_after_a_second() {
 #[test]
 fn n1_flood_does_not_evict_the_gateway_nor_who_we_talk_to() {
     let mut table = knowing(GATEWAY);
-    table.pin(GATEWAY);
+    table.pin_only([GATEWAY.to_ip()].into_iter());
     table.learn(at(0), PEER, MAC, Claim::Request);
     assert_eq!(table.resolve(at(0), PEER), Resolution::Known(MAC));
     table.learn(at(0), PEER, MAC, Claim::Reply);
@@ -235,7 +235,7 @@ fn n1_flood_does_not_evict_the_gateway_nor_who_we_talk_to() {
 fn eviction_takes_the_least_recently_used_and_never_a_pinned_one() {
     let limits = NeighborLimits { entries: 4, ..NeighborLimits::default() };
     let mut table = NeighborTable::new(limits, Secret::derive(&Seed::from_number(1), "n"));
-    table.pin(stranger(0));
+    table.pin_only([stranger(0).to_ip()].into_iter());
     for n in 0..4 {
         table.learn(at(0), stranger(n), MAC, Claim::Request);
     }

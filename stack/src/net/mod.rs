@@ -1,5 +1,6 @@
 //! The network layer's organs: routes, fragments, ICMP. They take values and return reports.
 
+pub(crate) mod addresses;
 pub(crate) mod cidr;
 pub(crate) mod fragment;
 pub(crate) mod icmp;

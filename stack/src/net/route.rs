@@ -5,6 +5,7 @@
 
 use super::cidr::Cidr;
 use crate::wire::address::Address;
+use core::fmt;
 use core::net::IpAddr;
 
 /// A route: packets for `destination` go to `gateway`, or straight to their destination if None.
@@ -15,6 +16,57 @@ pub struct Route {
     /// A router on the link; None: the network itself is on the link.
     pub gateway: Option<IpAddr>,
 }
+
+impl Route {
+    /// The way to everywhere of `gateway`'s IP version.
+    pub fn default_via(gateway: IpAddr) -> Route {
+        let any = if is_v4(gateway) { IpAddr::from([0u8; 4]) } else { [0u8; 16].into() };
+        Route { destination: Cidr::new(any, 0), gateway: Some(gateway) }
+    }
+
+    /// A router forwards packets of its own IP version.
+    pub(crate) fn is_of_one_version(&self) -> bool {
+        self.gateway.is_none_or(|gateway| is_v4(gateway) == is_v4(self.destination.address))
+    }
+}
+
+/// A route was not added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddRouteError {
+    /// It is there already.
+    Exists,
+    /// Network and gateway are of different IP versions.
+    Versions,
+    /// The limit `Config::routes_max` is reached.
+    TooManyRoutes,
+}
+
+impl fmt::Display for AddRouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AddRouteError::Exists => "there is such a route already",
+            AddRouteError::Versions => "the gateway is of another IP version than the network",
+            AddRouteError::TooManyRoutes => {
+                "too many routes: remove one or raise Config::routes_max"
+            }
+        })
+    }
+}
+
+impl core::error::Error for AddRouteError {}
+
+/// There is no such route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSuchRoute;
+
+impl fmt::Display for NoSuchRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there is no such route")
+    }
+}
+
+impl core::error::Error for NoSuchRoute {}
 
 /// What kind of way a packet takes from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,12 +133,12 @@ pub(crate) struct RouteTable {
 const LOOPBACK_V4: Address = Address::v4([127, 0, 0, 1]);
 
 impl RouteTable {
-    /// The table of a host with these `addresses` on its link, a default `gateway` and `routes`.
+    /// The table of a host with these `addresses` on its link, and `routes`.
     ///
     /// Of two routes to the same network the first counts: networks of our own addresses, then
-    /// `routes`, then the default gateway. A route of a version in which we have no address is
+    /// `routes`. A route of a version in which we have no address is
     /// left out: nothing could be sent along it.
-    pub(crate) fn new(addresses: &[Cidr], gateway: Option<IpAddr>, routes: &[Route]) -> RouteTable {
+    pub(crate) fn new(addresses: &[Cidr], routes: &[Route]) -> RouteTable {
         let own = || addresses.iter().map(|a| Address::from(a.address));
         let mut groups: Vec<Address> =
             own().filter(|a| !a.is_v4()).map(Address::solicited_node).collect();
@@ -116,12 +168,8 @@ impl RouteTable {
         for own in addresses {
             table.insert(*own, None, own.address.into());
         }
-        let default = gateway.map(|gateway| {
-            let any = if is_v4(gateway) { IpAddr::from([0u8; 4]) } else { [0u8; 16].into() };
-            Route { destination: Cidr::new(any, 0), gateway: Some(gateway) }
-        });
-        for route in routes.iter().copied().chain(default) {
-            if let Some(source) = table.source_of(addresses, &route) {
+        for route in routes {
+            if let Some(source) = table.source_of(addresses, route) {
                 table.insert(route.destination, route.gateway.map(Address::from), source);
             }
         }
@@ -131,7 +179,7 @@ impl RouteTable {
     /// Our address in the network of the route's gateway, or else our first of that version.
     fn source_of(&self, addresses: &[Cidr], route: &Route) -> Option<Address> {
         let via = route.gateway.unwrap_or(route.destination.address);
-        if is_v4(via) != is_v4(route.destination.address) {
+        if !route.is_of_one_version() {
             return None;
         }
         let near = addresses.iter().find(|a| a.contains(via)).map(|a| Address::from(a.address));
@@ -268,8 +316,11 @@ mod tests {
     fn home() -> RouteTable {
         RouteTable::new(
             &["192.0.2.2/24".parse().unwrap(), "10.0.0.2/8".parse().unwrap()],
-            Some(ip("192.0.2.1")),
-            &[route("10.9.0.0/16", Some("10.0.0.9")), route("203.0.113.0/24", None)],
+            &[
+                route("10.9.0.0/16", Some("10.0.0.9")),
+                route("203.0.113.0/24", None),
+                Route::default_via(ip("192.0.2.1")),
+            ],
         )
     }
 
@@ -309,7 +360,7 @@ mod tests {
 
     #[test]
     fn without_an_address_only_broadcast_can_leave() {
-        let table = RouteTable::new(&[], Some(ip("192.0.2.1")), &[]);
+        let table = RouteTable::new(&[], &[Route::default_via(ip("192.0.2.1"))]);
         assert_eq!(table.lookup(address("198.51.100.1")), None);
         expect(&table, "255.255.255.255", "255.255.255.255", "0.0.0.0", HopKind::Broadcast);
     }
@@ -318,7 +369,7 @@ mod tests {
     fn an_ipv6_default_does_not_catch_ipv4() {
         let own: Vec<Cidr> =
             ["2001:db8::2/64", "192.0.2.2/24"].iter().map(|text| text.parse().unwrap()).collect();
-        let table = RouteTable::new(&own, Some(ip("2001:db8::1")), &[]);
+        let table = RouteTable::new(&own, &[Route::default_via(ip("2001:db8::1"))]);
         expect(&table, "2001:db9::7", "2001:db8::1", "2001:db8::2", HopKind::Gateway);
         assert_eq!(table.lookup(address("198.51.100.1")), None);
     }
@@ -327,7 +378,7 @@ mod tests {
     fn link_local_addresses_stay_on_the_link() {
         let own: Vec<Cidr> =
             ["fe80::2/64", "2001:db8::2/64"].iter().map(|text| text.parse().unwrap()).collect();
-        let table = RouteTable::new(&own, Some(ip("fe80::1")), &[]);
+        let table = RouteTable::new(&own, &[Route::default_via(ip("fe80::1"))]);
         expect(&table, "2001:db9::7", "fe80::1", "2001:db8::2", HopKind::Gateway);
         expect(&table, "2001:db8::7", "2001:db8::7", "2001:db8::2", HopKind::Direct);
         expect(&table, "fe80::7", "fe80::7", "fe80::2", HopKind::Direct);
@@ -391,7 +442,7 @@ mod tests {
                 .filter(|(d, g)| g.is_none_or(|g| g.is_ipv4() == d.address.is_ipv4()))
                 .map(|(destination, gateway)| Route { destination, gateway })
                 .collect();
-            let table = RouteTable::new(&own, None, &routes);
+            let table = RouteTable::new(&own, &routes);
             for to in destinations {
                 let hop = table.lookup(to.into());
                 let special = hop.is_some_and(|hop| {

@@ -3,28 +3,13 @@
 
 use super::Stack;
 use super::input::{Arrival, Trouble};
-use crate::config::Config;
 use crate::counters::DropReason;
-use crate::net::cidr::Cidr;
 use crate::net::fragment::FragmentDrop;
-use crate::net::{icmpv6, stable};
-use crate::random::{Secret, Seed};
-use crate::wire::address::{Address, FlowKey};
+use crate::net::icmpv6;
+use crate::wire::address::FlowKey;
 use crate::wire::emit::IPV6_HEADER;
 use crate::wire::extensions::{self, FRAGMENT_HEADER, Problem, Refused};
 use crate::wire::parse::{self, IpPacket};
-
-/// The addresses of the configuration, and one for the link itself where IPv6 is spoken and none is
-/// configured (RFC 4862 §5.3).
-pub(super) fn with_link_local(config: &Config, seed: &Seed) -> Vec<Cidr> {
-    let mut all = config.addresses.clone();
-    let v6 =
-        || config.addresses.iter().map(|own| Address::from(own.address)).filter(|a| !a.is_v4());
-    if v6().next().is_some() && !v6().any(Address::is_link_local) {
-        all.push(stable::link_local(Secret::derive(seed, "stable addresses"), config.mac));
-    }
-    all
-}
 
 /// What the sender of a fragment is told that no datagram can have (RFC 8200 §4.5).
 pub(super) fn fragment_problem(packet: &IpPacket<'_>, reason: FragmentDrop) -> Option<Problem> {

@@ -256,6 +256,11 @@ impl Stack {
         body: Body,
     ) -> Option<Body> {
         self.counters.ip_out_requests += 1;
+        // What an address had still to say when it was lost (RFC 4862 §5.5.4).
+        if !self.routes.is_local(ip.source) && !ip.source.is_unspecified() {
+            self.counters.ip_out_discards += 1;
+            return None;
+        }
         let Some(hop) = self.routes.lookup(ip.destination) else {
             self.counters.ip_out_no_routes += 1;
             return None;

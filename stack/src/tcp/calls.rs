@@ -1,10 +1,12 @@
 //! The calls of the application that begin and end TCP objects (RFC 9293 §3.10.1 to §3.10.5).
 
-use super::error::{AcceptError, ConnectError, ListenError, RecvError};
+use super::close::Ended;
+use super::error::{AcceptError, ConnectError, ListenError, RecvError, TcpError};
 use super::layer::TcpLayer;
 use super::listener::{ListenOptions, Listener};
 use super::open::{Start, announced_mss};
 use super::options::TcpOptions;
+use super::state::State;
 use super::tcb::{Cx, Tcb};
 use crate::counters::Counters;
 use crate::net::reach::Reach;
@@ -137,6 +139,22 @@ impl TcpLayer {
         }
         self.listeners_changed.remove(&mut self.listeners, key);
         self.listeners.remove(key);
+    }
+
+    /// This host has lost `address`: connections there fail without a word to their peers, to whom
+    /// nothing may come from it any more, and handshakes are forgotten.
+    pub(crate) fn lose_address(&mut self, now: Instant, counters: &mut Counters, address: Address) {
+        let there = |flow: FlowKey| flow.local.address == address;
+        let half_open = self.half_open.iter().filter(|(_, half)| there(half.flow));
+        for key in half_open.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.give_half_open_up(counters, key);
+        }
+        let ended = |state| matches!(state, State::Closed | State::TimeWait);
+        let live = self.live.iter().filter(|(_, tcb)| there(tcb.flow) && !ended(tcb.state));
+        for key in live.map(|(key, _)| key).collect::<Vec<_>>() {
+            let lost = Ended::Failed(TcpError::AddressLost);
+            let _: Option<()> = self.with(now, counters, key, |tcb, cx| tcb.end(cx, lost));
+        }
     }
 
     /// An active OPEN. A local port of 0 picks an ephemeral one.

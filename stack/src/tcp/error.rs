@@ -22,6 +22,8 @@ pub enum TcpError {
     Aborted,
     /// The stack ran out of memory for it.
     NoBuffers,
+    /// This host has lost the address that the connection was at.
+    AddressLost,
 }
 
 /// `Tcp::send` took nothing.
@@ -117,6 +119,7 @@ texts!(TcpError {
     TcpError::NetworkUnreachable => "network is unreachable",
     TcpError::ProtocolUnreachable => "the host does not speak TCP",
     TcpError::Aborted => "connection aborted",
+    TcpError::AddressLost => "the host has lost the address of the connection: connect again",
     TcpError::NoBuffers => "out of memory for the connection: raise TcpConfig::memory_max",
 });
 texts!(SendError {

@@ -19,6 +19,8 @@ pub enum UdpError {
     MessageTooLong,
     /// A filter on the way forbids it (EACCES).
     Prohibited,
+    /// This host has lost the address that the socket sends from (EADDRNOTAVAIL).
+    AddressLost,
 }
 
 impl From<Unreachable> for UdpError {
@@ -51,6 +53,9 @@ impl fmt::Display for UdpError {
             }
             UdpError::MessageTooLong => {
                 "a datagram was too long for the way to the remote host: send shorter ones"
+            }
+            UdpError::AddressLost => {
+                "the host has lost the socket's address: bind or connect again"
             }
             UdpError::Prohibited => {
                 "a filter on the way to the remote host forbids this: ask who runs the network"

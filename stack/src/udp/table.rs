@@ -364,6 +364,16 @@ impl UdpTable {
         }
     }
 
+    /// This host has lost `address`: the sockets that send from it are told.
+    pub(crate) fn lose_address(&mut self, address: Address) {
+        let lost = self.sockets.iter().filter(|(_, socket)| socket.local.address == address);
+        for key in lost.map(|(key, _)| key).collect::<Vec<_>>() {
+            let Some(socket) = self.socket_mut(key) else { continue };
+            socket.error = Some(UdpError::AddressLost);
+            self.events.push(&mut self.sockets, key);
+        }
+    }
+
     /// The next socket whose readiness may have changed; each at most once until it is polled.
     pub(crate) fn poll_event(&mut self) -> Option<Key<UdpSocket>> {
         self.events.pop(&mut self.sockets)

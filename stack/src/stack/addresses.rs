@@ -1,0 +1,144 @@
+//! Addresses and routes that change while the host runs.
+
+use super::Stack;
+use crate::net::addresses::{
+    AddAddressError, AddressInfo, AddressOrigin, NewAddress, NoSuchAddress,
+};
+use crate::net::route::{AddRouteError, NoSuchRoute, Route, RouteTable};
+use crate::net::stable;
+use crate::time::Instant;
+use crate::wire::address::Address;
+use core::net::IpAddr;
+
+/// The smallest MTU of a link that carries IPv6 (RFC 8200 §5).
+const MTU_MIN_V6: usize = 1280;
+
+impl Stack {
+    /// Adds an address; of one that the host has it sets lifetimes, origin and prefix anew. With
+    /// the first of IPv6 comes one for the link itself (RFC 4862 §5.3).
+    ///
+    /// # Errors
+    /// See [`AddAddressError`].
+    pub fn add_address(&mut self, now: Instant, new: NewAddress) -> Result<(), AddAddressError> {
+        if new.cidr.address.is_ipv6() && self.config.mtu < MTU_MIN_V6 {
+            return Err(AddAddressError::Mtu);
+        }
+        let added = self.addresses.add(now, new);
+        self.counters.addresses_refused = self.addresses.refused();
+        added?;
+        self.add_link_local(now);
+        self.follow_addresses(now);
+        Ok(())
+    }
+
+    /// Takes an address away. What uses it ends: connections fail with
+    /// [`TcpError::AddressLost`](crate::TcpError::AddressLost) and UDP sockets with
+    /// [`UdpError::AddressLost`](crate::UdpError::AddressLost); listeners and sockets that are
+    /// bound to it stay, and hear again should it come back.
+    ///
+    /// # Errors
+    /// [`NoSuchAddress`].
+    pub fn remove_address(&mut self, now: Instant, address: IpAddr) -> Result<(), NoSuchAddress> {
+        self.addresses.remove(address.into())?;
+        self.follow_addresses(now);
+        Ok(())
+    }
+
+    /// Every address of this host, in the order in which they came.
+    pub fn addresses(&self) -> impl Iterator<Item = AddressInfo> + '_ {
+        self.addresses.iter()
+    }
+
+    /// How often addresses have come, gone, or changed their state: who keeps the number sees
+    /// whether to look at [`Stack::addresses`] again.
+    pub fn address_changes(&self) -> u64 {
+        self.addresses.changes()
+    }
+
+    /// Adds a route. Of two to the same network the older counts.
+    ///
+    /// # Errors
+    /// See [`AddRouteError`].
+    pub fn add_route(&mut self, route: Route) -> Result<(), AddRouteError> {
+        if self.static_routes.contains(&route) {
+            return Err(AddRouteError::Exists);
+        }
+        if !route.is_of_one_version() {
+            return Err(AddRouteError::Versions);
+        }
+        if self.static_routes.len() >= self.config.routes_max {
+            self.counters.routes_refused += 1;
+            return Err(AddRouteError::TooManyRoutes);
+        }
+        self.static_routes.push(route);
+        self.follow_routes();
+        Ok(())
+    }
+
+    /// Takes away a route that the configuration or [`Stack::add_route`] has made.
+    ///
+    /// # Errors
+    /// [`NoSuchRoute`].
+    pub fn remove_route(&mut self, route: &Route) -> Result<(), NoSuchRoute> {
+        let at = self.static_routes.iter().position(|other| other == route).ok_or(NoSuchRoute)?;
+        self.static_routes.remove(at);
+        self.follow_routes();
+        Ok(())
+    }
+
+    /// The routes of the configuration and of [`Stack::add_route`]; those to the networks of our
+    /// addresses go without saying.
+    pub fn routes(&self) -> impl Iterator<Item = Route> + '_ {
+        self.static_routes.iter().copied()
+    }
+
+    /// Where IPv6 is spoken there is an address for the link itself.
+    pub(super) fn add_link_local(&mut self, now: Instant) {
+        let own = || self.addresses.iter().map(|info| Address::from(info.cidr.address));
+        if own().all(Address::is_v4) || own().any(Address::is_link_local) {
+            return;
+        }
+        let cidr = stable::link_local(self.stable, self.config.mac);
+        let origin = AddressOrigin::LinkLocal;
+        let new = NewAddress { origin, ..NewAddress::configured(cidr) };
+        // A table full of others has none: what stays on the link then comes from one of them.
+        let _: Result<(), AddAddressError> = self.addresses.add(now, new);
+    }
+
+    /// Time has passed for addresses.
+    pub(super) fn advance_addresses(&mut self, now: Instant) {
+        let before = self.addresses.changes();
+        self.addresses.advance(now);
+        if self.addresses.changes() != before {
+            self.follow_addresses(now);
+        }
+    }
+
+    /// After a change of addresses: new routes, and an end for what used one that is gone.
+    fn follow_addresses(&mut self, now: Instant) {
+        self.follow_routes();
+        while let Some(gone) = self.addresses.take_gone() {
+            self.tcp.lose_address(now, &mut self.counters, gone);
+            self.udp.lose_address(gone);
+            self.link.neighbors.drop_held(|packet| source_of(packet) == Some(gone));
+            if self.fragmenting.as_ref().is_some_and(|(ip, ..)| ip.source == gone) {
+                self.fragmenting = None;
+            }
+        }
+    }
+
+    /// After a change of addresses or routes: a new table.
+    pub(super) fn follow_routes(&mut self) {
+        let routes = &self.static_routes;
+        self.routes = RouteTable::new(&self.addresses.usable(), routes);
+        self.link.neighbors.pin_only(routes.iter().filter_map(|route| route.gateway));
+    }
+}
+
+/// Whose packet it is.
+fn source_of(packet: &[u8]) -> Option<Address> {
+    match packet.first()? >> 4 {
+        4 => Some(Address::v4(*packet.get(12..)?.first_chunk()?)),
+        _ => Some(Address::v6(u128::from_be_bytes(*packet.get(8..)?.first_chunk()?))),
+    }
+}
