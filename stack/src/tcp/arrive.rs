@@ -119,10 +119,13 @@ impl Tcb {
     /// RFC 9293 §3.10.7.4: SYN-RECEIVED and the synchronized states.
     fn arrive_otherwise(&mut self, cx: &mut Cx<'_>, mut seg: Segment<'_>) -> Check {
         let whole = seg;
-        if self.fast_open.is_early() && self.is_syn_again(&seg) {
-            // Our SYN-ACK was lost. It goes again, as any handshake's would.
-            self.lose_head(cx);
-            return Break(Stop::Done);
+        if !self.snd.is_syn_acked() && self.is_syn_again(&seg) {
+            self.ecn.on_syn_again(seg.flags);
+            if self.fast_open.is_early() {
+                // Our SYN-ACK was lost. It goes again, as any handshake's would.
+                self.lose_head(cx);
+                return Break(Stop::Done);
+            }
         }
         self.first_check_sequence(cx, &mut seg)?;
         self.second_check_rst(cx, &seg)?;

@@ -112,6 +112,14 @@ impl Ecn {
         self.set(AGREED, agreed);
     }
 
+    /// The peer's SYN came once more while ours is unacknowledged. One that no longer asks is the
+    /// last word: nothing more of ours is ECT (§6.1.1), nor says what became of what was.
+    pub(crate) fn on_syn_again(&mut self, flags: Flags) {
+        if !asks(flags) {
+            self.set(AGREED | TELLS, false);
+        }
+    }
+
     /// ECN is in use.
     pub(crate) const fn is_on(&self) -> bool {
         self.has(AGREED | OFFERED)

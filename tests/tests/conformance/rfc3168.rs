@@ -3,7 +3,7 @@
 use crate::{ms, secs};
 use stack::testing::packet::{Segment, ethernet, ipv4, set_ecn};
 use stack::testing::rig::{HOST_MAC, PEER_MAC, Rig};
-use stack::{ConnectOptions, EcnMode, ListenOptions, State};
+use stack::{ConnectOptions, EcnMode, FastOpen, ListenFastOpen, ListenOptions, State};
 
 const MSS: &str = "<mss 1000>";
 
@@ -126,6 +126,34 @@ fn section_6_1_1_1_who_stops_asking_is_answered_without() {
     t.inject(&format!("SEW 0:0(0) win 65535 {MSS}")).expect("SE. 0:0(0) ack 1 <...>");
     t.inject(&format!("S 0:0(0) win 65535 {MSS}")).expect("S. 0:0(0) ack 1 <...>");
     t.inject(". 1:1(0) ack 1").accept().send(1000).expect("[noecn] P. 1:1001(1000) ack 1");
+}
+
+/// So is one whose SYN has made a connection at once (RFC 7413), which may have sent text since.
+#[test]
+fn section_6_1_1_who_stops_asking_is_believed_after_text_too() {
+    let fast_open = ListenFastOpen { pending_max: 1, ..ListenFastOpen::default() };
+    let mut t = Rig::with(|config| {
+        config.tcp.fast_open = FastOpen::SERVER.with(FastOpen::SERVER_NO_COOKIE);
+    })
+    .listen(ListenOptions { fast_open, ..ListenOptions::default() });
+    t.inject(&format!("SEW 0:100(100) win 65535 {MSS}")).expect("SE. 0:0(0) ack 101 <...>");
+    t.accept().send(1000).expect("[ect0] P. 1:1001(1000) ack 101");
+    t.inject(&format!("SEW 0:0(0) win 65535 {MSS}")).expect("SE. 0:0(0) ack 101 <...>");
+    t.inject(&format!("S 0:0(0) win 65535 {MSS}")).expect("S. 0:0(0) ack 101 <...>");
+    t.send(1000).expect("[noecn] P. 1001:2001(1000) ack 101");
+    t.inject(". 101:101(0) ack 2001").state(State::Established);
+    assert!(!t.info().unwrap().ecn);
+    t.send(1000).expect("[noecn] P. 2001:3001(1000) ack 101").forget_rest();
+}
+
+/// And one whose SYN has crossed ours.
+#[test]
+fn section_6_1_1_who_stops_asking_in_a_simultaneous_open_gets_no_ect() {
+    let mut t = with(EcnMode::On).connect(ConnectOptions::default());
+    t.inject(&format!("SEW 0:0(0) win 65535 {MSS}")).expect("[noecn] SE. 0:0(0) ack 1 <...>");
+    t.inject(&format!("S 0:0(0) win 65535 {MSS}")).expect(". 1:1(0) ack 1");
+    t.inject(". 1:1(0) ack 1").state(State::Established).forget_rest();
+    t.send(1000).expect("[noecn] P. 1:1001(1000) ack 1");
 }
 
 /// A cookie remembers it where it remembers anything: with timestamps.
