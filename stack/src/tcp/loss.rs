@@ -25,8 +25,6 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug)]
 struct Before {
     una: Seq,
-    /// In flight.
-    flying: u32,
     /// What duplicate acknowledgments had said to have left the network.
     departed: u32,
     /// Something was being repaired.
@@ -123,8 +121,6 @@ struct Taken {
     /// What windows may grow by, and all that is newly delivered.
     acked: u32,
     delivered: u32,
-    /// In flight before.
-    in_flight: u32,
     rtt: Option<Duration>,
 }
 
@@ -174,7 +170,6 @@ impl Tcb {
     ) {
         let before = Before {
             una,
-            flying: self.in_flight(),
             departed: self.recovery.departed(self.snd.mss_u32()),
             repairing: !self.recovery.is_open(),
         };
@@ -544,7 +539,7 @@ impl Tcb {
         if acked == 0 && lost == 0 && delivered == 0 {
             return;
         }
-        let taken = Taken { acked, delivered, in_flight: before.flying, rtt: brought.rtt };
+        let taken = Taken { acked, delivered, rtt: brought.rtt };
         let report = self.ack_report(cx, taken);
         self.congestion.on_ack(&report);
         if self.congestion.drains_path() {
@@ -560,8 +555,7 @@ impl Tcb {
             now: cx.now,
             acked: taken.acked,
             newly_delivered: taken.delivered,
-            in_flight: taken.in_flight,
-            left_in_flight: self.in_flight(),
+            in_flight: self.in_flight(),
             delivered: self.rate.delivered(),
             mss: self.snd.mss_u32(),
             rtt: taken.rtt,

@@ -277,7 +277,9 @@ fn jain(t: &mut Simulation) -> f64 {
     sum * sum / (shares.len() as f64 * squares)
 }
 
-/// 100 Mbit/s, 40 ms and a queue of 80 ms; each flow joins 250 ms after the one before.
+/// 100 Mbit/s, 40 ms and a queue of 80 ms; each flow joins 250 ms after the one before. Five
+/// minutes are measured, for a window takes ten seconds to come back and no minute is like another:
+/// over 90 s the index is 0.92 to 1.00 for starts a millisecond apart (decision 0015).
 #[test]
 fn flows_share_a_bottleneck() {
     for flows in [2, 4, 8, 16, 32, 64] {
@@ -288,9 +290,9 @@ fn flows_share_a_bottleneck() {
         }
         t.run(Duration::from_secs(60));
         jain(&mut t);
-        t.run(Duration::from_secs(90));
+        t.run(Duration::from_secs(300));
         let bytes: u64 = t.flows.iter().map(|flow| flow.delivered).sum();
-        let used = bytes as f64 / (t.path.rate * 90) as f64;
+        let used = bytes as f64 / (t.path.rate * 300) as f64;
         let index = jain(&mut t);
         assert!(index >= 0.98 && used > 0.99, "{flows} flows: {index:.4}, {used:.3} of the link");
     }

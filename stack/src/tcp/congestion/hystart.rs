@@ -3,7 +3,7 @@
 //!
 //! Beyond the RFC it watches for trains, as HyStart did (decision 0015): acknowledgments that come
 //! close together for half of the least round trip say that the bottleneck is busy that long, and
-//! the window, which doubles in a round, is what the path holds or nearly so. A train makes slow
+//! the window, which doubles in a round, is what the path holds or nearly so. Such trains make slow
 //! start conservative, like a longer round trip; both together end it.
 
 use super::AckReport;
@@ -37,10 +37,12 @@ pub(super) struct HyStart {
     last_round_min: Duration,
     this_round_min: Duration,
     samples: u8,
-    /// When the round began, and the last acknowledgment of the train that began with it.
+    /// When the round began, when the last acknowledgment came, and what passed in trains, in
+    /// nanoseconds: up to 4 s, which is enough.
     began: Instant,
-    train: Instant,
-    /// A train was long enough.
+    acked_at: Instant,
+    in_trains: u32,
+    /// In one round that was long enough.
     long_train: bool,
     /// Conservative slow start: rounds so far, and the round trip that began it.
     conservative: Option<(u8, Duration)>,
@@ -63,7 +65,8 @@ impl HyStart {
             this_round_min: NONE,
             samples: 0,
             began: Instant::ZERO,
-            train: Instant::ZERO,
+            acked_at: Instant::ZERO,
+            in_trains: 0,
             long_train: false,
             conservative: None,
         }
@@ -79,9 +82,10 @@ impl HyStart {
             self.samples = self.samples.saturating_add(1);
         }
         self.judge();
-        self.watch_train(report);
-        if self.long_train && self.is_delayed(report.min_rtt) {
-            return Step::Leave;
+        self.watch_trains(report);
+        if self.is_delayed(report.min_rtt) {
+            let is_full = report.now - self.began > report.min_rtt / 2;
+            return if is_full { Step::Leave } else { Step::Grow(0) };
         }
         let most = if paced { u32::MAX } else { L * report.mss };
         let growth = report.acked.min(most);
@@ -89,34 +93,41 @@ impl HyStart {
     }
 
     /// A round begins, with the first acknowledgment of what was sent in the one before: it ends
-    /// with the first of what is sent in this one. True when
-    /// conservative slow start has lasted for its rounds.
+    /// with the first of what is sent in this one. True when conservative slow start has lasted for
+    /// its rounds.
     fn begin_round(&mut self, report: &AckReport) -> bool {
-        let left = report.in_flight.saturating_sub(report.acked);
-        self.round_end = report.delivered + u64::from(left);
+        self.round_end = report.delivered + u64::from(report.in_flight);
         self.last_round_min = self.this_round_min;
         self.this_round_min = NONE;
         self.samples = 0;
-        (self.began, self.train) = (report.now, report.now);
+        (self.began, self.in_trains) = (report.now, 0);
         let Some((rounds, _)) = &mut self.conservative else { return false };
         *rounds += 1;
         *rounds >= CSS_ROUNDS
     }
 
-    /// The queue stands: the least round trip of this round is longer than that of the path.
+    /// The bottleneck is busy for half of the round trip, and a queue stands: the least round trip
+    /// of this round is longer than that of the path. A round may begin in the middle of a burst,
+    /// and what is behind that has a queue, too: only half a round without anything else is proof.
     fn is_delayed(&self, path: Duration) -> bool {
-        self.samples >= N_RTT_SAMPLE && self.this_round_min >= path.saturating_add(threshold(path))
+        let is_longer = self.this_round_min >= path.saturating_add(threshold(path));
+        self.long_train && self.samples >= N_RTT_SAMPLE && is_longer
     }
 
-    /// Where this acknowledgment makes the train long enough, slow start becomes conservative. No
-    /// round trip will be shorter than the path's, so that this was no jitter.
-    fn watch_train(&mut self, report: &AckReport) {
-        if report.now - self.train > TRAIN_GAP {
+    /// Where this acknowledgment makes the trains long enough, slow start becomes conservative. A
+    /// delayed acknowledgment, or a late one, cuts a train in two, which count together.
+    fn watch_trains(&mut self, report: &AckReport) {
+        let gap = report.now - self.acked_at;
+        self.acked_at = report.now;
+        if gap > TRAIN_GAP {
             return;
         }
-        self.train = report.now;
+        self.in_trains = self.in_trains.saturating_add(gap.subsec_nanos());
         let least = report.min_rtt;
-        if !self.long_train && !least.is_zero() && self.train - self.began > least / 2 {
+        if !self.long_train
+            && !least.is_zero()
+            && Duration::from_nanos(self.in_trains.into()) > least / 2
+        {
             self.long_train = true;
             self.conservative.get_or_insert((0, least));
         }
@@ -133,8 +144,10 @@ impl HyStart {
                     self.conservative = Some((0, self.this_round_min));
                 }
             }
-            // The delay was jitter, not a queue.
-            Some((_, baseline)) if self.this_round_min < baseline => self.conservative = None,
+            // The delay was jitter, not a queue. A train does not speak of delay.
+            Some((_, baseline)) if self.this_round_min < baseline && !self.long_train => {
+                self.conservative = None;
+            }
             _ => {}
         }
     }

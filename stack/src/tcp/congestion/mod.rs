@@ -65,10 +65,8 @@ pub(crate) struct AckReport {
     pub(crate) acked: u32,
     /// Newly delivered: acknowledged, or selectively acknowledged for the first time.
     pub(crate) newly_delivered: u32,
-    /// In flight before this acknowledgment: sent, and neither delivered nor lost.
+    /// In flight after this acknowledgment: sent, and neither delivered nor lost.
     pub(crate) in_flight: u32,
-    /// In flight after it.
-    pub(crate) left_in_flight: u32,
     /// Everything delivered on this connection, this acknowledgment included.
     pub(crate) delivered: u64,
     /// Sender maximum segment size.
@@ -101,7 +99,6 @@ impl AckReport {
             acked: mss,
             newly_delivered: mss,
             in_flight: 0,
-            left_in_flight: 0,
             delivered: 0,
             mss,
             rtt: None,

@@ -123,13 +123,13 @@ impl Bbr {
 
     fn is_time_to_cruise(&self, report: &AckReport) -> bool {
         let least = self.with_headroom().min(self.inflight(self.max_bw.max(), 100));
-        report.left_in_flight <= least
+        report.in_flight <= least
     }
 
     /// IsTimeToGoDown. Losses end it in `bounds`.
     fn check_up(&mut self, report: &AckReport, sample: &Sample) {
         let long = self.bounds.inflight_long;
-        if self.cycle.too_high && report.left_in_flight >= long {
+        if self.cycle.too_high && report.in_flight >= long {
             // As far as the last time, and no farther before it is known how that went.
             self.cycle.precautionary = true;
         } else if report.window_full && self.cwnd >= long {

@@ -75,7 +75,7 @@ impl Bbr {
             if self.delay.round_done {
                 self.check_probe_rtt_done();
             }
-        } else if report.left_in_flight <= self.probe_rtt_cwnd() {
+        } else if report.in_flight <= self.probe_rtt_cwnd() {
             self.delay.done_at = Some(report.now + PROBE_DURATION);
             self.delay.round_done = false;
             self.rounds.begin(self.delivered);

@@ -76,7 +76,7 @@ impl Bbr {
         if self.mode != Mode::Drain {
             return;
         }
-        let drained = report.left_in_flight <= self.inflight(self.bw, 100);
+        let drained = report.in_flight <= self.inflight(self.bw, 100);
         if drained || self.rounds.count > self.drain_began + DRAIN_ROUNDS {
             self.start_down();
         }
