@@ -57,6 +57,22 @@ need() {
     install $missing
 }
 
+# wish COMMAND=PACKAGE...: the same where it is possible; what is missing leaves some tests out. No
+# server that is installed is started.
+wish() {
+    missing=''
+    for pair in "$@"; do
+        has "${pair%%=*}" || missing="$missing ${pair#*=}"
+    done
+    if [ -n "$missing" ] && [ "$(id -u)" -eq 0 ] && has apt-get; then
+        step "installing$missing for some of the tests"
+        apt-get update -qq || true
+        # shellcheck disable=SC2086 # a list of words
+        SYSTEMD_OFFLINE=1 RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+            --no-install-recommends $missing >/dev/null 2>&1 || true
+    fi
+}
+
 # A Rust tool chain new enough for the workspace, and a linker for it.
 need_rust() {
     need cc=gcc

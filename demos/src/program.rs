@@ -34,6 +34,45 @@ pub enum Role {
     Server,
 }
 
+/// A stack on its wire, without a program around it.
+pub struct Plug {
+    host: Host,
+    device: Arc<dyn Device>,
+    addresses: Vec<IpAddr>,
+    /// What the person at the terminal should know.
+    hints: Vec<String>,
+}
+
+impl Plug {
+    /// Plugs a stack in as `options` say.
+    ///
+    /// # Errors
+    /// What is missing, and the remedy.
+    pub fn start(options: &CommonOptions) -> Result<Plug> {
+        let plug::Plugged { device, config, hints } = plug::plug_in(options)?;
+        let addresses = config.addresses.iter().map(|cidr| cidr.address).collect();
+        let host = Host::builder(config)
+            .grace(GRACE)
+            .offloads(if options.plain { Offloads::NONE } else { Offloads::ALL })
+            .start(Arc::clone(&device))
+            .context("the stack cannot start")?;
+        Ok(Plug { host, device, addresses, hints })
+    }
+
+    /// The stack.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Closes all connections, and writes the rest of a packet capture.
+    pub fn close(&self) {
+        self.host.shutdown();
+        // A capture is written whenever its device is waited for: the process may end without
+        // running its destructor.
+        let _ = self.device.wait(Some(Duration::ZERO));
+    }
+}
+
 /// What to do when the program is told to end; a status that it returns is the program's.
 type Farewell = Box<dyn FnOnce() -> Option<u8> + Send>;
 
@@ -47,8 +86,7 @@ pub struct Program {
 struct Shared {
     name: &'static str,
     role: Role,
-    host: Host,
-    device: Arc<dyn Device>,
+    plug: Plug,
     farewell: Mutex<Option<Farewell>>,
     is_stopping: AtomicBool,
 }
@@ -87,22 +125,15 @@ impl Program {
     }
 
     fn start(name: &'static str, role: Role, options: &CommonOptions) -> Result<Program> {
-        let plugged = plug::plug_in(options)?;
-        for hint in &plugged.hints {
+        let plug = Plug::start(options)?;
+        for hint in &plug.hints {
             eprintln!("{name}: {hint}");
         }
-        let addresses = plugged.config.addresses.iter().map(|cidr| cidr.address).collect();
-        let device = plugged.device;
-        let host = Host::builder(plugged.config)
-            .grace(GRACE)
-            .offloads(if options.plain { Offloads::NONE } else { Offloads::ALL })
-            .start(Arc::clone(&device))
-            .context("the stack cannot start")?;
+        let addresses = plug.addresses.clone();
         let shared = Arc::new(Shared {
             name,
             role,
-            host,
-            device,
+            plug,
             farewell: Mutex::new(None),
             is_stopping: AtomicBool::new(false),
         });
@@ -123,7 +154,7 @@ impl Program {
 
     /// The stack.
     pub fn host(&self) -> &Host {
-        &self.shared.host
+        &self.shared.plug.host
     }
 
     /// The stack's own addresses.
@@ -176,7 +207,7 @@ impl Program {
                 std::thread::park();
             }
         }
-        self.shared.close();
+        self.shared.plug.close();
         if let Some(command) = &self.kernel_side {
             command.end();
         }
@@ -191,16 +222,8 @@ impl Shared {
         }
         let farewell = self.farewell.lock().unwrap_or_else(PoisonError::into_inner).take();
         let status = farewell.and_then(|farewell| farewell()).unwrap_or(status);
-        self.close();
+        self.plug.close();
         std::process::exit(status.into());
-    }
-
-    /// Closes all connections, and writes the rest of a packet capture.
-    fn close(&self) {
-        self.host.shutdown();
-        // A capture is written whenever its device is waited for: the process may end without
-        // running its destructor.
-        let _ = self.device.wait(Some(Duration::ZERO));
     }
 
     fn say(&self, text: &str) {

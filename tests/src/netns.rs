@@ -336,7 +336,7 @@ fn build_demos() -> PathBuf {
     let dir = program.parent().expect("a directory");
     let dir = if dir.ends_with("deps") { dir.parent().expect("a target directory") } else { dir };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    cargo.args(["build", "--quiet", "-p", "demos", "--bins"]);
+    cargo.args(["build", "--quiet", "-p", "demos", "-p", "tapstack", "-p", "preload"]);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     cargo.env("CARGO_TARGET_DIR", dir.parent().expect("a target directory"));
     if !cfg!(debug_assertions) {

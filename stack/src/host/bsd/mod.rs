@@ -3,6 +3,7 @@
 //! This is the face for C libraries, for ported programs, and for whoever thinks in man pages.
 //! The integers are descriptors of one [`Bsd`], not of the kernel.
 
+mod address;
 mod constants;
 mod family;
 mod names;
@@ -18,6 +19,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+pub use address::{socket_address, socket_address_bytes};
 pub use constants::*;
 pub use options::{
     congestion, congestion_bytes, fast_open_key_bytes, fast_open_keys, linger, linger_bytes,

@@ -126,6 +126,22 @@ pub fn poll_bits(ready: Readiness) -> i16 {
 }
 
 impl Bsd {
+    /// Watches a descriptor with a [`Poller`] of the same host, which then tells `token` of it.
+    ///
+    /// # Errors
+    /// EBADF; ENOTCONN for a socket that the engine does not know yet, since it neither listens
+    /// nor connects nor receives datagrams; EEXIST if it is watched already.
+    pub fn watch(
+        &self,
+        poller: &Poller,
+        fd: i32,
+        token: Token,
+        interest: Interest,
+    ) -> Result<(), Errno> {
+        let id = self.sock(fd)?.state().role.socket_id().ok_or(Errno::ENOTCONN)?;
+        if poller.add(id, token, interest) { Ok(()) } else { Err(Errno::from_number(17)) }
+    }
+
     /// Waits until one of the descriptors is ready or `timeout` has passed (`None`: for ever), and
     /// returns how many are.
     ///

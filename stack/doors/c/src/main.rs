@@ -1,0 +1,112 @@
+//! `tapstack run [options] -- PROGRAM ARGUMENTS`: a program that knows nothing of Tapstack, on its
+//! sockets.
+
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, Subcommand};
+use demos::options::CommonOptions;
+use demos::program::{Program, Role};
+use doors::client::VARIABLE;
+use tapstack::place::Place;
+
+/// How long a program may take to end when it is told to.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Runs programs on Tapstack's sockets.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Run PROGRAM with every internet socket on Tapstack: tapstack run --tap tap0 -- curl ...
+    ///
+    /// The program and its children see Tapstack's addresses in place of this machine's. What is
+    /// not an internet socket is the kernel's, as ever. With TAPSTACK_DEBUG=1 in the environment,
+    /// calls that are not supported are named.
+    Run(Box<CommonOptions>),
+}
+
+fn main() -> ExitCode {
+    let What::Run(mut options) = Arguments::parse().what;
+    let words = std::mem::take(&mut options.command);
+    Program::run_with_status("tapstack", Role::Client, &options, |program| run(program, &words))
+}
+
+fn run(program: &Program, words: &[String]) -> Result<ExitCode> {
+    let (name, arguments) = words
+        .split_first()
+        .context("say what to run after --: tapstack run --tap tap0 -- curl http://192.0.2.1/")?;
+    let place = Place::new().context("no directory for the server's socket")?;
+    let _server = doors::server::Server::start(program.host(), place.socket())
+        .context("the server cannot start")?;
+    place.open().context("the server's socket")?;
+    let mut command = Command::new(name);
+    command.args(arguments).env(VARIABLE, place.socket()).env("LD_PRELOAD", preload()?);
+    // SAFETY: the closure makes one system call, which takes no pointers.
+    unsafe { command.pre_exec(end_with_parent) };
+    let mut child = command.spawn().with_context(|| format!("{name}: cannot be started"))?;
+    let ended = Arc::new((Mutex::new(None), Condvar::new()));
+    let (pid, told) = (child.id(), Arc::clone(&ended));
+    program.on_stop(move || end_child(pid, &told));
+    let status = child.wait().with_context(|| format!("{name}: cannot be waited for"))?;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    *ended.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
+    ended.1.notify_all();
+    Ok(ExitCode::from(code))
+}
+
+/// In the program before it begins: without the server it could do nothing.
+fn end_with_parent() -> std::io::Result<()> {
+    // SAFETY: takes no pointers.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };
+    Ok(())
+}
+
+/// `tapstack` was told to end: so is the program, which then has a moment. Its status.
+fn end_child(pid: u32, ended: &(Mutex<Option<u8>>, Condvar)) -> Option<u8> {
+    let mut code = ended.0.lock().unwrap_or_else(PoisonError::into_inner);
+    for signal in [libc::SIGTERM, libc::SIGKILL] {
+        if code.is_none() {
+            // SAFETY: takes no pointers; the child has not been waited for, so it is still ours.
+            unsafe { libc::kill(pid.cast_signed(), signal) };
+            let waited = ended.1.wait_timeout(code, GRACE);
+            code = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+    *code
+}
+
+/// The library beside this program, before what is preloaded already.
+fn preload() -> Result<std::ffi::OsString> {
+    const NAME: &str = "libtapstack_preload.so";
+    let own = std::env::current_exe().context("where this program is")?;
+    let beside = own.parent().unwrap_or(Path::new("/")).to_owned();
+    let places = [beside.join(NAME), beside.join("../lib").join(NAME)];
+    let library: Option<PathBuf> = match std::env::var_os("TAPSTACK_PRELOAD") {
+        Some(path) => Some(path.into()),
+        None => places.into_iter().find(|path| path.exists()),
+    };
+    let library = library.with_context(|| {
+        format!(
+            "{NAME} is not in {}: cargo build makes it, or say where in TAPSTACK_PRELOAD",
+            beside.display()
+        )
+    })?;
+    ensure!(library.exists(), "{}: not there", library.display());
+    let mut all = std::fs::canonicalize(library)?.into_os_string();
+    if let Some(others) = std::env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
+        all.push(":");
+        all.push(others);
+    }
+    Ok(all)
+}

@@ -1,0 +1,145 @@
+//! The channel to the server: one for each thread, opened when it is first needed, and anew after
+//! a fork or when the program has closed it.
+
+use std::cell::Cell;
+use std::ffi::{CString, c_int};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use stack::host::Errno;
+
+use super::VARIABLE;
+use crate::channel;
+use crate::protocol::{MESSAGE_MAX, Op, Request, reply_from_bytes};
+use crate::sys;
+
+/// Channels have numbers from here on where that is possible: programs expect the low ones.
+const HIGH: RawFd = 800;
+
+/// No server: the program was not started by `tapstack run`, and there was no `tapstack_init`.
+const ENETDOWN: Errno = Errno::from_number(libc::ENETDOWN);
+
+static PATH: OnceLock<Option<CString>> = OnceLock::new();
+
+thread_local! {
+    /// This thread's channel, and the number by which it is known again.
+    static CHANNEL: Cell<Option<(RawFd, u64)>> = const { Cell::new(None) };
+}
+
+/// Says where the server is; otherwise the environment says it. False if that is settled already.
+pub fn set_path(path: &Path) -> bool {
+    let path = CString::new(path.as_os_str().to_owned().into_vec()).ok();
+    PATH.set(path).is_ok()
+}
+
+/// Whether there is a server to ask.
+pub(super) fn has_server() -> bool {
+    path().is_some()
+}
+
+fn path() -> Option<&'static CString> {
+    let from_environment = || {
+        let path = std::env::var_os(VARIABLE)?;
+        CString::new(path.into_vec()).ok()
+    };
+    PATH.get_or_init(from_environment).as_ref()
+}
+
+/// Asks, and waits for the reply.
+pub(super) fn ask(
+    op: Op,
+    socket: u64,
+    (a, b): (c_int, c_int),
+    data: &[u8],
+) -> Result<Vec<u8>, Errno> {
+    exchange(op, socket, (a, b), data, None).map(|(reply, _)| reply)
+}
+
+/// The same, with a descriptor passed, and perhaps one returned.
+pub(super) fn exchange(
+    op: Op,
+    socket: u64,
+    (a, b): (c_int, c_int),
+    data: &[u8],
+    pass: Option<BorrowedFd<'_>>,
+) -> Result<(Vec<u8>, Option<OwnedFd>), Errno> {
+    let request = Request { op, socket, a, b, data: data.to_vec() }.to_bytes();
+    let sent = channel().and_then(|fd| channel::send(fd, &request, pass, 0).map(|_| fd));
+    let fd = match sent {
+        Ok(fd) => fd,
+        // The server has ended it, or the program has closed what it did not know.
+        Err(_) => {
+            CHANNEL.set(None);
+            let fd = channel()?;
+            channel::send(fd, &request, pass, 0)?;
+            fd
+        }
+    };
+    let mut reply = [0; MESSAGE_MAX];
+    loop {
+        match channel::recv(fd.as_raw_fd(), &mut reply, libc::MSG_CMSG_CLOEXEC) {
+            Err(Errno::EINTR) => {}
+            Ok((0, _)) => return Err(ENETDOWN),
+            Ok((length, passed)) => return Ok((reply_from_bytes(&reply[..length])?, passed)),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// This thread's channel in this process.
+fn channel() -> Result<BorrowedFd<'static>, Errno> {
+    let process = u64::from(std::process::id());
+    let known = CHANNEL.get().filter(|(fd, known)| is_channel(*fd, *known, process));
+    let fd = match known {
+        Some((fd, _)) => fd,
+        None => {
+            let fd = open()?;
+            CHANNEL.set(sys::socket_number(fd).map(|number| (fd, mark(number, process))));
+            fd
+        }
+    };
+    // SAFETY: it is open, and stays so for the caller's exchange: only this thread uses it.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// The channel's number and whose it is in one: a child must not use its parent's.
+fn mark(number: u64, process: u64) -> u64 {
+    number ^ process.rotate_left(40)
+}
+
+fn is_channel(fd: RawFd, known: u64, process: u64) -> bool {
+    sys::socket_number(fd).is_some_and(|number| mark(number, process) == known)
+}
+
+fn open() -> Result<RawFd, Errno> {
+    let path = path().ok_or(ENETDOWN)?.as_bytes();
+    // SAFETY: all zeros are an address.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as u16;
+    let room = address.sun_path.get_mut(..path.len()).ok_or(ENETDOWN)?;
+    for (to, from) in room.iter_mut().zip(path) {
+        *to = from.cast_signed();
+    }
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    // SAFETY: takes no pointers; the descriptor it returns is new and ours.
+    let fd = unsafe {
+        let fd = sys::checked(libc::syscall(libc::SYS_socket, libc::AF_UNIX, kind, 0))?;
+        OwnedFd::from_raw_fd(fd as RawFd)
+    };
+    let length = size_of::<libc::sockaddr_un>();
+    // SAFETY: the pointer is that of an address of this length.
+    let connected = sys::checked(unsafe {
+        libc::syscall(libc::SYS_connect, fd.as_raw_fd(), &raw const address, length)
+    });
+    connected.map_err(|_| ENETDOWN)?;
+    // SAFETY: takes no pointers.
+    let high =
+        // SAFETY: passed on as it came.
+        unsafe { libc::syscall(libc::SYS_fcntl, fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, HIGH) };
+    match RawFd::try_from(high) {
+        Ok(high) if high >= 0 => Ok(high),
+        _ => Ok(std::os::fd::IntoRawFd::into_raw_fd(fd)),
+    }
+}

@@ -1,0 +1,331 @@
+//! Names and addresses: getaddrinfo and its family. The C library's own would ask over the
+//! kernel's network, where no preload sees its sockets. There is no DNS yet: literal addresses,
+//! and the names in `/etc/hosts`.
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use libc::{addrinfo, hostent, sockaddr, socklen_t};
+use stack::host::bsd::socket_address_bytes;
+
+/// Where names are looked up; the variable names another file.
+const HOSTS: &str = "/etc/hosts";
+const HOSTS_VARIABLE: &str = "TAPSTACK_HOSTS";
+
+/// The node has no address of the wanted family (a GNU extension).
+const EAI_ADDRFAMILY: c_int = -9;
+
+/// What is asked for.
+struct Wanted {
+    flags: c_int,
+    family: c_int,
+    kind: c_int,
+    protocol: c_int,
+}
+
+/// The kinds of sockets that go with no wish, in the C library's order.
+const KINDS: [(c_int, c_int); 3] = [
+    (libc::SOCK_STREAM, libc::IPPROTO_TCP),
+    (libc::SOCK_DGRAM, libc::IPPROTO_UDP),
+    (libc::SOCK_RAW, 0),
+];
+
+/// `getaddrinfo(3)`. What it returns is freed by `freeaddrinfo`, the C library's too.
+///
+/// # Safety
+/// As `getaddrinfo(3)`.
+pub unsafe fn getaddrinfo(
+    node: *const c_char,
+    service: *const c_char,
+    hints: *const addrinfo,
+    result: *mut *mut addrinfo,
+) -> c_int {
+    // SAFETY: the caller's promise: null, or C strings, and a structure.
+    let (node, service, wanted) = unsafe {
+        let wanted = hints.as_ref().map_or(
+            Wanted { flags: 0, family: libc::AF_UNSPEC, kind: 0, protocol: 0 },
+            |it| Wanted {
+                flags: it.ai_flags,
+                family: it.ai_family,
+                kind: it.ai_socktype,
+                protocol: it.ai_protocol,
+            },
+        );
+        (text(node), text(service), wanted)
+    };
+    match find(node.as_deref(), service.as_deref(), &wanted) {
+        Ok(list) => {
+            // SAFETY: the caller passes room for a pointer.
+            unsafe { *result = list };
+            0
+        }
+        Err(code) => code,
+    }
+}
+
+// SAFETY: what the caller promises is what the call is for.
+unsafe fn text(at: *const c_char) -> Option<String> {
+    // SAFETY: null, or a C string.
+    (!at.is_null()).then(|| unsafe { CStr::from_ptr(at) }.to_string_lossy().into_owned())
+}
+
+fn find(
+    node: Option<&str>,
+    service: Option<&str>,
+    wanted: &Wanted,
+) -> Result<*mut addrinfo, c_int> {
+    if node.is_none() && service.is_none() {
+        return Err(libc::EAI_NONAME);
+    }
+    if !matches!(wanted.family, libc::AF_UNSPEC | libc::AF_INET | libc::AF_INET6) {
+        return Err(libc::EAI_FAMILY);
+    }
+    let fits = |(kind, protocol): &&(c_int, c_int)| {
+        let kind_fits = wanted.kind == 0 || wanted.kind == *kind;
+        kind_fits && (wanted.protocol == 0 || *protocol == 0 || wanted.protocol == *protocol)
+    };
+    let kinds: Vec<_> = KINDS.iter().filter(fits).copied().collect();
+    if kinds.is_empty() {
+        return Err(libc::EAI_SOCKTYPE);
+    }
+    let addresses = addresses(node, wanted)?;
+    let mut all = Vec::new();
+    for ip in addresses {
+        for &(kind, protocol) in &kinds {
+            // A service that one protocol does not have may be another's.
+            if let Some(port) = port(service, protocol, wanted.flags)? {
+                let protocol = if wanted.protocol != 0 { wanted.protocol } else { protocol };
+                all.push((SocketAddr::new(ip, port), kind, protocol));
+            }
+        }
+    }
+    if all.is_empty() {
+        return Err(libc::EAI_SERVICE);
+    }
+    let name = node.filter(|_| wanted.flags & libc::AI_CANONNAME != 0);
+    list(&all, name)
+}
+
+/// The addresses of a node, those of the wanted family.
+fn addresses(node: Option<&str>, wanted: &Wanted) -> Result<Vec<IpAddr>, c_int> {
+    let fits = |ip: &IpAddr| match wanted.family {
+        libc::AF_INET => ip.is_ipv4(),
+        libc::AF_INET6 => ip.is_ipv6(),
+        _ => true,
+    };
+    let (v4, v6) = match wanted.flags & libc::AI_PASSIVE != 0 {
+        true => (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
+        false => (Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST),
+    };
+    let Some(node) = node else {
+        return Ok([v4.into(), v6.into()].into_iter().filter(fits).collect());
+    };
+    if let Some(ip) = literal(node) {
+        let mapped = match ip {
+            IpAddr::V4(v4) if wanted.family == libc::AF_INET6 => {
+                let wants = wanted.flags & libc::AI_V4MAPPED != 0;
+                wants.then(|| v4.to_ipv6_mapped().into())
+            }
+            ip => Some(ip).filter(fits),
+        };
+        return mapped.map(|ip| vec![ip]).ok_or(EAI_ADDRFAMILY);
+    }
+    if wanted.flags & libc::AI_NUMERICHOST != 0 {
+        return Err(libc::EAI_NONAME);
+    }
+    let mut found: Vec<IpAddr> = hosts(node);
+    if found.is_empty() && (node == "localhost" || node.ends_with(".localhost")) {
+        found = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    }
+    found.retain(fits);
+    if found.is_empty() { Err(libc::EAI_NONAME) } else { Ok(found) }
+}
+
+/// An address as it is written; a scope after `%` is left out.
+fn literal(node: &str) -> Option<IpAddr> {
+    let bare = node.split_once('%').map_or(node, |(bare, _)| bare);
+    bare.parse().ok()
+}
+
+fn hosts(name: &str) -> Vec<IpAddr> {
+    let path = std::env::var(HOSTS_VARIABLE).unwrap_or_else(|_| HOSTS.to_owned());
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let entry = |line: &str| {
+        let mut words = line.split_whitespace();
+        let ip = literal(words.next()?)?;
+        words.any(|word| word.eq_ignore_ascii_case(name)).then_some(ip)
+    };
+    lines.filter_map(entry).collect()
+}
+
+/// The port of a service; None if this protocol has none of that name.
+fn port(service: Option<&str>, protocol: c_int, flags: c_int) -> Result<Option<u16>, c_int> {
+    let Some(service) = service else { return Ok(Some(0)) };
+    if let Ok(port) = service.parse::<u16>() {
+        return Ok(Some(port));
+    }
+    if flags & libc::AI_NUMERICSERV != 0 || service.parse::<u64>().is_ok() {
+        return Err(libc::EAI_NONAME);
+    }
+    let name = match protocol {
+        libc::IPPROTO_TCP => c"tcp",
+        libc::IPPROTO_UDP => c"udp",
+        _ => return Ok(None),
+    };
+    let service = CString::new(service).map_err(|_| libc::EAI_SERVICE)?;
+    // SAFETY: two C strings; what it returns is read at once.
+    let found = unsafe {
+        let entry = libc::getservbyname(service.as_ptr(), name.as_ptr());
+        entry.as_ref().map(|it| u16::from_be(it.s_port as u16))
+    };
+    Ok(found)
+}
+
+/// The list, each entry and its address in one piece of the C library's memory.
+fn list(all: &[(SocketAddr, c_int, c_int)], name: Option<&str>) -> Result<*mut addrinfo, c_int> {
+    let mut next = std::ptr::null_mut();
+    for (index, (address, kind, protocol)) in all.iter().enumerate().rev() {
+        let bytes = socket_address_bytes(*address);
+        let name = name.filter(|_| index == 0).and_then(|name| CString::new(name).ok());
+        // SAFETY: the piece has room for the entry and the address behind it.
+        unsafe {
+            let piece = libc::calloc(1, size_of::<addrinfo>() + bytes.len());
+            if piece.is_null() {
+                return Err(libc::EAI_MEMORY);
+            }
+            let entry = piece.cast::<addrinfo>();
+            let at = entry.add(1).cast::<u8>();
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), at, bytes.len());
+            (*entry).ai_family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+            ((*entry).ai_socktype, (*entry).ai_protocol) = (*kind, *protocol);
+            ((*entry).ai_addr, (*entry).ai_addrlen) = (at.cast(), bytes.len() as socklen_t);
+            (*entry).ai_canonname =
+                name.map_or(std::ptr::null_mut(), |it| libc::strdup(it.as_ptr()));
+            (*entry).ai_next = next;
+            next = entry;
+        }
+    }
+    Ok(next)
+}
+
+/// `getnameinfo(3)`: no name of a host is looked up, so its address is told, as for NI_NUMERICHOST.
+///
+/// # Safety
+/// As `getnameinfo(3)`.
+pub unsafe fn getnameinfo(
+    at: *const sockaddr,
+    length: socklen_t,
+    host: *mut c_char,
+    host_room: socklen_t,
+    service: *mut c_char,
+    service_room: socklen_t,
+    flags: c_int,
+) -> c_int {
+    if flags & libc::NI_NAMEREQD != 0 {
+        return libc::EAI_NONAME;
+    }
+    let flags = flags | libc::NI_NUMERICHOST;
+    // SAFETY: passed on as it came.
+    unsafe { libc::getnameinfo(at, length, host, host_room, service, service_room, flags) }
+}
+
+/// What `gethostbyname` returns a pointer to, one for each thread.
+struct Entry {
+    host: hostent,
+    name: CString,
+    address: [u8; 4],
+    addresses: [*mut c_char; 2],
+    aliases: [*mut c_char; 1],
+}
+
+thread_local! {
+    static ENTRY: Cell<*mut Entry> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+/// `gethostbyname(3)`: IPv4, one address. What it returns is valid until this thread's next call.
+///
+/// # Safety
+/// As `gethostbyname(3)`.
+pub unsafe fn gethostbyname(name: *const c_char) -> *mut hostent {
+    // SAFETY: the caller's promise.
+    let name = unsafe { text(name) }.unwrap_or_default();
+    let wanted = Wanted { flags: 0, family: libc::AF_INET, kind: 0, protocol: 0 };
+    let found = addresses(Some(&name), &wanted).ok();
+    let Some(IpAddr::V4(ip)) = found.and_then(|found| found.first().copied()) else {
+        return std::ptr::null_mut();
+    };
+    let null = std::ptr::null_mut();
+    // SAFETY: all zeros are a `hostent`.
+    let host: hostent = unsafe { std::mem::zeroed() };
+    let entry = Box::into_raw(Box::new(Entry {
+        host,
+        name: CString::new(name).unwrap_or_default(),
+        address: ip.octets(),
+        addresses: [null; 2],
+        aliases: [null; 1],
+    }));
+    // SAFETY: it was just made; the one before it is this thread's own, and no longer valid.
+    unsafe {
+        let it = &mut *entry;
+        it.addresses[0] = it.address.as_mut_ptr().cast();
+        it.host.h_name = it.name.as_ptr().cast_mut();
+        it.host.h_aliases = it.aliases.as_mut_ptr();
+        (it.host.h_addrtype, it.host.h_length) = (libc::AF_INET, 4);
+        it.host.h_addr_list = it.addresses.as_mut_ptr();
+        let old = ENTRY.replace(entry);
+        if !old.is_null() {
+            drop(Box::from_raw(old));
+        }
+        &raw mut it.host
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(family: c_int, flags: c_int) -> Wanted {
+        Wanted { flags, family, kind: libc::SOCK_STREAM, protocol: 0 }
+    }
+
+    #[test]
+    fn literals_and_nothing() {
+        let v4 = addresses(Some("192.0.2.1"), &wanted(0, 0)).unwrap();
+        assert_eq!(v4, ["192.0.2.1".parse::<IpAddr>().unwrap()]);
+        let mapped = addresses(Some("192.0.2.1"), &wanted(libc::AF_INET6, libc::AI_V4MAPPED));
+        assert_eq!(mapped.unwrap(), ["::ffff:192.0.2.1".parse::<IpAddr>().unwrap()]);
+        let other = addresses(Some("192.0.2.1"), &wanted(libc::AF_INET6, 0));
+        assert_eq!(other, Err(EAI_ADDRFAMILY));
+        let any = addresses(None, &wanted(libc::AF_INET6, libc::AI_PASSIVE)).unwrap();
+        assert_eq!(any, [IpAddr::from(Ipv6Addr::UNSPECIFIED)]);
+        let numeric = addresses(Some("no.such.name"), &wanted(0, libc::AI_NUMERICHOST));
+        assert_eq!(numeric, Err(libc::EAI_NONAME));
+    }
+
+    #[test]
+    fn ports_are_numbers_or_names() {
+        assert_eq!(port(Some("8080"), libc::IPPROTO_TCP, 0), Ok(Some(8080)));
+        assert_eq!(port(Some("99999"), libc::IPPROTO_TCP, 0), Err(libc::EAI_NONAME));
+        assert_eq!(port(Some("x"), libc::IPPROTO_TCP, libc::AI_NUMERICSERV), Err(libc::EAI_NONAME));
+        assert_eq!(port(None, 0, 0), Ok(Some(0)));
+    }
+
+    #[test]
+    fn a_list_is_freed_by_the_c_library() {
+        let all = [
+            ("192.0.2.1:80".parse().unwrap(), libc::SOCK_STREAM, libc::IPPROTO_TCP),
+            ("[2001:db8::1]:80".parse().unwrap(), libc::SOCK_DGRAM, libc::IPPROTO_UDP),
+        ];
+        let list = list(&all, Some("name")).unwrap();
+        // SAFETY: the list has two entries, and is freed once.
+        unsafe {
+            assert_eq!((*list).ai_family, libc::AF_INET);
+            assert_eq!(CStr::from_ptr((*list).ai_canonname), c"name");
+            let second = (*list).ai_next;
+            assert_eq!(((*second).ai_addrlen, (*second).ai_next.is_null()), (28, true));
+            libc::freeaddrinfo(list);
+        }
+    }
+}

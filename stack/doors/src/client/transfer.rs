@@ -1,0 +1,410 @@
+//! Calls that move bytes. A stream's bytes are the kernel's to move; only what its end means is
+//! asked of the server. Datagrams have a header with their address.
+
+use std::ffi::{c_int, c_uint, c_void};
+use std::slice;
+
+use libc::{iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+use stack::host::Errno;
+
+use super::answer;
+use super::calls::pending_error;
+use super::memory::{bytes, tell};
+use super::table::{self, Ours, find, guess};
+use crate::protocol::{DATAGRAM_HEADER, FAILED, What};
+use crate::sys::{self, checked};
+
+/// Most elements of an array of buffers: Linux's UIO_MAXIOV.
+const IOV_MAX: usize = 1024;
+/// The longest datagram, bytes.
+const DATAGRAM_MAX: usize = 65_535;
+
+const EMSGSIZE: Errno = Errno::from_number(libc::EMSGSIZE);
+const ENOTCONN: Errno = Errno::from_number(libc::ENOTCONN);
+const ENOTSOCK: Errno = Errno::from_number(libc::ENOTSOCK);
+
+/// What a transfer of bytes is about.
+enum Way {
+    /// As it is: a stream, or none of ours.
+    Plain,
+    Datagram,
+}
+
+fn way(fd: c_int) -> Result<Way, Errno> {
+    let Some(guessed) = guess(fd) else { return Ok(Way::Plain) };
+    match guessed.what {
+        What::Stream | What::Listener => Ok(Way::Plain),
+        What::Datagram => Ok(match find(fd) {
+            Some(Ours { what: What::Datagram, .. }) => Way::Datagram,
+            _ => Way::Plain,
+        }),
+        What::Idle | What::Connecting => match table::look(fd) {
+            Some(Ours { what: What::Idle, number }) => {
+                Err(pending_error(number).unwrap_or(ENOTCONN))
+            }
+            _ => Ok(Way::Plain),
+        },
+    }
+}
+
+/// A read that came to the end of a stream: perhaps the connection has failed.
+fn ended(fd: c_int, result: Result<usize, Errno>) -> Result<usize, Errno> {
+    if result == Ok(0)
+        && guess(fd).is_some()
+        && let Some(ours) = find(fd)
+        && let Some(error) = pending_error(ours.number)
+    {
+        return Err(error);
+    }
+    result
+}
+
+/// A write to a stream that takes no more: the first is told why, later ones raise SIGPIPE.
+fn broken(fd: c_int, result: Result<usize, Errno>, quiet: bool) -> Result<usize, Errno> {
+    if result != Err(Errno::EPIPE) {
+        return result;
+    }
+    if let Some(error) = find(fd).and_then(|ours| pending_error(ours.number)) {
+        return Err(error);
+    }
+    if !quiet {
+        // SAFETY: takes no pointers.
+        unsafe { libc::raise(libc::SIGPIPE) };
+    }
+    result
+}
+
+/// `recvmsg(2)`.
+///
+/// # Safety
+/// As `recvmsg(2)`.
+pub unsafe fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t {
+    answer(way(fd).and_then(|way| match way {
+        // SAFETY: passed on as it came.
+        Way::Plain => ended(fd, unsafe { sys::recvmsg(fd, message, flags) }),
+        // SAFETY: the caller's promise.
+        Way::Datagram => unsafe { recv_datagram(fd, message, flags) },
+    }))
+}
+
+/// A datagram of ours, whose header becomes the message's address.
+// SAFETY: what the caller promises is what the call is for.
+unsafe fn recv_datagram(fd: c_int, message: *mut msghdr, flags: c_int) -> Result<usize, Errno> {
+    // SAFETY: the caller passes a message.
+    let message = unsafe { &mut *message };
+    // SAFETY: the message says how many parts it has.
+    let parts = unsafe { parts(message.msg_iov, message.msg_iovlen) }?;
+    let mut header = [0; DATAGRAM_HEADER];
+    let mut all = Vec::with_capacity(1 + parts.len());
+    all.push(sys::part(&mut header));
+    all.extend_from_slice(parts);
+    let mut inner = sys::message(&mut all);
+    // SAFETY: the parts are the caller's and our header.
+    let length = unsafe { sys::recvmsg(fd, &raw mut inner, flags) }?;
+    if u16::from_ne_bytes([header[0], header[1]]) == FAILED {
+        let error = i32::from_ne_bytes([header[4], header[5], header[6], header[7]]);
+        return Err(Errno::from_number(error));
+    }
+    let is_v6 = u16::from_ne_bytes([header[0], header[1]]) == libc::AF_INET6 as u16;
+    let from = if is_v6 { &header[..28] } else { &header[..16] };
+    if message.msg_name.is_null() {
+        message.msg_namelen = 0;
+    } else {
+        // SAFETY: the message says how much room its name has.
+        unsafe { tell(from, message.msg_name.cast(), &raw mut message.msg_namelen) }?;
+    }
+    message.msg_controllen = 0;
+    message.msg_flags = inner.msg_flags;
+    Ok(length.saturating_sub(DATAGRAM_HEADER))
+}
+
+/// `sendmsg(2)`.
+///
+/// # Safety
+/// As `sendmsg(2)`.
+pub unsafe fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t {
+    let quiet = flags & libc::MSG_NOSIGNAL != 0;
+    answer(way(fd).and_then(|way| match way {
+        Way::Plain if guess(fd).is_none() => {
+            // SAFETY: passed on as it came.
+            unsafe { sys::sendmsg(fd, message, flags) }
+        }
+        Way::Plain => {
+            // SAFETY: the caller passes a message; a stream pays no heed to its address.
+            let mut inner = unsafe { *message };
+            (inner.msg_name, inner.msg_namelen) = (std::ptr::null_mut(), 0);
+            let flags = stream_flags(flags)?;
+            // SAFETY: passed on as it came.
+            broken(fd, unsafe { sys::sendmsg(fd, &raw const inner, flags) }, quiet)
+        }
+        // SAFETY: the caller's promise.
+        Way::Datagram => unsafe { send_datagram(fd, &*message, flags) },
+    }))
+}
+
+/// Urgent data are ordinary data; connecting by sending is not known here.
+fn stream_flags(flags: c_int) -> Result<c_int, Errno> {
+    if flags & libc::MSG_FASTOPEN != 0 {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    Ok(flags & !libc::MSG_OOB | libc::MSG_NOSIGNAL)
+}
+
+// SAFETY: what the caller promises is what the call is for.
+unsafe fn send_datagram(fd: c_int, message: &msghdr, flags: c_int) -> Result<usize, Errno> {
+    // SAFETY: the message says how many parts it has, and how long its name is.
+    let (parts, name) = unsafe {
+        let name = bytes(message.msg_name, message.msg_namelen as usize)?;
+        (parts(message.msg_iov, message.msg_iovlen)?, name)
+    };
+    let mut header = [0; DATAGRAM_HEADER];
+    let most = name.len().min(DATAGRAM_HEADER);
+    header[..most].copy_from_slice(&name[..most]);
+    if parts.iter().map(|part| part.iov_len).sum::<usize>() > DATAGRAM_MAX {
+        return Err(EMSGSIZE);
+    }
+    let mut all = Vec::with_capacity(1 + parts.len());
+    all.push(sys::part(&mut header));
+    all.extend_from_slice(parts);
+    let inner = sys::message(&mut all);
+    let flags = flags & libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the parts are the caller's and our header.
+    let length = unsafe { sys::sendmsg(fd, &raw const inner, flags) }?;
+    Ok(length.saturating_sub(DATAGRAM_HEADER))
+}
+
+// SAFETY: what the caller promises is what the call is for.
+unsafe fn parts<'a>(at: *const iovec, count: usize) -> Result<&'a [iovec], Errno> {
+    match count {
+        0 => Ok(&[]),
+        count if count > IOV_MAX => Err(EMSGSIZE),
+        // SAFETY: the caller says how many there are.
+        count => Ok(unsafe { slice::from_raw_parts(at, count) }),
+    }
+}
+
+/// A message of one part, with a name.
+fn one(part: &mut iovec, name: *mut c_void, length: socklen_t) -> msghdr {
+    let mut message = sys::message(slice::from_mut(part));
+    (message.msg_name, message.msg_namelen) = (name, length);
+    message
+}
+
+/// `recvfrom(2)`.
+///
+/// # Safety
+/// As `recvfrom(2)`.
+pub unsafe fn recvfrom(
+    fd: c_int,
+    at: *mut c_void,
+    length: size_t,
+    flags: c_int,
+    from: *mut sockaddr,
+    from_length: *mut socklen_t,
+) -> ssize_t {
+    answer(way(fd).and_then(|way| match way {
+        Way::Plain => {
+            // SAFETY: passed on as it came.
+            let received = checked(unsafe {
+                libc::syscall(libc::SYS_recvfrom, fd, at, length, flags, from, from_length)
+            });
+            ended(fd, received)
+        }
+        // SAFETY: the caller's promise.
+        Way::Datagram => unsafe {
+            let room = if from_length.is_null() { 0 } else { *from_length };
+            let mut part = iovec { iov_base: at, iov_len: length };
+            let mut message = one(&mut part, from.cast(), room);
+            let received = recv_datagram(fd, &raw mut message, flags);
+            super::memory::store(from_length, message.msg_namelen);
+            received
+        },
+    }))
+}
+
+/// `recv(2)`.
+///
+/// # Safety
+/// As `recv(2)`.
+pub unsafe fn recv(fd: c_int, at: *mut c_void, length: size_t, flags: c_int) -> ssize_t {
+    let null = std::ptr::null_mut();
+    // SAFETY: the caller's promise.
+    unsafe { recvfrom(fd, at, length, flags, null, std::ptr::null_mut()) }
+}
+
+/// `read(2)`.
+///
+/// # Safety
+/// As `read(2)`.
+pub unsafe fn read(fd: c_int, at: *mut c_void, length: size_t) -> ssize_t {
+    answer(way(fd).and_then(|way| match way {
+        // SAFETY: passed on as it came.
+        Way::Plain => {
+            // SAFETY: passed on as it came.
+            let read = checked(unsafe { libc::syscall(libc::SYS_read, fd, at, length) });
+            if length == 0 { read } else { ended(fd, read) }
+        }
+        // SAFETY: the caller's promise.
+        Way::Datagram => unsafe {
+            let mut part = iovec { iov_base: at, iov_len: length };
+            let mut message = one(&mut part, std::ptr::null_mut(), 0);
+            recv_datagram(fd, &raw mut message, 0)
+        },
+    }))
+}
+
+/// `readv(2)`.
+///
+/// # Safety
+/// As `readv(2)`.
+pub unsafe fn readv(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t {
+    answer(way(fd).and_then(|way| match way {
+        // SAFETY: passed on as it came.
+        Way::Plain => {
+            // SAFETY: passed on as it came.
+            ended(fd, checked(unsafe { libc::syscall(libc::SYS_readv, fd, parts, count) }))
+        }
+        // SAFETY: the caller's promise.
+        Way::Datagram => unsafe {
+            let mut message = sys::message(&mut []);
+            message.msg_iov = parts.cast_mut();
+            message.msg_iovlen = usize::try_from(count).map_err(|_| Errno::EINVAL)?;
+            recv_datagram(fd, &raw mut message, 0)
+        },
+    }))
+}
+
+/// `sendto(2)`.
+///
+/// # Safety
+/// As `sendto(2)`.
+pub unsafe fn sendto(
+    fd: c_int,
+    at: *const c_void,
+    length: size_t,
+    flags: c_int,
+    to: *const sockaddr,
+    to_length: socklen_t,
+) -> ssize_t {
+    if guess(fd).is_none() {
+        // SAFETY: passed on as it came.
+        return answer(checked(unsafe {
+            libc::syscall(libc::SYS_sendto, fd, at, length, flags, to, to_length)
+        }));
+    }
+    let mut part = iovec { iov_base: at.cast_mut(), iov_len: length };
+    let message = one(&mut part, to.cast_mut().cast(), to_length);
+    // SAFETY: the caller's promise.
+    unsafe { sendmsg(fd, &raw const message, flags) }
+}
+
+/// `send(2)`.
+///
+/// # Safety
+/// As `send(2)`.
+pub unsafe fn send(fd: c_int, at: *const c_void, length: size_t, flags: c_int) -> ssize_t {
+    // SAFETY: the caller's promise.
+    unsafe { sendto(fd, at, length, flags, std::ptr::null(), 0) }
+}
+
+/// `write(2)`.
+///
+/// # Safety
+/// As `write(2)`.
+pub unsafe fn write(fd: c_int, at: *const c_void, length: size_t) -> ssize_t {
+    let part = iovec { iov_base: at.cast_mut(), iov_len: length };
+    // SAFETY: the caller's promise.
+    unsafe { write_parts(fd, &raw const part, 1) }
+}
+
+/// `writev(2)`.
+///
+/// # Safety
+/// As `writev(2)`.
+pub unsafe fn writev(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t {
+    // SAFETY: the caller's promise.
+    unsafe { write_parts(fd, parts, count) }
+}
+
+// SAFETY: what the caller promises is what the call is for.
+unsafe fn write_parts(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t {
+    let kernel = || {
+        // SAFETY: passed on as it came.
+        checked(unsafe { libc::syscall(libc::SYS_writev, fd, parts, count) })
+    };
+    if guess(fd).is_none() {
+        return answer(kernel());
+    }
+    let mut message = sys::message(&mut []);
+    message.msg_iov = parts.cast_mut();
+    message.msg_iovlen = count.max(0) as usize;
+    // SAFETY: the caller's promise.
+    let sent = unsafe { sendmsg(fd, &raw const message, 0) };
+    if sent < 0 && sys::errno() == ENOTSOCK {
+        // It was closed behind our back, and is a file now.
+        table::forget(fd);
+        return answer(kernel());
+    }
+    sent
+}
+
+/// `recvmmsg(2)`; its time-out is looked at between messages, as in Linux.
+///
+/// # Safety
+/// As `recvmmsg(2)`.
+pub unsafe fn recvmmsg(
+    fd: c_int,
+    messages: *mut mmsghdr,
+    count: c_uint,
+    flags: c_int,
+    timeout: *mut libc::timespec,
+) -> c_int {
+    if guess(fd).is_none() {
+        // SAFETY: passed on as it came.
+        return super::small(checked(unsafe {
+            libc::syscall(libc::SYS_recvmmsg, fd, messages, count, flags, timeout)
+        }));
+    }
+    // SAFETY: the caller's promise.
+    let all = unsafe { slice::from_raw_parts_mut(messages, count as usize) };
+    let mut later = flags & !libc::MSG_WAITFORONE;
+    each(all, |message| {
+        // SAFETY: the caller's promise.
+        let length = unsafe { recvmsg(fd, message, later) };
+        if flags & libc::MSG_WAITFORONE != 0 {
+            later |= libc::MSG_DONTWAIT;
+        }
+        length
+    })
+}
+
+/// `sendmmsg(2)`.
+///
+/// # Safety
+/// As `sendmmsg(2)`.
+pub unsafe fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int {
+    if guess(fd).is_none() {
+        // SAFETY: passed on as it came.
+        return super::small(checked(unsafe {
+            libc::syscall(libc::SYS_sendmmsg, fd, messages, count, flags)
+        }));
+    }
+    // SAFETY: the caller's promise.
+    let all = unsafe { slice::from_raw_parts_mut(messages, count as usize) };
+    // SAFETY: the caller's promise.
+    each(all, |message| unsafe { sendmsg(fd, message, flags) })
+}
+
+/// One after the other, until one fails; that is told only if it was the first.
+fn each(all: &mut [mmsghdr], mut act: impl FnMut(&mut msghdr) -> ssize_t) -> c_int {
+    let mut done = 0;
+    for message in all {
+        let length = act(&mut message.msg_hdr);
+        if length < 0 {
+            return if done == 0 { -1 } else { done };
+        }
+        message.msg_len = length as c_uint;
+        done += 1;
+    }
+    done
+}

@@ -1,0 +1,158 @@
+//! What a program asks of the server, and what it answers.
+
+use stack::host::Errno;
+
+/// The longest request or reply, bytes.
+pub const MESSAGE_MAX: usize = 4096;
+
+/// What a datagram begins with on its way between program and server: its address, as a `struct
+/// sockaddr_in6` at most, or nothing but zeros, or [`FAILED`].
+pub const DATAGRAM_HEADER: usize = 32;
+
+/// In the place of a datagram's family: what follows is an error number.
+pub const FAILED: u16 = u16::MAX;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Op {
+    /// `a`: domain, `b`: type, data: the protocol. The reply has the socket's number and passes
+    /// its descriptor.
+    Socket = 1,
+    /// Data: the address.
+    Bind,
+    /// `a`: the backlog.
+    Listen,
+    /// Data: the address. Passes the descriptor of a stream.
+    Connect,
+    /// The local address.
+    LocalName,
+    /// The peer's address.
+    PeerName,
+    /// `a`: level, `b`: name, data: the room for the value.
+    GetOption,
+    /// `a`: level, `b`: name, data: the value.
+    SetOption,
+    /// What the socket is: [`What`].
+    Look,
+}
+
+impl Op {
+    const ALL: [Op; 9] = [
+        Op::Socket,
+        Op::Bind,
+        Op::Listen,
+        Op::Connect,
+        Op::LocalName,
+        Op::PeerName,
+        Op::GetOption,
+        Op::SetOption,
+        Op::Look,
+    ];
+}
+
+/// What a socket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum What {
+    /// A stream without a connection.
+    Idle = 1,
+    /// A stream that is being connected.
+    Connecting,
+    /// A stream that is, or was, connected.
+    Stream,
+    /// A stream that listens.
+    Listener,
+    /// It sends and receives datagrams.
+    Datagram,
+}
+
+impl What {
+    /// The one with this number.
+    pub fn of(number: i32) -> Option<What> {
+        let all = [What::Idle, What::Connecting, What::Stream, What::Listener, What::Datagram];
+        all.into_iter().find(|what| *what as i32 == number)
+    }
+}
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What is asked.
+    pub op: Op,
+    /// The number of the socket: the inode of the program's end.
+    pub socket: u64,
+    /// See [`Op`].
+    pub a: i32,
+    /// See [`Op`].
+    pub b: i32,
+    /// See [`Op`].
+    pub data: Vec<u8>,
+}
+
+impl Request {
+    /// As a message.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let op = self.op as u32;
+        let head = [&op.to_ne_bytes()[..], &self.a.to_ne_bytes(), &self.b.to_ne_bytes()].concat();
+        [&head, &self.socket.to_ne_bytes()[..], &self.data].concat()
+    }
+
+    /// From a message; None if it is none.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Request> {
+        let (op, rest) = bytes.split_first_chunk()?;
+        let (a, rest) = rest.split_first_chunk()?;
+        let (b, rest) = rest.split_first_chunk()?;
+        let (socket, data) = rest.split_first_chunk()?;
+        let op = u32::from_ne_bytes(*op);
+        Some(Request {
+            op: Op::ALL.into_iter().find(|it| *it as u32 == op)?,
+            socket: u64::from_ne_bytes(*socket),
+            a: i32::from_ne_bytes(*a),
+            b: i32::from_ne_bytes(*b),
+            data: data.to_vec(),
+        })
+    }
+}
+
+/// An answer: bytes, or an error.
+pub type Reply = Result<Vec<u8>, Errno>;
+
+/// A reply as a message.
+pub fn reply_to_bytes(reply: &Reply) -> Vec<u8> {
+    match reply {
+        Ok(data) => [&0_i32.to_ne_bytes()[..], data].concat(),
+        Err(error) => error.number().to_ne_bytes().to_vec(),
+    }
+}
+
+/// A reply from a message.
+///
+/// # Errors
+/// The reply's own; EIO for a message that is none.
+pub fn reply_from_bytes(bytes: &[u8]) -> Reply {
+    match bytes.split_first_chunk().map(|(error, data)| (i32::from_ne_bytes(*error), data)) {
+        Some((0, data)) => Ok(data.to_vec()),
+        Some((error, _)) => Err(Errno::from_number(error)),
+        None => Err(Errno::from_number(libc::EIO)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for op in Op::ALL {
+            let request = Request { op, socket: u64::MAX - 1, a: -7, b: 8, data: vec![1, 2] };
+            assert_eq!(Request::from_bytes(&request.to_bytes()), Some(request));
+        }
+        assert_eq!(Request::from_bytes(&[0; 20]), None);
+        assert_eq!(Request::from_bytes(&[1; 7]), None);
+        for reply in [Ok(vec![3]), Err(Errno::ECONNREFUSED)] {
+            assert_eq!(reply_from_bytes(&reply_to_bytes(&reply)), reply);
+        }
+        assert!(reply_from_bytes(&[]).is_err());
+    }
+}

@@ -1,0 +1,171 @@
+//! What programs ask for.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use stack::host::Errno;
+use stack::host::bsd::{
+    SO_ACCEPTCONN, SO_ERROR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, socket_address,
+    socket_address_bytes,
+};
+
+use super::Shared;
+use super::socket::{Phase, Socket, State};
+use crate::protocol::{Op, Reply, Request, What};
+use crate::sys;
+
+/// What a connecting socket's end is stuffed with, a piece.
+static STUFFING: [u8; 32 << 10] = [0; 32 << 10];
+
+impl Shared {
+    /// The reply, and a descriptor that goes with it.
+    pub(super) fn handle(
+        &self,
+        request: &Request,
+        passed: Option<OwnedFd>,
+    ) -> (Reply, Option<OwnedFd>) {
+        if request.op == Op::Socket {
+            return match self.open(request) {
+                Ok((number, far)) => (Ok(number.to_ne_bytes().to_vec()), Some(far)),
+                Err(error) => (Err(error), None),
+            };
+        }
+        let socket = self.lock().by_number.get(&request.socket).cloned();
+        let Some(socket) = socket else { return (Err(Errno::EBADF), None) };
+        (self.ask(&socket, request, passed), None)
+    }
+
+    fn open(&self, request: &Request) -> Result<(u64, OwnedFd), Errno> {
+        let (domain, kind) = (request.a, request.b);
+        let protocol = request.data.first_chunk().map_or(0, |it| i32::from_ne_bytes(*it));
+        let fd = self.bsd.socket(domain, kind | SOCK_NONBLOCK, protocol)?;
+        let is_stream = kind & !(SOCK_NONBLOCK | SOCK_CLOEXEC) == SOCK_STREAM;
+        let phase = if is_stream { Phase::Idle } else { Phase::Datagram };
+        let token = self.last.fetch_add(1, Ordering::Relaxed);
+        let made = Socket::new(token, fd, phase).and_then(|(socket, far)| {
+            let number = socket.number;
+            Ok((number, self.adopt(socket, far)?))
+        });
+        let (number, far) = made.inspect_err(|_| {
+            let _ = self.bsd.close(fd);
+        })?;
+        if kind & SOCK_NONBLOCK != 0 {
+            sys::set_nonblocking(far.as_fd())?;
+        }
+        Ok((number, far))
+    }
+
+    fn ask(&self, socket: &Arc<Socket>, request: &Request, passed: Option<OwnedFd>) -> Reply {
+        let (fd, a, b, data) = (socket.fd, request.a, request.b, &request.data);
+        let address = || socket_address(data);
+        let done = |answer: Result<(), Errno>| answer.map(|()| Vec::new());
+        match request.op {
+            Op::Socket => Err(Errno::EINVAL),
+            Op::Bind => {
+                let local = address()?.ok_or(Errno::EAFNOSUPPORT)?;
+                self.bsd.bind(fd, local)?;
+                self.watch(socket, &mut socket.state());
+                Ok(Vec::new())
+            }
+            Op::Listen => done(self.listen(socket, a)),
+            Op::Connect => done(self.connect(socket, address()?, passed)),
+            Op::LocalName => self.bsd.getsockname(fd).map(socket_address_bytes),
+            Op::PeerName => self.peer(socket).map(socket_address_bytes),
+            Op::GetOption => self.option(socket, a, b, data),
+            Op::SetOption => done(self.bsd.setsockopt(fd, a, b, data)),
+            Op::Look => Ok((what(&socket.state()) as i32).to_ne_bytes().to_vec()),
+        }
+    }
+
+    fn listen(&self, socket: &Socket, backlog: i32) -> Result<(), Errno> {
+        let mut state = socket.state();
+        if state.phase == Phase::Listener {
+            // Linux changes the backlog; here it stays.
+            return Ok(());
+        }
+        self.bsd.listen(socket.fd, backlog)?;
+        state.phase = Phase::Listener;
+        self.watch(socket, &mut state);
+        Ok(())
+    }
+
+    fn connect(
+        &self,
+        socket: &Socket,
+        remote: Option<SocketAddr>,
+        far: Option<OwnedFd>,
+    ) -> Result<(), Errno> {
+        let mut state = socket.state();
+        let Some(remote) = remote else { return self.bsd.disconnect(socket.fd) };
+        if state.phase == Phase::Datagram {
+            self.bsd.connect(socket.fd, remote)?;
+            self.watch(socket, &mut state);
+            return Ok(());
+        }
+        match state.phase {
+            // The end of an earlier attempt, of which nobody has been told.
+            Phase::Idle => state.error.take().map_or(Ok(()), Err)?,
+            Phase::Connecting { .. } => return Err(Errno::EALREADY),
+            _ => return Err(Errno::EISCONN),
+        }
+        match self.bsd.connect(socket.fd, remote) {
+            Ok(()) => state.phase = Phase::Stream,
+            Err(Errno::EINPROGRESS) => {
+                let stuffing = far.map_or(0, |far| stuff(&far));
+                state.phase = Phase::Connecting { remote, stuffing };
+            }
+            Err(error) => return Err(error),
+        }
+        let is_connected = state.phase == Phase::Stream;
+        self.watch(socket, &mut state);
+        if is_connected { Ok(()) } else { Err(Errno::EINPROGRESS) }
+    }
+
+    fn peer(&self, socket: &Socket) -> Result<SocketAddr, Errno> {
+        if matches!(socket.state().phase, Phase::Connecting { .. }) {
+            return Err(Errno::ENOTCONN);
+        }
+        self.bsd.getpeername(socket.fd)
+    }
+
+    fn option(&self, socket: &Socket, level: i32, name: i32, room: &[u8]) -> Reply {
+        if (level, name) == (SOL_SOCKET, SO_ERROR)
+            && let Some(error) = socket.state().error.take()
+        {
+            return Ok(error.number().to_ne_bytes().to_vec());
+        }
+        if (level, name) == (SOL_SOCKET, SO_ACCEPTCONN) {
+            let listens = socket.state().phase == Phase::Listener;
+            return Ok(i32::from(listens).to_ne_bytes().to_vec());
+        }
+        let length = room.first_chunk().map_or(4, |it| u32::from_ne_bytes(*it) as usize);
+        let mut value = vec![0; length.min(1024)];
+        let length = self.bsd.getsockopt(socket.fd, level, name, &mut value)?;
+        value.truncate(length);
+        Ok(value)
+    }
+}
+
+fn what(state: &State) -> What {
+    match state.phase {
+        Phase::Idle => What::Idle,
+        Phase::Connecting { .. } => What::Connecting,
+        Phase::Stream => What::Stream,
+        Phase::Listener => What::Listener,
+        Phase::Datagram => What::Datagram,
+    }
+}
+
+/// Fills the program's end, so that it is not writable before the connection is there. Returns
+/// with how many bytes.
+fn stuff(far: &OwnedFd) -> usize {
+    let mut count = 0;
+    for piece in [STUFFING.len(), 1] {
+        while let Ok(length) = sys::send(far.as_fd(), &STUFFING[..piece]) {
+            count += length;
+        }
+    }
+    count
+}

@@ -1,0 +1,244 @@
+//! Programs that know nothing of Tapstack, under `tapstack run`, with Linux on the other end.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use crate::PEER;
+use tests::netns::{KERNEL, KERNEL_V6, Netns, STACK, STACK_V6, demo_path};
+
+/// How a command line begins that runs a program on Tapstack.
+fn on_tapstack() -> String {
+    let tapstack = demo_path("tapstack");
+    format!("{} run --tap tap0 --addr {STACK}/24,{STACK_V6}/64 --", tapstack.display())
+}
+
+/// Waits in a shell until the stack's port is open.
+fn open(port: u16) -> String {
+    format!("for i in $(seq 250); do nc -z {STACK} {port} && break; sleep 0.02; done")
+}
+
+/// Whether all programs are there; says so if not, and the test passes without having looked.
+fn have(programs: &[&str]) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = |name: &&&str| {
+        std::env::split_paths(&path).map(|it: PathBuf| it.join(name)).any(|it| it.is_file())
+    };
+    let Some(missing) = programs.iter().find(|name| !there(name)) else { return true };
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {missing} is not installed");
+    false
+}
+
+/// A server on the kernel's side that answers one request with `hello`.
+const HELLO: &str =
+    "printf 'HTTP/1.0 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n' | nc -l -N";
+
+#[test]
+fn curl_fetches_over_both_ip_versions() {
+    let Some(ns) = Netns::with_ipv6() else { return };
+    let run = on_tapstack();
+    for (listen, url) in [
+        (format!("{KERNEL} 8000"), format!("http://{KERNEL}:8000/")),
+        (format!("-6 {KERNEL_V6} 8000"), format!("http://[{KERNEL_V6}]:8000/")),
+    ] {
+        let said =
+            ns.sh(20, &format!("{HELLO} {listen} >/dev/null & sleep 0.2; {run} curl -sS {url}"));
+        assert_eq!(said, "hello\n", "{url}");
+    }
+}
+
+#[test]
+fn curl_says_what_is_wrong() {
+    let Some(ns) = Netns::new() else { return };
+    let run = on_tapstack();
+    let status = |url: &str| ns.try_sh(20, &format!("{run} curl -sS -m 1 {url}")).status.code();
+    assert_eq!(status(&format!("http://{KERNEL}:81/")), Some(7), "refused");
+    assert_eq!(status("http://192.0.2.77/"), Some(28), "nobody there");
+    assert_eq!(status("http://no.such.name.invalid/"), Some(6), "no such name");
+}
+
+#[test]
+fn netcat_serves_and_every_byte_arrives() {
+    let Some(ns) = Netns::new() else { return };
+    let run = on_tapstack();
+    let said = ns.sh(
+        60,
+        &format!(
+            "({run} nc -l -N 5000 </dev/null | {PEER} check 100000000 1) & sleep 0.7; \
+             {PEER} make 100000000 1 | nc -N {STACK} 5000; wait"
+        ),
+    );
+    assert_eq!(said, "ok\n", "to the program");
+    let said = ns.sh(
+        60,
+        &format!(
+            "(nc -l {KERNEL} 5000 </dev/null | {PEER} check 100000000 2) & sleep 0.2; \
+             {PEER} make 100000000 2 | {run} nc -N {KERNEL} 5000; wait"
+        ),
+    );
+    assert_eq!(said, "ok\n", "from the program");
+}
+
+#[test]
+fn a_reset_is_told_as_one() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["python3"]) {
+        return;
+    }
+    let run = on_tapstack();
+    // The peer closes with text unread: that is a reset, and no end of the stream.
+    let server = format!(
+        "python3 -c \"import socket,time; s=socket.create_server(('{KERNEL}',5000)); \
+         c,_=s.accept(); time.sleep(0.3); c.close()\""
+    );
+    let client = format!(
+        "import socket\n\
+         s=socket.create_connection(('{KERNEL}',5000)); s.send(b'unread')\n\
+         try: print(s.recv(10))\n\
+         except ConnectionResetError: print('reset')"
+    );
+    std::fs::write(ns.dir().join("client.py"), client).unwrap();
+    let said = ns.sh(20, &format!("{server} & sleep 0.4; {run} python3 client.py"));
+    assert_eq!(said, "reset\n");
+}
+
+#[test]
+fn python_serves_and_fetches() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["python3", "curl"]) {
+        return;
+    }
+    let run = on_tapstack();
+    std::fs::write(ns.dir().join("hello.txt"), "hello\n").unwrap();
+    let server = format!("{run} python3 -m http.server -b {STACK} 8000 >/dev/null 2>&1");
+    let fetch = format!("curl -sS http://{STACK}:8000/hello.txt");
+    let said = ns.sh(20, &format!("{server} & {}; {fetch}; kill $!", open(8000)));
+    assert_eq!(said, "hello\n");
+    let fetch = format!(
+        "import urllib.request as u; print(u.urlopen('http://{KERNEL}:8000/').read().decode())"
+    );
+    std::fs::write(ns.dir().join("fetch.py"), fetch).unwrap();
+    let line = format!("{HELLO} {KERNEL} 8000 >/dev/null & sleep 0.2; {run} python3 fetch.py");
+    assert_eq!(ns.sh(20, &line).trim(), "hello");
+}
+
+#[test]
+fn iperf3_measures_both_ways() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["iperf3"]) {
+        return;
+    }
+    let run = on_tapstack();
+    for options in ["", "-R", "-P 8", "-u -b 20M"] {
+        let server = format!("iperf3 -s -1 -B {KERNEL} >/dev/null");
+        let said = ns.sh(
+            30,
+            &format!("{server} & sleep 0.3; {run} iperf3 -c {KERNEL} -t 1 -J {options}; wait"),
+        );
+        assert!(!said.contains("\"error\""), "{options}: {said}");
+        if options.is_empty() {
+            // TCP_INFO is alive: retransmissions and the window are told of each interval.
+            assert!(said.contains("\"retransmits\":"), "{said}");
+            let window = said.split_once("\"snd_cwnd\":").expect("a window").1.trim_start();
+            let digits: String = window.chars().take_while(char::is_ascii_digit).collect();
+            assert!(digits.parse::<u64>().unwrap() > 1000, "{said}");
+        }
+    }
+    let server = format!("{run} iperf3 -s -1 >/dev/null");
+    let client = format!("iperf3 -c {STACK} -t 1 -P 4 -J");
+    let said = ns.sh(30, &format!("{server} & sleep 0.8; {client}; wait"));
+    assert!(!said.contains("\"error\""), "{said}");
+}
+
+#[test]
+fn redis_stands_its_benchmark() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["redis-server", "redis-benchmark"]) {
+        return;
+    }
+    let run = on_tapstack();
+    let server = format!(
+        "{run} redis-server --port 6379 --bind {STACK} --save '' --protected-mode no >/dev/null"
+    );
+    let plain = format!("redis-benchmark -h {STACK} -c 20 -n 2000 -q --csv");
+    let piped = format!("redis-benchmark -h {STACK} -c 20 -n 20000 -P 16 -t set,get -q --csv");
+    let said = ns.sh(60, &format!("{server} & {}; {plain} && {piped}; kill $!", open(6379)));
+    assert!(said.contains("LRANGE_600") && said.matches("\"GET\"").count() == 2, "{said}");
+}
+
+#[test]
+fn nginx_serves_with_one_process_and_with_workers() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["nginx", "wrk"]) {
+        return;
+    }
+    let run = on_tapstack();
+    let dir = ns.dir().display().to_string();
+    std::fs::write(ns.dir().join("hello.txt"), "hello\n").unwrap();
+    for workers in [1, 2] {
+        let config = format!(
+            "daemon off; user root; worker_processes {workers}; error_log {dir}/error.log; \
+             pid {dir}/pid; events {{ worker_connections 1024; }} \
+             http {{ access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; \
+             fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s; \
+             server {{ listen {STACK}:80; location / {{ root {dir}; }} }} }}"
+        );
+        std::fs::write(ns.dir().join("nginx.conf"), config).unwrap();
+        let alone = if workers == 1 { "-g 'master_process off;'" } else { "" };
+        let server = format!("{run} nginx -c {dir}/nginx.conf {alone}");
+        let load = format!("wrk -t 2 -c 100 -d 1s http://{STACK}/hello.txt");
+        let said =
+            ns.sh(30, &format!("{server} & {}; {load}; kill $(cat {dir}/pid); wait", open(80)));
+        assert!(!said.contains("Socket errors") && !said.contains("Non-2xx"), "{workers}: {said}");
+        assert!(said.contains("Requests/sec"), "{workers}: {said}");
+    }
+}
+
+#[test]
+fn a_child_of_a_fork_serves_a_connection() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["socat"]) {
+        return;
+    }
+    let run = on_tapstack();
+    let server = format!("{run} socat TCP-LISTEN:7,fork,reuseaddr EXEC:cat");
+    let ask = format!("for i in 1 2 3; do echo hello | nc -N {STACK} 7; done");
+    let said = ns.sh(20, &format!("{server} & {}; {ask}; kill $!", open(7)));
+    assert_eq!(said, "hello\nhello\nhello\n");
+}
+
+#[test]
+fn wget_and_wrk_and_node_are_clients() {
+    let Some(ns) = Netns::new() else { return };
+    let run = on_tapstack();
+    let fetch = [
+        ("wget", format!("wget -qO- http://{KERNEL}:8000/")),
+        (
+            "node",
+            format!(
+                "node -e \"require('http').get('http://{KERNEL}:8000/', r => \
+             r.on('data', d => process.stdout.write(d)))\""
+            ),
+        ),
+    ];
+    for (program, line) in fetch {
+        if have(&[program]) {
+            let serve = format!("{HELLO} {KERNEL} 8000 >/dev/null & sleep 0.2");
+            assert_eq!(ns.sh(20, &format!("{serve}; {run} {line}")), "hello\n", "{program}");
+        }
+    }
+}
+
+#[test]
+fn node_serves() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["node"]) {
+        return;
+    }
+    let run = on_tapstack();
+    let script = "require('http').createServer((q, s) => s.end('hello\\n')).listen(8080)";
+    std::fs::write(ns.dir().join("server.js"), script).unwrap();
+    let fetch = format!("curl -sS http://{STACK}:8080/");
+    let line = format!("{run} node server.js & {}; {fetch}; kill $!", open(8080));
+    assert_eq!(ns.sh(20, &line), "hello\n");
+}
