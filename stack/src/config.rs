@@ -38,6 +38,14 @@ pub struct Config {
     /// has an address for the link itself (RFC 4862 §5.3, RFC 7217), drawn from its seed unless one
     /// is given.
     pub addresses: Vec<Cidr>,
+    /// What of IPv6 the host finds out by itself.
+    pub autoconfigure: Autoconfigure,
+    /// How often others are asked whether they have an address of IPv6 before it is used (RFC 4862
+    /// §5.1, DupAddrDetectTransmits), where the host configures itself.
+    pub duplicate_probes: u8,
+    /// Beside each address that a router's prefix has made, one that changes every day, for what
+    /// the host begins (RFC 8981).
+    pub temporary_addresses: bool,
     /// The default gateway of one IP version, on one of those networks; that of the other version
     /// is a route to `0.0.0.0/0` or `::/0`.
     pub gateway: Option<IpAddr>,
@@ -70,6 +78,19 @@ pub struct Config {
     pub fragments: crate::net::fragment::FragmentLimits,
     /// Limits of the neighbour table.
     pub neighbors: crate::link::neighbor::NeighborLimits,
+}
+
+/// What of IPv6 a host finds out by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Autoconfigure {
+    /// Nothing: it has the addresses and routes that it is given, and says nothing unasked.
+    #[default]
+    Off,
+    /// Whether anybody has an address already (RFC 4862 §5.4); an address for the link, whether or
+    /// not another is given; and, from routers, addresses (§5.5), routes (RFC 4861 §6.3), and
+    /// servers of names (RFC 8106).
+    On,
 }
 
 /// Limits and defaults of TCP.
@@ -371,6 +392,9 @@ impl Config {
             super_frame_max: 0,
             device_cuts_datagrams: false,
             addresses: Vec::new(),
+            autoconfigure: Autoconfigure::Off,
+            duplicate_probes: 1,
+            temporary_addresses: false,
             gateway: None,
             routes: Vec::new(),
             addresses_max: 32,
@@ -386,6 +410,12 @@ impl Config {
             fragments: Default::default(),
             neighbors: Default::default(),
         }
+    }
+
+    /// How often others are asked whether they have `address` before it is used.
+    pub(crate) fn probes(&self, address: IpAddr) -> u8 {
+        let asks = self.autoconfigure == Autoconfigure::On && address.is_ipv6();
+        if asks { self.duplicate_probes } else { 0 }
     }
 
     /// `routes`, and the one through `gateway`.
@@ -405,7 +435,8 @@ impl Config {
         if self.super_frame_max > 65_535 || (cuts && !self.device_checksums) {
             return Err(ConfigError::SuperFrame(self.super_frame_max));
         }
-        let speaks_v6 = self.addresses.iter().any(|cidr| cidr.address.is_ipv6());
+        let speaks_v6 = self.autoconfigure == Autoconfigure::On
+            || self.addresses.iter().any(|cidr| cidr.address.is_ipv6());
         if speaks_v6 && self.mtu < 1280 {
             return Err(ConfigError::MtuOfIpv6(self.mtu));
         }

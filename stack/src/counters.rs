@@ -218,6 +218,10 @@ counters! {
     tcp_time_wait_overflow = "TcpExtTCPTimeWaitOverflow",
     /// Addresses refused because there were as many as `Config::addresses_max` allows.
     addresses_refused = "AddressesRefused",
+    /// Addresses of ours that somebody else was found to have.
+    addresses_duplicate = "AddressesDuplicate",
+    /// Routers, prefixes and name servers that were too many (`RoutersRefused`).
+    routers_refused = "RoutersRefused",
     /// Routes refused because there were as many as `Config::routes_max` allows.
     routes_refused = "RoutesRefused",
     /// Control segments dropped because the reply queue was full.

@@ -34,8 +34,8 @@ mod udp;
 mod wire;
 
 pub use config::{
-    Config, ConfigError, Congestion, EcnMode, FastOpen, FastOpenKeys, TcpConfig, UnknownCongestion,
-    UnknownEcnMode,
+    Autoconfigure, Config, ConfigError, Congestion, EcnMode, FastOpen, FastOpenKeys, TcpConfig,
+    UnknownCongestion, UnknownEcnMode,
 };
 pub use counters::{Counters, DropReason, Drops};
 pub use link::neighbor::{NeighborCounters, NeighborLimits};

@@ -1,6 +1,7 @@
 //! Chance as the engine sees it: one seed, from which every secret and every draw comes.
 
 use core::hash::Hasher;
+use core::time::Duration;
 use siphasher::sip::{SipHasher13, SipHasher24};
 
 /// The root of all chance in a [`Stack`](crate::Stack): 32 bytes of entropy in production, any
@@ -104,6 +105,11 @@ impl Random {
 
     pub(crate) fn next_u32(&mut self) -> u32 {
         (self.next_u64() >> 32) as u32
+    }
+
+    /// Some part of `span`, each as likely.
+    pub(crate) fn part_of(&mut self, span: Duration) -> Duration {
+        span * (self.next_u32() >> 12) / (1 << 20)
     }
 
     /// A number below `bound` (which must not be 0), without a bias that could be measured.

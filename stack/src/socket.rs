@@ -312,7 +312,7 @@ impl Udp<'_> {
         if !self.socket().is_some_and(|socket| socket.reach().speaks_to(remote.address)) {
             return Err(ConnectError::NetworkUnreachable);
         }
-        let hop = self.routes.lookup(remote.address).ok_or(ConnectError::NetworkUnreachable)?;
+        let hop = self.routes.way(remote.address).ok_or(ConnectError::NetworkUnreachable)?;
         self.table.connect(self.key, hop.source, remote);
         Ok(())
     }
@@ -338,7 +338,7 @@ impl Udp<'_> {
             return Err(UdpSendError::Failed(UdpError::AddressLost));
         }
         self.table.send(self.key, bytes, to.map(Endpoint::from), |to| {
-            let hop = routes.lookup(to).ok_or(UdpSendError::NetworkUnreachable)?;
+            let hop = routes.way(to).ok_or(UdpSendError::NetworkUnreachable)?;
             Ok(Way { source: hop.source, broadcast: hop.kind == HopKind::Broadcast })
         })
     }
@@ -432,7 +432,7 @@ impl Echo<'_> {
         if to.is_unspecified() {
             return Err(UdpSendError::InvalidRemote);
         }
-        self.routes.lookup(to).ok_or(UdpSendError::NetworkUnreachable)?;
+        self.routes.way(to).ok_or(UdpSendError::NetworkUnreachable)?;
         self.table.send(self.key, to, sequence, payload, ttl)
     }
 

@@ -6,6 +6,7 @@
 //! [`Stack::next_timeout`] says when `advance` has work.
 
 mod addresses;
+mod autoconfigure;
 mod input;
 mod ipv6;
 mod output;
@@ -21,6 +22,7 @@ use crate::net::addresses::{AddressTable, NewAddress};
 use crate::net::fragment::{Piece, Reassembler};
 use crate::net::limiter::RateLimiter;
 use crate::net::route::{Route, RouteTable};
+use crate::net::routers::Routers;
 use crate::random::{Random, Secret, Seed};
 use crate::socket::{self, EchoId, Event, ListenerId, SocketId, TcpId, UdpId};
 use crate::tcp::layer::{Changed, TcpLayer};
@@ -64,6 +66,8 @@ pub struct Stack {
     addresses: AddressTable,
     /// Of the configuration and of `add_route`, at most `config.routes_max`.
     static_routes: Vec<Route>,
+    /// What routers have said.
+    routers: Routers,
     /// What `addresses` and routes come to.
     routes: RouteTable,
     reassembler: Reassembler,
@@ -141,10 +145,13 @@ impl Stack {
     /// A host with this configuration. All its chance comes from `seed`: entropy in production, a
     /// number in a test. See [`Config::validate`] for what makes sense.
     pub fn new(config: Config, seed: Seed) -> Stack {
-        let mut addresses = AddressTable::new(config.addresses_max);
+        let dice = |purpose| Random::from_secret(Secret::derive(&seed, purpose));
+        let mut addresses = AddressTable::new(config.addresses_max, dice("addresses"));
         for &cidr in &config.addresses {
+            let probes = config.probes(cidr.address);
+            let new = NewAddress { probes, ..NewAddress::configured(cidr) };
             // One that is refused is counted.
-            let _: Result<(), _> = addresses.add(Instant::ZERO, NewAddress::configured(cidr));
+            let _: Result<(), _> = addresses.add(Instant::ZERO, new);
         }
         let mut stack = Stack {
             counters: Counters::default(),
@@ -152,6 +159,7 @@ impl Stack {
             link: Link::new(config.mac, config.neighbors, &seed),
             addresses,
             static_routes: config.all_routes().collect(),
+            routers: Routers::new(dice("routers")),
             routes: RouteTable::new(&[], &[]),
             reassembler: Reassembler::new(config.fragments),
             labels: Secret::derive(&seed, "flow labels"),
@@ -172,6 +180,7 @@ impl Stack {
         stack.counters.addresses_refused = stack.addresses.refused();
         stack.add_link_local(Instant::ZERO);
         stack.follow_routes();
+        stack.begin_asking(Instant::ZERO);
         stack
     }
 
@@ -257,6 +266,7 @@ impl Stack {
     pub fn set_link(&mut self, up: bool) {
         if up && self.tcp.link_down {
             self.link.neighbors.forget();
+            self.begin_asking(Instant::ZERO);
         }
         self.tcp.link_down = !up;
     }
@@ -278,6 +288,7 @@ impl Stack {
             self.tcp.next_timeout(),
             self.link.neighbors.next_timeout(),
             self.addresses.next_timeout(),
+            self.routers.next_timeout(),
             self.reassembler.next_timeout(),
         ];
         timeouts.into_iter().flatten().min()

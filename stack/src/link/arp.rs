@@ -1,5 +1,6 @@
 //! ARP for IPv4 over Ethernet (RFC 826, RFC 5227): the packet, and what one from the link means.
 
+use super::Standing;
 use super::neighbor::Claim;
 use crate::time::Instant;
 use crate::wire::address::{Address, Mac};
@@ -100,17 +101,20 @@ pub(crate) enum ArpAction {
     ReplyAndLearn { reply: ArpPacket, address: Address, mac: Mac, claim: Claim },
     /// Somebody else says that this address of ours is theirs: ask the [`Defender`].
     Conflict(Address),
+    /// An address that we are asking for is another's, or another asks for it too (RFC 5227 §2.1.1).
+    Duplicate(Address),
     /// Not for us, or not to be believed.
     Ignore,
 }
 
-/// What an ARP packet from the link means to a host with `our_mac`, where `is_own` knows our
+/// What an ARP packet from the link means to a host with `our_mac`, where `standing` knows our
 /// addresses.
 pub(crate) fn on_arp(
     packet: &ArpPacket,
-    is_own: impl Fn(Address) -> bool,
+    standing: impl Fn(Address) -> Standing,
     our_mac: Mac,
 ) -> ArpAction {
+    let is_own = |address| standing(address) == Standing::Own;
     let (sender, target) = (Address::v4(packet.sender), Address::v4(packet.target));
     // Our own packet come back, or an address that no single host has.
     let mac = packet.sender_mac;
@@ -128,7 +132,14 @@ pub(crate) fn on_arp(
     if sender.is_unspecified() {
         // A probe (RFC 5227 §2.1.1): the answer says that the address is taken. The asker has no
         // address yet, so there is nothing to remember.
-        return if asked { ArpAction::Reply(reply) } else { ArpAction::Ignore };
+        return match standing(target) {
+            _ if asked => ArpAction::Reply(reply),
+            Standing::Tentative => ArpAction::Duplicate(target),
+            _ => ArpAction::Ignore,
+        };
+    }
+    if standing(sender) == Standing::Tentative {
+        return ArpAction::Duplicate(sender);
     }
     if is_own(sender) {
         return ArpAction::Conflict(sender);
@@ -183,8 +194,18 @@ mod tests {
     const OWN: [u8; 4] = [192, 0, 2, 2];
     const OTHER: [u8; 4] = [192, 0, 2, 1];
 
+    const WANTED: [u8; 4] = [192, 0, 2, 3];
+
+    fn standing(address: Address) -> Standing {
+        match address.as_v4() {
+            Some(OWN) => Standing::Own,
+            Some(WANTED) => Standing::Tentative,
+            _ => Standing::Other,
+        }
+    }
+
     fn act(packet: ArpPacket) -> ArpAction {
-        on_arp(&packet, |address| address == Address::v4(OWN), OURS)
+        on_arp(&packet, standing, OURS)
     }
 
     fn from_peer(operation: ArpOperation, sender: [u8; 4], target: [u8; 4]) -> ArpPacket {
@@ -236,7 +257,7 @@ mod tests {
 
     #[test]
     fn rfc826_others_traffic_only_updates() {
-        let third = [192, 0, 2, 3];
+        let third = [192, 0, 2, 4];
         let claims = [
             (ArpOperation::Request, third, Claim::Gratuitous),
             (ArpOperation::Request, OTHER, Claim::Gratuitous),
@@ -255,6 +276,20 @@ mod tests {
         assert!(matches!(action, ArpAction::Reply(reply) if reply.target_mac == PEER));
         assert_eq!(act(from_peer(ArpOperation::Request, [0; 4], OTHER)), ArpAction::Ignore);
         assert_eq!(act(from_peer(ArpOperation::Reply, [0; 4], OWN)), ArpAction::Ignore);
+    }
+
+    #[test]
+    fn rfc5227_2_1_1_whoever_has_it_or_wants_it_too() {
+        let duplicate = ArpAction::Duplicate(Address::v4(WANTED));
+        for operation in [ArpOperation::Request, ArpOperation::Reply] {
+            assert_eq!(act(from_peer(operation, WANTED, OTHER)), duplicate);
+        }
+        assert_eq!(act(from_peer(ArpOperation::Request, [0; 4], WANTED)), duplicate);
+        let own =
+            ArpPacket { sender_mac: OURS, ..from_peer(ArpOperation::Request, [0; 4], WANTED) };
+        assert_eq!(act(own), ArpAction::Ignore, "our own question, come back");
+        let asked = act(from_peer(ArpOperation::Request, OTHER, WANTED));
+        assert_eq!(asked, learn(Claim::Gratuitous), "it is not ours yet");
     }
 
     #[test]

@@ -6,7 +6,7 @@ pub(crate) mod ndp;
 pub(crate) mod neighbor;
 
 use crate::counters::DropReason;
-use crate::net::route::RouteTable;
+use crate::net::addresses::Utterance;
 use crate::random::{Secret, Seed};
 use crate::time::Instant;
 use crate::wire::address::{Address, Mac};
@@ -19,6 +19,29 @@ use std::collections::VecDeque;
 /// Answers of ARP and Neighbor Discovery waiting to be sent; more are dropped, for askers ask
 /// again.
 const REPLIES_MAX: usize = 64;
+
+/// Whose an address is, as far as this host knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Own,
+    /// Ours, unless somebody says that it is his.
+    Tentative,
+    Other,
+}
+
+/// What became of a message from the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It said something to this host.
+    Used,
+    Dropped(DropReason),
+    /// A tentative address is another's, or another looks for it, with a number of his own
+    /// (RFC 7527 §4.1).
+    Conflict {
+        address: Address,
+        nonce: Option<u64>,
+    },
+}
 
 /// What the link layer has to say.
 #[derive(Clone, Debug)]
@@ -45,17 +68,17 @@ impl Link {
         Link { mac, neighbors, defender, replies, dropped: 0 }
     }
 
-    /// An ARP packet arrived. None: it said something to this host.
+    /// An ARP packet arrived.
     pub(crate) fn on_arp(
         &mut self,
         now: Instant,
-        routes: &RouteTable,
+        standing: impl Fn(Address) -> Standing,
         payload: &[u8],
-    ) -> Option<DropReason> {
+    ) -> Heard {
         let Some(packet) = ArpPacket::parse(payload) else {
-            return Some(DropReason::ArpMalformed);
+            return Heard::Dropped(DropReason::ArpMalformed);
         };
-        match arp::on_arp(&packet, |address| routes.is_own(address), self.mac) {
+        match arp::on_arp(&packet, standing, self.mac) {
             ArpAction::Reply(reply) => self.reply(reply.target_mac, LinkPacket::Arp(reply)),
             ArpAction::Learn { address, mac, claim } => {
                 self.neighbors.learn(now, address, mac, claim);
@@ -72,24 +95,24 @@ impl Link {
                     self.reply(Mac::BROADCAST, LinkPacket::Arp(claim));
                 }
             }
-            ArpAction::Ignore => return Some(DropReason::ArpIgnored),
+            ArpAction::Duplicate(address) => return Heard::Conflict { address, nonce: None },
+            ArpAction::Ignore => return Heard::Dropped(DropReason::ArpIgnored),
         }
-        None
+        Heard::Used
     }
 
-    /// A message of Neighbor Discovery arrived in a frame from `station`. None: it said something
-    /// to this host.
+    /// A message of Neighbor Discovery arrived in a frame from `station`.
     pub(crate) fn on_ndp(
         &mut self,
         now: Instant,
-        routes: &RouteTable,
+        standing: impl Fn(Address) -> Standing,
         packet: &IpPacket<'_>,
         station: Mac,
-    ) -> Option<DropReason> {
+    ) -> Heard {
         let Some(message) = NdpMessage::parse(packet) else {
-            return Some(DropReason::NdpMalformed);
+            return Heard::Dropped(DropReason::NdpMalformed);
         };
-        match ndp::on_ndp(&message, packet.source, |address| routes.is_own(address)) {
+        match ndp::on_ndp(&message, packet.source, standing) {
             NdpAction::Answer { own, asker, mac } => {
                 if let Some(mac) = mac {
                     self.neighbors.learn(now, asker, mac, Claim::Request);
@@ -107,9 +130,39 @@ impl Link {
                     self.announce(own);
                 }
             }
-            NdpAction::Ignore => return Some(DropReason::NdpIgnored),
+            NdpAction::Duplicate { address, nonce } => return Heard::Conflict { address, nonce },
+            NdpAction::Ignore => return Heard::Dropped(DropReason::NdpIgnored),
         }
-        None
+        Heard::Used
+    }
+
+    /// Says on the link what one of our addresses has to say.
+    pub(crate) fn utter(&mut self, utterance: Utterance) {
+        match utterance {
+            Utterance::Probe { address, nonce } => match address.as_v4() {
+                Some(octets) => {
+                    let probe = ArpPacket::request(self.mac, [0; 4], octets);
+                    self.reply(Mac::BROADCAST, LinkPacket::Arp(probe));
+                }
+                None => {
+                    let group = address.solicited_node();
+                    let probe = NdpPacket::probe(address, nonce);
+                    self.reply(group.group_mac(), LinkPacket::Ndp(probe));
+                }
+            },
+            Utterance::Announce(address) => {
+                if let Some(octets) = address.as_v4() {
+                    let claim = ArpPacket::announcement(self.mac, octets);
+                    self.reply(Mac::BROADCAST, LinkPacket::Arp(claim));
+                }
+            }
+        }
+    }
+
+    /// Asks the routers to speak, from our address `own` on the link, if there is one.
+    pub(crate) fn ask_routers(&mut self, own: Option<Address>) {
+        let packet = NdpPacket::router_solicitation(self.mac, own);
+        self.reply(Address::ALL_ROUTERS.group_mac(), LinkPacket::Ndp(packet));
     }
 
     /// Tells everybody on the link that `own` is ours.

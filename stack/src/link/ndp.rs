@@ -1,6 +1,7 @@
 //! Neighbor Discovery for IPv6 (RFC 4861): the messages by which hosts find each other on a link,
 //! and what one from the link means. Who has which address is [`super::neighbor`]'s to know.
 
+use super::Standing;
 use super::neighbor::Claim;
 use crate::net::icmpv6;
 use crate::wire::address::{Address, Mac};
@@ -9,6 +10,7 @@ use crate::wire::parse::IpPacket;
 /// No router has passed it on: it is from this link (§3.1).
 pub(crate) const HOP_LIMIT: u8 = 255;
 
+const ROUTER_SOLICITATION: u8 = 133;
 const SOLICITATION: u8 = 135;
 const ADVERTISEMENT: u8 = 136;
 /// Type, code, checksum, flags, target.
@@ -18,6 +20,8 @@ const FIXED_LEN: usize = 24;
 const SOURCE_LINK_ADDRESS: u8 = 1;
 const TARGET_LINK_ADDRESS: u8 = 2;
 const LINK_ADDRESS_LEN: usize = 8;
+/// A number that tells our own questions from others' (RFC 3971 §5.3.2, RFC 7527 §4).
+const NONCE: u8 = 14;
 
 /// Flags of an advertisement (§4.4).
 const SOLICITED: u8 = 0x40;
@@ -27,7 +31,8 @@ const OVERRIDE: u8 = 0x20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NdpMessage {
     /// "Who has `target`?" The asker's link address, if it says so.
-    Solicitation { target: Address, mac: Option<Mac> },
+    /// And its number, if it has one of six bytes as ours do.
+    Solicitation { target: Address, mac: Option<Mac>, nonce: Option<u64> },
     /// "`target` is mine."
     Advertisement { target: Address, mac: Option<Mac>, flags: u8 },
     /// Of routers, or what a host does not act on.
@@ -53,10 +58,11 @@ impl NdpMessage {
         let to = packet.destination;
         if kind == SOLICITATION {
             let mac = link_address(options, SOURCE_LINK_ADDRESS)?;
+            let nonce = six_bytes(options, NONCE)?.map(number);
             // Who has no address yet asks the group, and has nothing to be remembered by.
             let nameless = packet.source.is_unspecified();
             let odd = nameless && (mac.is_some() || to != target.solicited_node());
-            return (!odd).then_some(NdpMessage::Solicitation { target, mac });
+            return (!odd).then_some(NdpMessage::Solicitation { target, mac, nonce });
         }
         let mac = link_address(options, TARGET_LINK_ADDRESS)?;
         let flags = fixed[4];
@@ -65,16 +71,25 @@ impl NdpMessage {
     }
 }
 
-/// The link address in the option of `kind`; None if the options are not as they must be: cut off,
-/// or one of no length.
+/// The link address in the option of `kind`.
 fn link_address(options: &[u8], kind: u8) -> Option<Option<Mac>> {
+    Some(six_bytes(options, kind)?.map(Mac))
+}
+
+fn number([a, b, c, d, e, f]: [u8; 6]) -> u64 {
+    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+}
+
+/// The six bytes in the option of `kind`; None if the options are not as they must be: cut off, or
+/// one of no length.
+fn six_bytes(options: &[u8], kind: u8) -> Option<Option<[u8; 6]>> {
     let (mut rest, mut found) = (options, None);
     while !rest.is_empty() {
         let [this, units, ..] = *rest else { return None };
         let len = usize::from(units) * 8;
         let option = rest.get(..len).filter(|_| len > 0)?;
         if this == kind && len == LINK_ADDRESS_LEN {
-            found = option.last_chunk::<6>().copied().map(Mac);
+            found = option.last_chunk::<6>().copied();
         }
         rest = rest.get(len..)?;
     }
@@ -94,25 +109,40 @@ pub(crate) enum NdpAction {
     Confirm { address: Address },
     /// Somebody else says that this address of ours is theirs: ask the defender.
     Conflict(Address),
+    /// An address that we are asking for is another's, or another asks for it too (RFC 4862
+    /// §5.4.3, §5.4.4), with a number of his own.
+    Duplicate { address: Address, nonce: Option<u64> },
     /// Not for us, or not to be believed.
     Ignore,
 }
 
-/// What `message` from `source` means to a host, where `is_own` knows our addresses.
+/// What `message` from `source` means to a host, where `standing` knows our addresses.
 pub(crate) fn on_ndp(
     message: &NdpMessage,
     source: Address,
-    is_own: impl Fn(Address) -> bool,
+    standing: impl Fn(Address) -> Standing,
 ) -> NdpAction {
     match *message {
-        NdpMessage::Solicitation { target, .. } if !is_own(target) => NdpAction::Ignore,
+        NdpMessage::Solicitation { target, nonce, .. }
+            if standing(target) == Standing::Tentative && source.is_unspecified() =>
+        {
+            NdpAction::Duplicate { address: target, nonce }
+        }
+        NdpMessage::Solicitation { target, .. } if standing(target) != Standing::Own => {
+            NdpAction::Ignore
+        }
         NdpMessage::Solicitation { target, .. } if source.is_unspecified() => {
             NdpAction::Tell { own: target }
         }
-        NdpMessage::Solicitation { target, mac } => {
+        NdpMessage::Solicitation { target, mac, .. } => {
             NdpAction::Answer { own: target, asker: source, mac }
         }
-        NdpMessage::Advertisement { target, .. } if is_own(target) => NdpAction::Conflict(target),
+        NdpMessage::Advertisement { target, .. } if standing(target) == Standing::Own => {
+            NdpAction::Conflict(target)
+        }
+        NdpMessage::Advertisement { target, .. } if standing(target) == Standing::Tentative => {
+            NdpAction::Duplicate { address: target, nonce: None }
+        }
         NdpMessage::Advertisement { target, mac: Some(mac), flags } => {
             let claim = match (flags & SOLICITED != 0, flags & OVERRIDE != 0) {
                 (true, true) => Claim::Reply,
@@ -149,6 +179,26 @@ impl NdpPacket {
     ) -> NdpPacket {
         let parts = (SOLICITATION, 0, target, SOURCE_LINK_ADDRESS);
         NdpPacket::new(our_mac, own, destination, parts)
+    }
+
+    /// "Does anybody have `target`?", from a host that has no address yet (RFC 4862 §5.4.2). Of
+    /// `nonce` 48 bits count.
+    pub(crate) fn probe(target: Address, nonce: u64) -> NdpPacket {
+        let [_, _, nonce @ ..] = nonce.to_be_bytes();
+        let parts = (SOLICITATION, 0, target, NONCE);
+        NdpPacket::new(Mac(nonce), Address::UNSPECIFIED_V6, target.solicited_node(), parts)
+    }
+
+    /// "Which routers are there?", from our address on the link, if there is one (§6.3.7).
+    pub(crate) fn router_solicitation(our_mac: Mac, own: Option<Address>) -> NdpPacket {
+        let (source, destination) = (own.unwrap_or(Address::UNSPECIFIED_V6), Address::ALL_ROUTERS);
+        let mut message = vec![ROUTER_SOLICITATION, 0, 0, 0, 0, 0, 0, 0];
+        if own.is_some() {
+            message.extend([SOURCE_LINK_ADDRESS, 1]);
+            message.extend(our_mac.0);
+        }
+        icmpv6::finish(source, destination, &mut message);
+        NdpPacket { source, destination, message }
     }
 
     /// "`own` is mine": to who asked, or to everybody (§7.2.4).
@@ -214,8 +264,20 @@ mod tests {
         NdpMessage::parse(&carried(packet))
     }
 
+    fn wanted() -> Address {
+        address("2001:db8::3")
+    }
+
+    fn standing(address: Address) -> Standing {
+        match address {
+            address if address == own() => Standing::Own,
+            address if address == wanted() => Standing::Tentative,
+            _ => Standing::Other,
+        }
+    }
+
     fn act(packet: &NdpPacket) -> NdpAction {
-        on_ndp(&parsed(packet).unwrap(), packet.source, |address| address == own())
+        on_ndp(&parsed(packet).unwrap(), packet.source, standing)
     }
 
     /// Changes the message and mends its checksum.
@@ -261,6 +323,25 @@ mod tests {
         assert_eq!(parsed(&odd), None, "no address, and yet a link address");
         let odd = changed(NdpPacket { destination: own(), ..probe }, |_| ());
         assert_eq!(parsed(&odd), None, "not to the group");
+    }
+
+    #[test]
+    fn rfc4862_5_4_3_whoever_has_it_or_wants_it_too() {
+        let duplicate = |nonce| NdpAction::Duplicate { address: wanted(), nonce };
+        let probe = NdpPacket::probe(wanted(), 0x1234_5678_9abc);
+        assert_eq!(
+            (probe.source, probe.destination),
+            (Address::UNSPECIFIED_V6, wanted().solicited_node())
+        );
+        assert_eq!(probe.message[24..], [14, 1, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc]);
+        assert_eq!(act(&probe), duplicate(Some(0x1234_5678_9abc)));
+        let bare = changed(probe, |message| message.truncate(24));
+        assert_eq!(act(&bare), duplicate(None));
+        let claim = NdpPacket::advertisement(PEER, wanted(), Address::ALL_NODES);
+        assert_eq!(act(&claim), duplicate(None));
+        // Somebody looks for the way to it: it is not ours yet, and not his.
+        let other = NdpPacket::solicitation(PEER, peer(), wanted(), wanted().solicited_node());
+        assert_eq!(act(&other), NdpAction::Ignore);
     }
 
     #[test]
@@ -313,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn n8_redirects_and_what_routers_say_is_nothing_yet() {
+    fn n8_redirects_and_what_routers_say_is_nothing_here() {
         for kind in [133, 134, 137] {
             let other = changed(question(), |message| message[0] = kind);
             assert_eq!(act(&other), NdpAction::Ignore);

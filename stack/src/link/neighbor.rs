@@ -199,6 +199,9 @@ pub(crate) struct NeighborTable {
     /// In entries, `released` and `failed` together.
     held_bytes: usize,
     counters: NeighborCounters,
+    /// How long after an answer a neighbour counts as reachable: REACHABLE_TIME, or what a router
+    /// has said (RFC 4861 §6.3.4).
+    reachable_time: Duration,
 }
 
 impl NeighborTable {
@@ -217,6 +220,7 @@ impl NeighborTable {
             failed: VecDeque::new(),
             held_bytes: 0,
             counters: NeighborCounters::default(),
+            reachable_time: REACHABLE_TIME,
         }
     }
 
@@ -233,6 +237,11 @@ impl NeighborTable {
                 entry.pinned = true;
             }
         }
+    }
+
+    /// How long a neighbour counts as reachable; held to what neither asks all the time nor never.
+    pub(crate) fn set_reachable_time(&mut self, time: Duration) {
+        self.reachable_time = time.clamp(REACHABLE_TIME / 10, REACHABLE_TIME * 120);
     }
 
     /// Drops those of the packets held that `unwanted` picks.
@@ -341,8 +350,8 @@ impl NeighborTable {
 
     /// An upper layer's proof that `next_hop` receives what we send: new data acknowledged.
     pub(crate) fn confirm(&mut self, now: Instant, next_hop: Address) {
+        let until = now + self.reachable_time;
         let Some(entry) = self.find_mut(next_hop) else { return };
-        let until = now + REACHABLE_TIME;
         match &mut entry.state {
             // The frequent case is one store.
             State::Reachable { until: known } => *known = until,
@@ -519,7 +528,7 @@ impl NeighborTable {
             entry.rival = None;
         }
         if claim.is_reply() {
-            let until = now + REACHABLE_TIME;
+            let until = now + self.reachable_time;
             self.set(address, State::Reachable { until }, Instant::FAR_FUTURE);
         } else {
             self.set(address, State::Stale, Instant::FAR_FUTURE);

@@ -1,6 +1,7 @@
 //! The network layer's organs: routes, fragments, ICMP. They take values and return reports.
 
 pub(crate) mod addresses;
+pub(crate) mod advertisement;
 pub(crate) mod cidr;
 pub(crate) mod fragment;
 pub(crate) mod icmp;
@@ -8,4 +9,6 @@ pub(crate) mod icmpv6;
 pub(crate) mod limiter;
 pub(crate) mod reach;
 pub(crate) mod route;
+pub(crate) mod routers;
+pub(crate) mod selection;
 pub(crate) mod stable;

@@ -3,7 +3,9 @@
 //! Both IP versions live in one table of 128-bit prefixes, IPv4 under its mapped prefix
 //! (RFC 4291 §2.5.5.2), so that nothing here is written twice.
 
+use super::addresses::{AddressInfo, AddressState};
 use super::cidr::Cidr;
+use super::selection::{self, Candidate};
 use crate::wire::address::Address;
 use core::fmt;
 use core::net::IpAddr;
@@ -118,6 +120,8 @@ pub(crate) struct RouteTable {
     levels: Vec<Level>,
     /// Our addresses, sorted.
     own: Vec<Address>,
+    /// Those of IPv6, from which the source of a packet is chosen.
+    candidates: Vec<Candidate>,
     /// The broadcast addresses of our networks, sorted, each with our address in that network.
     broadcasts: Vec<(Address, Address)>,
     /// The IPv6 groups that hosts with our addresses belong to (RFC 4291 §2.8), sorted.
@@ -133,15 +137,23 @@ pub(crate) struct RouteTable {
 const LOOPBACK_V4: Address = Address::v4([127, 0, 0, 1]);
 
 impl RouteTable {
-    /// The table of a host with these `addresses` on its link, and `routes`.
+    /// The table of a host with these `addresses` on its link, and `routes`. Those that the host
+    /// does not have for certain count only among its groups.
     ///
     /// Of two routes to the same network the first counts: networks of our own addresses, then
     /// `routes`. A route of a version in which we have no address is
     /// left out: nothing could be sent along it.
-    pub(crate) fn new(addresses: &[Cidr], routes: &[Route]) -> RouteTable {
+    pub(crate) fn new(all: &[AddressInfo], routes: &[Route]) -> RouteTable {
+        let of = |state| all.iter().filter(move |info| info.state == state);
+        let usable = of(AddressState::Preferred).chain(of(AddressState::Deprecated));
+        let addresses: &[Cidr] = &usable.clone().map(|info| info.cidr).collect::<Vec<_>>();
         let own = || addresses.iter().map(|a| Address::from(a.address));
-        let mut groups: Vec<Address> =
-            own().filter(|a| !a.is_v4()).map(Address::solicited_node).collect();
+        let asked_for = all.iter().filter(|info| info.state != AddressState::Duplicate);
+        let mut groups: Vec<Address> = asked_for
+            .map(|info| Address::from(info.cidr.address))
+            .filter(|a| !a.is_v4())
+            .map(Address::solicited_node)
+            .collect();
         if !groups.is_empty() {
             groups.push(Address::ALL_NODES);
         }
@@ -151,6 +163,7 @@ impl RouteTable {
         let mut table = RouteTable {
             levels: Vec::new(),
             own: own().collect(),
+            candidates: usable.clone().filter_map(AddressInfo::candidate).collect(),
             broadcasts: addresses
                 .iter()
                 .filter_map(|a| Some((IpAddr::from(a.broadcast()?).into(), a.address.into())))
@@ -165,8 +178,8 @@ impl RouteTable {
         // Stable: of two addresses in one network the first configured is the source.
         table.broadcasts.sort_by_key(|(broadcast, _)| *broadcast);
         table.broadcasts.dedup_by_key(|(broadcast, _)| *broadcast);
-        for own in addresses {
-            table.insert(*own, None, own.address.into());
+        for own in usable.filter(|info| info.says_what_is_on_the_link()) {
+            table.insert(own.cidr, None, own.cidr.address.into());
         }
         for route in routes {
             if let Some(source) = table.source_of(addresses, route) {
@@ -202,6 +215,27 @@ impl RouteTable {
         if let Err(at) = level.entries.binary_search_by_key(&network, |entry| entry.network) {
             level.entries.insert(at, Entry { network, gateway, source });
         }
+    }
+
+    /// As [`lookup`](RouteTable::lookup), with the source that RFC 6724 chooses: for whatever
+    /// begins, and for a packet that may come from any address of ours.
+    pub(crate) fn way(&self, destination: Address) -> Option<Hop> {
+        let hop = self.lookup(destination)?;
+        if destination.is_v4() || hop.kind == HopKind::Loopback {
+            return Some(hop);
+        }
+        let source = selection::source(&self.candidates, destination)?;
+        Some(Hop { source, ..hop })
+    }
+
+    /// Sorts the addresses of another host (RFC 6724 §6).
+    pub(crate) fn sort_destinations(&self, destinations: &mut [Address]) {
+        let deprecated =
+            |own| self.candidates.iter().any(|other| other.address == own && other.deprecated);
+        selection::sort_destinations(destinations, |to| {
+            let source = self.way(to)?.source;
+            Some((source, deprecated(source)))
+        });
     }
 
     /// The next step of a packet for `destination`; None when no route leads there, and for the
@@ -273,6 +307,11 @@ impl RouteTable {
         address.is_limited_broadcast() || self.broadcast_source(address).is_some()
     }
 
+    /// Our address on the link itself, of IPv6.
+    pub(crate) fn link_local(&self) -> Option<Address> {
+        self.link_local
+    }
+
     /// True for the IPv6 groups that this host belongs to.
     pub(crate) fn is_group(&self, address: Address) -> bool {
         self.groups.binary_search(&address).is_ok()
@@ -313,8 +352,13 @@ mod tests {
         Route { destination: destination.parse().unwrap(), gateway: gateway.map(ip) }
     }
 
+    fn table_of(own: &[Cidr], routes: &[Route]) -> RouteTable {
+        let own: Vec<_> = own.iter().map(|cidr| AddressInfo::configured(*cidr)).collect();
+        RouteTable::new(&own, routes)
+    }
+
     fn home() -> RouteTable {
-        RouteTable::new(
+        table_of(
             &["192.0.2.2/24".parse().unwrap(), "10.0.0.2/8".parse().unwrap()],
             &[
                 route("10.9.0.0/16", Some("10.0.0.9")),
@@ -360,7 +404,7 @@ mod tests {
 
     #[test]
     fn without_an_address_only_broadcast_can_leave() {
-        let table = RouteTable::new(&[], &[Route::default_via(ip("192.0.2.1"))]);
+        let table = table_of(&[], &[Route::default_via(ip("192.0.2.1"))]);
         assert_eq!(table.lookup(address("198.51.100.1")), None);
         expect(&table, "255.255.255.255", "255.255.255.255", "0.0.0.0", HopKind::Broadcast);
     }
@@ -369,7 +413,7 @@ mod tests {
     fn an_ipv6_default_does_not_catch_ipv4() {
         let own: Vec<Cidr> =
             ["2001:db8::2/64", "192.0.2.2/24"].iter().map(|text| text.parse().unwrap()).collect();
-        let table = RouteTable::new(&own, &[Route::default_via(ip("2001:db8::1"))]);
+        let table = table_of(&own, &[Route::default_via(ip("2001:db8::1"))]);
         expect(&table, "2001:db9::7", "2001:db8::1", "2001:db8::2", HopKind::Gateway);
         assert_eq!(table.lookup(address("198.51.100.1")), None);
     }
@@ -378,7 +422,7 @@ mod tests {
     fn link_local_addresses_stay_on_the_link() {
         let own: Vec<Cidr> =
             ["fe80::2/64", "2001:db8::2/64"].iter().map(|text| text.parse().unwrap()).collect();
-        let table = RouteTable::new(&own, &[Route::default_via(ip("fe80::1"))]);
+        let table = table_of(&own, &[Route::default_via(ip("fe80::1"))]);
         expect(&table, "2001:db9::7", "fe80::1", "2001:db8::2", HopKind::Gateway);
         expect(&table, "2001:db8::7", "2001:db8::7", "2001:db8::2", HopKind::Direct);
         expect(&table, "fe80::7", "fe80::7", "fe80::2", HopKind::Direct);
@@ -442,7 +486,7 @@ mod tests {
                 .filter(|(d, g)| g.is_none_or(|g| g.is_ipv4() == d.address.is_ipv4()))
                 .map(|(destination, gateway)| Route { destination, gateway })
                 .collect();
-            let table = RouteTable::new(&own, &routes);
+            let table = table_of(&own, &routes);
             for to in destinations {
                 let hop = table.lookup(to.into());
                 let special = hop.is_some_and(|hop| {

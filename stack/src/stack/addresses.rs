@@ -1,6 +1,7 @@
 //! Addresses and routes that change while the host runs.
 
 use super::Stack;
+use crate::config::Autoconfigure;
 use crate::net::addresses::{
     AddAddressError, AddressInfo, AddressOrigin, NewAddress, NoSuchAddress,
 };
@@ -95,12 +96,13 @@ impl Stack {
     /// Where IPv6 is spoken there is an address for the link itself.
     pub(super) fn add_link_local(&mut self, now: Instant) {
         let own = || self.addresses.iter().map(|info| Address::from(info.cidr.address));
-        if own().all(Address::is_v4) || own().any(Address::is_link_local) {
+        let speaks = self.config.autoconfigure == Autoconfigure::On;
+        if (!speaks && own().all(Address::is_v4)) || own().any(Address::is_link_local) {
             return;
         }
         let cidr = stable::link_local(self.stable, self.config.mac);
-        let origin = AddressOrigin::LinkLocal;
-        let new = NewAddress { origin, ..NewAddress::configured(cidr) };
+        let (origin, probes) = (AddressOrigin::LinkLocal, self.config.probes(cidr.address));
+        let new = NewAddress { origin, probes, ..NewAddress::configured(cidr) };
         // A table full of others has none: what stays on the link then comes from one of them.
         let _: Result<(), AddAddressError> = self.addresses.add(now, new);
     }
@@ -110,12 +112,18 @@ impl Stack {
         let before = self.addresses.changes();
         self.addresses.advance(now);
         if self.addresses.changes() != before {
+            self.keep_temporary_addresses(now);
             self.follow_addresses(now);
+            self.begin_asking(now);
         }
+        while let Some(utterance) = self.addresses.take_utterance() {
+            self.link.utter(utterance);
+        }
+        self.advance_routers(now);
     }
 
     /// After a change of addresses: new routes, and an end for what used one that is gone.
-    fn follow_addresses(&mut self, now: Instant) {
+    pub(super) fn follow_addresses(&mut self, now: Instant) {
         self.follow_routes();
         while let Some(gone) = self.addresses.take_gone() {
             self.tcp.lose_address(now, &mut self.counters, gone);
@@ -129,9 +137,12 @@ impl Stack {
 
     /// After a change of addresses or routes: a new table.
     pub(super) fn follow_routes(&mut self) {
-        let routes = &self.static_routes;
-        self.routes = RouteTable::new(&self.addresses.usable(), routes);
-        self.link.neighbors.pin_only(routes.iter().filter_map(|route| route.gateway));
+        let routes: Vec<Route> =
+            self.static_routes.iter().copied().chain(self.routers.routes()).collect();
+        self.routes = RouteTable::new(&self.addresses.iter().collect::<Vec<_>>(), &routes);
+        let gateways = routes.iter().filter_map(|route| route.gateway);
+        let routers = self.routers.addresses().map(Address::to_ip);
+        self.link.neighbors.pin_only(gateways.chain(routers));
     }
 }
 

@@ -3,8 +3,11 @@
 
 use super::{Message as Outgoing, Stack};
 use crate::counters::DropReason;
+use crate::link::Standing;
+use crate::net::addresses::AddressTable;
 use crate::net::fragment::{Expired, FragmentKey, Insert};
 use crate::net::icmp::{self, About, Message, Quoted, Unreachable};
+use crate::net::route::RouteTable;
 use crate::tcp::error::TcpError;
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::Seq;
@@ -39,6 +42,18 @@ pub(super) struct Arrival {
 pub(super) enum Trouble {
     Unreachable(Unreachable),
     Problem(Problem),
+}
+
+/// What the link is told of our addresses.
+pub(super) fn standing(
+    routes: &RouteTable,
+    addresses: &AddressTable,
+) -> impl Fn(Address) -> Standing {
+    move |address| match () {
+        () if routes.is_own(address) => Standing::Own,
+        () if addresses.is_tentative(address) => Standing::Tentative,
+        () => Standing::Other,
+    }
 }
 
 /// Bytes of a packet that an error about it may quote, before ICMP cuts them to its measure.
@@ -85,7 +100,9 @@ impl Stack {
         if source == self.config.mac {
             return Err(DropReason::ArpIgnored);
         }
-        self.link.on_arp(now, &self.routes, payload).map_or(Ok(()), Err)
+        let standing = standing(&self.routes, &self.addresses);
+        let heard = self.link.on_arp(now, standing, payload);
+        self.after_hearing(now, heard)
     }
 
     fn on_ipv4(&mut self, arrival: Arrival, bytes: &[u8]) -> Result<(), DropReason> {
@@ -445,7 +462,7 @@ impl Stack {
             }
         };
         // A group cannot answer: the address of ours that is next to the sender does.
-        let source = match self.routes.lookup(packet.source) {
+        let source = match self.routes.way(packet.source) {
             Some(hop) if packet.destination.is_multicast() => hop.source,
             _ => packet.destination,
         };
@@ -497,7 +514,10 @@ impl Stack {
 
     /// Neighbours that did not answer: who sent the packets that waited learns it.
     pub(super) fn report_failed_neighbors(&mut self, now: Instant) {
-        while let Some((_, packets)) = self.link.neighbors.poll_failed() {
+        while let Some((neighbor, packets)) = self.link.neighbors.poll_failed() {
+            if self.routers.on_silence(neighbor) {
+                self.follow_routes();
+            }
             for packet in packets {
                 self.counters.ip_out_discards += 1;
                 self.report_undeliverable(now, &packet);

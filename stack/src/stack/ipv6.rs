@@ -2,10 +2,10 @@
 //! on every link.
 
 use super::Stack;
-use super::input::{Arrival, Trouble};
+use super::input::{Arrival, Trouble, standing};
 use crate::counters::DropReason;
 use crate::net::fragment::FragmentDrop;
-use crate::net::icmpv6;
+use crate::net::{advertisement, icmpv6};
 use crate::wire::address::FlowKey;
 use crate::wire::emit::IPV6_HEADER;
 use crate::wire::extensions::{self, FRAGMENT_HEADER, Problem, Refused};
@@ -95,8 +95,12 @@ impl Stack {
         if arrival.reassembled || arrival.station == self.config.mac {
             return Err(DropReason::NdpIgnored);
         }
-        let dropped = self.link.on_ndp(arrival.now, &self.routes, packet, arrival.station);
-        dropped.map_or(Ok(()), Err)
+        if packet.payload.first() == Some(&advertisement::KIND) {
+            return self.on_router_advertisement(arrival.now, packet);
+        }
+        let standing = standing(&self.routes, &self.addresses);
+        let heard = self.link.on_ndp(arrival.now, standing, packet, arrival.station);
+        self.after_hearing(arrival.now, heard)
     }
 
     /// The same for every packet of a flow, and unrelated to that of others (RFC 6437 §3). IPv4 has

@@ -89,7 +89,7 @@ impl Stack {
     fn next_link_frame(&mut self) -> Option<Body> {
         self.counters.replies_dropped += self.link.take_dropped();
         let routes = &self.routes;
-        let source_for = |target| routes.lookup(target).map(|hop| hop.source);
+        let source_for = |target| routes.way(target).map(|hop| hop.source);
         if let Some((to, packet)) = self.link.poll(source_for) {
             return Some(self.link_frame(to, packet));
         }
@@ -170,19 +170,24 @@ impl Stack {
         }
         let request = self.echo.poll_transmit(&mut self.body)?;
         let payload = core::mem::take(&mut self.body);
-        let source = self.routes.lookup(request.to).map(|hop| hop.source);
+        let source = self.routes.way(request.to).map(|hop| hop.source);
         let Some(source) = source else { return Some(None) };
         let mut bytes = Vec::with_capacity(payload.len() + icmp::HEADER_LEN);
         let (ident, sequence) = (request.ident, request.sequence);
         let question = icmp::Message::EchoRequest { ident, sequence, payload: &payload };
         question.write(source, request.to, &mut bytes);
         let message = Message { source, destination: request.to, bytes };
-        Some(self.send_icmp(now, message, request.ttl.unwrap_or(self.config.ttl)))
+        Some(self.send_icmp(now, message, request.ttl.unwrap_or(self.default_ttl(request.to))))
     }
 
     fn send_message(&mut self, now: Instant, message: Message) -> Option<Body> {
-        let ttl = self.config.ttl;
+        let ttl = self.default_ttl(message.destination);
         self.send_icmp(now, message, ttl)
+    }
+
+    /// Of what no socket has said anything about: routers may (RFC 4861 §6.3.4).
+    fn default_ttl(&self, to: Address) -> u8 {
+        self.routers.hop_limit().filter(|_| !to.is_v4()).unwrap_or(self.config.ttl)
     }
 
     fn send_icmp(&mut self, now: Instant, message: Message, ttl: u8) -> Option<Body> {
@@ -297,7 +302,7 @@ impl Stack {
             Transport::Tcp { size, .. } => size.map(|segment| Gso { segment }),
             Transport::Udp { .. } | Transport::Icmp => None,
         };
-        if ip.header_len() + ip.payload_len > self.config.mtu && gso.is_none() {
+        if ip.header_len() + ip.payload_len > self.link_mtu(ip.destination) && gso.is_none() {
             return self.begin_fragments(ip, to, &transport, body);
         }
         let (body, gso) = match transport {
@@ -324,6 +329,11 @@ impl Stack {
         // It fits the MTU.
         let gso = (joined > 0).then_some(Gso { segment: size as u16 });
         (self.whole_body(), gso)
+    }
+
+    /// The longest packet that the link carries.
+    fn link_mtu(&self, to: Address) -> usize {
+        if to.is_v4() { self.config.mtu } else { self.tcp.mtu_v6 }
     }
 
     fn body_len(&self, body: Body) -> usize {
@@ -378,7 +388,7 @@ impl Stack {
     /// The neighbour is being asked for: the packet waits, as long as there is room.
     fn hold(&mut self, next_hop: Address, ip: &IpFields, transport: &Transport, body: Body) {
         let packet = self.packet_bytes(ip, transport, body);
-        let mtu = self.config.mtu;
+        let mtu = self.link_mtu(ip.destination);
         if packet.len() <= mtu {
             self.hold_one(next_hop, packet);
             return;
@@ -444,7 +454,7 @@ impl Stack {
         let packet = self.packet_bytes(&ip, transport, body);
         self.body = packet;
         self.body.drain(..ip.header_len());
-        let pieces = pieces(&ip, self.body.len(), self.config.mtu).collect();
+        let pieces = pieces(&ip, self.body.len(), self.link_mtu(ip.destination)).collect();
         self.fragmenting = Some((ip, to, pieces));
         self.next_fragment()
     }

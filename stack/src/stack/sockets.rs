@@ -96,7 +96,7 @@ impl Stack {
         if remote.port == 0 || remote.address.is_unspecified() || group {
             return Err(ConnectError::InvalidRemote);
         }
-        let hop = self.routes.lookup(remote.address).ok_or(ConnectError::NetworkUnreachable)?;
+        let hop = self.routes.way(remote.address).ok_or(ConnectError::NetworkUnreachable)?;
         if hop.kind == HopKind::Broadcast || hop.kind == HopKind::Multicast {
             return Err(ConnectError::InvalidRemote);
         }

@@ -174,7 +174,7 @@ impl TcpLayer {
             now,
             iss: self.isn.next(&flow, now),
             timestamp_offset: self.isn.timestamp_offset(&flow),
-            announced_mss: announced_mss(self.mtu, remote.address, &options),
+            announced_mss: announced_mss(self.mtu_to(remote.address), remote.address, &options),
             options: Arc::new(options.clamped()),
         };
         let mut tcb = Tcb::connecting(flow, start, &self.config);

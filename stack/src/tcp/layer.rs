@@ -36,6 +36,8 @@ const REACHED_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct TcpLayer {
     pub(super) config: TcpConfig,
     pub(super) mtu: usize,
+    /// That of IPv6, which a router may have made smaller (RFC 4861 §6.3.4).
+    pub(crate) mtu_v6: usize,
     /// See [`Cx::super_frame`].
     pub(super) super_frame: usize,
     /// See [`Cx::link_down`].
@@ -87,6 +89,7 @@ impl TcpLayer {
         TcpLayer {
             config: config.clone(),
             mtu: *mtu,
+            mtu_v6: *mtu,
             super_frame: *super_frame_max,
             link_down: false,
             live: Arena::new(config.connections_max),
@@ -396,6 +399,11 @@ impl TcpLayer {
         let _: Option<()> = self.with(now, counters, key, |tcb, cx| {
             tcb.on_no_neighbor(cx, seq, error);
         });
+    }
+
+    /// The longest packet that the link carries on the way to `remote`.
+    pub(super) fn mtu_to(&self, remote: Address) -> usize {
+        if remote.is_v4() { self.mtu } else { self.mtu_v6 }
     }
 
     /// A listener.

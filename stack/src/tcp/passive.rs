@@ -162,7 +162,7 @@ impl TcpLayer {
     ) -> Option<HalfOpen> {
         let options = self.listeners.get(key)?.options.tcp;
         let remote = flow.remote.address;
-        let announced = announced_mss(self.mtu, remote, &options);
+        let announced = announced_mss(self.mtu_to(remote), remote, &options);
         let stamped = peer.timestamp.is_some();
         Some(HalfOpen {
             flow,

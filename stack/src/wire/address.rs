@@ -30,6 +30,8 @@ impl Address {
     pub(crate) const UNSPECIFIED_V6: Address = Address([0; 16]);
     /// `ff02::1`: every IPv6 host on the link (RFC 4291 §2.7.1).
     pub(crate) const ALL_NODES: Address = Address::v6(0xff02 << 112 | 1);
+    /// `ff02::2`: every router on the link.
+    pub(crate) const ALL_ROUTERS: Address = Address::v6(0xff02 << 112 | 2);
 
     /// The first and last address in sorting order: the bounds of a range over all.
     pub(crate) const MIN: Address = Address([0; 16]);

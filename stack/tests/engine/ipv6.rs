@@ -105,7 +105,7 @@ fn summed(to: Ipv6Addr, from: Ipv6Addr, next: u8, at: usize, message: &[u8]) -> 
     message
 }
 
-fn icmp_to(to: Ipv6Addr, from: Ipv6Addr, hops: u8, message: &[u8]) -> Vec<u8> {
+pub(crate) fn icmp_to(to: Ipv6Addr, from: Ipv6Addr, hops: u8, message: &[u8]) -> Vec<u8> {
     packet_to(to, from, 58, hops, &summed(to, from, 58, 2, message))
 }
 

@@ -5,3 +5,4 @@ mod addresses;
 mod ipv4;
 mod ipv6;
 mod net;
+mod routers;
