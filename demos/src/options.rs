@@ -33,6 +33,14 @@ pub struct CommonOptions {
     )]
     pub addr: Vec<Cidr>,
 
+    /// Get IPv6 addresses and routers from the link: router advertisements and SLAAC.
+    #[arg(long)]
+    pub autoconf: bool,
+
+    /// With --autoconf: addresses that change every day, for what the stack begins (RFC 8981).
+    #[arg(long, requires = "autoconf")]
+    pub temporary: bool,
+
     /// The router to whatever is not on the TAP's own network, one for each IP version.
     #[arg(long, value_name = "IP", value_delimiter = ',')]
     pub gateway: Vec<IpAddr>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use stack::{Cidr, Config, FastOpen, Mac, Route};
+use stack::{Autoconfigure, Cidr, Config, FastOpen, Mac, Route};
 use tapdev::{Device, Interface, LinkState, Namespaces, Tap, TapOptions, Tee};
 
 use crate::options::CommonOptions;
@@ -52,6 +52,10 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
     );
     let mut config = Config::new(mac);
     config.addresses = options.addr.clone();
+    if options.autoconf {
+        config.autoconfigure = Autoconfigure::On;
+        config.temporary_addresses = options.temporary;
+    }
     config.gateway = options.gateway.first().copied();
     config.routes = options.gateway.iter().skip(1).map(|&gateway| default_route(gateway)).collect();
     config.tcp.congestion = options.congestion.unwrap_or(config.tcp.congestion);

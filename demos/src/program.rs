@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use stack::host::Host;
+use stack::{AddressInfo, AddressOrigin, AddressState};
 use tapdev::{Device, Offloads};
 
 use crate::kernel_side::KernelSide;
@@ -21,6 +22,10 @@ use crate::plug;
 
 /// How long connections have to close before the program ends without them.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long routers may take to give an address: a second or two each for the search for duplicates
+/// of the link's address and of that one, and between them their answer.
+const AUTOCONF: Duration = Duration::from_secs(8);
 
 /// 128 + SIGINT, as a shell has it.
 const INTERRUPTED: u8 = 130;
@@ -38,7 +43,6 @@ pub enum Role {
 pub struct Plug {
     host: Host,
     device: Arc<dyn Device>,
-    addresses: Vec<IpAddr>,
     /// What the person at the terminal should know.
     hints: Vec<String>,
 }
@@ -50,13 +54,12 @@ impl Plug {
     /// What is missing, and the remedy.
     pub fn start(options: &CommonOptions) -> Result<Plug> {
         let plug::Plugged { device, config, hints } = plug::plug_in(options)?;
-        let addresses = config.addresses.iter().map(|cidr| cidr.address).collect();
         let host = Host::builder(config)
             .grace(GRACE)
             .offloads(if options.plain { Offloads::NONE } else { Offloads::ALL })
             .start(Arc::clone(&device))
             .context("the stack cannot start")?;
-        Ok(Plug { host, device, addresses, hints })
+        Ok(Plug { host, device, hints })
     }
 
     /// The stack.
@@ -79,7 +82,6 @@ type Farewell = Box<dyn FnOnce() -> Option<u8> + Send>;
 /// A running demo.
 pub struct Program {
     shared: Arc<Shared>,
-    addresses: Vec<IpAddr>,
     kernel_side: Option<KernelSide>,
 }
 
@@ -129,7 +131,6 @@ impl Program {
         for hint in &plug.hints {
             eprintln!("{name}: {hint}");
         }
-        let addresses = plug.addresses.clone();
         let shared = Arc::new(Shared {
             name,
             role,
@@ -149,7 +150,10 @@ impl Program {
             })
         })
         .context("signals cannot be handled")?;
-        Ok(Program { shared, addresses, kernel_side })
+        if options.autoconf {
+            shared.await_router();
+        }
+        Ok(Program { shared, kernel_side })
     }
 
     /// The stack.
@@ -157,9 +161,12 @@ impl Program {
         &self.shared.plug.host
     }
 
-    /// The stack's own addresses.
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.addresses.iter().copied()
+    /// The stack's own addresses, that for the link alone aside.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let all = self.shared.plug.host.addresses().into_iter();
+        all.filter(|info| info.state == AddressState::Preferred)
+            .filter(|info| info.origin != AddressOrigin::LinkLocal)
+            .map(|info| info.cidr.address)
     }
 
     /// Whether a COMMAND runs on the other side: then a client waits until that listens.
@@ -224,6 +231,19 @@ impl Shared {
         let status = farewell.and_then(|farewell| farewell()).unwrap_or(status);
         self.plug.close();
         std::process::exit(status.into());
+    }
+
+    /// Waits until a router has made an address, and says which, or that there is none.
+    fn await_router(&self) {
+        let made = |info: &AddressInfo| {
+            info.origin == AddressOrigin::Slaac && info.state == AddressState::Preferred
+        };
+        if !self.plug.host.wait_for_addresses(AUTOCONF, |all| all.iter().any(made)) {
+            self.say("no router on the link has given an IPv6 address; going on without");
+        }
+        for info in self.plug.host.addresses().iter().filter(|info| made(info)) {
+            self.say(&format!("the address {} from a router", info.cidr));
+        }
     }
 
     fn say(&self, text: &str) {

@@ -5,7 +5,9 @@ use crate::config::Autoconfigure;
 use crate::counters::DropReason;
 use crate::link::Heard;
 use crate::link::neighbor::Claim;
-use crate::net::addresses::{AddAddressError, AddressInfo, AddressOrigin, Lifetimes, NewAddress};
+use crate::net::addresses::{
+    AddAddressError, AddressInfo, AddressOrigin, AddressState, Lifetimes, NewAddress,
+};
 use crate::net::advertisement::{Advertisement, Prefix};
 use crate::net::cidr::Cidr;
 use crate::net::stable;

@@ -4,6 +4,7 @@
 //! demo under test 192.0.2.2. Every command has a time limit, so that nothing waits for ever.
 //! Where no namespace can be had the tests say so on the terminal and pass without looking.
 
+mod autoconf;
 mod c_library;
 mod crowd;
 mod ecn;

@@ -1,0 +1,87 @@
+//! radvd on the other end: addresses by themselves.
+
+use std::io::Write;
+use std::time::Duration;
+
+use tests::netns::{KERNEL_V6 as KERNEL, Netns, demo_path};
+
+/// What radvd says of `prefixes`, each with more words about it.
+fn config(prefixes: &[(&str, &str)]) -> String {
+    let prefix = |(prefix, more): &(&str, &str)| {
+        format!("prefix {prefix} {{ AdvOnLink on; AdvAutonomous on; {more} }};")
+    };
+    let prefixes: String = prefixes.iter().map(prefix).collect();
+    format!(
+        "interface tap0 {{ AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; \
+         AdvDefaultLifetime 600; {prefixes} }};"
+    )
+}
+
+/// A namespace with radvd's program, or words about why not.
+fn with_radvd() -> Option<Netns> {
+    let ns = Netns::with_ipv6()?;
+    if ns.try_sh(5, "command -v radvd").status.success() {
+        return Some(ns);
+    }
+    let _ = writeln!(std::io::stderr(), "SKIPPED: radvd is not installed (package radvd)");
+    None
+}
+
+fn write(ns: &Netns, text: &str) {
+    std::fs::write(ns.dir().join("radvd.conf"), text).expect("a file");
+}
+
+/// The addresses that a demo said it has.
+fn given(ns: &Netns) -> Vec<String> {
+    let log = std::fs::read_to_string(ns.dir().join("echo.log")).unwrap_or_default();
+    let mut words = log.lines().filter_map(|line| line.split_once("the address "));
+    let address = |text: &str| text.split('/').next().unwrap_or_default().to_owned();
+    words.by_ref().map(|(_, rest)| address(rest)).collect()
+}
+
+#[test]
+fn radvd_gives_an_address_and_a_way_out_and_takes_them() {
+    let Some(ns) = with_radvd() else { return };
+    write(&ns, &config(&[("2001:db8::/64", "")]));
+    let _radvd = ns.spawn("radvd", "-n -m stderr -C radvd.conf -p radvd.pid");
+    ns.sh(10, "until [ -s radvd.pid ]; do sleep 0.05; done");
+    let before = ns.sh(5, "date +%s.%N");
+    let echo = ns.serve("echo", "--port 7 --autoconf");
+    let after = ns.sh(5, "date +%s.%N");
+    let took = after.trim().parse::<f64>().unwrap() - before.trim().parse::<f64>().unwrap();
+    let [address] = &given(&ns)[..] else { panic!("one address: {:?}", given(&ns)) };
+    assert!(address.starts_with("2001:db8:"), "{address}");
+    assert!(took < 8.0, "{took} s");
+    let said = ns.sh(20, &format!("ping -6 -c 3 -i 0.2 {address}"));
+    assert!(said.contains("3 received"), "{said}");
+    drop(echo);
+
+    // As a client, to beyond the link: the router is this kernel.
+    ns.sh(5, "ip -6 address add 2001:db8:9::1/64 dev lo nodad");
+    let nc = demo_path("nc").display().to_string();
+    let fetch = |from: &str| {
+        format!(
+            "(echo hello | timeout 20 nc -6 -l -N {from} 5000) & sleep 0.3; \
+             {nc} --tap tap0 --autoconf {from} 5000 </dev/null"
+        )
+    };
+    for server in [KERNEL, "2001:db8:9::1"] {
+        assert_eq!(ns.sh(30, &fetch(server)), "hello\n", "{server}");
+    }
+
+    // Lifetime 0: no way out, and the address serves the link still.
+    write(&ns, &config(&[("2001:db8::/64", "")]).replace("Lifetime 600", "Lifetime 0"));
+    ns.sh(5, "kill -HUP $(cat radvd.pid)");
+    std::thread::park_timeout(Duration::from_millis(200));
+    assert_eq!(ns.sh(30, &fetch(KERNEL)), "hello\n");
+    let output = ns.try_sh(30, &fetch("2001:db8:9::1"));
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    // Another prefix.
+    write(&ns, &config(&[("2001:db8:7::/64", "")]));
+    ns.sh(5, "kill -HUP $(cat radvd.pid)");
+    std::thread::park_timeout(Duration::from_millis(200));
+    let _echo = ns.serve("echo", "--port 7 --autoconf");
+    let [address] = &given(&ns)[..] else { panic!("one address: {:?}", given(&ns)) };
+    assert!(address.starts_with("2001:db8:7:"), "{address}");
+}
