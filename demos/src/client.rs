@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Error, anyhow};
+use stack::ResolveError;
 use stack::host::TcpStream;
 
 use crate::outside::{self, Stopwatch};
@@ -16,18 +17,18 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(5);
 /// How often one looks whether it does.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Connects to `address`. While a COMMAND on the other side may still be starting, a refused
-/// connection is tried again.
+/// Connects to `target`, NAME:PORT or ADDRESS:PORT. While a COMMAND on the other side may still be
+/// starting, a refused connection is tried again.
 ///
 /// # Errors
-/// Those of `TcpStream::connect_timeout`.
-pub fn connect(program: &Program, address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+/// Those of `Resolver::connect`.
+pub fn connect(program: &Program, target: &str, timeout: Duration) -> io::Result<TcpStream> {
     let since = Stopwatch::start();
     loop {
-        let result = TcpStream::connect_timeout(program.host(), &address, timeout);
+        let result = program.names().connect(target, Some(timeout));
         let is_early = program.has_command() && since.elapsed() < COMMAND_PATIENCE;
         match result {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && is_early => {
+            Err(error) if is_early && is_refusal(&error) => {
                 outside::sleep(TICK);
             }
             result => return result,
@@ -35,9 +36,25 @@ pub fn connect(program: &Program, address: SocketAddr, timeout: Duration) -> io:
     }
 }
 
+/// Nobody listens there, be it the server or the name server.
+fn is_refusal(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionRefused
+        || why_unresolved(error) == Some(&ResolveError::ServersFailed)
+}
+
+/// Why a name could not be resolved, if that is the error.
+fn why_unresolved(error: &io::Error) -> Option<&ResolveError> {
+    error.get_ref()?.source()?.downcast_ref()
+}
+
 /// The error of connecting to `address`, with what could be the matter.
-pub fn explain(error: io::Error, address: SocketAddr) -> Error {
-    let ip = address.ip();
+pub fn explain(error: io::Error, address: &str) -> Error {
+    match why_unresolved(&error) {
+        Some(ResolveError::NoServers) => return anyhow!("{error}: name one with --dns IP"),
+        Some(_) => return anyhow!("{error}"),
+        None => (),
+    }
+    let ip = address.parse().map(|address: SocketAddr| address.ip());
     match error.kind() {
         io::ErrorKind::ConnectionRefused => {
             anyhow!("{address}: connection refused: nothing listens on this port there")
@@ -49,9 +66,13 @@ pub fn explain(error: io::Error, address: SocketAddr) -> Error {
             anyhow!("{address}: no route: --addr is on another network, and there is no --gateway")
         }
         io::ErrorKind::HostUnreachable => anyhow!(
-            "{address}: nobody answers {} for {ip}: is it this machine's address on the TAP? \
+            "{address}: nobody answers {}: is it this machine's address on the TAP? \
              Look with `ip address`",
-            if ip.is_ipv4() { "ARP" } else { "Neighbor Discovery" }
+            match ip {
+                Ok(ip) if ip.is_ipv4() => format!("ARP for {ip}"),
+                Ok(ip) => format!("Neighbor Discovery for {ip}"),
+                Err(_) => "for its addresses".to_owned(),
+            }
         ),
         _ => anyhow!("{address}: {error}"),
     }

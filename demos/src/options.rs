@@ -1,11 +1,12 @@
 //! The options that every demo has.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use log::LevelFilter;
-use stack::{Cidr, Congestion, EcnMode, Mac};
+use stack::{Cidr, Congestion, DomainName, EcnMode, Hosts, Mac, ResolverConfig};
 
 /// Where the stack is plugged in, and who it is there.
 #[derive(Args, Clone, Debug)]
@@ -65,6 +66,19 @@ pub struct CommonOptions {
     #[arg(long, value_name = "BITS", default_value_t = 0)]
     pub fast_open: u32,
 
+    /// A name server that is asked for names, with its port unless that is 53: several times, or
+    /// with commas.
+    #[arg(long, value_name = "IP", value_parser = parse_server, value_delimiter = ',')]
+    pub dns: Vec<SocketAddr>,
+
+    /// Names that are known without asking, as in /etc/hosts.
+    #[arg(long, value_name = "FILE")]
+    pub hosts: Option<PathBuf>,
+
+    /// A domain in which short names are looked for: several times, or with commas.
+    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
+    pub search: Vec<DomainName>,
+
     /// Record every frame into FILE, which Wireshark opens.
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
@@ -83,6 +97,22 @@ pub struct CommonOptions {
 }
 
 impl CommonOptions {
+    /// How names are to be resolved.
+    ///
+    /// # Errors
+    /// The hosts file cannot be read.
+    pub fn resolver(&self) -> anyhow::Result<ResolverConfig> {
+        let hosts = match &self.hosts {
+            None => Hosts::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path);
+                Hosts::parse(&text.with_context(|| format!("{}: cannot be read", path.display()))?)
+            }
+        };
+        let (servers, search) = (self.dns.clone(), self.search.clone());
+        Ok(ResolverConfig { servers, search, hosts, ..ResolverConfig::default() })
+    }
+
     /// The address for the kernel's side of a TAP in own namespaces: the gateway if that is on
     /// the wire, otherwise the first of the network that is not the stack's.
     pub fn kernel_address(&self) -> Option<(Ipv4Addr, u8)> {
@@ -127,6 +157,11 @@ fn parse_cidr(text: &str) -> Result<Cidr, String> {
     text.parse().map_err(|error| {
         format!("{error}; write the address and its prefix length, like 192.0.2.2/24")
     })
+}
+
+fn parse_server(text: &str) -> Result<SocketAddr, String> {
+    let with_port = text.parse().or_else(|_| text.parse().map(|ip| SocketAddr::new(ip, 53)));
+    with_port.map_err(|_| "a name server's address, like 192.0.2.53 or [2001:db8::1]:53".to_owned())
 }
 
 #[cfg(test)]
@@ -199,6 +234,19 @@ mod tests {
         assert_eq!(parse("--ecn 0").unwrap().ecn, Some(EcnMode::Off));
         let error = parse("--ecn maybe").unwrap_err().to_string();
         assert!(error.contains("when-asked"), "{error}");
+    }
+
+    #[test]
+    fn names_have_servers_files_and_domains() {
+        let options = parse("--dns 192.0.2.1,2001:db8::1 --dns 192.0.2.2:5353 --search a.b,c");
+        let config = options.unwrap().resolver().unwrap();
+        let servers: Vec<String> = config.servers.iter().map(SocketAddr::to_string).collect();
+        assert_eq!(servers, ["192.0.2.1:53", "[2001:db8::1]:53", "192.0.2.2:5353"]);
+        assert_eq!((config.search.len(), config.hosts.len()), (2, 0));
+        assert!(parse("--dns name").unwrap_err().to_string().contains("like 192.0.2.53"));
+        assert!(parse("--search a..b").is_err());
+        let error = parse("--hosts /nowhere/at/all").unwrap().resolver().unwrap_err();
+        assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use stack::host::Host;
+use stack::host::{Host, Resolver};
 use stack::{AddressInfo, AddressOrigin, AddressState};
 use tapdev::{Device, Offloads};
 
@@ -82,6 +82,7 @@ type Farewell = Box<dyn FnOnce() -> Option<u8> + Send>;
 /// A running demo.
 pub struct Program {
     shared: Arc<Shared>,
+    names: Resolver,
     kernel_side: Option<KernelSide>,
 }
 
@@ -131,6 +132,7 @@ impl Program {
         for hint in &plug.hints {
             eprintln!("{name}: {hint}");
         }
+        let names = Resolver::new(&plug.host, options.resolver()?).context("no resolver")?;
         let shared = Arc::new(Shared {
             name,
             role,
@@ -153,7 +155,7 @@ impl Program {
         if options.autoconf {
             shared.await_router();
         }
-        Ok(Program { shared, kernel_side })
+        Ok(Program { shared, names, kernel_side })
     }
 
     /// The stack.
@@ -167,6 +169,11 @@ impl Program {
         all.filter(|info| info.state == AddressState::Preferred)
             .filter(|info| info.origin != AddressOrigin::LinkLocal)
             .map(|info| info.cidr.address)
+    }
+
+    /// What finds the addresses of names.
+    pub fn names(&self) -> &Resolver {
+        &self.names
     }
 
     /// Whether a COMMAND runs on the other side: then a client waits until that listens.

@@ -32,7 +32,7 @@ const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 /// How often progress is reported.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
-/// Fetches a URL: http://ADDRESS[:PORT]/PATH. Names and https are not supported.
+/// Fetches a URL: http://HOST[:PORT]/PATH. https is not supported.
 #[derive(Parser, Debug)]
 #[command(version)]
 struct Options {
@@ -122,15 +122,14 @@ fn ask(
     // With Fast Open the request goes with the SYN, if the server's cookie is known.
     let early = FastOpen(options.common.fast_open).has(FastOpen::CLIENT);
     let stream = if early {
-        let bytes = request.as_bytes();
-        TcpStream::connect_and_send(program.host(), url.address, ConnectOptions::default(), bytes)
+        early_connect(program, url, request.as_bytes())
     } else {
-        client::connect(program, url.address, limit)
+        client::connect(program, &url.authority, limit)
     };
-    let stream = stream.map_err(|error| client::explain(error, url.address))?;
+    let stream = stream.map_err(|error| client::explain(error, &url.authority))?;
     let connected = clock.elapsed();
     if options.verbose {
-        eprintln!("* connected to {} in {}", url.address, human::time(connected));
+        eprintln!("* connected to {} in {}", url.authority, human::time(connected));
     }
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
@@ -143,6 +142,13 @@ fn ask(
     }
     let response = response(options, &mut connection)?;
     Ok((connection, response, Timing { clock, connected, first_byte: clock.elapsed() }))
+}
+
+/// Connects with the request in the SYN.
+fn early_connect(program: &Program, url: &Url, request: &[u8]) -> io::Result<TcpStream> {
+    let addresses = program.names().resolve(&url.authority)?;
+    let address = addresses.first().copied().ok_or(io::ErrorKind::NotFound)?;
+    TcpStream::connect_and_send(program.host(), address, ConnectOptions::default(), request)
 }
 
 fn request(options: &Options, url: &Url) -> String {

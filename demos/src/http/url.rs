@@ -1,13 +1,15 @@
-//! URLs: as much as a client without names and without encryption can use.
+//! URLs: as much as a client without encryption can use.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// `http://ADDRESS[:PORT]/TARGET`.
+use stack::DomainName;
+
+/// `http://HOST[:PORT]/TARGET`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
-    /// Where to connect.
-    pub address: SocketAddr,
+    /// Where to connect: NAME:PORT or ADDRESS:PORT.
+    pub authority: String,
     /// The host as it stands in the URL, with the port if there is one: for the `Host` field.
     pub host: String,
     /// The path and the query: never empty.
@@ -21,7 +23,7 @@ pub enum UrlError {
     Scheme(String),
     /// A user name before the host.
     UserInfo,
-    /// The host is a name.
+    /// The host is neither a name nor an address.
     Name(String),
     /// The port is no port.
     Port(String),
@@ -44,9 +46,9 @@ impl Url {
         if host.contains('@') {
             return Err(UrlError::UserInfo);
         }
-        let address = parse_host(host)?;
+        let authority = parse_host(host)?;
         let target = if target.starts_with('/') { target.into() } else { format!("/{target}") };
-        Ok(Url { address, host: host.to_owned(), target: printable(&target) })
+        Ok(Url { authority, host: host.to_owned(), target: printable(&target) })
     }
 
     /// The URL that a `Location` field names, seen from this one.
@@ -78,19 +80,21 @@ impl fmt::Display for Url {
     }
 }
 
-fn parse_host(host: &str) -> Result<SocketAddr, UrlError> {
-    if let Ok(address) = host.parse() {
-        return Ok(address);
+fn parse_host(host: &str) -> Result<String, UrlError> {
+    if let Ok(address) = host.parse::<SocketAddr>() {
+        return Ok(address.to_string());
     }
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = bare.parse::<IpAddr>() {
-        return Ok(SocketAddr::new(address, 80));
+        return Ok(SocketAddr::new(address, 80).to_string());
     }
-    match host.rsplit_once(':') {
-        Some((address, port)) if address.parse::<IpAddr>().is_ok() => {
-            Err(UrlError::Port(port.to_owned()))
-        }
-        _ => Err(UrlError::Name(host.to_owned())),
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, "80"));
+    if port.parse::<u16>().is_err() {
+        return Err(UrlError::Port(port.to_owned()));
+    }
+    match name.parse::<DomainName>() {
+        Ok(_) => Ok(format!("{name}:{port}")),
+        Err(_) => Err(UrlError::Name(host.to_owned())),
     }
 }
 
@@ -116,7 +120,7 @@ impl fmt::Display for UrlError {
             UrlError::UserInfo => write!(f, "user names in a URL are not supported"),
             UrlError::Name(name) => write!(
                 f,
-                "{name:?} is not an address: names are not resolved yet, write one like \
+                "{name:?} is neither a name nor an address: write one like \
                  http://192.0.2.1:8000/path"
             ),
             UrlError::Port(port) => write!(f, "{port:?} is not a port: 1 to 65535"),
@@ -132,7 +136,7 @@ mod tests {
 
     fn shown(text: &str) -> (String, String) {
         let url = Url::parse(text).unwrap();
-        (url.address.to_string(), url.target)
+        (url.authority, url.target)
     }
 
     #[test]
@@ -143,6 +147,8 @@ mod tests {
             ("192.0.2.1:81/x y", "192.0.2.1:81", "/x%20y"),
             ("http://192.0.2.1?q", "192.0.2.1:80", "/?q"),
             ("http://[2001:db8::1]:8/", "[2001:db8::1]:8", "/"),
+            ("http://web.example:8/a", "web.example:8", "/a"),
+            ("web", "web:80", "/"),
             ("http://[2001:db8::1]/", "[2001:db8::1]:80", "/"),
         ] {
             assert_eq!(shown(text), (address.into(), target.into()), "{text}");
@@ -153,7 +159,7 @@ mod tests {
     fn what_cannot_be_fetched_is_named() {
         let error = |text| Url::parse(text).unwrap_err();
         assert_eq!(error("https://192.0.2.1/"), UrlError::Scheme("https".into()));
-        assert_eq!(error("http://example.com/"), UrlError::Name("example.com".into()));
+        assert_eq!(error("http://exa_mple..com/"), UrlError::Name("exa_mple..com".into()));
         assert_eq!(error("http://a@192.0.2.1/"), UrlError::UserInfo);
         assert_eq!(error("http://192.0.2.1:99999/"), UrlError::Port("99999".into()));
     }

@@ -2,8 +2,8 @@
 //! sockets that programs use.
 //!
 //! [`TcpListener`], [`TcpStream`] and [`UdpSocket`] have the shape of their namesakes in
-//! `std::net`; [`Poller`] waits for many of them; [`Bsd`] has integers for sockets and error
-//! numbers for errors. There is no thread between a program and its packets: a thread that waits
+//! `std::net`; [`Poller`] waits for many of them; [`Resolver`] finds the addresses of names;
+//! [`Bsd`] has integers for sockets and error numbers for errors. There is no thread between a program and its packets: a thread that waits
 //! drives the stack itself (`shard.rs` tells how), and one that sends writes to the device.
 //!
 //! Two hosts on a cable, in memory:
@@ -40,6 +40,7 @@ pub mod bsd;
 mod clock;
 mod drive;
 mod echo;
+mod errand;
 mod errno;
 mod listener;
 mod modes;
@@ -47,6 +48,7 @@ mod park;
 mod poller;
 mod reactor;
 mod ready;
+mod resolver;
 mod runtime;
 mod seat;
 mod shard;
@@ -63,6 +65,7 @@ pub use echo::EchoSocket;
 pub use errno::Errno;
 pub use listener::{Incoming, TcpListener};
 pub use poller::{Events, Interest, PollEvent, PollWaker, Poller, Source, Token};
+pub use resolver::Resolver;
 pub use runtime::{Host, HostBuilder};
 pub use shard::HostStats;
 pub use sockaddr::ToSocketAddrs;

@@ -1,4 +1,4 @@
-//! Addresses as programs write them. There is no resolver yet: names are refused, and said so.
+//! Addresses as programs write them. Names are for [`Resolver`](super::Resolver): here they are refused.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 /// let addresses: Vec<_> = "192.0.2.1:80".to_socket_addrs()?.collect();
 /// assert_eq!(addresses, ["192.0.2.1:80".parse().unwrap()]);
 /// let error = ("example.com", 80).to_socket_addrs().unwrap_err();
-/// assert!(error.to_string().contains("no resolver"));
+/// assert!(error.to_string().contains("names are for a Resolver"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait ToSocketAddrs {
@@ -31,7 +31,8 @@ fn one(address: SocketAddr) -> io::Result<One> {
 }
 
 fn refuse(text: &str) -> io::Error {
-    let why = format!("`{text}` is not a literal address with a port, and there is no resolver");
+    let why =
+        format!("`{text}` is not a literal address with a port, and names are for a Resolver");
     io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 

@@ -3,6 +3,8 @@
 pub(crate) mod addresses;
 pub(crate) mod advertisement;
 pub(crate) mod cidr;
+pub(crate) mod dns;
+pub(crate) mod eyeballs;
 pub(crate) mod fragment;
 pub(crate) mod icmp;
 pub(crate) mod icmpv6;

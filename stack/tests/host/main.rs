@@ -8,6 +8,7 @@ mod faults;
 mod ipv6;
 mod offload;
 mod poller;
+mod resolver;
 mod rig;
 mod shutdown;
 mod stress;

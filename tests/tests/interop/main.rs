@@ -14,6 +14,7 @@ mod http;
 mod ipv6;
 mod link;
 mod lossy;
+mod names;
 mod nc;
 mod offload;
 mod ping;

@@ -46,8 +46,8 @@ struct Options {
     #[arg(short, long)]
     verbose: bool,
 
-    /// ADDRESS PORT of the other side; with -l: [ADDRESS] PORT of this one.
-    #[arg(required = true, num_args = 1..=2, value_names = ["ADDRESS", "PORT"])]
+    /// HOST PORT of the other side; with -l: [ADDRESS] PORT of this one.
+    #[arg(required = true, num_args = 1..=2, value_names = ["HOST", "PORT"])]
     target: Vec<String>,
 
     #[command(flatten)]
@@ -55,20 +55,29 @@ struct Options {
 }
 
 impl Options {
+    /// What to listen on.
     fn address(&self) -> Result<SocketAddr> {
         let (address, port) = match &self.target[..] {
-            [port] if self.listen => (IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
-            [_] => bail!("an address and a port: nc 192.0.2.1 8080"),
+            [port] => (IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
             [address, port] => {
-                let ip = address.parse().with_context(|| {
-                    format!("{address:?} is not an address (names are not resolved yet)")
-                })?;
-                (ip, port)
+                let ip = address.parse();
+                (ip.with_context(|| format!("{address:?} is not an address"))?, port)
             }
             _ => bail!("at most an address and a port"),
         };
-        let port = port.parse().with_context(|| format!("{port:?} is not a port: 1 to 65535"))?;
-        Ok(SocketAddr::new(address, port))
+        Ok(SocketAddr::new(address, parse_port(port)?))
+    }
+
+    /// Whom to talk to: HOST:PORT.
+    fn peer(&self) -> Result<String> {
+        let [host, port] = &self.target[..] else {
+            bail!("a host and a port: nc 192.0.2.1 8080");
+        };
+        let port = parse_port(port)?;
+        Ok(match host.parse::<IpAddr>() {
+            Ok(address) => SocketAddr::new(address, port).to_string(),
+            Err(_) => format!("{host}:{port}"),
+        })
     }
 
     fn idle(&self) -> Option<Duration> {
@@ -82,16 +91,19 @@ impl Options {
     }
 }
 
+fn parse_port(port: &str) -> Result<u16> {
+    port.parse().with_context(|| format!("{port:?} is not a port: 1 to 65535"))
+}
+
 fn main() -> ExitCode {
     let options = Options::parse();
     // A listener is done with its connection, as a client is: both have a task and end with it.
     Program::run("nc", Role::Client, &options.common, |program| {
-        let address = options.address()?;
         match (options.udp, options.listen) {
-            (false, false) => tcp::connect(program, &options, address),
-            (false, true) => tcp::listen(program, &options, address),
-            (true, false) => udp::connect(program, &options, address),
-            (true, true) => udp::listen(program, &options, address),
+            (false, false) => tcp::connect(program, &options, &options.peer()?),
+            (false, true) => tcp::listen(program, &options, options.address()?),
+            (true, false) => udp::connect(program, &options, &options.peer()?),
+            (true, true) => udp::listen(program, &options, options.address()?),
         }
     })
 }

@@ -37,15 +37,18 @@ impl Outlet for Sender {
 }
 
 /// The client.
-pub(crate) fn connect(program: &Program, options: &Options, address: SocketAddr) -> Result<()> {
+pub(crate) fn connect(program: &Program, options: &Options, peer: &str) -> Result<()> {
     program.ready()?;
     let limit = options.idle().unwrap_or(CONNECT);
     let stream = match options.source_port {
-        None => client::connect(program, address, limit),
-        Some(port) => connect_from(program, address, port),
+        None => client::connect(program, peer, limit),
+        Some(port) => connect_from(program, peer, port),
     };
-    let stream = stream.map_err(|error| client::explain(error, address))?;
-    options.verbose(program, &format!("connected to {address} from {}", stream.local_addr()?));
+    let stream = stream.map_err(|error| client::explain(error, peer))?;
+    options.verbose(
+        program,
+        &format!("connected to {} from {}", stream.peer_addr()?, stream.local_addr()?),
+    );
     let input = Input::start()?;
     if talk(options, &input, stream)? {
         // The peer sends no more, and may still listen.
@@ -54,7 +57,9 @@ pub(crate) fn connect(program: &Program, options: &Options, address: SocketAddr)
     Ok(())
 }
 
-fn connect_from(program: &Program, address: SocketAddr, port: u16) -> io::Result<TcpStream> {
+fn connect_from(program: &Program, peer: &str, port: u16) -> io::Result<TcpStream> {
+    let found = program.names().resolve(peer)?;
+    let address = found.first().copied().ok_or(io::ErrorKind::NotFound)?;
     let mut own = program.addresses().filter(|own| own.is_ipv4() == address.is_ipv4());
     let own = own.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
     let options =

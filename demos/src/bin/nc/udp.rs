@@ -30,12 +30,14 @@ impl Outlet for Sender {
 }
 
 /// The client.
-pub(crate) fn connect(program: &Program, options: &Options, address: SocketAddr) -> Result<()> {
+pub(crate) fn connect(program: &Program, options: &Options, peer: &str) -> Result<()> {
+    program.ready()?;
+    let found = program.names().resolve(peer)?;
+    let address = found.first().copied().with_context(|| format!("{peer}: no address"))?;
     let any = Ipv6Addr::UNSPECIFIED;
     let local = SocketAddr::from((any, options.source_port.unwrap_or(0)));
     let socket = UdpSocket::bind(program.host(), local).with_context(|| format!("{local}"))?;
     socket.connect(address).with_context(|| format!("{address}"))?;
-    program.ready()?;
     talk(options, &Input::start()?, socket, address)
 }
 

@@ -69,8 +69,8 @@ pub(crate) fn connect(
     service: u16,
 ) -> Result<TcpStream> {
     let address = options.address(service);
-    let stream = client::connect(program, address, PATIENCE)
-        .map_err(|error| client::explain(error, address))?;
+    let stream = client::connect(program, &address.to_string(), PATIENCE)
+        .map_err(|error| client::explain(error, &address.to_string()))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use demos::client;
 use demos::options::CommonOptions;
 use demos::outside::Stopwatch;
 use demos::program::{Program, Role};
@@ -33,8 +34,8 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 #[derive(Parser, Debug)]
 #[command(version)]
 struct Options {
-    /// The host's address.
-    target: IpAddr,
+    /// The host's name or address.
+    target: String,
 
     /// End after COUNT requests.
     #[arg(short, long)]
@@ -68,6 +69,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// A ping under way.
 struct Ping<'a> {
     options: &'a Options,
+    address: IpAddr,
     socket: EchoSocket,
     text: Vec<u8>,
     /// When which request was sent, for those without a reply.
@@ -86,7 +88,7 @@ fn ping(program: &Program, options: &Options) -> Result<ExitCode> {
     let socket = EchoSocket::open(program.host()).context("an ICMP socket")?;
     let statistics = Arc::new(Mutex::new(Statistics::default()));
     let clock = Stopwatch::start();
-    let target = options.target.to_string();
+    let target = options.target.clone();
     let (shared, name) = (Arc::clone(&statistics), target.clone());
     program.on_stop(move || {
         let statistics = lock(&shared).clone();
@@ -94,11 +96,13 @@ fn ping(program: &Program, options: &Options) -> Result<ExitCode> {
         Some(statistics.status())
     });
     program.ready()?;
+    let found = program.names().lookup(&target).map_err(|error| client::explain(error, &target))?;
+    let address = found.first().copied().with_context(|| format!("{target}: no address"))?;
     let size = options.size;
-    let headers = if options.target.is_ipv4() { HEADERS_V4 } else { HEADERS_V6 };
-    say(&format!("PING {target} ({target}) {size}({}) bytes of data.\n", size + headers));
+    let headers = if address.is_ipv4() { HEADERS_V4 } else { HEADERS_V6 };
+    say(&format!("PING {target} ({address}) {size}({}) bytes of data.\n", size + headers));
     let text = (0..size).map(|index| index as u8).collect();
-    let mut ping = Ping { options, socket, text, pending: BTreeMap::new(), statistics };
+    let mut ping = Ping { options, address, socket, text, pending: BTreeMap::new(), statistics };
     ping.run()?;
     let statistics = lock(&ping.statistics).clone();
     say(&format!("\n{}", statistics.report(&target, clock.elapsed())));
@@ -131,7 +135,7 @@ impl Ping<'_> {
 
     fn ask(&mut self, sequence: u16) -> Result<()> {
         lock(&self.statistics).sent += 1;
-        match self.socket.send(self.options.target, sequence, &self.text) {
+        match self.socket.send(self.address, sequence, &self.text) {
             Ok(at) => {
                 if self.pending.len() >= MAX_PENDING {
                     self.pending.pop_first();
@@ -140,15 +144,13 @@ impl Ping<'_> {
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::NetworkUnreachable => Err(error)
-                .with_context(|| {
-                    format!("{}: no route; is there a --gateway?", self.options.target)
-                }),
+                .with_context(|| format!("{}: no route; is there a --gateway?", self.address)),
             Err(error) if error.kind() == io::ErrorKind::HostUnreachable => {
                 lock(&self.statistics).errors += 1;
                 self.show(&format!("icmp_seq={sequence} Destination Host Unreachable\n"));
                 Ok(())
             }
-            Err(error) => Err(error).with_context(|| self.options.target.to_string()),
+            Err(error) => Err(error).with_context(|| self.address.to_string()),
         }
     }
 

@@ -1,0 +1,59 @@
+//! Names, from dnsmasq.
+
+use std::process::Command;
+
+use crate::PEER;
+use tests::netns::{KERNEL, KERNEL_V6, Netns, Running, demo_path};
+
+/// The stack has both IP versions, and asks the kernel's end for names.
+const OPTIONS: &str = "--tap tap0 --addr 192.0.2.2/24,2001:db8::2/64 --dns 192.0.2.1 --search test";
+
+/// dnsmasq with `arguments`, once it listens; `None`, said on the terminal, where it is missing.
+fn dnsmasq(ns: &Netns, arguments: &str) -> Option<Running> {
+    if Command::new("dnsmasq").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: dnsmasq is not installed (package dnsmasq-base)");
+        return None;
+    }
+    let common = "--keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --user=root \
+                  --log-facility=- --pid-file= --bind-interfaces";
+    let running = ns.spawn("dnsmasq", &format!("{common} {arguments}"));
+    ns.sh(10, "until ss -lntu | grep -q ':53 '; do sleep 0.02; done");
+    Some(running)
+}
+
+#[test]
+fn programs_find_names_over_both_versions() {
+    let Some(ns) = Netns::with_ipv6() else { return };
+    let many: String = (100..140).map(|last| format!(",192.0.2.{last}")).collect();
+    let zone = format!(
+        "--local=/test/ --host-record=web.test,{KERNEL},{KERNEL_V6} \
+         --host-record=four.test,{KERNEL} --host-record=half.test,{KERNEL},2001:db8::dead \
+         --cname=alias.test,web.test {}",
+        many.split(',')
+            .skip(1)
+            .map(|ip| format!("--host-record=big.test,{ip} "))
+            .collect::<String>()
+    );
+    let Some(_server) = dnsmasq(&ns, &zone) else { return };
+    let [ping, get] = ["ping", "get"].map(|demo| demo_path(demo).display().to_string());
+    for (name, address) in
+        [("web.test", KERNEL_V6), ("four", KERNEL), ("alias", KERNEL_V6), ("WEB.test.", KERNEL_V6)]
+    {
+        let said = ns.sh(20, &format!("{ping} {OPTIONS} -c 1 -W 2 {name}"));
+        assert!(said.contains(&format!("({address})")) && said.contains("1 received"), "{said}");
+    }
+    // More than fits into a datagram: over TCP.
+    let said = ns.try_sh(20, &format!("{ping} {OPTIONS} -c 1 -W 0.1 big.test"));
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("PING big.test (192.0.2.1"), "{said}");
+    let said = ns.try_sh(20, &format!("{ping} {OPTIONS} none.test"));
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("none.test: there is no such name"), "{said}");
+    // Over IPv6, over IPv4, and over IPv4 because IPv6 leads nowhere.
+    for name in ["web.test", "four.test", "half.test"] {
+        let mut server = ns.spawn(PEER, "redirect [::]:80");
+        server.wait_for("ready");
+        let said = ns.sh(20, &format!("{get} -s {OPTIONS} http://{name}/"));
+        assert_eq!(said, "there\n", "{name}");
+    }
+}
