@@ -5,26 +5,29 @@ use std::time::Duration;
 use super::park::Parker;
 use super::seat::Holder;
 use super::shard::{Engine, Guard, Shard};
+use super::task::Task;
 use super::watch::Key;
 use crate::Instant;
 
 /// How long a call may block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
+#[derive(Clone, Copy)]
+pub(crate) enum Patience<'a> {
     /// Not at all: a non-blocking socket.
     None,
     /// Not at all, but what the device has is taken in first, if nobody else does that.
     Glance,
+    /// Not at all: the task is woken when it is worth another try.
+    Task(Task<'a>),
     /// As long as this.
     For(Duration),
     /// Until it succeeds or fails.
     Forever,
 }
 
-impl Patience {
+impl Patience<'_> {
     fn deadline(self, now: Instant) -> Instant {
         match self {
-            Patience::None | Patience::Glance => now,
+            Patience::None | Patience::Glance | Patience::Task(_) => now,
             Patience::For(time) => now + time,
             Patience::Forever => Instant::FAR_FUTURE,
         }
@@ -83,16 +86,26 @@ impl Shard {
     pub(crate) fn block_on<T>(
         &self,
         key: Key,
-        patience: Patience,
+        patience: Patience<'_>,
         mut attempt: impl FnMut(&mut Engine, Instant) -> Option<T>,
     ) -> Result<T, GaveUp> {
         let (mut guard, now) = self.enter();
         if let Some(answer) = attempt(&mut guard, now) {
+            let stale = match patience {
+                Patience::Task(task) => task.unfile(&mut guard.watch),
+                _ => None,
+            };
             self.release(guard, now);
+            // Not under the lock: it may be the last to hold a task, and that a socket.
+            drop(stale);
             return Ok(answer);
         }
-        let seated = guard.seat.holder != Holder::Nobody;
-        let at_once = patience == Patience::None || (patience == Patience::Glance && seated);
+        let at_once = match patience {
+            Patience::None => true,
+            Patience::Glance => guard.seat.holder != Holder::Nobody,
+            Patience::Task(task) => return Err(self.file(guard, task, now)),
+            Patience::For(_) | Patience::Forever => false,
+        };
         if at_once || guard.stopping {
             let why = if guard.stopping { GaveUp::Stopped } else { GaveUp::TimedOut };
             self.release(guard, now);
@@ -113,6 +126,15 @@ impl Shard {
             Outcome::Stopped => Err(GaveUp::Stopped),
             _ => answer.ok_or(GaveUp::TimedOut),
         }
+    }
+
+    /// Files a task whose attempt has just failed, in this hold of the lock.
+    fn file(&self, mut guard: Guard<'_>, task: Task<'_>, now: Instant) -> GaveUp {
+        let stopping = guard.stopping;
+        let stale = if stopping { None } else { task.file(&mut guard.watch) };
+        self.release(guard, now);
+        drop(stale);
+        if stopping { GaveUp::Stopped } else { GaveUp::TimedOut }
     }
 
     /// Waits, in the seat or parked, until the wish comes true. Its attempt has just failed, in

@@ -72,7 +72,7 @@ impl ListenSocket {
         SocketId::Listener(self.id)
     }
 
-    pub(crate) fn accept(&self, patience: Patience) -> Result<TcpSocket, Errno> {
+    pub(crate) fn accept(&self, patience: Patience<'_>) -> Result<TcpSocket, Errno> {
         let id = self.socket_id();
         let accepted = self.core.shard.block_on(Key::read(id), patience, |engine, _| {
             let accepted = match engine.stack.accept(self.id) {

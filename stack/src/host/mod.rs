@@ -2,9 +2,11 @@
 //! sockets that programs use.
 //!
 //! [`TcpListener`], [`TcpStream`] and [`UdpSocket`] have the shape of their namesakes in
-//! `std::net`; [`Poller`] waits for many of them; [`Resolver`] finds the addresses of names;
-//! [`Bsd`] has integers for sockets and error numbers for errors. There is no thread between a program and its packets: a thread that waits
-//! drives the stack itself (`shard.rs` tells how), and one that sends writes to the device.
+//! `std::net`, and [`futures`] has them for async programs; [`Poller`] waits for many of them;
+//! [`Resolver`] finds the addresses of names; [`Bsd`] has integers for sockets and error numbers for
+//! errors. There is no thread between a
+//! program and its packets: a thread that waits drives the stack itself (`shard.rs` tells how), and
+//! one that sends writes to the device.
 //!
 //! Two hosts on a cable, in memory:
 //!
@@ -42,6 +44,7 @@ mod drive;
 mod echo;
 mod errand;
 mod errno;
+pub mod futures;
 mod listener;
 mod modes;
 mod park;
@@ -55,6 +58,7 @@ mod shard;
 mod slots;
 mod sockaddr;
 mod stop;
+mod task;
 mod tcp;
 mod tcp_socket;
 mod udp;

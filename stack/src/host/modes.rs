@@ -26,15 +26,15 @@ impl Modes {
         self.nonblocking.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn reading(&self) -> Patience {
+    pub(crate) fn reading(&self) -> Patience<'static> {
         self.patience(&self.read_timeout)
     }
 
-    pub(crate) fn writing(&self) -> Patience {
+    pub(crate) fn writing(&self) -> Patience<'static> {
         self.patience(&self.write_timeout)
     }
 
-    fn patience(&self, timeout: &AtomicU64) -> Patience {
+    fn patience(&self, timeout: &AtomicU64) -> Patience<'static> {
         if self.is_nonblocking() {
             return Patience::None;
         }

@@ -152,7 +152,7 @@ impl Engine {
     /// if it was long, and something had come for others meanwhile.
     pub(super) fn judge_vacancy(&mut self) {
         let Some(gap) = self.seat.gap.take() else { return };
-        let harmful = gap >= QUICK && !self.wakes.threads.is_empty();
+        let harmful = gap >= QUICK && !self.wakes.is_empty();
         self.seat.harmless = if harmful { 0 } else { (self.seat.harmless + 1).min(HARMLESS_RUN) };
     }
 

@@ -16,6 +16,9 @@
 //!   any other thread having run.
 //! - **parked**: its [`Parker`] is filed under the socket (or poller) and in `parked`.
 //!
+//! A future does not stay: its waker is filed under the socket, and it returns. It can neither take
+//! the seat nor be promoted to it, so where only futures wait the reactor drives.
+//!
 //! Every hold of the lock that may have changed something ends in [`Shard::release`]: frames are
 //! sent, events are turned into wake-ups, the lock is released, and only then threads are woken.
 //!
@@ -59,6 +62,7 @@
 //! 3. A woken thread always makes its attempt, even if its time is over. A thread that was woken
 //!    for a connection to accept, and was late, has been served no worse than the one that took
 //!    it; whoever accepts and sees more passes the wake-up on.
+//!    A future that was woken and is dropped instead passes it on, too (`Slot::cancel`).
 //! 4. Frames come in only through the seat. If it is taken, its holder is in `Device::wait` or
 //!    about to take the lock. If it is vacant, either a promoted thread is about to take the lock
 //!    (and promotes another one if it does not take the seat) or the reactor ticks: deep sleep
@@ -69,6 +73,7 @@
 use std::io::IoSlice;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::Waker;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
@@ -81,7 +86,7 @@ use super::reactor::Control;
 use super::ready::{Offer, Polls, readiness};
 use super::seat::{Holder, Seat};
 use super::watch::Watch;
-use crate::{Event, Instant, ListenerId, SocketId, Stack, TxFrame};
+use crate::{Event, Instant, ListenerId, Readiness, SocketId, Stack, TxFrame};
 
 /// A vacancy shorter than this harms nobody: a promoted thread would not have come much sooner.
 pub(super) const QUICK: Duration = Duration::from_micros(100);
@@ -148,6 +153,7 @@ pub(super) struct Wakes {
     now: Instant,
     pub(super) parked: Parked,
     pub(super) threads: Vec<Arc<Parker>>,
+    pub(super) tasks: Vec<Waker>,
     /// Make the holder of the seat look.
     pub(super) rouse: bool,
     /// Wake the reactor from deep sleep.
@@ -156,6 +162,11 @@ pub(super) struct Wakes {
 }
 
 impl Wakes {
+    /// Nobody is to be woken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.threads.is_empty() && self.tasks.is_empty()
+    }
+
     /// Wakes a thread because what it waits for may have come.
     fn wake(&mut self, parker: Arc<Parker>) {
         self.parked.remove(&parker);
@@ -323,6 +334,7 @@ impl Shard {
     /// Releases the lock and delivers the wake-ups.
     pub(super) fn unlock(&self, mut guard: Guard<'_>) {
         let threads = std::mem::take(&mut guard.wakes.threads);
+        let tasks = std::mem::take(&mut guard.wakes.tasks);
         let rouse = std::mem::take(&mut guard.wakes.rouse);
         let reactor = std::mem::take(&mut guard.wakes.reactor);
         let up = guard.link == LinkState::Up;
@@ -341,6 +353,9 @@ impl Shard {
         }
         for parker in &threads {
             parker.unpark();
+        }
+        for task in tasks {
+            task.wake();
         }
     }
 }
@@ -402,7 +417,8 @@ impl Engine {
             SocketId::Listener(_) => usize::from(!matched),
             _ => usize::MAX,
         };
-        watched.take_ready(event.readiness, limit, |parker| self.wakes.wake(parker));
+        let left = watched.take_ready(event.readiness, limit, |it| self.wakes.wake(it));
+        watched.take_ready_tasks(event.readiness, left, &mut self.wakes.tasks);
         for &registration in &watched.polls {
             if let Offer::Queued(poller) = self.polls.offer(registration, event.readiness) {
                 wake_poller(&mut self.seat, &mut self.polls, &mut self.wakes, poller);
@@ -439,8 +455,16 @@ impl Engine {
 
     /// A socket that somebody waits for has something for one more of them.
     pub(crate) fn pass_on(&mut self, event: Event) {
-        if self.watch.get(event.socket).is_some_and(|it| it.has_threads()) {
+        if self.watch.get(event.socket).is_some_and(|it| it.has_waiters()) {
             self.deliver(event);
+        }
+    }
+
+    /// A task was woken and went away without having looked: what is there is for another one.
+    pub(super) fn pass_on_ready(&mut self, socket: SocketId, interest: Readiness) {
+        let ready = readiness(&mut self.stack, socket) & interest;
+        if !ready.is_empty() {
+            self.pass_on(Event { socket, readiness: ready });
         }
     }
 
@@ -462,6 +486,7 @@ impl Engine {
         self.seat.matched |= self.seat.waits_on(id);
         if let Some(mut watched) = self.watch.remove(id) {
             self.polls.forget(&watched.polls);
+            watched.take_all_tasks(&mut self.wakes.tasks);
             for parker in watched.take_all() {
                 self.wakes.wake(parker);
             }

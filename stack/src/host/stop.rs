@@ -101,6 +101,7 @@ impl Engine {
         while let Some(parker) = self.wakes.parked.take_latest() {
             self.wakes.threads.push(parker);
         }
+        self.watch.take_all_tasks(&mut self.wakes.tasks);
         self.rouse();
     }
 }

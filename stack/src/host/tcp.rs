@@ -136,7 +136,7 @@ impl TcpStream {
         host: &Host,
         address: SocketAddr,
         options: ConnectOptions,
-        patience: Patience,
+        patience: Patience<'_>,
     ) -> io::Result<TcpStream> {
         let socket = TcpSocket::start(&host.core, address, options)?;
         match socket.finish_connect(patience) {

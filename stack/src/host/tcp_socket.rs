@@ -62,7 +62,7 @@ impl TcpSocket {
     }
 
     /// Waits until the connection is established.
-    pub(crate) fn finish_connect(&self, patience: Patience) -> Result<(), Errno> {
+    pub(crate) fn finish_connect(&self, patience: Patience<'_>) -> Result<(), Errno> {
         let answer = self.core.shard.block_on(self.write_key(), patience, |engine, _| {
             let Some(mut socket) = engine.stack.tcp(self.id) else {
                 return Some(Err(Errno::ESHUTDOWN));
@@ -121,7 +121,7 @@ impl TcpSocket {
     }
 
     /// Receives into `out`; 0 is the end of the stream.
-    pub(crate) fn recv(&self, out: &mut [u8], patience: Patience) -> Result<usize, Errno> {
+    pub(crate) fn recv(&self, out: &mut [u8], patience: Patience<'_>) -> Result<usize, Errno> {
         self.check_deferred()?;
         if out.is_empty() {
             return Ok(0);
@@ -135,7 +135,7 @@ impl TcpSocket {
     pub(crate) fn recv_with(
         &self,
         read: impl FnOnce([&[u8]; 2]) -> usize,
-        patience: Patience,
+        patience: Patience<'_>,
     ) -> Result<usize, Errno> {
         self.check_deferred()?;
         let mut read = Some(read);
@@ -151,7 +151,7 @@ impl TcpSocket {
         &self,
         most: usize,
         write: impl FnOnce([&mut [u8]; 2]) -> usize,
-        patience: Patience,
+        patience: Patience<'_>,
     ) -> Result<usize, Errno> {
         self.check_deferred()?;
         let mut write = Some(write);
@@ -168,7 +168,7 @@ impl TcpSocket {
     }
 
     /// Receives into `out` and leaves the text where it is.
-    pub(crate) fn peek(&self, out: &mut [u8], patience: Patience) -> Result<usize, Errno> {
+    pub(crate) fn peek(&self, out: &mut [u8], patience: Patience<'_>) -> Result<usize, Errno> {
         self.check_deferred()?;
         if out.is_empty() {
             return Ok(0);
@@ -213,7 +213,7 @@ impl TcpSocket {
 
     /// Queues `bytes`: all of them, unless time runs out, an error comes up, or the socket does
     /// not block; then as many as went, and an error only if that is none.
-    pub(crate) fn send(&self, bytes: &[u8], patience: Patience) -> Result<usize, Errno> {
+    pub(crate) fn send(&self, bytes: &[u8], patience: Patience<'_>) -> Result<usize, Errno> {
         self.send_vectored(&[IoSlice::new(bytes)], More::Unknown, patience)
     }
 
@@ -222,7 +222,7 @@ impl TcpSocket {
         &self,
         parts: &[IoSlice<'_>],
         more: More,
-        patience: Patience,
+        patience: Patience<'_>,
     ) -> Result<usize, Errno> {
         self.check_deferred()?;
         let mut sent = 0;

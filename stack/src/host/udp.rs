@@ -78,7 +78,7 @@ impl DatagramSocket {
         &self,
         bytes: &[u8],
         to: Option<SocketAddr>,
-        patience: Patience,
+        patience: Patience<'_>,
     ) -> Result<usize, Errno> {
         let key = Key::write(self.socket_id());
         self.core.shard.block_on(key, patience, |engine, now| {
@@ -97,7 +97,7 @@ impl DatagramSocket {
     pub(crate) fn send_many<'a>(
         &self,
         datagrams: impl Iterator<Item = (&'a [u8], SocketAddr)>,
-        patience: Patience,
+        patience: Patience<'_>,
     ) -> Result<usize, Errno> {
         let key = Key::write(self.socket_id());
         let mut datagrams = datagrams.peekable();
@@ -122,7 +122,7 @@ impl DatagramSocket {
 
     pub(crate) fn recv<T>(
         &self,
-        patience: Patience,
+        patience: Patience<'_>,
         mut take: impl FnMut(&mut Udp<'_>) -> Result<T, UdpRecvError>,
     ) -> Result<T, Errno> {
         let key = Key::read(self.socket_id());

@@ -121,12 +121,12 @@ impl Sock {
     }
 
     /// How long a receive may block.
-    pub(super) fn reading(&self, flags: i32) -> Patience {
+    pub(super) fn reading(&self, flags: i32) -> Patience<'static> {
         if flags & MSG_DONTWAIT != 0 { Patience::None } else { self.modes.reading() }
     }
 
     /// How long a send may block.
-    pub(super) fn writing(&self, flags: i32) -> Patience {
+    pub(super) fn writing(&self, flags: i32) -> Patience<'static> {
         if flags & MSG_DONTWAIT != 0 { Patience::None } else { self.modes.writing() }
     }
 

@@ -73,7 +73,7 @@ impl Bsd {
         sock: &Sock,
         parts: &[IoSlice<'_>],
         more: More,
-        patience: Patience,
+        patience: Patience<'_>,
         to: Option<SocketAddr>,
     ) -> Result<usize, Errno> {
         self.has_fast_open()?;
