@@ -55,6 +55,8 @@ struct Tally<'a> {
     reordered: bool,
     /// Retransmissions that the echo shows to have been for nothing.
     spurious: u32,
+    /// RACK took for lost what was only late.
+    late: bool,
 }
 
 impl Tally<'_> {
@@ -78,15 +80,12 @@ impl Tally<'_> {
         if !(record.resent && (earlier || self.min_rtt.is_some_and(|min| rtt < min))) {
             self.rack.on_delivered(record, rtt);
         }
-        if record.episode == self.episode && (record.fate == Fate::Lost || earlier) {
+        let found = record.episode == self.episode && record.fate == Fate::Lost;
+        if found || (earlier && record.episode == self.episode) {
             self.undo.on_found(record.len());
         }
-        if earlier {
-            self.spurious += 1;
-            if !self.timed_out {
-                self.rack.on_late();
-            }
-        }
+        self.spurious += u32::from(earlier);
+        self.late |= (found || earlier) && !self.timed_out;
         self.rack.raise_fack(record.end);
     }
 
@@ -210,6 +209,7 @@ impl Tcb {
             original: false,
             reordered: false,
             spurious: 0,
+            late: false,
         };
         let mut brought = Brought { advanced: una != before.una, ..Brought::default() };
         if brought.advanced {
@@ -235,8 +235,11 @@ impl Tcb {
         if tally.reordered {
             cx.counters.tcp_sack_reorder += 1;
         }
-        let (sample, spurious) = (tally.sample, tally.spurious);
+        let (sample, spurious, late) = (tally.sample, tally.spurious, tally.late);
         self.rack.on_ack(una);
+        if late {
+            self.rack.on_late(una, max);
+        }
         brought.rtt = sample.map(|(_, rtt)| rtt).or_else(|| self.echoed_rtt(cx, seg, &brought));
         if !self.sack {
             self.stats.spurious += u64::from(spurious);
@@ -376,7 +379,6 @@ impl Tcb {
         self.delivering.undo.disarm();
         if !self.recovery.is_open() {
             self.recovery.leave();
-            self.rack.on_recovered();
         }
         if self.ecn.on_undone() {
             self.reduce_for_mark();
@@ -403,7 +405,7 @@ impl Tcb {
         // RACK sent it again because something later had been delivered: so it was only late. Not
         // so both copies of a probe (§7.4.2), or what a time-out sent again.
         if !self.delivering.tlp.is_out() && self.recovery.phase() != Phase::Timeout {
-            self.rack.on_duplicate(self.snd.una, self.snd.nxt);
+            self.rack.on_late(self.snd.una, self.snd.nxt);
         }
     }
 

@@ -8,7 +8,7 @@ use core::time::Duration;
 /// Segments reported above a hole that make a loss certain enough on a path that has never
 /// reordered (RFC 8985 §6.2 step 4, DupThresh).
 pub(crate) const DUP_THRESH: u32 = 3;
-/// Recoveries without a duplicate report until the window is the least again.
+/// Recoveries in which nothing was only late until the window is the least again.
 const PERSIST: u8 = 16;
 
 /// What the latest deliveries say about the path.
@@ -25,7 +25,7 @@ pub(crate) struct Rack {
     /// Quarters of the least round trip that the window of reordering has.
     quarters: u8,
     persist: u8,
-    /// SND.NXT when a duplicate report last made the window wider: once a round trip.
+    /// SND.NXT when something late last made the window wider: once a round trip.
     round: Option<Seq>,
 }
 
@@ -91,13 +91,9 @@ impl Rack {
         self.fack = self.fack.latest(end);
     }
 
-    /// Something believed lost was delivered by its first copy: it was only late.
-    pub(crate) fn on_late(&mut self) {
-        self.reordering = true;
-    }
-
-    /// Step 4, on a duplicate report: the window was too small by a quarter, once a round trip.
-    pub(crate) fn on_duplicate(&mut self, una: Seq, nxt: Seq) {
+    /// Step 4: what was taken for lost was only late, by a duplicate report, or sooner, because its
+    /// first copy was delivered (RFC 3522). The window was too small by a quarter, once a round trip.
+    pub(crate) fn on_late(&mut self, una: Seq, nxt: Seq) {
         self.reordering = true;
         if self.round.is_some_and(|round| una.before(round)) {
             return;
@@ -107,8 +103,8 @@ impl Rack {
         self.persist = PERSIST;
     }
 
-    /// Step 4, at the end of a recovery: after sixteen without a duplicate report the window is
-    /// the least again.
+    /// Step 4, at the end of a recovery from a loss: after sixteen in which nothing was only late
+    /// the window is the least again.
     pub(crate) fn on_recovered(&mut self) {
         self.persist = self.persist.saturating_sub(1);
         if self.persist == 0 {
@@ -197,18 +193,18 @@ mod tests {
     }
 
     #[test]
-    fn section_6_2_step_4_duplicate_reports_widen_once_a_round() {
+    fn section_6_2_step_4_what_was_late_widens_once_a_round() {
         let mut rack = Rack::new(Seq(0));
         assert!(rack.on_original(&record(1, 0, 10), Seq(20)));
         assert!(!rack.on_original(&record(1, 0, 10), Seq(20)));
-        rack.on_duplicate(Seq(0), Seq(100));
-        rack.on_duplicate(Seq(50), Seq(150));
+        rack.on_late(Seq(0), Seq(100));
+        rack.on_late(Seq(50), Seq(150));
         assert_eq!(rack.patience(&path()), MS(20));
-        rack.on_duplicate(Seq(100), Seq(200));
+        rack.on_late(Seq(100), Seq(200));
         assert_eq!(rack.patience(&path()), MS(30));
         for _ in 0..100 {
             rack.on_ack(Seq(300));
-            rack.on_duplicate(Seq(300), Seq(300));
+            rack.on_late(Seq(300), Seq(300));
         }
         assert_eq!(rack.patience(&path()), MS(60), "never more than SRTT");
         for _ in 0..15 {

@@ -85,6 +85,29 @@ fn section_6_2_step_3_reordering_is_remembered() {
     t.forget_rest();
 }
 
+/// §6.2 step 4: the window was too small when the first copy of what was believed lost arrives, and
+/// nobody has to wait for the second one's report.
+#[test]
+fn section_6_2_step_4_first_copies_widen_the_window() {
+    for (late, window) in [(false, 25), (true, 50)] {
+        let mut t = with_sack(10);
+        t.advance(RTT);
+        t.inject(&sack(0, &[(7, 10)])).expect(&segment(0)).forget_rest();
+        if late {
+            // Both were believed lost as well, and wait to be sent again.
+            t.inject(&sack(0, &[(5, 10)])).forget_rest();
+        }
+        t.advance(RTT);
+        for una in 1..=10 {
+            t.inject(&format!(". 1:1(0) ack {}", at(una))).forget_rest();
+        }
+        t.send(3 * MSS).forget_rest();
+        t.advance(RTT).inject(&sack(10, &[(11, 13)])).expect_nothing();
+        let waited = t.expect_within(ms(200), &segment(10));
+        assert!((ms(window)..ms(window + 3)).contains(&waited), "{late}: {waited:?}");
+    }
+}
+
 /// §1, §6: a retransmission that is lost is found by what was sent after it.
 #[test]
 fn section_6_a_lost_retransmission() {
