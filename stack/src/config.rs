@@ -74,6 +74,8 @@ pub struct Config {
     pub echo: crate::udp::echo::EchoLimits,
     /// How often ICMP errors are sent.
     pub icmp: RateLimits,
+    /// What is remembered of paths that are narrower than the link.
+    pub paths: crate::net::pmtu::PathLimits,
     /// Limits of reassembly.
     pub fragments: crate::net::fragment::FragmentLimits,
     /// Limits of the neighbour table.
@@ -407,6 +409,7 @@ impl Config {
             udp: Default::default(),
             echo: Default::default(),
             icmp: RateLimits::icmp(),
+            paths: Default::default(),
             fragments: Default::default(),
             neighbors: Default::default(),
         }

@@ -78,6 +78,10 @@ counters! {
     ip_reasm_evicted = "IpReasmEvicted",
     /// Fragments made.
     ip_frag_creates = "IpFragCreates",
+    /// Paths narrower than the link that were forgotten to make room for others.
+    path_mtus_evicted = "PathMtusEvicted",
+    /// Datagrams not sent because they may not be cut, and the path carries less.
+    ip_frag_fails = "IpFragFails",
     /// ICMP messages received.
     icmp_in_msgs = "IcmpInMsgs",
     /// ICMP echo requests answered.
@@ -190,6 +194,10 @@ counters! {
     tcp_loss_undo = "TcpExtTCPLossUndo",
     /// Time-outs that were for nothing.
     tcp_spurious_rtos = "TcpExtTCPSpuriousRTOs",
+    /// Probes of the path MTU that arrived: segments are larger (RFC 4821).
+    tcp_mtup_success = "TcpExtTCPMTUPSuccess",
+    /// Probes of the path MTU that were lost.
+    tcp_mtup_fail = "TcpExtTCPMTUPFail",
     /// Zero-window probes sent.
     tcp_win_probe = "TcpExtTCPWinProbe",
     /// Keepalive probes sent.

@@ -2,6 +2,7 @@
 //! borrow the stack for one call.
 
 use crate::counters::Counters;
+use crate::net::pmtu::PathMtus;
 use crate::net::route::{HopKind, RouteTable};
 use crate::readiness::Readiness;
 use crate::store::arena::Key;
@@ -17,9 +18,10 @@ use crate::tcp::tcb::{Follow, Tcb};
 use crate::time::Instant;
 use crate::udp::echo::{EchoReply, EchoSocket, EchoTable};
 use crate::udp::error::{UdpError, UdpRecvError, UdpSendError};
-use crate::udp::socket::{UdpOptions, UdpSocket};
+use crate::udp::socket::{MtuDiscovery, UdpOptions, UdpSocket};
 use crate::udp::table::{UdpTable, Way};
 use crate::wire::address::{Address, Endpoint};
+use crate::wire::emit::{IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
 use core::net::{IpAddr, SocketAddr};
 
 macro_rules! ids {
@@ -276,6 +278,9 @@ impl Tcp<'_> {
 pub struct Udp<'a> {
     pub(crate) table: &'a mut UdpTable,
     pub(crate) routes: &'a RouteTable,
+    pub(crate) paths: &'a PathMtus,
+    /// The MTU of the link.
+    pub(crate) link: usize,
     pub(crate) key: Key<UdpSocket>,
 }
 
@@ -328,19 +333,34 @@ impl Udp<'_> {
     /// See [`UdpSendError`].
     pub fn send_to(
         &mut self,
-        _now: Instant,
+        now: Instant,
         bytes: &[u8],
         to: Option<SocketAddr>,
     ) -> Result<(), UdpSendError> {
-        let routes = self.routes;
+        let (routes, paths, link) = (self.routes, self.paths, self.link);
         let local = self.socket().map(|socket| socket.local().address);
         if local.is_some_and(|local| !local.is_unspecified() && !routes.is_local(local)) {
             return Err(UdpSendError::Failed(UdpError::AddressLost));
         }
+        let asks = self.options().mtu_discovery == MtuDiscovery::Probe;
         self.table.send(self.key, bytes, to.map(Endpoint::from), |to| {
             let hop = routes.way(to).ok_or(UdpSendError::NetworkUnreachable)?;
-            Ok(Way { source: hop.source, broadcast: hop.kind == HopKind::Broadcast })
+            let mtu = match hop.kind {
+                HopKind::Loopback => usize::MAX,
+                _ if asks => link,
+                _ => paths.mtu(now, to, link),
+            };
+            let headers = if to.is_v4() { IPV4_HEADER } else { IPV6_HEADER } + UDP_HEADER;
+            let broadcast = hop.kind == HopKind::Broadcast;
+            Ok(Way { source: hop.source, broadcast, whole: mtu.saturating_sub(headers) })
         })
+    }
+
+    /// The longest packet that the path to the connected peer carries, as far as is known
+    /// (`IP_MTU`).
+    pub fn path_mtu(&self, now: Instant) -> Option<usize> {
+        let peer = self.socket()?.remote()?;
+        Some(self.paths.mtu(now, peer.address, self.link))
     }
 
     /// Takes the next datagram into `out`: its length, cut to `out`, and its sender. The rest of

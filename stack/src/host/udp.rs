@@ -74,6 +74,14 @@ impl DatagramSocket {
         })
     }
 
+    /// The longest packet that the path to the peer carries; None: not connected.
+    pub(crate) fn path_mtu(&self) -> Result<Option<usize>, Errno> {
+        self.core.shard.call(|engine, now| match engine.stack.udp(self.id) {
+            Some(socket) => Ok(socket.path_mtu(now)),
+            None => Err(Errno::ESHUTDOWN),
+        })
+    }
+
     pub(crate) fn send(
         &self,
         bytes: &[u8],

@@ -68,8 +68,9 @@ pub(crate) struct FragmentKey {
 pub(crate) enum Insert {
     /// It waits for the others.
     Held,
-    /// It was the last that was missing: the whole payload, and the ECN codepoint of all.
-    Complete(Vec<u8>, Codepoint),
+    /// It was the last that was missing: the whole payload, the ECN codepoint of all, and the
+    /// header of the first, which is that of the whole (RFC 791 §3.2, RFC 8200 §4.5).
+    Complete(Vec<u8>, Codepoint, Vec<u8>),
     Dropped(FragmentDrop),
 }
 
@@ -188,7 +189,8 @@ impl Reassembler {
         if offset == 0 && !more {
             // A whole datagram in the clothes of a fragment: nothing to do with others that have
             // its id (RFC 6946 §4).
-            return Insert::Complete(payload.to_vec(), Codepoint::of_header(header));
+            let ecn = Codepoint::of_header(header);
+            return Insert::Complete(payload.to_vec(), ecn, header.to_vec());
         }
         let ragged = more && !payload.len().is_multiple_of(UNIT);
         if payload.is_empty() || ragged || !offset.is_multiple_of(UNIT) {
@@ -224,8 +226,10 @@ impl Reassembler {
             return Insert::Held;
         }
         let Some(partial) = self.remove(&key) else { return Insert::Held };
+        let mut first = partial.body.first.unwrap_or_default();
+        first.truncate(first.len().saturating_sub(UNIT));
         match partial.body.ecn.combined() {
-            Some(ecn) => Insert::Complete(partial.body.bytes, ecn),
+            Some(ecn) => Insert::Complete(partial.body.bytes, ecn, first),
             None => Insert::Dropped(FragmentDrop::Ecn),
         }
     }

@@ -26,7 +26,7 @@ fn put(table: &mut Reassembler, offset: u32, more: bool, payload: &[u8]) -> Inse
 }
 
 fn complete(payload: Vec<u8>) -> Insert {
-    Insert::Complete(payload, Codepoint::of_header(&HEADER))
+    Insert::Complete(payload, Codepoint::of_header(&HEADER), HEADER.to_vec())
 }
 
 fn pattern(len: usize) -> Vec<u8> {
@@ -45,7 +45,7 @@ fn round_trip(payload: &[u8], mtu: usize, shuffle: impl FnOnce(&mut Vec<Piece>))
         match table.insert(at(n as u64), key(1, 1), piece.offset as u32, piece.more, &HEADER, bytes)
         {
             Insert::Held => assert!(done.is_none()),
-            Insert::Complete(whole, _) => {
+            Insert::Complete(whole, ..) => {
                 assert!(done.replace(whole).is_none());
                 break;
             }
@@ -263,7 +263,7 @@ fn beside_a_flood(sources: u32, offset: u32) -> usize {
             let bytes = &honest[piece.offset..piece.offset + piece.len];
             let key = FragmentKey { src: DST, ..key(0, id) };
             let now = at(u64::from(noise / 50) + n as u64 / 99);
-            if let Insert::Complete(whole, _) =
+            if let Insert::Complete(whole, ..) =
                 table.insert(now, key, piece.offset as u32, piece.more, &HEADER, bytes)
             {
                 assert_eq!(whole, honest);
@@ -427,7 +427,7 @@ proptest! {
         let mut done = false;
         for (from, to) in pieces {
             match put(&mut table, from as u32, to < len, &payload[from..to]) {
-                Insert::Complete(whole, _) => {
+                Insert::Complete(whole, ..) => {
                     prop_assert!(whole == payload);
                     done = true;
                     break;
@@ -454,11 +454,14 @@ fn rfc_3168_fragments_combine_their_marks() {
             header[1] = header[1] & !3 | bits;
             header
         };
-        let first = table.insert(at(0), key(1, 1), 0, true, &header(first), &[1; 8]);
+        let first_header = header(first);
+        let first = table.insert(at(0), key(1, 1), 0, true, &first_header, &[1; 8]);
         let last = table.insert(at(0), key(1, 1), 8, false, &header(last), &[1; 8]);
         assert_eq!(first, Insert::Held);
         match whole {
-            Some(ecn) => assert_eq!(last, Insert::Complete(vec![1; 16], ecn)),
+            Some(ecn) => {
+                assert_eq!(last, Insert::Complete(vec![1; 16], ecn, first_header.to_vec()));
+            }
             None => assert_eq!(last, Insert::Dropped(FragmentDrop::Ecn)),
         }
         assert_eq!((table.bytes(), table.len()), (0, 0));

@@ -178,6 +178,8 @@ pub(crate) struct Quoted {
     /// Of UDP and TCP; nothing sensible for others.
     pub(crate) source_port: u16,
     pub(crate) destination_port: u16,
+    /// Bytes of the whole packet, as its header says.
+    pub(crate) len: u16,
     /// Of TCP: SEG.SEQ, by which a forged error is told from a true one (RFC 5927 §4.1).
     pub(crate) sequence: u32,
 }
@@ -203,7 +205,8 @@ impl Quoted {
         }
         let src = Address::v4([header[12], header[13], header[14], header[15]]);
         let dst = Address::v4([header[16], header[17], header[18], header[19]]);
-        Quoted::of(src, dst, header[9], original.get(header_len..)?)
+        let len = u16::from_be_bytes([header[2], header[3]]);
+        Quoted::of((src, dst), header[9], len, original.get(header_len..)?)
     }
 
     /// A packet of ours has no extension header but that of a fragment.
@@ -223,15 +226,22 @@ impl Quoted {
             },
             protocol => (protocol, rest),
         };
-        Quoted::of(src, dst, protocol, payload)
+        let len = u16::from_be_bytes([header[4], header[5]]).saturating_add(40);
+        Quoted::of((src, dst), protocol, len, payload)
     }
 
-    fn of(src: Address, dst: Address, protocol: u8, payload: &[u8]) -> Option<Quoted> {
+    fn of(
+        (src, dst): (Address, Address),
+        protocol: u8,
+        len: u16,
+        payload: &[u8],
+    ) -> Option<Quoted> {
         let [a, b, c, d, e, f, g, h] = *payload.first_chunk::<8>()?;
         Some(Quoted {
             src,
             dst,
             protocol,
+            len,
             source_port: u16::from_be_bytes([a, b]),
             destination_port: u16::from_be_bytes([c, d]),
             sequence: u32::from_be_bytes([e, f, g, h]),

@@ -9,6 +9,7 @@ pub(crate) mod fragment;
 pub(crate) mod icmp;
 pub(crate) mod icmpv6;
 pub(crate) mod limiter;
+pub(crate) mod pmtu;
 pub(crate) mod reach;
 pub(crate) mod route;
 pub(crate) mod routers;

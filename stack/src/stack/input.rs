@@ -7,6 +7,7 @@ use crate::link::Standing;
 use crate::net::addresses::AddressTable;
 use crate::net::fragment::{Expired, FragmentKey, Insert};
 use crate::net::icmp::{self, About, Message, Quoted, Unreachable};
+use crate::net::pmtu::PathMtu;
 use crate::net::route::RouteTable;
 use crate::tcp::error::TcpError;
 use crate::tcp::segment::Segment;
@@ -189,12 +190,14 @@ impl Stack {
                 }
                 Err(DropReason::IpFragment)
             }
-            Insert::Complete(payload, ecn) => {
+            Insert::Complete(payload, ecn, header) => {
                 self.counters.ip_reasm_oks += 1;
                 // A device sees fragments: of their sum it knows nothing.
                 let checksum = RxChecksum::Unverified;
                 let arrival = Arrival { checksum, reassembled: true, ..arrival };
-                let whole = IpPacket { fragment: None, payload: &payload, ecn, ..*packet };
+                let (header, extensions, payload) = (&header[..], &[][..], &payload[..]);
+                let whole =
+                    IpPacket { header, extensions, fragment: None, payload, ecn, ..*packet };
                 if packet.source.is_v4() {
                     self.deliver(arrival, &whole)
                 } else {
@@ -359,18 +362,37 @@ impl Stack {
         match quoted.protocol {
             parse::PROTOCOL_TCP => {
                 let flow = FlowKey { local, remote };
+                if let Unreachable::TooBig { mtu } = reason {
+                    let (seq, sizes) = (Seq(quoted.sequence), (mtu, quoted.len));
+                    let known = self.tcp.on_too_big(now, &mut self.counters, &flow, seq, sizes);
+                    return if known { Ok(()) } else { Err(DropReason::IcmpIgnored) };
+                }
                 self.on_tcp_unreachable(now, &flow, Seq(quoted.sequence), reason)
             }
             parse::PROTOCOL_UDP => {
+                if self.udp.find(local, remote).is_some() {
+                    self.learn_path(now, &quoted, reason);
+                }
                 self.udp.on_icmp_error(local, remote, UdpError::from(reason));
                 Ok(())
             }
             parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6 => {
                 let (ident, sequence) = quoted.echo().ok_or(DropReason::IcmpIgnored)?;
                 let kind = EchoReplyKind::Unreachable(reason.code());
-                self.answer_echo(now, packet, ident, sequence, kind, &[])
+                self.answer_echo(now, packet, ident, sequence, kind, &[])?;
+                self.learn_path(now, &quoted, reason);
+                Ok(())
             }
             _ => Err(DropReason::IcmpIgnored),
+        }
+    }
+
+    /// What a router says of a packet that a socket may have sent.
+    fn learn_path(&mut self, now: Instant, quoted: &Quoted, reason: Unreachable) {
+        if let Unreachable::TooBig { mtu } = reason {
+            let (sizes, link) = ((mtu, quoted.len), self.config.mtu);
+            let _: Option<PathMtu> = self.tcp.paths.learn(now, quoted.dst, sizes, link);
+            self.counters.path_mtus_evicted = self.tcp.paths.evicted();
         }
     }
 
@@ -385,10 +407,8 @@ impl Stack {
             Unreachable::Port | Unreachable::Prohibited => TcpError::Refused,
             Unreachable::Protocol => TcpError::ProtocolUnreachable,
             Unreachable::Network => TcpError::NetworkUnreachable,
-            Unreachable::Host | Unreachable::SourceRoute => TcpError::HostUnreachable,
-            Unreachable::TooBig { mtu } => {
-                let known = self.tcp.on_too_big(now, &mut self.counters, flow, seq, mtu);
-                return if known { Ok(()) } else { Err(DropReason::IcmpIgnored) };
+            Unreachable::Host | Unreachable::SourceRoute | Unreachable::TooBig { .. } => {
+                TcpError::HostUnreachable
             }
         };
         let known = self.tcp.on_icmp_error(now, &mut self.counters, flow, seq, error);

@@ -13,6 +13,8 @@ use crate::tcp::layer::Departure;
 use crate::tcp::segment::Flags;
 use crate::tcp::tcb::Tcb;
 use crate::time::Instant;
+use crate::udp::error::UdpError;
+use crate::udp::socket::MtuDiscovery;
 use crate::udp::table::Datagram;
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
 use crate::wire::emit::{IpFields, Summing, TcpFields, UDP_HEADER};
@@ -164,7 +166,8 @@ impl Stack {
             self.counters.udp_out_datagrams += 1;
             let flow = FlowKey { local: datagram.local, remote: datagram.remote };
             let (ttl, tos) = (datagram.ttl, datagram.tos);
-            let fields = self.ip_fields(flow, PROTOCOL_UDP, ttl, tos);
+            let mut fields = self.ip_fields(flow, PROTOCOL_UDP, ttl, tos);
+            fields.dont_fragment = datagram.mtu_discovery != MtuDiscovery::Dont;
             let body = self.whole_body();
             return Some(self.send_packet(now, fields, Transport::Udp { flow, datagram }, body));
         }
@@ -271,6 +274,11 @@ impl Stack {
             return None;
         };
         ip.payload_len = transport_len(&transport) + self.body_len(body);
+        let mtu = self.packet_mtu(now, ip.destination, &transport);
+        let is_long = ip.header_len() + ip.payload_len > mtu && hop.kind != HopKind::Loopback;
+        if is_long && !self.may_cut(&mut ip, &transport) {
+            return None;
+        }
         let to = match hop.kind {
             HopKind::Loopback => {
                 for (ip, transport, body) in packets(ip, transport, body) {
@@ -285,7 +293,7 @@ impl Stack {
                     Resolution::Known(mac) => mac,
                     Resolution::Pending => {
                         for (ip, transport, body) in packets(ip, transport, body) {
-                            self.hold(hop.next_hop, &ip, &transport, body);
+                            self.hold(hop.next_hop, mtu, &ip, &transport, body);
                         }
                         return None;
                     }
@@ -302,8 +310,8 @@ impl Stack {
             Transport::Tcp { size, .. } => size.map(|segment| Gso { segment }),
             Transport::Udp { .. } | Transport::Icmp => None,
         };
-        if ip.header_len() + ip.payload_len > self.link_mtu(ip.destination) && gso.is_none() {
-            return self.begin_fragments(ip, to, &transport, body);
+        if ip.header_len() + ip.payload_len > mtu && gso.is_none() {
+            return self.begin_fragments((ip, to), mtu, &transport, body);
         }
         let (body, gso) = match transport {
             Transport::Udp { datagram, .. } if self.config.device_cuts_datagrams => {
@@ -317,6 +325,33 @@ impl Stack {
         self.write_headers(&ip, &transport, body, summing);
         self.head.gso = gso;
         Some(body)
+    }
+
+    /// A packet longer than what goes in one piece: nobody else may cut what is cut here. False: it
+    /// may not be cut at all, for the path has become narrower since it was taken.
+    fn may_cut(&mut self, ip: &mut IpFields, transport: &Transport) -> bool {
+        if let Transport::Udp { flow, datagram } = transport
+            && datagram.mtu_discovery.forbids_cuts()
+        {
+            self.counters.ip_frag_fails += 1;
+            self.udp.on_icmp_error(flow.local, flow.remote, UdpError::MessageTooLong);
+            return false;
+        }
+        ip.dont_fragment &= matches!(transport, Transport::Tcp { .. });
+        true
+    }
+
+    /// The longest packet that goes in one piece: what the path carries, as far as is known. Of a
+    /// segment its connection knows better, and who asks the path himself is let.
+    fn packet_mtu(&self, now: Instant, destination: Address, transport: &Transport) -> usize {
+        let link = self.link_mtu(destination);
+        match transport {
+            Transport::Tcp { .. } => link,
+            Transport::Udp { datagram, .. } if datagram.mtu_discovery == MtuDiscovery::Probe => {
+                link
+            }
+            Transport::Udp { .. } | Transport::Icmp => self.tcp.paths.mtu(now, destination, link),
+        }
     }
 
     /// What follows `first` on the same way goes along in its frame, for the device to cut.
@@ -386,9 +421,15 @@ impl Stack {
     }
 
     /// The neighbour is being asked for: the packet waits, as long as there is room.
-    fn hold(&mut self, next_hop: Address, ip: &IpFields, transport: &Transport, body: Body) {
+    fn hold(
+        &mut self,
+        next_hop: Address,
+        mtu: usize,
+        ip: &IpFields,
+        transport: &Transport,
+        body: Body,
+    ) {
         let packet = self.packet_bytes(ip, transport, body);
-        let mtu = self.link_mtu(ip.destination);
         if packet.len() <= mtu {
             self.hold_one(next_hop, packet);
             return;
@@ -446,15 +487,15 @@ impl Stack {
     /// Cuts a datagram that does not fit; the transport header goes into the first piece.
     fn begin_fragments(
         &mut self,
-        ip: IpFields,
-        to: Mac,
+        (ip, to): (IpFields, Mac),
+        mtu: usize,
         transport: &Transport,
         body: Body,
     ) -> Option<Body> {
         let packet = self.packet_bytes(&ip, transport, body);
         self.body = packet;
         self.body.drain(..ip.header_len());
-        let pieces = pieces(&ip, self.body.len(), self.link_mtu(ip.destination)).collect();
+        let pieces = pieces(&ip, self.body.len(), mtu).collect();
         self.fragmenting = Some((ip, to, pieces));
         self.next_fragment()
     }

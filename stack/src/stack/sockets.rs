@@ -150,7 +150,8 @@ impl Stack {
     /// A UDP socket, for one call; None for a stale id.
     pub fn udp(&mut self, id: UdpId) -> Option<Udp<'_>> {
         self.udp.socket(id.0)?;
-        Some(Udp { table: &mut self.udp, routes: &self.routes, key: id.0 })
+        let (paths, link) = (&self.tcp.paths, self.config.mtu);
+        Some(Udp { table: &mut self.udp, routes: &self.routes, paths, link, key: id.0 })
     }
 
     /// Makes an ICMP echo socket; `ident` of None picks one.

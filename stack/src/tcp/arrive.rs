@@ -5,7 +5,6 @@ use super::ack::{Arrival, Due};
 use super::close::Ended;
 use super::error::TcpError;
 use super::fast_open::SynText;
-use super::open::{TIMESTAMP_OCTETS, headers_len};
 use super::recv::Taken;
 use super::reply::Reply;
 use super::segment::{Flags, Segment};
@@ -31,11 +30,6 @@ enum Stop {
     /// Done with it, nothing wrong.
     Done,
 }
-
-/// Smallest path MTU believed, for each IP version: every host takes 576 bytes (RFC 1122 §3.3.2),
-/// every link of IPv6 carries 1280 (RFC 8200 §5).
-const LEAST_PATH_V4: u16 = 576;
-const LEAST_PATH_V6: u16 = 1280;
 
 type Check = ControlFlow<Stop>;
 
@@ -509,8 +503,7 @@ impl Tcb {
     /// An ICMP error about this connection (RFC 1122 §4.2.3.9, RFC 5461, RFC 5927): hard errors
     /// end only an attempt to connect; afterwards every error is soft.
     pub(crate) fn on_icmp_error(&mut self, cx: &mut Cx<'_>, seq: Seq, error: TcpError) {
-        let in_flight = seq.at_or_after(self.snd.una) && seq.before(self.snd.nxt);
-        if !in_flight {
+        if !self.is_in_flight(seq) {
             return;
         }
         let hard = matches!(error, TcpError::Refused | TcpError::ProtocolUnreachable);
@@ -518,20 +511,6 @@ impl Tcb {
             self.end(cx, Ended::Failed(error));
         } else {
             self.soft_error = Some(error);
-        }
-    }
-
-    /// A smaller path MTU (RFC 1191 §6.4): only for a segment in flight (RFC 5927 §7.2), never
-    /// below 576 bytes, and never larger than before. What was lost is sent again at once.
-    pub(crate) fn on_too_big(&mut self, seq: Seq, mtu: u16) {
-        let in_flight = seq.at_or_after(self.snd.una) && seq.before(self.snd.nxt);
-        let remote = self.flow.remote.address;
-        let least = if remote.is_v4() { LEAST_PATH_V4 } else { LEAST_PATH_V6 };
-        let stamped = if self.timestamps.is_some() { TIMESTAMP_OCTETS } else { 0 };
-        let mss = mtu.max(least) - headers_len(remote) - stamped;
-        if in_flight && mss < self.snd.mss {
-            self.snd.mss = mss;
-            self.lose_oversized();
         }
     }
 

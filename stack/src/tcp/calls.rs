@@ -175,6 +175,7 @@ impl TcpLayer {
             iss: self.isn.next(&flow, now),
             timestamp_offset: self.isn.timestamp_offset(&flow),
             announced_mss: announced_mss(self.mtu_to(remote.address), remote.address, &options),
+            path: self.paths.get(now, remote.address),
             options: Arc::new(options.clamped()),
         };
         let mut tcb = Tcb::connecting(flow, start, &self.config);

@@ -158,6 +158,7 @@ impl TcpLayer {
             iss: half.iss,
             timestamp_offset: half.timestamp_offset,
             announced_mss: half.announced_mss,
+            path: self.paths.get(now, flow.remote.address),
             options: Arc::clone(&listener.shared),
         };
         let mut tcb = Tcb::opened_early(&half, start, &self.config, &seg);

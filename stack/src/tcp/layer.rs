@@ -19,6 +19,7 @@ use super::timewait::{EXPIRY, TimeWait};
 use crate::config::{Config, TcpConfig};
 use crate::counters::{Counters, DropReason};
 use crate::net::limiter::RateLimiter;
+use crate::net::pmtu::PathMtus;
 use crate::random::{Secret, Seed};
 use crate::store::arena::{Arena, Key};
 use crate::store::queue::Queue;
@@ -58,6 +59,8 @@ pub(crate) struct TcpLayer {
     pub(super) listeners_changed: Queue<LISTENER_CHANGED>,
     pub(super) replies: Replies,
     pub(super) resets: RateLimiter,
+    /// Here because each new connection asks; datagrams ask, too, through the stack.
+    pub(crate) paths: PathMtus,
     pub(super) memory: Memory,
     pub(super) isn: Isn,
     pub(super) cookies: Cookies,
@@ -85,7 +88,7 @@ pub(crate) enum Changed {
 
 impl TcpLayer {
     pub(crate) fn new(config: &Config, seed: &Seed) -> TcpLayer {
-        let Config { mtu, super_frame_max, replies_max, tcp: config, .. } = config;
+        let Config { mtu, super_frame_max, replies_max, paths, tcp: config, .. } = config;
         TcpLayer {
             config: config.clone(),
             mtu: *mtu,
@@ -107,6 +110,7 @@ impl TcpLayer {
             listeners_changed: Queue::default(),
             replies: Replies::new(*replies_max),
             resets: RateLimiter::new(config.resets, seed, "resets"),
+            paths: PathMtus::new(*paths),
             memory: Memory::new(config.memory_max),
             isn: Isn::new(seed),
             cookies: Cookies::new(seed),
@@ -371,18 +375,25 @@ impl TcpLayer {
         self.with(now, counters, key, |tcb, cx| tcb.on_icmp_error(cx, seq, error)).is_some()
     }
 
-    /// A router says that a segment of the connection does not fit (RFC 1191 §6.4).
+    /// A router says that a segment of the connection, in a packet of `sent` bytes, does not fit:
+    /// it is believed about what is in flight (RFC 1191 §6.4, RFC 5927 §7.2).
     pub(crate) fn on_too_big(
         &mut self,
         now: Instant,
         counters: &mut Counters,
         flow: &FlowKey,
         seq: super::seq::Seq,
-        mtu: u16,
+        (told, sent): (u16, u16),
     ) -> bool {
         let Some(Slot::Live(index)) = self.find(flow) else { return false };
         let Some(key) = self.live.key_at(index) else { return false };
-        self.with(now, counters, key, |tcb, _| tcb.on_too_big(seq, mtu)).is_some()
+        if self.live.get(key).is_some_and(|tcb| tcb.is_in_flight(seq))
+            && let Some(path) = self.paths.learn(now, flow.remote.address, (told, sent), self.mtu)
+        {
+            counters.path_mtus_evicted = self.paths.evicted();
+            let _: Option<()> = self.with(now, counters, key, |tcb, cx| tcb.on_path_mtu(cx, path));
+        }
+        true
     }
 
     /// The connection's next hop does not answer: as if a router had said so.

@@ -184,6 +184,7 @@ impl Tcb {
         let lost = self.judge(cx, seg, before, bare, &brought);
         self.tell_congestion(cx, before, &brought, lost);
         self.rearm_after_ack(cx, brought.advanced, brought.delivered > 0);
+        self.note_path_probe(cx);
     }
 
     /// What is newly delivered: SND.UNA's move first, then the blocks.

@@ -21,8 +21,8 @@
 //! |---|---|
 //! | notions | `seq` `segment` `state` `options` `error` `info` |
 //! | lives | `layer` `demux` `listener` `syncache` `passive` `early` `flood` `timewait` `isn` `calls` `reply` `starved` |
-//! | body (`impl Tcb`) | `tcb` `open` `arrive` `loss` `output` `timers` `close` |
-//! | organs | `send` `recv` `ack` `assembler` `cookie` `fast_open` `fast_servers` `rtt` `rto` `delivering` `flight` `scoreboard` `rack` `tlp` `prr` `undo` `recovery` `rate` `timestamps` `rightsize` `limited` `pace` `ecn` `memory` `congestion` |
+//! | body (`impl Tcb`) | `tcb` `open` `arrive` `loss` `resize` `output` `timers` `close` |
+//! | organs | `send` `recv` `ack` `assembler` `cookie` `fast_open` `fast_servers` `rtt` `rto` `delivering` `flight` `scoreboard` `rack` `tlp` `prr` `undo` `recovery` `rate` `timestamps` `rightsize` `limited` `pace` `path` `ecn` `memory` `congestion` |
 //!
 //! Organs take values and give reports; they know no `Tcb` (law 4). Variables bear the RFC's
 //! names: SND.UNA is `snd.una`, RCV.NXT is `rcv.nxt` (§3.3.1).
@@ -60,12 +60,14 @@ mod open;
 mod output;
 mod pace;
 mod passive;
+mod path;
 mod prr;
 mod rack;
 mod rate;
 mod recovery;
 mod recv;
 mod reply;
+mod resize;
 mod rightsize;
 mod rto;
 mod rtt;

@@ -10,6 +10,7 @@ use super::fast_open::FastOpen;
 use super::limited::Limited;
 use super::options::TcpOptions;
 use super::pace::Pace;
+use super::path::Path;
 use super::rack::Rack;
 use super::rate::Rate;
 use super::recovery::Recovery;
@@ -26,6 +27,7 @@ use super::tcb::{Cx, Marks, Origin, Stats, Tcb};
 use super::timers::Timers;
 use super::timestamps::TimestampState;
 use crate::config::TcpConfig;
+use crate::net::pmtu::PathMtu;
 use crate::store::queue::Link;
 use crate::time::Instant;
 use crate::wire::address::{Address, FlowKey};
@@ -46,12 +48,14 @@ pub(crate) struct Start {
     pub(crate) timestamp_offset: u32,
     /// MSS to announce.
     pub(crate) announced_mss: u16,
+    /// What is known of the path.
+    pub(crate) path: Option<PathMtu>,
     /// Clamped.
     pub(crate) options: Arc<TcpOptions>,
 }
 
 /// The headers of IP and TCP in a segment to `remote`, options not counted.
-pub(super) fn headers_len(remote: Address) -> u16 {
+fn headers_len(remote: Address) -> u16 {
     if remote.is_v4() { 40 } else { 60 }
 }
 
@@ -146,6 +150,7 @@ impl Tcb {
         tcb.timestamps = half
             .timestamp
             .map(|recent| TimestampState::new(start.timestamp_offset, recent, start.now, rcv_nxt));
+        tcb.limit_segments(half.mss);
         tcb
     }
 
@@ -154,6 +159,10 @@ impl Tcb {
         let scale = options.window_scale(config);
         let buffer = options.first_receive_buffer(config);
         let send_buffer = options.first_send_buffer(config);
+        let mut path = Path::new(flow.remote.address.is_v4(), start.announced_mss);
+        if let Some(known) = start.path {
+            path.remember(known);
+        }
         Tcb {
             flow,
             state: State::Closed,
@@ -171,6 +180,7 @@ impl Tcb {
                 .controller(u32::from(mss), start.iss.0),
             usage: Usage::new(start.iss),
             pace: Pace::new(),
+            path,
             ecn: Ecn::new(start.iss),
             delivering: Delivering::default(),
             rack: Rack::new(start.iss),
@@ -220,12 +230,13 @@ impl Tcb {
         let rcv_nxt = self.rcv.nxt;
         self.timestamps =
             peer.timestamps.map(|ts| TimestampState::new(offset, ts.value, cx.now, rcv_nxt));
-        self.snd.mss = send_mss(
+        let mss = send_mss(
             peer.mss,
             self.announced_mss,
             self.flow.remote.address,
             self.timestamps.is_some(),
             cx.config,
         );
+        self.limit_segments(mss);
     }
 }

@@ -26,6 +26,9 @@ use core::time::Duration;
 /// How long a corked segment waits (Linux's ceiling of `TCP_CORK`).
 const CORKED: Duration = Duration::from_millis(200);
 
+/// Segments behind a probe of the path: as many duplicates show its loss (RFC 5681 §3.2).
+const BEHIND_PROBE: usize = 3;
+
 /// A segment to be sent: header fields, and where its text lies in the send ring.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outgoing {
@@ -295,6 +298,9 @@ impl Tcb {
             self.usage.note(false, in_flight, self.snd.una, self.snd.nxt);
             return None;
         }
+        if let Some(probe) = self.next_path_probe(cx) {
+            return Some(probe);
+        }
         let unsent = self.snd.unsent();
         let usable = self.new_text_allowance(cx) as usize;
         let len = self.without_tail(unsent.min(usable).min(self.quantum(cx)), unsent);
@@ -326,6 +332,24 @@ impl Tcb {
             self.arm_probe(cx);
         }
         None
+    }
+
+    /// New text in one segment that is longer than the others: does the path carry it? What follows
+    /// at once shows whether it is lost (RFC 4821 §7.4).
+    fn next_path_probe(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
+        let size = self.wants_path_probe(cx.now)?;
+        let needed = usize::from(size) + BEHIND_PROBE * usize::from(self.snd.mss);
+        let allowed = self.new_text_allowance(cx) as usize;
+        if self.snd.unsent().min(allowed) < needed {
+            return None;
+        }
+        let start = self.snd.nxt;
+        let mss = core::mem::replace(&mut self.snd.mss, size);
+        let segment = self.text_segment(cx, start, size.into(), false);
+        self.snd.mss = mss;
+        self.path.on_probe_sent(start, self.snd.nxt);
+        self.tell_writer();
+        Some(segment)
     }
 
     /// The segment just formed is the last of several that go together, a millisecond's worth at
@@ -606,6 +630,7 @@ impl Tcb {
             self.stats.bytes_retransmitted += u64::from(len);
             cx.counters.tcp_retrans_segs += u64::from(segments);
             self.retransmitted_at = now;
+            cx.counters.tcp_mtup_fail += u64::from(self.path.on_resent(now, seq, end));
         } else {
             parts.flight.on_sent(now, seq, end, rate);
             self.snd.on_sent(len);

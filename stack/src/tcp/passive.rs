@@ -293,6 +293,7 @@ impl TcpLayer {
             timestamp_offset: half.timestamp_offset,
             announced_mss: half.announced_mss,
             options: Arc::clone(&listener.shared),
+            path: self.paths.get(now, flow.remote.address),
         };
         let mut cx = Cx {
             now,

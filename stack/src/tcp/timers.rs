@@ -158,6 +158,7 @@ impl Tcb {
             self.timers.set(Timer::Probe, cx.now);
             return;
         } else {
+            self.suspect_black_hole(cx.now);
             self.enter_timeout(cx);
         }
         self.rto.on_timeout();

@@ -71,7 +71,8 @@ impl Error for UdpError {}
 pub enum UdpSendError {
     /// The send buffer is full (EWOULDBLOCK).
     WouldBlock,
-    /// More bytes than a datagram can have, 65,507 (EMSGSIZE).
+    /// More bytes than a datagram can have, 65,507, or than the path carries in one piece where
+    /// nobody may cut them (EMSGSIZE).
     MessageTooLong,
     /// No remote address given, and the socket is not connected (EDESTADDRREQ).
     NotConnected,
@@ -90,7 +91,7 @@ impl fmt::Display for UdpSendError {
         f.write_str(match self {
             UdpSendError::WouldBlock => "the send buffer is full: wait until it is writable",
             UdpSendError::MessageTooLong => {
-                "the datagram is too long: send at most 65507 bytes in one"
+                "the datagram is too long: at most 65507 bytes, or what the path carries uncut"
             }
             UdpSendError::NotConnected => {
                 "no destination: give a remote address or connect the socket first"

@@ -7,6 +7,38 @@ use crate::net::reach::Reach;
 use crate::store::queue::{Link, Linked};
 use crate::wire::address::{Address, Endpoint};
 
+/// What a socket does about paths that carry less than its datagrams (`IP_MTU_DISCOVER`), with
+/// Linux's numbers.
+///
+/// ```
+/// use stack::MtuDiscovery;
+/// assert_eq!((MtuDiscovery::Do as i32, MtuDiscovery::default()), (2, MtuDiscovery::Want));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MtuDiscovery {
+    /// Routers may cut datagrams.
+    Dont = 0,
+    /// Routers may not, and say what would fit; what is too long for the path is cut here.
+    #[default]
+    Want = 1,
+    /// Nobody cuts: what is too long for the path is refused (EMSGSIZE).
+    Do = 2,
+    /// As `Do`, but what is known of the path is not looked at: for those who ask it themselves
+    /// (RFC 8899).
+    Probe = 3,
+}
+
+impl MtuDiscovery {
+    /// Every way, by Linux's number.
+    pub const ALL: [MtuDiscovery; 4] =
+        [MtuDiscovery::Dont, MtuDiscovery::Want, MtuDiscovery::Do, MtuDiscovery::Probe];
+
+    /// Datagrams are not to be cut, by anybody.
+    pub(crate) const fn forbids_cuts(self) -> bool {
+        matches!(self, MtuDiscovery::Do | MtuDiscovery::Probe)
+    }
+}
+
 /// Options of a UDP socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UdpOptions {
@@ -22,6 +54,8 @@ pub struct UdpOptions {
     /// Bytes that may wait to be sent, charged alike; beyond, sending would block. A datagram is
     /// always taken when none waits. Default 208 KiB, as Linux.
     pub send_buffer: usize,
+    /// What is done where a path carries less than a datagram. Default `Want`, as in Linux.
+    pub mtu_discovery: MtuDiscovery,
     /// Bound to `::`, it speaks IPv6 only (`IPV6_V6ONLY`). Default false, as in Linux. It counts
     /// when the socket is bound, and cannot be changed.
     pub only_v6: bool,
@@ -35,6 +69,7 @@ impl Default for UdpOptions {
             broadcast: false,
             receive_buffer: 208 << 10,
             send_buffer: 208 << 10,
+            mtu_discovery: MtuDiscovery::Want,
             only_v6: false,
         }
     }

@@ -6,7 +6,7 @@
 //! then for all of both.
 
 use super::error::{BindError, UdpError, UdpRecvError, UdpSendError};
-use super::socket::{EVENT, TRANSMIT, UdpOptions, UdpSocket};
+use super::socket::{EVENT, MtuDiscovery, TRANSMIT, UdpOptions, UdpSocket};
 use crate::net::reach::Reach;
 use crate::random::{Random, Secret};
 use crate::store::arena::{Arena, Key};
@@ -54,6 +54,8 @@ pub(crate) struct Way {
     pub(crate) source: Address,
     /// The destination is a broadcast address.
     pub(crate) broadcast: bool,
+    /// The longest payload that nobody has to cut, as far as is known.
+    pub(crate) whole: usize,
 }
 
 /// A datagram to be sent; its payload is in the caller's buffer.
@@ -64,6 +66,7 @@ pub(crate) struct Datagram {
     pub(crate) remote: Endpoint,
     pub(crate) ttl: u8,
     pub(crate) tos: u8,
+    pub(crate) mtu_discovery: MtuDiscovery,
 }
 
 /// All UDP sockets.
@@ -270,6 +273,9 @@ impl UdpTable {
         if way.broadcast && !socket.options.broadcast {
             return Err(UdpSendError::PermissionDenied);
         }
+        if payload.len() > way.whole && socket.options.mtu_discovery.forbids_cuts() {
+            return Err(UdpSendError::MessageTooLong);
+        }
         let mut from = socket.local;
         if from.address.is_unspecified() {
             from.address = way.source;
@@ -336,7 +342,8 @@ impl UdpTable {
         let (local, remote) = socket.unsent.pop_onto(payload)?;
         let freed = before.saturating_sub(socket.unsent.charge());
         self.bytes = self.bytes.saturating_sub(freed);
-        let UdpOptions { ttl, tos, .. } = socket.options;
+        let UdpOptions { ttl, tos, mtu_discovery, .. } = socket.options;
+        let datagram = Datagram { id, local, remote, ttl, tos, mtu_discovery };
         let became_writable = !was_writable && socket.is_writable() && !socket.closed;
         let (closed, more) = (socket.closed, !socket.unsent.is_empty());
         if became_writable {
@@ -344,13 +351,13 @@ impl UdpTable {
         }
         if more {
             self.transmit.push(&mut self.sockets, id);
-            return Some(Datagram { id, local, remote, ttl, tos });
+            return Some(datagram);
         }
         self.transmit.remove(&mut self.sockets, id);
         if closed {
             self.sockets.remove(id);
         }
-        Some(Datagram { id, local, remote, ttl, tos })
+        Some(datagram)
     }
 
     /// An ICMP error about a datagram that went from `local` to `remote`. Only a connected socket

@@ -27,7 +27,7 @@ fn bind(table: &mut UdpTable, address: Address, port: u16) -> Result<Key<UdpSock
 }
 
 fn way(_: Address) -> Result<Way, UdpSendError> {
-    Ok(Way { source: OURS, broadcast: false })
+    Ok(Way { source: OURS, broadcast: false, whole: 1_472 })
 }
 
 fn send(table: &mut UdpTable, key: Key<UdpSocket>, payload: &[u8]) -> Result<(), UdpSendError> {
@@ -178,7 +178,7 @@ fn sending_is_bounded_and_says_when_there_is_room() {
 fn destinations_are_checked() {
     let (mut table, _) = table();
     let key = bind(&mut table, ALL, 53).unwrap();
-    let broadcast = |_| Ok(Way { source: OURS, broadcast: true });
+    let broadcast = |_| Ok(Way { source: OURS, broadcast: true, whole: 1_472 });
     let none = |_| Err(UdpSendError::NetworkUnreachable);
     assert_eq!(table.send(key, b"", None, way), Err(UdpSendError::NotConnected));
     let invalid = Err(UdpSendError::InvalidRemote);

@@ -5,4 +5,5 @@ mod addresses;
 mod ipv4;
 mod ipv6;
 mod net;
+mod path;
 mod routers;

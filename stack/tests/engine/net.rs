@@ -60,6 +60,10 @@ pub(crate) struct Net {
     pub(crate) now: Instant,
     pub(crate) hosts: [Stack; 2],
     pub(crate) events: [Vec<Event>; 2],
+    /// The longest packet that the wire carries; what is longer is lost.
+    pub(crate) carries: usize,
+    /// What was lost so.
+    pub(crate) lost: Vec<Vec<u8>>,
     /// Every frame that was carried.
     pub(crate) seen: Vec<Vec<u8>>,
 }
@@ -71,7 +75,8 @@ impl Net {
 
     pub(crate) fn of(hosts: [Stack; 2]) -> Net {
         let now = Instant::from_secs(100);
-        Net { now, hosts, events: Default::default(), seen: Vec::new() }
+        let (events, seen, lost) = Default::default();
+        Net { now, hosts, events, carries: usize::MAX, lost, seen }
     }
 
     /// Carries frames until nobody has any.
@@ -80,6 +85,10 @@ impl Net {
             let mut carried = 0;
             for from in 0..2 {
                 for frame in frames(&mut self.hosts[from], self.now) {
+                    if frame.len() > self.carries.saturating_add(14) {
+                        self.lost.push(frame);
+                        continue;
+                    }
                     self.hosts[1 - from].receive(self.now, RxFrame::plain(&frame));
                     self.seen.push(frame);
                     carried += 1;

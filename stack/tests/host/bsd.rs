@@ -348,6 +348,38 @@ fn options_are_set_before_and_after_connecting() {
 }
 
 #[test]
+fn options_of_the_path() {
+    within(10, || {
+        let (_left, right) = tables();
+        let fd = datagram(&right);
+        let get = |name| right.get_int(fd, IPPROTO_IP, name);
+        assert_eq!(
+            (get(IP_MTU_DISCOVER), get(IP_MTU)),
+            (Ok(IP_PMTUDISC_WANT), Err(Errno::ENOTCONN))
+        );
+        right.connect(fd, address(LEFT, 9)).unwrap();
+        assert_eq!(get(IP_MTU), Ok(1500));
+        assert_eq!(right.send(fd, &[0; 1473], 0), Ok(1473));
+        for way in [IP_PMTUDISC_DO, IP_PMTUDISC_PROBE] {
+            right.set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, way).unwrap();
+            assert_eq!(get(IP_MTU_DISCOVER), Ok(way));
+            assert_eq!(right.send(fd, &[0; 1473], 0), Err(Errno::EMSGSIZE));
+            assert_eq!(right.send(fd, &[0; 1472], 0), Ok(1472));
+        }
+        for wrong in [-1, 4] {
+            let refused = right.set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, wrong);
+            assert_eq!(refused, Err(Errno::EINVAL));
+        }
+        let new = right.socket(AF_INET6, SOCK_DGRAM, 0).unwrap();
+        for (value, way) in [(1, IP_PMTUDISC_DO), (0, IP_PMTUDISC_WANT)] {
+            right.set_int(new, IPPROTO_IPV6, IPV6_DONTFRAG, value).unwrap();
+            assert_eq!(right.get_int(new, IPPROTO_IPV6, IPV6_DONTFRAG), Ok(value));
+            assert_eq!(right.get_int(new, IPPROTO_IPV6, IPV6_MTU_DISCOVER), Ok(way));
+        }
+    });
+}
+
+#[test]
 fn the_congestion_control_is_chosen_by_name() {
     within(10, || {
         let (left, right) = tables();

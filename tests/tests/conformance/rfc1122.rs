@@ -42,6 +42,26 @@ fn source_routes_are_refused() {
     }
 }
 
+/// §3.2.2: an error about a datagram that came in fragments quotes the header of the first and what
+/// follows it, by which the sender tells his socket, whichever of them came last.
+#[test]
+fn an_error_about_fragments_quotes_the_first() {
+    let (from, to) = to_host(4444);
+    let datagram = udp(from, to, &[7; 600]);
+    for order in [[0, 1], [1, 0]] {
+        let mut t = Rig::new();
+        for piece in order {
+            let text = if piece == 0 { &datagram[..400] } else { &datagram[400..] };
+            let frame = ethernet(PEER_MAC, HOST_MAC, 0x0800, &ipv4(PEER, HOST, 17, text));
+            let frame = with_header(frame, 4, &[0, 77]);
+            t.inject_frame(&with_header(frame, 6, [&[0x20, 0], &[0, 50]][piece]));
+        }
+        let error = t.expect_icmp(3, 3);
+        assert_eq!(error[8 + 6..8 + 8], [0x20, 0], "the first fragment's, in the order {order:?}");
+        assert_eq!(error[8 + 20..][..8], datagram[..8]);
+    }
+}
+
 /// §3.2.2.6: an echo is answered with all its text, from the address that was asked.
 #[test]
 fn echo_is_answered() {

@@ -58,9 +58,27 @@ pub const SO_MAX_PACING_RATE: i32 = 47;
 pub const IP_TOS: i32 = 1;
 /// Time to live.
 pub const IP_TTL: i32 = 2;
+/// What is done where a path carries less than a datagram: an `IP_PMTUDISC_...`.
+pub const IP_MTU_DISCOVER: i32 = 10;
+/// The longest packet that the path to the peer carries, as far as is known.
+pub const IP_MTU: i32 = 14;
+/// `IP_MTU_DISCOVER`: routers may cut.
+pub const IP_PMTUDISC_DONT: i32 = 0;
+/// `IP_MTU_DISCOVER`: only this host cuts.
+pub const IP_PMTUDISC_WANT: i32 = 1;
+/// `IP_MTU_DISCOVER`: nobody cuts, EMSGSIZE instead.
+pub const IP_PMTUDISC_DO: i32 = 2;
+/// `IP_MTU_DISCOVER`: nobody cuts, and what is known of the path is not looked at.
+pub const IP_PMTUDISC_PROBE: i32 = 3;
 
 /// Hop limit.
 pub const IPV6_UNICAST_HOPS: i32 = 16;
+/// `IP_MTU_DISCOVER` of IPv6.
+pub const IPV6_MTU_DISCOVER: i32 = 23;
+/// `IP_MTU` of IPv6.
+pub const IPV6_MTU: i32 = 24;
+/// Nothing is cut: EMSGSIZE instead (RFC 3542 §11.2).
+pub const IPV6_DONTFRAG: i32 = 62;
 /// The socket does not speak IPv4.
 pub const IPV6_V6ONLY: i32 = 26;
 /// Traffic class.

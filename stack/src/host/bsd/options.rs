@@ -8,7 +8,8 @@ use super::tcp_info;
 use super::*;
 use crate::host::errno::Errno;
 use crate::{
-    Congestion, FastOpen, FastOpenKeys, ListenFastOpen, TcpConfig, TcpInfo, TcpOptions, UdpOptions,
+    Congestion, FastOpen, FastOpenKeys, ListenFastOpen, MtuDiscovery, TcpConfig, TcpInfo,
+    TcpOptions, UdpOptions,
 };
 
 /// The largest of the keepalive times, seconds, as in Linux.
@@ -437,6 +438,15 @@ fn set_udp_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Err
             let class = traffic_class(value)?;
             change_udp(sock, |it| it.tos = class)
         }
+        (IPPROTO_IP, IP_MTU_DISCOVER) | (IPPROTO_IPV6, IPV6_MTU_DISCOVER) => {
+            let number = usize::try_from(value).map_err(|_| Errno::EINVAL)?;
+            let way = MtuDiscovery::ALL.get(number).copied().ok_or(Errno::EINVAL)?;
+            change_udp(sock, |it| it.mtu_discovery = way)
+        }
+        (IPPROTO_IPV6, IPV6_DONTFRAG) => {
+            let way = if value == 0 { MtuDiscovery::default() } else { MtuDiscovery::Do };
+            change_udp(sock, |it| it.mtu_discovery = way)
+        }
         _ => Err(Errno::ENOPROTOOPT),
     }
 }
@@ -535,9 +545,22 @@ fn get_udp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
         (SOL_SOCKET, SO_RCVBUF) => options.receive_buffer,
         (IPPROTO_IP, IP_TTL) | (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => options.ttl.into(),
         (IPPROTO_IP, IP_TOS) | (IPPROTO_IPV6, IPV6_TCLASS) => options.tos.into(),
+        (IPPROTO_IP, IP_MTU_DISCOVER) | (IPPROTO_IPV6, IPV6_MTU_DISCOVER) => {
+            options.mtu_discovery as usize
+        }
+        (IPPROTO_IPV6, IPV6_DONTFRAG) => (options.mtu_discovery == MtuDiscovery::Do).into(),
+        (IPPROTO_IP, IP_MTU) | (IPPROTO_IPV6, IPV6_MTU) => path_mtu(sock)?,
         _ => return Err(Errno::ENOPROTOOPT),
     };
     Ok(i32::try_from(number).unwrap_or(i32::MAX))
+}
+
+/// Only a connected socket has a path.
+fn path_mtu(sock: &Sock) -> Result<usize, Errno> {
+    match &sock.state().role {
+        Role::Datagram(socket) => socket.path_mtu()?.ok_or(Errno::ENOTCONN),
+        _ => Err(Errno::ENOTCONN),
+    }
 }
 
 /// The receive and the send buffer: of a connection what they are now, before that what was asked

@@ -183,9 +183,10 @@ fn a_smaller_path_makes_smaller_segments() {
         beside.seq = segment.seq.wrapping_add(number);
         t.inject_error(UNREACHABLE, 4, [0, 0, 0x02, 0x58], &beside).expect_nothing();
     }
-    // Never larger than before, never below what every host takes.
+    // Never larger than before, never below what every host takes, and not what no link has.
+    t.inject_error(UNREACHABLE, 4, [0, 0, 0, 20], &segment).expect_nothing();
     t.inject_error(UNREACHABLE, 4, [0, 0, 0x05, 0xdc], &segment).expect_nothing();
-    t.inject_error(UNREACHABLE, 4, [0, 0, 0, 20], &segment).forget_rest();
+    t.inject_error(UNREACHABLE, 4, [0, 0, 0, 100], &segment).forget_rest();
     assert_eq!(t.info().unwrap().send_mss, 536);
 }
 

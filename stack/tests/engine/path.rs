@@ -1,0 +1,224 @@
+//! Paths that carry less than the link.
+
+use std::time::Duration;
+
+use stack::{
+    Config, MtuDiscovery, PathLimits, RxFrame, SendError, TcpId, UdpOptions, UdpSendError,
+};
+
+use crate::net::{Net, frames, host, host_with, v4, v6};
+
+/// A router's word on `frame`: the IPv4 packet in it does not fit, `mtu` would (RFC 1191 §4).
+fn too_big(frame: &[u8], mtu: u16) -> Vec<u8> {
+    let quoted = &frame[14..14 + 28];
+    let [high, low] = mtu.to_be_bytes();
+    let mut message = [&[3, 4, 0, 0, 0, 0, high, low][..], quoted].concat();
+    let sum = checksum(&message);
+    message[2..4].copy_from_slice(&sum);
+    let mut header = vec![0x45, 0, 0, 20 + message.len() as u8, 0, 0, 0, 0, 64, 1, 0, 0];
+    header.extend([203, 0, 113, 1]);
+    header.extend(&quoted[12..16]);
+    let sum = checksum(&header);
+    header[10..12].copy_from_slice(&sum);
+    [&frame[6..12], &frame[..6], &[8, 0], &header, &message].concat()
+}
+
+fn checksum(bytes: &[u8]) -> [u8; 2] {
+    let words = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
+    let sum = words.fold(0, |sum, word| (sum + word) % 0xffff);
+    (!(sum as u16)).to_be_bytes()
+}
+
+/// Host 0 writes `total` octets, host 1 reads them; the routers say what fits, if `tells`. Returns
+/// how long it took.
+fn transfer(net: &mut Net, ids: (TcpId, TcpId), total: usize, tells: bool) -> Duration {
+    let (began, pattern) = (net.now, |i: usize| (i % 251) as u8);
+    let (mut sent, mut got, mut out) = (0, 0, vec![0; 100_000]);
+    while got < total {
+        let chunk: Vec<u8> = (sent..total.min(sent + 50_000)).map(pattern).collect();
+        match net.hosts[0].tcp(ids.0).unwrap().send(net.now, &chunk) {
+            Ok(n) => sent += n,
+            Err(SendError::WouldBlock) => {}
+            Err(error) => panic!("{error}"),
+        }
+        net.pass(Duration::from_millis(10));
+        for frame in std::mem::take(&mut net.lost) {
+            if tells && frame[12..14] == [8, 0] {
+                let word = too_big(&frame, net.carries as u16);
+                net.hosts[0].receive(net.now, RxFrame::plain(&word));
+            }
+        }
+        if let Ok(n) = net.hosts[1].tcp(ids.1).unwrap().recv(net.now, &mut out) {
+            assert!(out[..n].iter().enumerate().all(|(i, &b)| b == pattern(got + i)));
+            got += n;
+        }
+        assert!(net.now - began < Duration::from_secs(120), "{got} of {total}");
+    }
+    net.now - began
+}
+
+fn send_mss(net: &mut Net, id: TcpId) -> u16 {
+    net.hosts[0].tcp(id).unwrap().info().send_mss
+}
+
+/// Text that went when the path was wide.
+const WARM_UP: usize = 100_000;
+
+#[test]
+fn t17_a_path_that_becomes_narrow_in_silence_is_found_out() {
+    for (remote, carries, within) in [
+        (v4(2, 80), 1_400, 8),
+        (v4(2, 80), 1_280, 8),
+        (v4(2, 80), 1_064, 8),
+        (v4(2, 80), 576, 16),
+        (v6(2, 80), 1_400, 8),
+        (v6(2, 80), 1_280, 8),
+    ] {
+        let mut net = Net::new();
+        let ids = net.connect(remote);
+        transfer(&mut net, ids, WARM_UP, false);
+        let rto = net.hosts[0].tcp(ids.0).unwrap().info().rto;
+        net.carries = carries;
+        let took = transfer(&mut net, ids, 300_000, false);
+        assert!(took < rto * within + Duration::from_secs(1), "{took:?}, {rto:?}, {carries}");
+        // And then the search, until it is as large as can be.
+        transfer(&mut net, ids, 3_000_000, false);
+        let headers = if remote.is_ipv4() { 52 } else { 72 };
+        let segment = usize::from(send_mss(&mut net, ids.0)) + headers;
+        assert!((carries - 8..=carries).contains(&segment), "{segment} of {carries}");
+        let counters = net.hosts[0].counters();
+        assert!(counters.tcp_mtup_fail <= 8, "{} probes lost", counters.tcp_mtup_fail);
+        assert_eq!(
+            counters.tcp_mtup_success > 0,
+            ![1_064, 576].contains(&carries) && segment != 1_280
+        );
+    }
+}
+
+#[test]
+fn t17_after_an_outage_segments_are_as_large_as_before() {
+    let mut net = Net::new();
+    let ids = net.connect(v4(2, 80));
+    transfer(&mut net, ids, WARM_UP, false);
+    net.hosts[0].tcp(ids.0).unwrap().send(net.now, &[0; 5_000]).unwrap();
+    net.carries = 60;
+    net.pass(Duration::from_secs(5));
+    assert_eq!(send_mss(&mut net, ids.0), 536 - 12, "it may be the size");
+    net.carries = usize::MAX;
+    net.pass(Duration::from_secs(10));
+    let mut out = vec![0; 10_000];
+    assert_eq!(net.hosts[1].tcp(ids.1).unwrap().recv(net.now, &mut out), Ok(5_000));
+    transfer(&mut net, ids, 500_000, false);
+    assert_eq!(send_mss(&mut net, ids.0), 1_448);
+    assert_eq!(net.hosts[0].counters().tcp_mtup_success, 1, "the first probe asks for all");
+}
+
+#[test]
+fn rfc1191_6_4_a_router_s_word_costs_no_time_and_is_remembered() {
+    let mut net = Net::new();
+    let ids = net.connect(v4(2, 80));
+    transfer(&mut net, ids, WARM_UP, true);
+    net.carries = 1_280;
+    let took = transfer(&mut net, ids, 300_000, true);
+    assert!(took < Duration::from_millis(700), "{took:?}");
+    assert_eq!(send_mss(&mut net, ids.0), 1_280 - 52);
+    assert_eq!(net.hosts[0].counters().tcp_timeouts, 0);
+    // RFC 8201 §5.2: whoever comes next knows it, for ten minutes.
+    let next = net.connect(v4(2, 81));
+    assert_eq!(send_mss(&mut net, next.0), 1_280 - 52);
+    net.lost.clear();
+    transfer(&mut net, next, 100_000, true);
+    assert!(net.lost.is_empty());
+    net.pass(Duration::from_secs(601));
+    let later = net.connect(v4(2, 82));
+    assert_eq!(send_mss(&mut net, later.0), 1_448);
+    // RFC 1191 §6.3: one that has lasted asks again, and costs a segment if it is as it was.
+    transfer(&mut net, next, 300_000, true);
+    assert_eq!(send_mss(&mut net, next.0), 1_280 - 52);
+    net.carries = 1_500;
+    net.pass(Duration::from_secs(601));
+    transfer(&mut net, next, 300_000, true);
+    assert_eq!(send_mss(&mut net, next.0), 1_448);
+    assert_eq!(net.hosts[0].counters().tcp_timeouts, 0);
+}
+
+/// The default remembers 256 paths; here one, and the path after the limit.
+#[test]
+fn t16_paths_remembered_have_a_limit() {
+    let few = |config: &mut Config| {
+        config.paths = PathLimits { destinations: 1, ..PathLimits::default() };
+    };
+    let mut net = Net::of([host_with(1, few), host(2)]);
+    let id = net.hosts[0].bind_udp(v4(1, 0)).unwrap();
+    for (last, evicted) in [(2, 0), (2, 0), (3, 1), (4, 2), (2, 3)] {
+        let mut socket = net.hosts[0].udp(id).unwrap();
+        socket.connect(v4(last, 9)).unwrap();
+        socket.send_to(net.now, &[0; 1_400], None).unwrap();
+        let local = socket.local();
+        let mut packet =
+            vec![0x45, 0, 5, 0x94, 0, 0, 0x40, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, last];
+        packet.extend([&local.port().to_be_bytes()[..], &[0, 9, 5, 0x80, 0, 0]].concat());
+        let frame = [&[2, 0, 0, 0, 0, 99, 2, 0, 0, 0, 0, 1, 8, 0][..], &packet].concat();
+        net.hosts[0].receive(net.now, RxFrame::plain(&too_big(&frame, 1_300)));
+        let socket = net.hosts[0].udp(id).unwrap();
+        assert_eq!(socket.path_mtu(net.now), Some(1_300));
+        assert_eq!(net.hosts[0].counters().path_mtus_evicted, evicted);
+    }
+}
+
+#[test]
+fn datagrams_and_the_path() {
+    let mut net = Net::new();
+    let id = net.hosts[0].bind_udp(v4(1, 0)).unwrap();
+    let far = net.hosts[1].bind_udp(v4(2, 9)).unwrap();
+    net.hosts[0].udp(id).unwrap().connect(v4(2, 9)).unwrap();
+    let go = |net: &mut Net, way: MtuDiscovery, len: usize| {
+        let mut socket = net.hosts[0].udp(id).unwrap();
+        let _ = socket.take_error();
+        socket.set_options(UdpOptions { mtu_discovery: way, ..UdpOptions::default() });
+        socket.send_to(net.now, &vec![7; len], None)?;
+        net.pass(Duration::from_millis(10));
+        let mut out = vec![0; 70_000];
+        let heard = net.hosts[1].udp(far).unwrap().recv_from(&mut out);
+        assert!(heard.is_err() || heard.unwrap().0 == len);
+        let sent: Vec<_> = net.seen.drain(..).filter(|frame| frame[12..14] == [8, 0]).collect();
+        // Length and the three flags of each.
+        Ok(sent.iter().map(|frame| (frame.len() - 14, frame[20] >> 5)).collect::<Vec<_>>())
+    };
+    let all = MtuDiscovery::ALL;
+    let [dont, want, never, probe] = all;
+    let refused = Err(UdpSendError::MessageTooLong);
+    assert_eq!(go(&mut net, dont, 1_472), Ok(vec![(1_500, 0)]));
+    assert_eq!(go(&mut net, want, 1_472), Ok(vec![(1_500, 2)]));
+    assert_eq!(go(&mut net, want, 1_473), Ok(vec![(1_500, 1), (21, 0)]));
+    assert_eq!(go(&mut net, never, 1_473), refused);
+    assert_eq!(go(&mut net, probe, 1_473), refused);
+    assert_eq!(go(&mut net, never, 1_472), Ok(vec![(1_500, 2)]));
+    // A router says less.
+    net.hosts[0].udp(id).unwrap().send_to(net.now, &[7; 1_472], None).unwrap();
+    let frame = frames(&mut net.hosts[0], net.now).remove(0);
+    for lie in [20, 1_500, 9_000] {
+        net.hosts[0].receive(net.now, RxFrame::plain(&too_big(&frame, lie)));
+        assert_eq!(net.hosts[0].udp(id).unwrap().path_mtu(net.now), Some(1_500), "{lie}");
+    }
+    net.hosts[0].receive(net.now, RxFrame::plain(&too_big(&frame, 1_300)));
+    assert_eq!(net.hosts[0].udp(id).unwrap().path_mtu(net.now), Some(1_300));
+    assert_eq!(net.hosts[0].udp(id).unwrap().take_error(), Some(stack::UdpError::MessageTooLong));
+    assert_eq!(go(&mut net, want, 1_472), Ok(vec![(1_300, 1), (220, 0)]));
+    assert_eq!(go(&mut net, dont, 1_472), Ok(vec![(1_300, 1), (220, 0)]));
+    assert_eq!(go(&mut net, never, 1_273), refused);
+    assert_eq!(go(&mut net, never, 1_272), Ok(vec![(1_300, 2)]));
+    assert_eq!(go(&mut net, probe, 1_472), Ok(vec![(1_500, 2)]));
+    // What was taken before the word came is told, not cut.
+    let mut socket = net.hosts[0].udp(id).unwrap();
+    socket.set_options(UdpOptions { mtu_discovery: never, ..UdpOptions::default() });
+    socket.send_to(net.now, &[7; 1_272], None).unwrap();
+    net.hosts[0].receive(net.now, RxFrame::plain(&too_big(&frame, 1_200)));
+    let _ = net.hosts[0].udp(id).unwrap().take_error();
+    assert_eq!(frames(&mut net.hosts[0], net.now), Vec::<Vec<u8>>::new());
+    assert_eq!(net.hosts[0].udp(id).unwrap().take_error(), Some(stack::UdpError::MessageTooLong));
+    assert_eq!(net.hosts[0].counters().ip_frag_fails, 1);
+    // It ages.
+    net.now = net.now + Duration::from_secs(601);
+    assert_eq!(go(&mut net, never, 1_472), Ok(vec![(1_500, 2)]));
+}
