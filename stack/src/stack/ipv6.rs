@@ -6,10 +6,12 @@ use super::input::{Arrival, Trouble, standing};
 use crate::counters::DropReason;
 use crate::net::fragment::FragmentDrop;
 use crate::net::{advertisement, icmpv6};
+use crate::random::Secret;
 use crate::wire::address::FlowKey;
 use crate::wire::emit::IPV6_HEADER;
 use crate::wire::extensions::{self, FRAGMENT_HEADER, Problem, Refused};
 use crate::wire::parse::{self, IpPacket};
+use core::num::NonZeroU32;
 
 /// What the sender of a fragment is told that no datagram can have (RFC 8200 §4.5).
 pub(super) fn fragment_problem(packet: &IpPacket<'_>, reason: FragmentDrop) -> Option<Problem> {
@@ -102,13 +104,13 @@ impl Stack {
         let heard = self.link.on_ndp(arrival.now, standing, packet, arrival.station);
         self.after_hearing(arrival.now, heard)
     }
+}
 
-    /// The same for every packet of a flow, and unrelated to that of others (RFC 6437 §3). IPv4 has
-    /// none.
-    pub(super) fn flow_label(&self, flow: &FlowKey) -> u32 {
-        if flow.remote.address.is_v4() {
-            return 0;
-        }
-        (self.labels.table_hash(&flow.to_bytes()) as u32 & 0xf_ffff).max(1)
+/// The same for every packet of a flow, and unrelated to that of others (RFC 6437 §3). IPv4 has
+/// none.
+pub(super) fn flow_label(labels: Secret, flow: &FlowKey) -> Option<NonZeroU32> {
+    if flow.remote.address.is_v4() {
+        return None;
     }
+    NonZeroU32::new((labels.table_hash(&flow.to_bytes()) as u32 & 0xf_ffff).max(1))
 }

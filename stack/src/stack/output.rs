@@ -1,6 +1,7 @@
 //! The way out: from what somebody has to say to a frame. ARP and Neighbor Discovery first, then
 //! packets that waited for a neighbour, ICMP, TCP, UDP, echo requests.
 
+use super::ipv6::flow_label;
 use super::{Message, Stack};
 use crate::counters::DropReason;
 use crate::link::neighbor::Resolution;
@@ -23,6 +24,7 @@ use crate::wire::parse::{
     ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP,
     PROTOCOL_UDP,
 };
+use core::num::NonZeroU32;
 
 /// Where the payload of the frame whose headers are in `head` lies.
 #[derive(Clone, Copy, Debug)]
@@ -207,7 +209,7 @@ impl Stack {
     }
 
     fn send_segment(&mut self, now: Instant, departure: Departure) -> Option<Body> {
-        let (flow, fields, (ttl, tos), body, size) = match departure {
+        let (flow, label, fields, marks, body, size) = match departure {
             Departure::Control(reply) => {
                 self.counters.tcp_out_segs += 1;
                 if reply.flags.has(Flags::RST) {
@@ -220,17 +222,20 @@ impl Stack {
                     window: reply.window,
                     options: reply.options,
                 };
-                (reply.flow, fields, (reply.ttl, reply.tos), NO_BODY, None)
+                let label = flow_label(self.labels, &reply.flow);
+                (reply.flow, label, fields, (reply.ttl, reply.tos), NO_BODY, None)
             }
             Departure::Live(key, segment) => {
                 self.counters.tcp_out_segs += u64::from(segment.segments());
-                let tcb = self.tcp.get(key)?;
+                let tcb = self.tcp.get_mut(key)?;
+                // Hashing is dear beside the rest of a header, and the label never changes.
+                tcb.flow_label = tcb.flow_label.or_else(|| flow_label(self.labels, &tcb.flow));
                 let marks = (tcb.options.ttl, tcb.options.tos | segment.ecn.bits());
                 let body = Body::Ring { key, offset: segment.offset, len: segment.len };
-                (tcb.flow, segment.fields, marks, body, segment.size)
+                (tcb.flow, tcb.flow_label, segment.fields, marks, body, segment.size)
             }
         };
-        let mut ip = self.ip_fields(flow, PROTOCOL_TCP, ttl, tos);
+        let mut ip = self.labelled_fields(flow, label, PROTOCOL_TCP, marks);
         // Segments fit the MTU, and say so, that a path may tell when it is smaller (RFC 1191).
         ip.dont_fragment = true;
         ip.id = 0;
@@ -238,13 +243,23 @@ impl Stack {
     }
 
     fn ip_fields(&mut self, flow: FlowKey, protocol: u8, ttl: u8, tos: u8) -> IpFields {
+        self.labelled_fields(flow, flow_label(self.labels, &flow), protocol, (ttl, tos))
+    }
+
+    fn labelled_fields(
+        &mut self,
+        flow: FlowKey,
+        label: Option<NonZeroU32>,
+        protocol: u8,
+        (ttl, tos): (u8, u8),
+    ) -> IpFields {
         IpFields {
             source: flow.local.address,
             destination: flow.remote.address,
             protocol,
             ttl,
             tos,
-            flow_label: self.flow_label(&flow),
+            flow_label: label.map_or(0, NonZeroU32::get),
             // Unpredictable, and unrelated between destinations (THREATS X-4). Segments, which
             // are never cut up, carry none.
             id: if protocol == PROTOCOL_TCP { 0 } else { self.random.next_u32() },

@@ -165,6 +165,7 @@ impl Tcb {
         }
         Tcb {
             flow,
+            flow_label: None,
             state: State::Closed,
             origin: Origin::Active,
             snd: Send::new(start.iss, mss, send_buffer),

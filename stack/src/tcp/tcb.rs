@@ -35,6 +35,7 @@ use crate::store::queue::{Link, Linked};
 use crate::store::wheel::NodeId;
 use crate::time::Instant;
 use crate::wire::address::FlowKey;
+use core::num::NonZeroU32;
 use std::sync::Arc;
 
 /// The queue of connections that may have something to send.
@@ -130,6 +131,8 @@ pub(crate) struct Stats {
 #[derive(Clone, Debug)]
 pub(crate) struct Tcb {
     pub(crate) flow: FlowKey,
+    /// IPv6's, from the first segment on: it never changes. None over IPv4.
+    pub(crate) flow_label: Option<NonZeroU32>,
     pub(crate) state: State,
     pub(crate) origin: Origin,
     pub(crate) snd: Send,

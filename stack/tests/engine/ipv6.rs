@@ -1,5 +1,6 @@
 //! Two engines over IPv6, and a stranger on the link.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -40,7 +41,9 @@ fn a_connection_over_ipv6_from_open_to_close() {
         assert_eq!(host.connections().count(), 0);
         balanced(host);
     }
-    // The referee reads every packet, and its sums are right.
+    // The referee reads every packet, and its sums are right. Whoever sends a segment, the half-open
+    // connection or the open one, labels it alike (RFC 6437 §3).
+    let mut labels = BTreeSet::new();
     for frame in net.seen.iter().filter(|frame| frame[12..14] == [0x86, 0xdd]) {
         let packet = etherparse::SlicedPacket::from_ethernet(frame).unwrap();
         let Some(etherparse::TransportSlice::Tcp(tcp)) = packet.transport else { continue };
@@ -49,8 +52,10 @@ fn a_connection_over_ipv6_from_open_to_close() {
         let sum = header.calc_checksum_ipv6(&ip.header().to_header(), text).unwrap();
         assert_eq!(header.checksum, sum);
         assert_ne!(ip.header().flow_label().value(), 0);
+        labels.insert((ip.header().source(), ip.header().flow_label().value()));
         assert!(frame.len() <= 14 + 1500);
     }
+    assert_eq!(labels.len(), 2, "{labels:?}");
 }
 
 #[test]
