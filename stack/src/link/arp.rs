@@ -101,7 +101,7 @@ pub(crate) enum ArpAction {
     ReplyAndLearn { reply: ArpPacket, address: Address, mac: Mac, claim: Claim },
     /// Somebody else says that this address of ours is theirs: ask the [`Defender`].
     Conflict(Address),
-    /// An address that we are asking for is another's, or another asks for it too (RFC 5227 §2.1.1).
+    /// An address that we are asking for is another's, or another asks for it (RFC 5227 §2.1.1).
     Duplicate(Address),
     /// Not for us, or not to be believed.
     Ignore,
