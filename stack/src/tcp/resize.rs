@@ -10,7 +10,7 @@ use crate::time::Instant;
 
 /// So many time-outs running are believed to be about the size of segments: one less than Linux,
 /// that a transfer goes on within ten first time-outs (THREATS T-17).
-const BLACK_HOLE_AFTER: u32 = 3;
+const BLACK_HOLE_AFTER: usize = 3;
 
 impl Tcb {
     fn stamped(&self) -> u16 {
@@ -51,9 +51,10 @@ impl Tcb {
     pub(super) fn suspect_black_hole(&mut self, now: Instant) {
         self.path.forget_probe();
         let Some(head) = self.delivering.flight.head() else { return };
-        if u32::from(self.rto.expiries()) + 1 >= BLACK_HOLE_AFTER {
+        let doubts = (usize::from(self.rto.expiries()) + 2).saturating_sub(BLACK_HOLE_AFTER);
+        if doubts > 0 {
             let len = head.len().min(self.snd.mss_u32()) as u16 + self.stamped();
-            let news = self.path.on_black_hole(now, len);
+            let news = self.path.on_black_hole(now, len, doubts);
             self.resize(news);
         }
     }
