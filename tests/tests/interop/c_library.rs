@@ -27,7 +27,7 @@ fn an_echo_server_with_poll() {
     let Some(ns) = Netns::new() else { return };
     compile(&ns, "echo");
     let program = ns.dir().join("echo");
-    let server = format!("{} '{CONFIG}' 7", program.display());
+    let server = format!("timeout 20 {} '{CONFIG}' 7", program.display());
     let crowd =
         format!("until nc -z {STACK} 7; do sleep 0.02; done; {PEER} crowd {STACK}:7 50 200000");
     let said = ns.sh(30, &format!("{server} >/dev/null & {crowd}; kill $!"));
@@ -39,9 +39,10 @@ fn an_http_client() {
     let Some(ns) = Netns::new() else { return };
     compile(&ns, "get");
     let program = ns.dir().join("get").display().to_string();
-    let serve =
-        format!("printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | nc -l -N {KERNEL} 80 >/dev/null");
-    let said = ns.sh(20, &format!("{serve} & sleep 0.2; {program} '{CONFIG}' {KERNEL} 80 /"));
+    let serve = format!(
+        "printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | timeout 20 nc -l -N {KERNEL} 80 >/dev/null"
+    );
+    let said = ns.sh(20, &format!("{serve} & sleep 0.7; {program} '{CONFIG}' {KERNEL} 80 /"));
     assert!(said.ends_with("\r\n\r\nhello"), "{said}");
     let refused = ns.try_sh(20, &format!("{program} '{CONFIG}' {KERNEL} 81 /"));
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -56,10 +57,10 @@ fn datagrams_many_at_a_time() {
     let Some(ns) = Netns::new() else { return };
     compile(&ns, "datagrams");
     let program = ns.dir().join("datagrams").display().to_string();
-    let server = format!("{program} '{CONFIG}' 7");
+    let server = format!("timeout 20 {program} '{CONFIG}' 7");
     let said = ns.sh(
         30,
-        &format!("{server} >/dev/null & sleep 0.7; {PEER} udp-echo {STACK}:7 0 8000 400; kill $!"),
+        &format!("{server} >/dev/null & sleep 1.5; {PEER} udp-echo {STACK}:7 0 8000 400; kill $!"),
     );
     assert_eq!(said, "ok\n");
 }

@@ -9,12 +9,19 @@ use tests::netns::{KERNEL, KERNEL_V6, Netns, STACK, STACK_V6, demo_path};
 /// How a command line begins that runs a program on Tapstack.
 fn on_tapstack() -> String {
     let tapstack = demo_path("tapstack");
-    format!("{} run --tap tap0 --addr {STACK}/24,{STACK_V6}/64 --", tapstack.display())
+    format!("timeout 40 {} run --tap tap0 --addr {STACK}/24,{STACK_V6}/64 --", tapstack.display())
 }
 
 /// Waits in a shell until the stack's port is open.
 fn open(port: u16) -> String {
     format!("for i in $(seq 250); do nc -z {STACK} {port} && break; sleep 0.02; done")
+}
+
+/// Waits in a shell until something listens on a port of the kernel's.
+fn listening(port: u16) -> String {
+    format!(
+        "for i in $(seq 500); do ss -Hltn 'sport = {port}' | grep -q . && break; sleep 0.02; done"
+    )
 }
 
 /// Whether all programs are there; says so if not, and the test passes without having looked.
@@ -31,18 +38,18 @@ fn have(programs: &[&str]) -> bool {
 
 /// A server on the kernel's side that answers one request with `hello`.
 const HELLO: &str =
-    "printf 'HTTP/1.0 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n' | nc -l -N";
+    "printf 'HTTP/1.0 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n' | timeout 20 nc -l -N";
 
 #[test]
 fn curl_fetches_over_both_ip_versions() {
     let Some(ns) = Netns::with_ipv6() else { return };
-    let run = on_tapstack();
+    let (run, wait) = (on_tapstack(), listening(8000));
     for (listen, url) in [
         (format!("{KERNEL} 8000"), format!("http://{KERNEL}:8000/")),
         (format!("-6 {KERNEL_V6} 8000"), format!("http://[{KERNEL_V6}]:8000/")),
     ] {
         let said =
-            ns.sh(20, &format!("{HELLO} {listen} >/dev/null & sleep 0.2; {run} curl -sS {url}"));
+            ns.sh(20, &format!("{HELLO} {listen} >/dev/null & {wait}; {run} curl -sS {url}"));
         assert_eq!(said, "hello\n", "{url}");
     }
 }
@@ -64,7 +71,7 @@ fn netcat_serves_and_every_byte_arrives() {
     let said = ns.sh(
         60,
         &format!(
-            "({run} nc -l -N 5000 </dev/null | {PEER} check 100000000 1) & sleep 0.7; \
+            "({run} nc -l -N 5000 </dev/null | {PEER} check 100000000 1) & sleep 1.5; \
              {PEER} make 100000000 1 | nc -N {STACK} 5000; wait"
         ),
     );
@@ -72,8 +79,9 @@ fn netcat_serves_and_every_byte_arrives() {
     let said = ns.sh(
         60,
         &format!(
-            "(nc -l {KERNEL} 5000 </dev/null | {PEER} check 100000000 2) & sleep 0.2; \
-             {PEER} make 100000000 2 | {run} nc -N {KERNEL} 5000; wait"
+            "(nc -l {KERNEL} 5000 </dev/null | {PEER} check 100000000 2) & {}; \
+             {PEER} make 100000000 2 | {run} nc -N {KERNEL} 5000; wait",
+            listening(5000)
         ),
     );
     assert_eq!(said, "ok\n", "from the program");
@@ -88,7 +96,7 @@ fn a_reset_is_told_as_one() {
     let run = on_tapstack();
     // The peer closes with text unread: that is a reset, and no end of the stream.
     let server = format!(
-        "python3 -c \"import socket,time; s=socket.create_server(('{KERNEL}',5000)); \
+        "timeout 15 python3 -c \"import socket,time; s=socket.create_server(('{KERNEL}',5000)); \
          c,_=s.accept(); time.sleep(0.3); c.close()\""
     );
     let client = format!(
@@ -98,7 +106,7 @@ fn a_reset_is_told_as_one() {
          except ConnectionResetError: print('reset')"
     );
     std::fs::write(ns.dir().join("client.py"), client).unwrap();
-    let said = ns.sh(20, &format!("{server} & sleep 0.4; {run} python3 client.py"));
+    let said = ns.sh(20, &format!("{server} & {}; {run} python3 client.py", listening(5000)));
     assert_eq!(said, "reset\n");
 }
 
@@ -118,7 +126,8 @@ fn python_serves_and_fetches() {
         "import urllib.request as u; print(u.urlopen('http://{KERNEL}:8000/').read().decode())"
     );
     std::fs::write(ns.dir().join("fetch.py"), fetch).unwrap();
-    let line = format!("{HELLO} {KERNEL} 8000 >/dev/null & sleep 0.2; {run} python3 fetch.py");
+    let wait = listening(8000);
+    let line = format!("{HELLO} {KERNEL} 8000 >/dev/null & {wait}; {run} python3 fetch.py");
     assert_eq!(ns.sh(20, &line).trim(), "hello");
 }
 
@@ -130,10 +139,11 @@ fn iperf3_measures_both_ways() {
     }
     let run = on_tapstack();
     for options in ["", "-R", "-P 8", "-u -b 20M"] {
-        let server = format!("iperf3 -s -1 -B {KERNEL} >/dev/null");
+        let server = format!("timeout 20 iperf3 -s -1 -B {KERNEL} >/dev/null");
+        let wait = listening(5201);
         let said = ns.sh(
             30,
-            &format!("{server} & sleep 0.3; {run} iperf3 -c {KERNEL} -t 1 -J {options}; wait"),
+            &format!("{server} & {wait}; {run} iperf3 -c {KERNEL} -t 1 -J {options}; wait"),
         );
         assert!(!said.contains("\"error\""), "{options}: {said}");
         if options.is_empty() {
@@ -146,7 +156,7 @@ fn iperf3_measures_both_ways() {
     }
     let server = format!("{run} iperf3 -s -1 >/dev/null");
     let client = format!("iperf3 -c {STACK} -t 1 -P 4 -J");
-    let said = ns.sh(30, &format!("{server} & sleep 0.8; {client}; wait"));
+    let said = ns.sh(30, &format!("{server} & sleep 1.5; {client}; wait"));
     assert!(!said.contains("\"error\""), "{said}");
 }
 
@@ -223,7 +233,8 @@ fn wget_and_wrk_and_node_are_clients() {
     ];
     for (program, line) in fetch {
         if have(&[program]) {
-            let serve = format!("{HELLO} {KERNEL} 8000 >/dev/null & sleep 0.2");
+            let wait = listening(8000);
+            let serve = format!("{HELLO} {KERNEL} 8000 >/dev/null & {wait}");
             assert_eq!(ns.sh(20, &format!("{serve}; {run} {line}")), "hello\n", "{program}");
         }
     }
