@@ -152,11 +152,11 @@ fn the_initial_window_is_bounded() {
     game.hears("S 0:0(0) win 65535 <mss 100>");
     game.says("S. 0:0(0) ack 1 win 2000 <mss 1460>");
     game.hears(". 1:1(0) ack 1 win 65535");
-    for i in 0..11 {
+    for i in 0..12 {
         let (from, to) = (1 + i * 100, 101 + i * 100);
         game.says(&format!(". {from}:{to}(100) ack 1 win 2000"));
     }
-    game.fouls(". 1101:1201(100) ack 1 win 2000", "at once");
+    game.fouls(". 1201:1301(100) ack 1 win 2000", "at once");
 }
 
 #[test]
