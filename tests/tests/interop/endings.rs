@@ -80,7 +80,7 @@ fn mistakes_are_explained() {
         ("httpd --tap tap0 /nowhere", "/nowhere: cannot be served"),
         ("httpd --tap tap0 -- true", "needs --ns"),
         ("httpd --fd 77", "not one of a TAP"),
-        ("get --tap tap0 http://example.com/", "names are not resolved yet"),
+        ("get --tap tap0 http://example.com/", "name one with --dns"),
         ("get --tap tap0 https://192.0.2.1/", "no encryption"),
         ("nc --tap tap0 192.0.2.1 http", "not a port"),
         ("ping --tap tap0 --gateway 198.18.0.1 192.0.2.1", "gateway"),
