@@ -3,10 +3,9 @@
 //!
 //! [`TcpListener`], [`TcpStream`] and [`UdpSocket`] have the shape of their namesakes in
 //! `std::net`, and [`futures`] has them for async programs; [`Poller`] waits for many of them;
-//! [`Resolver`] finds the addresses of names; [`Bsd`] has integers for sockets and error numbers for
-//! errors. There is no thread between a
-//! program and its packets: a thread that waits drives the stack itself (`shard.rs` tells how), and
-//! one that sends writes to the device.
+//! [`Resolver`] finds the addresses of names; [`Bsd`] has integers for sockets and error numbers
+//! for errors. There is no thread between a program and its packets: a thread that waits drives the
+//! stack itself (`shard.rs` tells how), and one that sends writes to the device.
 //!
 //! Two hosts on a cable, in memory:
 //!

@@ -1,4 +1,5 @@
-//! Addresses as programs write them. Names are for [`Resolver`](super::Resolver): here they are refused.
+//! Addresses as programs write them. Names are for [`Resolver`](super::Resolver): here they are
+//! refused.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};

@@ -92,7 +92,8 @@ impl Rack {
     }
 
     /// Step 4: what was taken for lost was only late, by a duplicate report, or sooner, because its
-    /// first copy was delivered (RFC 3522). The window was too small by a quarter, once a round trip.
+    /// first copy was delivered (RFC 3522). The window was too small by a quarter, once a round
+    /// trip.
     pub(crate) fn on_late(&mut self, una: Seq, nxt: Seq) {
         self.reordering = true;
         if self.round.is_some_and(|round| una.before(round)) {

@@ -41,8 +41,8 @@ fn a_connection_over_ipv6_from_open_to_close() {
         assert_eq!(host.connections().count(), 0);
         balanced(host);
     }
-    // The referee reads every packet, and its sums are right. Whoever sends a segment, the half-open
-    // connection or the open one, labels it alike (RFC 6437 §3).
+    // The referee reads every packet, and its sums are right. Whoever sends a segment, the
+    // half-open connection or the open one, labels it alike (RFC 6437 §3).
     let mut labels = BTreeSet::new();
     for frame in net.seen.iter().filter(|frame| frame[12..14] == [0x86, 0xdd]) {
         let packet = etherparse::SlicedPacket::from_ethernet(frame).unwrap();
