@@ -310,6 +310,17 @@ pub(crate) fn skipped<T>() -> Option<T> {
     None
 }
 
+/// Whether all programs are there; says so if not, and the test passes without having looked.
+pub fn have(programs: &[&str]) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = |name: &&&str| std::env::split_paths(&path).any(|it| it.join(name).is_file());
+    let Some(missing) = programs.iter().find(|name| !there(name)) else { return true };
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Not `eprintln!`, as above.
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {missing} is not installed");
+    false
+}
+
 fn say(status: ExitStatus) -> String {
     match status.code() {
         Some(124 | 137) => "no end in sight (watchdog)".into(),

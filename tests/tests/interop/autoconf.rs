@@ -1,9 +1,8 @@
 //! radvd on the other end: addresses by themselves.
 
-use std::io::Write;
 use std::time::Duration;
 
-use tests::netns::{KERNEL_V6 as KERNEL, Netns, demo_path};
+use tests::netns::{KERNEL_V6 as KERNEL, Netns, demo_path, have};
 
 /// What radvd says of `prefixes`, each with more words about it.
 fn config(prefixes: &[(&str, &str)]) -> String {
@@ -20,11 +19,7 @@ fn config(prefixes: &[(&str, &str)]) -> String {
 /// A namespace with radvd's program, or words about why not.
 fn with_radvd() -> Option<Netns> {
     let ns = Netns::with_ipv6()?;
-    if ns.try_sh(5, "command -v radvd").status.success() {
-        return Some(ns);
-    }
-    let _ = writeln!(std::io::stderr(), "SKIPPED: radvd is not installed (package radvd)");
-    None
+    have(&["radvd"]).then_some(ns)
 }
 
 fn write(ns: &Netns, text: &str) {

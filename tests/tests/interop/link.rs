@@ -1,13 +1,10 @@
 //! The cable is cut and mended while a connection is busy (THREATS E-2, E-3).
 
-use crate::PEER;
+use crate::{LISTENING, PEER};
 use tests::netns::{KERNEL, Netns, demo_path};
 
 /// Bytes of a transfer: some seconds' worth with the outages.
 const COUNT: u64 = 1 << 30;
-
-/// Waits in a shell until something listens on a port of the kernel's.
-const LISTENING: &str = "until ss -Hltn 'sport = 5000' | grep -q .; do sleep 0.02; done";
 
 /// The cable as a test finds it.
 const MAKE: &str = "ip tuntap add dev tap0 mode tap && ip address add 192.0.2.1/24 dev tap0 && \

@@ -26,6 +26,9 @@ mod volume;
 /// The program for the kernel's end.
 const PEER: &str = env!("CARGO_BIN_EXE_peer");
 
+/// Waits in a shell until something listens on port 5000 of the kernel's.
+const LISTENING: &str = "until ss -Hltn 'sport = 5000' | grep -q .; do sleep 0.02; done";
+
 /// The number after `"name":` in a JSON text.
 fn number(json: &str, name: &str) -> u64 {
     let found = json.split_once(&format!("\"{name}\":"));

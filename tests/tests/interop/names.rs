@@ -1,17 +1,14 @@
 //! Names, from dnsmasq.
 
-use std::process::Command;
-
 use crate::PEER;
-use tests::netns::{KERNEL, KERNEL_V6, Netns, Running, demo_path};
+use tests::netns::{KERNEL, KERNEL_V6, Netns, Running, demo_path, have};
 
 /// The stack has both IP versions, and asks the kernel's end for names.
 const OPTIONS: &str = "--tap tap0 --addr 192.0.2.2/24,2001:db8::2/64 --dns 192.0.2.1 --search test";
 
 /// dnsmasq with `arguments`, once it listens; `None`, said on the terminal, where it is missing.
 fn dnsmasq(ns: &Netns, arguments: &str) -> Option<Running> {
-    if Command::new("dnsmasq").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: dnsmasq is not installed (package dnsmasq-base)");
+    if !have(&["dnsmasq"]) {
         return None;
     }
     let common = "--keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --user=root \

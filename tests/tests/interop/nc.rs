@@ -1,10 +1,7 @@
 //! Netcat against netcat, with half-closed connections.
 
-use crate::PEER;
+use crate::{LISTENING, PEER};
 use tests::netns::{KERNEL, Netns, STACK, demo_path};
-
-/// Waits in a shell until something listens on a port of the kernel's.
-const LISTENING: &str = "until ss -Hltn 'sport = 5000' | grep -q .; do sleep 0.02; done";
 
 #[test]
 fn linux_connects_and_each_side_closes_in_its_time() {

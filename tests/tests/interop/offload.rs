@@ -1,13 +1,10 @@
 //! Super-frames and plain frames, one after the other on the same TAP.
 
-use crate::PEER;
+use crate::{LISTENING, PEER};
 use tests::netns::{KERNEL, Netns, demo_path};
 
 /// Bytes of a transfer.
 const COUNT: u64 = 200 << 20;
-
-/// Waits in a shell until something listens on a port of the kernel's.
-const LISTENING: &str = "until ss -Hltn 'sport = 5000' | grep -q .; do sleep 0.02; done";
 
 /// Transfers both ways, one after the other; `options` are the demo's.
 fn both_ways(ns: &Netns, options: &str) {

@@ -1,10 +1,7 @@
 //! Programs that know nothing of Tapstack, under `tapstack run`, with Linux on the other end.
 
-use std::io::Write;
-use std::path::PathBuf;
-
 use crate::PEER;
-use tests::netns::{KERNEL, KERNEL_V6, Netns, STACK, STACK_V6, demo_path};
+use tests::netns::{KERNEL, KERNEL_V6, Netns, STACK, STACK_V6, demo_path, have};
 
 /// How a command line begins that runs a program on Tapstack.
 fn on_tapstack() -> String {
@@ -22,18 +19,6 @@ fn listening(port: u16) -> String {
     format!(
         "for i in $(seq 500); do ss -Hltn 'sport = {port}' | grep -q . && break; sleep 0.02; done"
     )
-}
-
-/// Whether all programs are there; says so if not, and the test passes without having looked.
-fn have(programs: &[&str]) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let there = |name: &&&str| {
-        std::env::split_paths(&path).map(|it: PathBuf| it.join(name)).any(|it| it.is_file())
-    };
-    let Some(missing) = programs.iter().find(|name| !there(name)) else { return true };
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {missing} is not installed");
-    false
 }
 
 /// A server on the kernel's side that answers one request with `hello`.
