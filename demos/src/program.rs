@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use stack::host::{Host, Resolver};
 use stack::{AddressInfo, AddressOrigin, AddressState};
-use tapdev::{Device, Offloads};
+use tapdev::Device;
 
 use crate::kernel_side::KernelSide;
 use crate::options::CommonOptions;
@@ -56,7 +56,6 @@ impl Plug {
         let plug::Plugged { device, config, hints } = plug::plug_in(options)?;
         let host = Host::builder(config)
             .grace(GRACE)
-            .offloads(if options.plain { Offloads::NONE } else { Offloads::ALL })
             .start(Arc::clone(&device))
             .context("the stack cannot start")?;
         Ok(Plug { host, device, hints })

@@ -29,10 +29,10 @@ pub struct Config {
     /// [`TxFrame::checksum`](crate::TxFrame::checksum) says so.
     pub device_checksums: bool,
     /// Longest IP packet that the device cuts into segments itself, bytes, at most 65,535; 0: it
-    /// does not, and every frame is one segment. It needs `device_checksums`.
+    /// does not, and every frame is one segment. Of these it finishes the checksums in any case.
     pub super_frame_max: usize,
     /// The device cuts datagrams too: those of one length that follow each other on one way leave
-    /// in one frame. It needs `device_checksums`.
+    /// in one frame, of which it finishes the checksums in any case.
     pub device_cuts_datagrams: bool,
     /// This host's addresses, each with the prefix of its network. With one of IPv6 the host also
     /// has an address for the link itself (RFC 4862 §5.3, RFC 7217), drawn from its seed unless one
@@ -434,8 +434,7 @@ impl Config {
         if !(576..=65_535).contains(&self.mtu) {
             return Err(ConfigError::Mtu(self.mtu));
         }
-        let cuts = self.super_frame_max > 0 || self.device_cuts_datagrams;
-        if self.super_frame_max > 65_535 || (cuts && !self.device_checksums) {
+        if self.super_frame_max > 65_535 {
             return Err(ConfigError::SuperFrame(self.super_frame_max));
         }
         let speaks_v6 = self.autoconfigure == Autoconfigure::On
@@ -505,7 +504,7 @@ impl fmt::Display for ConfigError {
                 )
             }
             ConfigError::SuperFrame(most) => {
-                write!(f, "super-frames of {most} bytes: at most 65535, and with device_checksums")
+                write!(f, "super-frames of {most} bytes: at most 65535")
             }
             ConfigError::GatewayOffLink(gateway) => {
                 write!(f, "the gateway {gateway} is on none of the host's networks: check --addr")

@@ -53,6 +53,22 @@ fn what_the_device_has_to_do_is_said() {
 }
 
 #[test]
+fn a_device_that_only_cuts_sums_what_it_cuts() {
+    let mut t = Rig::with(|config| config.super_frame_max = 65_535)
+        .listen(ListenOptions::default())
+        .accept_from("<mss 1000>");
+    let now = t.now();
+    t.tcp().send(now, &[7; 2000]).unwrap();
+    let frame = t.stack.poll_transmit(now).unwrap();
+    assert_eq!(frame.gso, Some(Gso { segment: 1000 }));
+    assert_eq!(frame.checksum, Some(ChecksumAt { start: 34, offset: 16 }));
+    t.tcp().send(now, &[7; 1000]).unwrap();
+    let frame = t.stack.poll_transmit(now).unwrap();
+    assert_eq!((frame.gso, frame.checksum), (None, None), "whole");
+    t.forget_rest();
+}
+
+#[test]
 fn a_frame_is_never_longer_than_an_ip_packet() {
     let config = |config: &mut Config| {
         config.device_checksums = true;

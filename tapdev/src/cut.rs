@@ -71,6 +71,9 @@ impl Layout {
 }
 
 /// The one's complement sum of RFC 1071, over pieces that may have odd lengths.
+///
+/// Words are added as this machine reads them, 32 bits at a time: the sum of 16-bit words comes out
+/// of that by folding, with its bytes where they belong (RFC 1071 §2(B)).
 #[derive(Debug, Clone, Copy, Default)]
 struct Sum {
     sum: u64,
@@ -83,15 +86,18 @@ impl Sum {
         if self.odd
             && let Some((&first, rest)) = bytes.split_first()
         {
-            self.sum += u64::from(first);
+            self.sum += u64::from(u16::from_ne_bytes([0, first]));
             self.odd = false;
             bytes = rest;
         }
-        let (words, rest) = bytes.as_chunks::<2>();
-        // Fewer than 2^32 of them: no overflow.
-        self.sum += words.iter().map(|word| u64::from(u16::from_be_bytes(*word))).sum::<u64>();
+        let (words, rest) = bytes.as_chunks::<4>();
+        // Fewer than 2^31 of them: no overflow. Adds that cannot panic become vector adds.
+        let add = |sum: u64, word: &[u8; 4]| sum.wrapping_add(u32::from_ne_bytes(*word).into());
+        self.sum += words.iter().fold(0, add);
+        let (words, rest) = rest.as_chunks::<2>();
+        self.sum += words.iter().map(|word| u64::from(u16::from_ne_bytes(*word))).sum::<u64>();
         if let [last] = rest {
-            self.sum += u64::from(*last) << 8;
+            self.sum += u64::from(u16::from_ne_bytes([*last, 0]));
             self.odd = true;
         }
     }
@@ -105,7 +111,7 @@ impl Sum {
         }
         match !(sum as u16) {
             0 => [0xff, 0xff],
-            sum => sum.to_be_bytes(),
+            sum => sum.to_ne_bytes(),
         }
     }
 }

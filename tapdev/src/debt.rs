@@ -10,9 +10,9 @@
 pub struct Offloads {
     /// Frames whose transport checksum is not finished.
     pub checksum: bool,
-    /// Super-frames of TCP segments; they need `checksum`.
+    /// Super-frames of TCP segments, whose checksums are finished by whoever cuts them.
     pub tcp: bool,
-    /// Super-frames of UDP datagrams; they need `checksum`.
+    /// Super-frames of UDP datagrams, likewise.
     pub udp: bool,
 }
 

@@ -44,9 +44,12 @@ pub trait Device: Send + Sync {
     /// Says what the caller takes beside plain frames, by
     /// [`recv_with_debt`](Device::recv_with_debt), from now on; returns what the device does of
     /// that, in both directions. A device that was never asked gives and takes plain frames.
+    ///
+    /// A device with no offloads of its own takes super-frames all the same, and gives none: they
+    /// are cut in software, which is dear for the processor but not as dear as making each
+    /// segment by itself.
     fn negotiate(&self, wanted: Offloads) -> Offloads {
-        let _ = wanted;
-        Offloads::NONE
+        Offloads { checksum: false, ..wanted }
     }
 
     /// The bytes that a buffer for [`recv_with_debt`](Device::recv_with_debt) must have.
@@ -207,6 +210,8 @@ owners!(Box, Arc);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     #[test]
@@ -225,5 +230,44 @@ mod tests {
             assert_eq!(classify(&io::Error::from_raw_os_error(errno)), fault, "errno {errno}");
         }
         assert_eq!(classify(&io::ErrorKind::WouldBlock.into()), Fault::Again);
+    }
+
+    /// A device as somebody outside may write one.
+    struct Simple(Mutex<Vec<usize>>);
+
+    impl Device for Simple {
+        fn mtu(&self) -> usize {
+            1500
+        }
+
+        fn recv(&self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+
+        fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+            self.0.lock().unwrap().push(parts.iter().map(|part| part.len()).sum());
+            Ok(())
+        }
+
+        fn wait(&self, _: Option<Duration>) -> io::Result<Wake> {
+            Ok(Wake::TimedOut)
+        }
+
+        fn wake(&self) {}
+    }
+
+    #[test]
+    fn a_device_without_offloads_is_cut_for() {
+        let device = Simple(Mutex::default());
+        let granted = device.negotiate(Offloads::ALL);
+        assert_eq!(granted, Offloads { checksum: false, ..Offloads::ALL });
+        assert_eq!(device.negotiate(Offloads::NONE), Offloads::NONE);
+        let mut head = [0; 54];
+        head[12..15].copy_from_slice(&[8, 0, 0x45]);
+        head[23] = 6;
+        head[46] = 0x50;
+        let debt = Debt { segment: Some(1000), ..Debt::NONE };
+        device.send_with_debt(&[IoSlice::new(&head), IoSlice::new(&[7; 2500])], debt).unwrap();
+        assert_eq!(*device.0.lock().unwrap(), [1054, 1054, 554]);
     }
 }

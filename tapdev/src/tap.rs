@@ -29,7 +29,7 @@ pub struct TapOptions {
     /// The MTU to give the interface, bytes (`None`: leave it as it is). Setting needs
     /// `CAP_NET_ADMIN`.
     pub mtu: Option<usize>,
-    /// Plain mode: no offloads can be negotiated.
+    /// Plain mode: the kernel takes and gives plain frames only.
     pub plain: bool,
 }
 
@@ -164,7 +164,7 @@ impl Tap {
         Ok(())
     }
 
-    /// Whether offloads cannot be negotiated.
+    /// Whether the kernel takes and gives plain frames only.
     pub fn is_plain(&self) -> bool {
         self.offload.is_none()
     }
@@ -255,7 +255,7 @@ impl Device for Tap {
     }
 
     fn negotiate(&self, wanted: Offloads) -> Offloads {
-        let Some(offload) = &self.offload else { return Offloads::NONE };
+        let Some(offload) = &self.offload else { return Offloads { checksum: false, ..wanted } };
         *offload.wanted.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
         let granted = offload::negotiate(self.fd.as_fd(), wanted);
         let frame_max = if granted.super_frames() { FRAME_MAX } else { self.mtu + FRAME_OVERHEAD };

@@ -132,7 +132,7 @@ impl HostBuilder {
         let offloads = device.negotiate(self.offloads);
         config.device_checksums = offloads.checksum;
         config.super_frame_max = if offloads.tcp { SUPER_FRAME } else { 0 };
-        config.device_cuts_datagrams = offloads.checksum && offloads.udp;
+        config.device_cuts_datagrams = offloads.udp;
         let stack = Stack::new(config, seed);
         let shard = Shard::new(stack, Box::new(device), self.spin, control.clone());
         let shard = Arc::new(shard);

@@ -334,7 +334,8 @@ impl Stack {
             }
             _ => (body, gso),
         };
-        let device = self.config.device_checksums;
+        // Nobody can sum a super-frame before it is cut.
+        let device = self.config.device_checksums || gso.is_some();
         self.start_frame(to, ip.ethertype());
         let summing = if device { Summing::Device } else { Summing::Here };
         self.write_headers(&ip, &transport, body, summing);

@@ -97,8 +97,8 @@ impl Target {
         config.tcp.time_wait_max = TIME_WAIT_MAX;
         config.tcp.memory_max = TCP_MEMORY_MAX;
         config.device_checksums = seed % 2 == 1;
-        config.device_cuts_datagrams = config.device_checksums;
-        config.super_frame_max = if config.device_checksums { 65_535 } else { 0 };
+        config.device_cuts_datagrams = seed % 4 >= 1;
+        config.super_frame_max = if config.device_cuts_datagrams { 65_535 } else { 0 };
         let mut stack = Stack::new(config, Seed::from_number(seed));
         let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
         let options =
