@@ -84,6 +84,7 @@ fn main() -> ExitCode {
                 total.connections += report.connections;
                 total.whole += report.whole;
                 total.millis += report.millis;
+                total.peer_panics += report.peer_panics;
             }
             Err(failure) if arguments.goes_on => {
                 failures += 1;

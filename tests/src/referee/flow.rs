@@ -46,7 +46,7 @@ pub(super) struct Flow {
 }
 
 /// What a SYN said.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq)]
 struct Offer {
     mss: Option<u16>,
     scale: Option<u8>,
@@ -129,10 +129,7 @@ impl Flow {
             self.out.as_ref().is_some_and(|out| (1..=out.sent).contains(&acked(out)))
         };
         if tcp.syn && !tcp.rst && tcp.ack.is_none_or(answers) {
-            if self.offers.len() == OFFERS_MAX {
-                self.offers.pop_front();
-            }
-            self.offers.push_back((tcp.seq, Offer::of(tcp)));
+            self.hears_offer((tcp.seq, Offer::of(tcp)));
             self.reopened |= tcp.ack.is_none();
         }
         self.reset |= tcp.rst;
@@ -150,6 +147,17 @@ impl Flow {
         self.early.push_back((tcp.seq, tcp.len()));
     }
 
+    /// Copies of the last SYN do not push out the first, by which a client goes.
+    fn hears_offer(&mut self, offer: (u32, Offer)) {
+        if self.offers.back() == Some(&offer) {
+            return;
+        }
+        if self.offers.len() == OFFERS_MAX {
+            self.offers.pop_front();
+        }
+        self.offers.push_back(offer);
+    }
+
     fn offer(&self) -> Option<Offer> {
         self.agreed.or(self.offers.back().map(|(_, offer)| *offer))
     }
@@ -163,7 +171,7 @@ impl Flow {
             return rule(self.answered <= self.heard, || "a reset that nobody asked for".into());
         }
         let other = self.out.as_ref().is_some_and(|out| tcp.syn && out.iss != tcp.seq);
-        self.spared |= self.cookies && (other || self.is_over());
+        self.spared |= self.cookies && (other || self.is_over() || self.begins_again(tcp));
         if self.spared {
             return Ok(());
         }
@@ -206,6 +214,17 @@ impl Flow {
         self.reset || self.out.as_ref().is_some_and(|out| out.fin.is_some())
     }
 
+    /// A SYN-ACK for less than the host has acknowledged: if it is no fault, the connection has
+    /// ended and begins again. With the same number as before within a tick of the clock that gives
+    /// initial numbers (RFC 9293 §3.4.1), or from a cookie for the same SYN.
+    fn begins_again(&self, tcp: &Tcp<'_>) -> bool {
+        let is_less = |incoming: &Incoming| {
+            let acked = tcp.ack.and_then(|ack| unwrap(ack, incoming.irs, incoming.acked));
+            acked.is_some_and(|acked| acked < incoming.acked)
+        };
+        tcp.syn && self.incoming.as_ref().is_some_and(is_less)
+    }
+
     /// The host acknowledges a SYN. Of several that can be meant, a listener answers the last, the
     /// text that came along left out or taken too; a SYN of the host's own meets the first, and
     /// text that came after it may be acknowledged with it.
@@ -227,7 +246,8 @@ impl Flow {
 
     /// The host sends a SYN: the same one again, or a new life of these two ports.
     fn opened(&mut self, tcp: &Tcp<'_>) {
-        let again = self.out.as_ref().is_some_and(|out| out.iss == tcp.seq);
+        let again = self.out.as_ref().is_some_and(|out| out.iss == tcp.seq)
+            && !(self.reset && self.begins_again(tcp));
         let other = |incoming: &Incoming| tcp.ack != Some(incoming.irs.wrapping_add(1));
         if !again {
             self.agreed = None;

@@ -214,3 +214,61 @@ fn ecn_needs_agreement_and_new_text() {
     game.fouls("W. 1:501(500) ack 1 win 250", "CWR out of place");
     game.fouls("[ce] . 1:501(500) ack 1 win 250", "ECN bits 3");
 }
+
+/// A client goes by the first SYN-ACK, however often a plain one comes after it.
+#[test]
+fn copies_of_a_plain_syn_ack_take_nothing_back() {
+    let mut game = Game { referee: Referee::new(HOST.0.0, HOST.1, 1500) };
+    game.says("SEW 0:0(0) win 1000 <mss 1460>");
+    game.hears("SE. 0:0(0) ack 1 win 1000 <mss 1460>");
+    for _ in 0..9 {
+        game.hears("S. 0:0(0) ack 1 win 1000 <mss 1460>");
+    }
+    game.says(". 1:1(0) ack 1 win 1000");
+    game.hears("[ce] . 1:101(100) ack 1 win 1000");
+    game.says("E. 1:1(0) ack 101 win 900");
+}
+
+/// A server that took the text of a SYN, and is reset, may meet the SYN again within a tick.
+#[test]
+fn only_what_has_ended_begins_again() {
+    let began = || {
+        let mut game = Game { referee: Referee::new(HOST.0.0, HOST.1, 1500) };
+        game.hears("S 0:10(10) win 1000 <mss 500>");
+        game.says("S. 0:0(0) ack 11 win 2000 <mss 1460>");
+        game
+    };
+    let mut game = began();
+    game.hears("S 0:0(0) win 1000 <mss 500>");
+    game.fouls("S. 0:0(0) ack 1 win 2000 <mss 1460>", "acknowledges 1 after 11");
+    let mut game = began();
+    game.says("R. 1:1(0) ack 11 win 0");
+    game.hears("S 0:0(0) win 1000 <mss 500>");
+    game.says("S. 0:0(0) ack 1 win 2000 <mss 1460>");
+    // The new life is judged like any other.
+    game.hears(". 1:101(100) ack 1 win 1000");
+    game.fouls(". 1:1(0) ack 102 win 2000", "acknowledges 102");
+    game.says(". 1:1(0) ack 101 win 1900");
+    game.fouls(". 1:1(0) ack 1 win 2000", "acknowledges 1 after 101");
+}
+
+/// Who answers with cookies has the same answer for a SYN that comes when all is forgotten.
+#[test]
+fn a_cookie_may_begin_what_has_ended_unseen() {
+    for cookies in [false, true] {
+        let mut game = Game { referee: Referee::new(HOST.0.0, HOST.1, 1500) };
+        if cookies {
+            game.referee.allows_cookies();
+        }
+        game.hears("S 0:0(0) win 1000 <mss 500>");
+        game.says("S. 0:0(0) ack 1 win 2000 <mss 1460>");
+        game.hears(". 1:101(100) ack 1 win 1000");
+        game.says(". 1:1(0) ack 101 win 1900");
+        game.hears("S 0:0(0) win 1000 <mss 500>");
+        let again = "S. 0:0(0) ack 1 win 2000 <mss 1460>";
+        match cookies {
+            true => game.says(again),
+            false => game.fouls(again, "acknowledges 1 after 101"),
+        }
+    }
+}

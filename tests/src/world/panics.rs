@@ -33,6 +33,12 @@ pub(crate) fn caught<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, St
     result.unwrap_or_else(|_| Err(LAST.take()))
 }
 
+/// True for what [`caught`] tells of a panic in smoltcp.
+pub(super) fn is_of_smoltcp(what: &str) -> bool {
+    let place = what.lines().next().unwrap_or("");
+    place.starts_with("panicked at ") && place.contains("/smoltcp-")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
