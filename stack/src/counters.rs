@@ -96,6 +96,8 @@ counters! {
     udp_no_ports = "UdpNoPorts",
     /// UDP datagrams dropped because the socket's receive buffer was full.
     udp_rcvbuf_errors = "UdpRcvbufErrors",
+    /// Words of the network on datagrams whose sockets had as many as they may keep.
+    udp_errors_dropped = "UdpErrorsDropped",
     /// UDP datagrams sent.
     udp_out_datagrams = "UdpOutDatagrams",
     /// Connections opened by `connect`.

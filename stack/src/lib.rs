@@ -67,7 +67,9 @@ pub use tcp::options::TcpOptions;
 pub use tcp::state::{State, diagram as state_diagram};
 pub use time::Instant;
 pub use udp::echo::{EchoLimits, EchoReply, EchoReplyKind};
-pub use udp::error::{BindError, UdpError, UdpRecvError, UdpSendError};
+pub use udp::error::{
+    BindError, NetworkError, NetworkErrorKind, UdpError, UdpRecvError, UdpSendError,
+};
 pub use udp::socket::{MtuDiscovery, UdpOptions};
 pub use udp::table::UdpLimits;
 pub use wire::address::{Mac, MacParseError};

@@ -17,7 +17,7 @@ use crate::tcp::state::State;
 use crate::tcp::tcb::{Follow, Tcb};
 use crate::time::Instant;
 use crate::udp::echo::{EchoReply, EchoSocket, EchoTable};
-use crate::udp::error::{UdpError, UdpRecvError, UdpSendError};
+use crate::udp::error::{NetworkError, UdpError, UdpRecvError, UdpSendError};
 use crate::udp::socket::{MtuDiscovery, UdpOptions, UdpSocket};
 use crate::udp::table::{UdpTable, Way};
 use crate::wire::address::{Address, Endpoint};
@@ -403,6 +403,12 @@ impl Udp<'_> {
     /// Takes the pending error (`SO_ERROR`).
     pub fn take_error(&mut self) -> Option<UdpError> {
         self.table.take_error(self.key)
+    }
+
+    /// Takes the oldest of what the network said of this socket's datagrams
+    /// ([`UdpOptions::network_errors`]).
+    pub fn take_network_error(&mut self) -> Option<NetworkError> {
+        self.table.take_network_error(self.key)
     }
 
     /// Gives the socket up. What is queued is still sent.

@@ -12,7 +12,7 @@ use super::modes::Modes;
 use super::runtime::{Core, Host};
 use super::sockaddr::{ToSocketAddrs, try_each};
 use super::watch::Key;
-use crate::{SocketId, Udp, UdpId, UdpOptions, UdpRecvError, UdpSendError};
+use crate::{NetworkError, SocketId, Udp, UdpId, UdpOptions, UdpRecvError, UdpSendError};
 
 /// A UDP socket, in the shape of [`std::net::UdpSocket`].
 ///
@@ -337,6 +337,16 @@ impl UdpSocket {
     /// None.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
         Ok(self.socket.modes.write_timeout())
+    }
+
+    /// Takes the oldest of what the network said of this socket's datagrams, if it asked for that
+    /// ([`UdpOptions::network_errors`]): who said what of a datagram for whom. A call that was to
+    /// receive or send has failed then.
+    ///
+    /// # Errors
+    /// The host was shut down.
+    pub fn take_network_error(&self) -> io::Result<Option<NetworkError>> {
+        Ok(self.socket.with(|socket| socket.take_network_error())?)
     }
 
     /// Whether calls fail with `WouldBlock` where they would block.

@@ -14,7 +14,7 @@ use crate::tcp::segment::Segment;
 use crate::tcp::seq::Seq;
 use crate::time::Instant;
 use crate::udp::echo::{EchoAnswer, EchoReplyKind};
-use crate::udp::error::UdpError;
+use crate::udp::error::{NetworkError, NetworkErrorKind, UdpError};
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
 use crate::wire::ecn::Codepoint;
 use crate::wire::extensions::Problem;
@@ -374,6 +374,7 @@ impl Stack {
                     self.learn_path(now, &quoted, reason);
                 }
                 self.udp.on_icmp_error(local, remote, UdpError::from(reason));
+                self.tell_udp(local, remote, packet.source, reason.into());
                 Ok(())
             }
             parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6 => {
@@ -385,6 +386,20 @@ impl Stack {
             }
             _ => Err(DropReason::IcmpIgnored),
         }
+    }
+
+    /// Keeps what `from` said for the socket that sent the datagram, if it wants to know.
+    fn tell_udp(
+        &mut self,
+        local: Endpoint,
+        remote: Endpoint,
+        from: Address,
+        kind: NetworkErrorKind,
+    ) {
+        let (from, remote) =
+            (Endpoint::new(from, 0).to_socket_addr().ip(), remote.to_socket_addr());
+        let kept = self.udp.on_network_error(local, NetworkError { kind, from, remote });
+        self.counters.udp_errors_dropped += u64::from(!kept);
     }
 
     /// What a router says of a packet that a socket may have sent.
@@ -434,6 +449,12 @@ impl Stack {
             };
             let (seq, reason) = (Seq(quoted.sequence), Unreachable::Host);
             return self.on_tcp_unreachable(now, &flow, seq, reason);
+        }
+        if quoted.protocol == parse::PROTOCOL_UDP {
+            let local = Endpoint::new(quoted.src, quoted.source_port);
+            let remote = Endpoint::new(quoted.dst, quoted.destination_port);
+            self.tell_udp(local, remote, packet.source, NetworkErrorKind::TimeExceeded);
+            return Ok(());
         }
         Err(DropReason::IcmpIgnored)
     }
@@ -558,6 +579,7 @@ impl Stack {
             }
             parse::PROTOCOL_UDP => {
                 self.udp.on_icmp_error(local, remote, UdpError::HostUnreachable);
+                self.tell_udp(local, remote, quoted.src, NetworkErrorKind::Host);
             }
             parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6 => {
                 if let Some((ident, sequence)) = quoted.echo() {

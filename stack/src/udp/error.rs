@@ -3,6 +3,7 @@
 use crate::net::icmp::Unreachable;
 use core::error::Error;
 use core::fmt;
+use core::net::{IpAddr, SocketAddr};
 
 /// A failure that the network reported about a datagram sent before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,64 @@ impl fmt::Display for UdpError {
 }
 
 impl Error for UdpError {}
+
+/// What a router, or the host at the other end, said of a datagram (`IP_RECVERR`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkError {
+    /// What was said.
+    pub kind: NetworkErrorKind,
+    /// Who said it.
+    pub from: IpAddr,
+    /// Where the datagram was to go.
+    pub remote: SocketAddr,
+}
+
+/// What the network says of datagrams (RFC 792, RFC 4443).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NetworkErrorKind {
+    /// Nobody has the port.
+    Port,
+    /// The host cannot be reached.
+    Host,
+    /// No way leads to the network.
+    Network,
+    /// The host does not speak UDP.
+    Protocol,
+    /// The datagram is too long for the path, which may not cut it.
+    TooBig,
+    /// A filter forbids it.
+    Prohibited,
+    /// Its hops were used up on the way.
+    TimeExceeded,
+}
+
+impl From<Unreachable> for NetworkErrorKind {
+    fn from(reason: Unreachable) -> NetworkErrorKind {
+        match reason {
+            Unreachable::Port => NetworkErrorKind::Port,
+            Unreachable::Host | Unreachable::SourceRoute => NetworkErrorKind::Host,
+            Unreachable::Network => NetworkErrorKind::Network,
+            Unreachable::Protocol => NetworkErrorKind::Protocol,
+            Unreachable::TooBig { .. } => NetworkErrorKind::TooBig,
+            Unreachable::Prohibited => NetworkErrorKind::Prohibited,
+        }
+    }
+}
+
+/// What a call on the socket says of it: hops used up are no way to the host, as in Linux.
+impl From<NetworkErrorKind> for UdpError {
+    fn from(kind: NetworkErrorKind) -> UdpError {
+        match kind {
+            NetworkErrorKind::Port => UdpError::Refused,
+            NetworkErrorKind::Host | NetworkErrorKind::TimeExceeded => UdpError::HostUnreachable,
+            NetworkErrorKind::Network => UdpError::NetworkUnreachable,
+            NetworkErrorKind::Protocol => UdpError::ProtocolUnreachable,
+            NetworkErrorKind::TooBig => UdpError::MessageTooLong,
+            NetworkErrorKind::Prohibited => UdpError::Prohibited,
+        }
+    }
+}
 
 /// Why a datagram was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

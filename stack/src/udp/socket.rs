@@ -1,11 +1,12 @@
 //! One UDP socket: its names, its two queues, its pending error.
 
 use super::datagrams::Datagrams;
-use super::error::{UdpError, UdpRecvError, UdpSendError};
+use super::error::{NetworkError, UdpError, UdpRecvError, UdpSendError};
 use super::max_payload;
 use crate::net::reach::Reach;
 use crate::store::queue::{Link, Linked};
 use crate::wire::address::{Address, Endpoint};
+use std::collections::VecDeque;
 
 /// What a socket does about paths that carry less than its datagrams (`IP_MTU_DISCOVER`), with
 /// Linux's numbers.
@@ -54,6 +55,9 @@ pub struct UdpOptions {
     /// Bytes that may wait to be sent, charged alike; beyond, sending would block. A datagram is
     /// always taken when none waits. Default 208 KiB, as Linux.
     pub send_buffer: usize,
+    /// What the network says of its datagrams is kept for it, connected or not (`IP_RECVERR`).
+    /// Default false.
+    pub network_errors: bool,
     /// What is done where a path carries less than a datagram. Default `Want`, as in Linux.
     pub mtu_discovery: MtuDiscovery,
     /// Bound to `::`, it speaks IPv6 only (`IPV6_V6ONLY`). Default false, as in Linux. It counts
@@ -69,6 +73,7 @@ impl Default for UdpOptions {
             broadcast: false,
             receive_buffer: 208 << 10,
             send_buffer: 208 << 10,
+            network_errors: false,
             mtu_discovery: MtuDiscovery::Want,
             only_v6: false,
         }
@@ -98,6 +103,8 @@ pub(crate) struct UdpSocket {
     pub(super) remote: Option<Endpoint>,
     pub(super) options: UdpOptions,
     pub(super) error: Option<UdpError>,
+    /// At most `UdpLimits::errors`.
+    pub(super) errors: VecDeque<NetworkError>,
     /// With where from.
     pub(super) received: Datagrams<Endpoint>,
     /// With where from and where to.
@@ -129,6 +136,7 @@ impl UdpSocket {
             remote: None,
             options,
             error: None,
+            errors: VecDeque::new(),
             received: Datagrams::default(),
             unsent: Datagrams::default(),
             dropped: 0,
@@ -166,7 +174,7 @@ impl UdpSocket {
     }
 
     pub(crate) fn has_error(&self) -> bool {
-        self.error.is_some()
+        self.error.is_some() || !self.errors.is_empty()
     }
 
     /// The length of the next datagram to be received.

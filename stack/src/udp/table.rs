@@ -5,7 +5,7 @@
 //! at most three look-ups: the address and port, then the port for all addresses of its IP version,
 //! then for all of both.
 
-use super::error::{BindError, UdpError, UdpRecvError, UdpSendError};
+use super::error::{BindError, NetworkError, UdpError, UdpRecvError, UdpSendError};
 use super::socket::{EVENT, MtuDiscovery, TRANSMIT, UdpOptions, UdpSocket};
 use crate::net::reach::Reach;
 use crate::random::{Random, Secret};
@@ -25,6 +25,9 @@ pub struct UdpLimits {
     pub bytes: usize,
     /// The largest buffer that a socket's options may ask for; more is cut to it. Default 8 MiB.
     pub buffer: usize,
+    /// What the network said of a socket's datagrams, until it looks; more is dropped and counted
+    /// as `UdpErrorsDropped`. Default 64.
+    pub errors: usize,
     /// First and last port for sockets that name none (RFC 6056 §3.2). Default 32,768 to 60,999.
     pub ephemeral_ports: (u16, u16),
 }
@@ -35,6 +38,7 @@ impl Default for UdpLimits {
             sockets: 65_536,
             bytes: 256 << 20,
             buffer: 8 << 20,
+            errors: 64,
             ephemeral_ports: (32_768, 60_999),
         }
     }
@@ -379,6 +383,28 @@ impl UdpTable {
             socket.error = Some(UdpError::AddressLost);
             self.events.push(&mut self.sockets, key);
         }
+    }
+
+    /// What `said` of a datagram that went from `local`, for a socket that wants to know; false if
+    /// it has as much as it may keep.
+    pub(crate) fn on_network_error(&mut self, local: Endpoint, said: NetworkError) -> bool {
+        let most = self.limits.errors;
+        let Some(key) = self.find(local, Endpoint::from(said.remote)) else { return true };
+        let Some(socket) = self.socket_mut(key) else { return true };
+        if !socket.options.network_errors {
+            return true;
+        }
+        socket.error = Some(UdpError::from(said.kind));
+        let room = socket.errors.len() < most;
+        if room {
+            socket.errors.push_back(said);
+        }
+        self.events.push(&mut self.sockets, key);
+        room
+    }
+
+    pub(crate) fn take_network_error(&mut self, key: Key<UdpSocket>) -> Option<NetworkError> {
+        self.socket_mut(key)?.errors.pop_front()
     }
 
     /// The next socket whose readiness may have changed; each at most once until it is polled.

@@ -3,16 +3,22 @@
 use std::time::Duration;
 
 use stack::{
-    Config, MtuDiscovery, PathLimits, RxFrame, SendError, TcpId, UdpOptions, UdpSendError,
+    Config, MtuDiscovery, NetworkErrorKind, PathLimits, Readiness, RxFrame, SendError, TcpId,
+    UdpError, UdpOptions, UdpRecvError, UdpSendError,
 };
 
 use crate::net::{Net, frames, host, host_with, v4, v6};
 
 /// A router's word on `frame`: the IPv4 packet in it does not fit, `mtu` would (RFC 1191 §4).
 fn too_big(frame: &[u8], mtu: u16) -> Vec<u8> {
+    says(frame, [3, 4], mtu)
+}
+
+/// The router 203.0.113.1 says this of the packet in `frame`.
+fn says(frame: &[u8], [kind, code]: [u8; 2], mtu: u16) -> Vec<u8> {
     let quoted = &frame[14..14 + 28];
     let [high, low] = mtu.to_be_bytes();
-    let mut message = [&[3, 4, 0, 0, 0, 0, high, low][..], quoted].concat();
+    let mut message = [&[kind, code, 0, 0, 0, 0, high, low][..], quoted].concat();
     let sum = checksum(&message);
     message[2..4].copy_from_slice(&sum);
     let mut header = vec![0x45, 0, 0, 20 + message.len() as u8, 0, 0, 0, 0, 64, 1, 0, 0];
@@ -221,4 +227,55 @@ fn datagrams_and_the_path() {
     // It ages.
     net.now = net.now + Duration::from_secs(601);
     assert_eq!(go(&mut net, never, 1_472), Ok(vec![(1_500, 2)]));
+}
+
+/// IP_RECVERR: a socket that asks for it hears who said what of which datagram, connected or not.
+#[test]
+fn what_the_network_says_of_datagrams_is_kept_for_those_who_ask() {
+    let mut net = Net::new();
+    let id = net.hosts[0].bind_udp(v4(1, 0)).unwrap();
+    let mut socket = net.hosts[0].udp(id).unwrap();
+    socket.send_to(net.now, b"?", Some(v4(2, 9))).unwrap();
+    net.settle();
+    let frame = net.seen.iter().find(|frame| frame.len() == 14 + 29).unwrap().clone();
+    let expired = says(&frame, [11, 0], 0);
+    net.hosts[0].receive(net.now, RxFrame::plain(&expired));
+    let mut socket = net.hosts[0].udp(id).unwrap();
+    assert_eq!(socket.take_network_error(), None, "nobody asked");
+    assert_eq!(socket.recv_from(&mut [0; 9]), Err(UdpRecvError::WouldBlock));
+    socket.set_options(UdpOptions { network_errors: true, ..UdpOptions::default() });
+    let rows = [
+        ([11, 0], NetworkErrorKind::TimeExceeded, UdpError::HostUnreachable),
+        ([3, 0], NetworkErrorKind::Network, UdpError::NetworkUnreachable),
+        ([3, 1], NetworkErrorKind::Host, UdpError::HostUnreachable),
+        ([3, 2], NetworkErrorKind::Protocol, UdpError::ProtocolUnreachable),
+        ([3, 3], NetworkErrorKind::Port, UdpError::Refused),
+        ([3, 4], NetworkErrorKind::TooBig, UdpError::MessageTooLong),
+        ([3, 13], NetworkErrorKind::Prohibited, UdpError::Prohibited),
+    ];
+    for (said, kind, error) in rows {
+        net.hosts[0].receive(net.now, RxFrame::plain(&says(&frame, said, 0)));
+        let mut socket = net.hosts[0].udp(id).unwrap();
+        assert!(socket.readiness().contains(Readiness::ERROR));
+        assert_eq!(socket.recv_from(&mut [0; 9]), Err(UdpRecvError::Failed(error)));
+        let heard = socket.take_network_error().unwrap();
+        assert_eq!((heard.kind, heard.remote), (kind, v4(2, 9)));
+        assert_eq!(heard.from.to_string(), "203.0.113.1");
+        assert!(!socket.readiness().contains(Readiness::ERROR));
+    }
+    // Of what another socket sent, nothing.
+    let mut other = frame.clone();
+    other[34] ^= 1;
+    net.hosts[0].receive(net.now, RxFrame::plain(&says(&other, [3, 3], 0)));
+    assert_eq!(net.hosts[0].udp(id).unwrap().take_network_error(), None);
+    // So many are kept and no more; and what comes after the limit.
+    for _ in 0..100 {
+        net.hosts[0].receive(net.now, RxFrame::plain(&expired));
+    }
+    assert_eq!(net.hosts[0].counters().udp_errors_dropped, 100 - 64);
+    let mut socket = net.hosts[0].udp(id).unwrap();
+    let kept = std::iter::from_fn(|| socket.take_network_error()).count();
+    assert_eq!(kept, 64);
+    net.hosts[0].receive(net.now, RxFrame::plain(&expired));
+    assert!(net.hosts[0].udp(id).unwrap().take_network_error().is_some());
 }
