@@ -299,7 +299,7 @@ fn start_holder(command: &mut Command) -> Option<Child> {
 }
 
 /// Says that a test did not look.
-pub(crate) fn skipped<T>() -> Option<T> {
+pub fn skipped<T>() -> Option<T> {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // Not `eprintln!`: the test harness would swallow it.
     let _ = writeln!(

@@ -20,6 +20,7 @@ mod offload;
 mod ping;
 mod programs;
 mod resets;
+mod router;
 mod udp;
 mod volume;
 
