@@ -51,6 +51,7 @@ errnos! {
     EAGAIN = 11, "would block, or the time-out has passed";
     ENOMEM = 12, "out of memory";
     EACCES = 13, "permission denied";
+    EEXIST = 17, "it is there already";
     EINVAL = 22, "invalid argument";
     EMFILE = 24, "too many descriptors";
     EPIPE = 32, "the connection is shut down for writing";

@@ -139,7 +139,7 @@ impl Bsd {
         interest: Interest,
     ) -> Result<(), Errno> {
         let id = self.sock(fd)?.state().role.socket_id().ok_or(Errno::ENOTCONN)?;
-        if poller.add(id, token, interest) { Ok(()) } else { Err(Errno::from_number(17)) }
+        if poller.add(id, token, interest) { Ok(()) } else { Err(Errno::EEXIST) }
     }
 
     /// Waits until one of the descriptors is ready or `timeout` has passed (`None`: for ever), and
