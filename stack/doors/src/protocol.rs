@@ -1,5 +1,7 @@
 //! What a program asks of the server, and what it answers.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use stack::host::Errno;
 
 /// The longest request or reply, bytes.
@@ -35,10 +37,12 @@ pub enum Op {
     SetOption,
     /// What the socket is: [`What`].
     Look,
+    /// Data: a name. The reply has its addresses ([`addresses_to_bytes`]), and may take seconds.
+    Resolve,
 }
 
 impl Op {
-    const ALL: [Op; 9] = [
+    const ALL: [Op; 10] = [
         Op::Socket,
         Op::Bind,
         Op::Listen,
@@ -48,6 +52,7 @@ impl Op {
         Op::GetOption,
         Op::SetOption,
         Op::Look,
+        Op::Resolve,
     ];
 }
 
@@ -138,6 +143,23 @@ pub fn reply_from_bytes(bytes: &[u8]) -> Reply {
     }
 }
 
+/// Addresses in a reply, each in 16 bytes: those of IPv4 as IPv6 has them (RFC 4291 §2.5.5.2). As
+/// many as fit.
+pub fn addresses_to_bytes(all: &[IpAddr]) -> Vec<u8> {
+    const MOST: usize = (MESSAGE_MAX - size_of::<i32>()) / size_of::<Ipv6Addr>();
+    let in_six = |ip: &IpAddr| match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    };
+    all.iter().take(MOST).flat_map(in_six).collect()
+}
+
+/// The addresses in a reply.
+pub fn addresses_from_bytes(bytes: &[u8]) -> Vec<IpAddr> {
+    let whole = bytes.chunks_exact(size_of::<Ipv6Addr>()).filter_map(|it| it.first_chunk());
+    whole.map(|it: &[u8; 16]| Ipv6Addr::from(*it).to_canonical()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +176,9 @@ mod tests {
             assert_eq!(reply_from_bytes(&reply_to_bytes(&reply)), reply);
         }
         assert!(reply_from_bytes(&[]).is_err());
+        let all: Vec<IpAddr> = ["192.0.2.1", "2001:db8::1"].map(|it| it.parse().unwrap()).into();
+        assert_eq!(addresses_from_bytes(&addresses_to_bytes(&all)), all);
+        let many = addresses_to_bytes(&vec![all[1]; 1000]);
+        assert!(reply_to_bytes(&Ok(many)).len() <= MESSAGE_MAX);
     }
 }

@@ -153,13 +153,20 @@ impl Epoll {
         Ok(Epoll(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
     }
 
-    /// Watches `fd` for `events`; closing it ends that.
+    /// Watches `fd` for `events`; closing it, and what was duplicated from it, ends that.
     pub fn add(&self, fd: BorrowedFd<'_>, events: c_int, token: u64) -> Result<(), Errno> {
         let mut event = libc::epoll_event { events: events as u32, u64: token };
         let (epoll, fd, add) = (self.0.as_raw_fd(), fd.as_raw_fd(), libc::EPOLL_CTL_ADD);
         // SAFETY: the pointer is that of one event.
         checked(unsafe { libc::syscall(libc::SYS_epoll_ctl, epoll, add, fd, &raw mut event) })
             .map(drop)
+    }
+
+    /// Watches `fd` no more.
+    pub fn remove(&self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+        let (epoll, fd, delete) = (self.0.as_raw_fd(), fd.as_raw_fd(), libc::EPOLL_CTL_DEL);
+        // SAFETY: takes no pointers: the kernel ignores the event.
+        checked(unsafe { libc::syscall(libc::SYS_epoll_ctl, epoll, delete, fd, 0) }).map(drop)
     }
 
     /// Waits for events: their tokens and bits.

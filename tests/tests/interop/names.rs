@@ -54,3 +54,48 @@ fn programs_find_names_over_both_versions() {
         assert_eq!(said, "there\n", "{name}");
     }
 }
+
+#[test]
+fn programs_that_know_nothing_of_the_stack_find_names() {
+    let Some(ns) = Netns::with_ipv6() else { return };
+    if !have(&["curl", "python3"]) {
+        return;
+    }
+    let zone = format!("--local=/test/ --host-record=web.test,{KERNEL},{KERNEL_V6}");
+    let Some(_server) = dnsmasq(&ns, &zone) else { return };
+    std::fs::write(ns.dir().join("hello.txt"), "hello\n").unwrap();
+    let mut server = ns.spawn("python3", "-u -m http.server -b :: 80");
+    server.wait_for("Serving");
+    std::fs::write(ns.dir().join("hosts"), format!("{KERNEL} local\n")).unwrap();
+    let tapstack = demo_path("tapstack").display().to_string();
+    let run = format!("timeout 20 {tapstack} run {OPTIONS} --hosts hosts --");
+    let curl = |options: &str, name: &str| {
+        ns.sh(20, &format!("{run} curl -sS -m 10 {options} http://{name}/hello.txt"))
+    };
+    for (options, name) in [("", "web.test"), ("", "web"), ("-4", "web"), ("", "local")] {
+        assert_eq!(curl(options, name), "hello\n", "{options} {name}");
+    }
+    let script = format!(
+        "import socket as s\n\
+         def code(name):\n\
+         \x20   try: return s.getaddrinfo(name, 80)\n\
+         \x20   except s.gaierror as error: return error.errno\n\
+         for name in 'web.test', 'local', '{KERNEL}', '{KERNEL_V6}':\n\
+         \x20   print(s.create_connection((name, 80)).getpeername()[0])\n\
+         print(s.gethostbyname('web'), s.gethostbyname_ex('web')[2])\n\
+         print(code('none.test') == s.EAI_NONAME, code(b'x' * 2000) == s.EAI_NONAME)\n\
+         print(s.getnameinfo(('{KERNEL}', 80), s.NI_NUMERICSERV), s.getfqdn('{KERNEL}'))\n"
+    );
+    std::fs::write(ns.dir().join("names.py"), script).unwrap();
+    assert_eq!(
+        ns.sh(20, &format!("{run} python3 names.py")),
+        format!(
+            "{KERNEL_V6}\n{KERNEL}\n{KERNEL}\n{KERNEL_V6}\n{KERNEL} ['{KERNEL}']\n\
+             True True\n('{KERNEL}', '80') {KERNEL}\n"
+        )
+    );
+    // A server that does not answer: perhaps later.
+    let silent = "--tap tap0 --addr 192.0.2.2/24 --dns 192.0.2.77";
+    let line = format!("timeout 30 {tapstack} run {silent} -- curl -sS http://web.test/");
+    assert_eq!(ns.try_sh(30, &line).status.code(), Some(6));
+}

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 use demos::options::CommonOptions;
 use demos::program::{Program, Role};
 use doors::client::VARIABLE;
-use tapstack::place::Place;
+use tapstack::place::{Place, know_local_names};
 
 /// How long a program may take to end when it is told to.
 const GRACE: Duration = Duration::from_secs(2);
@@ -38,6 +38,7 @@ enum What {
 fn main() -> ExitCode {
     let What::Run(mut options) = Arguments::parse().what;
     let words = std::mem::take(&mut options.command);
+    know_local_names(&mut options);
     Program::run_with_status("tapstack", Role::Client, &options, |program| run(program, &words))
 }
 
@@ -46,7 +47,7 @@ fn run(program: &Program, words: &[String]) -> Result<ExitCode> {
         .split_first()
         .context("say what to run after --: tapstack run --tap tap0 -- curl http://192.0.2.1/")?;
     let place = Place::new().context("no directory for the server's socket")?;
-    let _server = doors::server::Server::start(program.host(), place.socket())
+    let _server = doors::server::Server::start(program.host(), program.names(), place.socket())
         .context("the server cannot start")?;
     place.open().context("the server's socket")?;
     let mut command = Command::new(name);

@@ -9,6 +9,18 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use demos::options::CommonOptions;
+
+/// Where names of this machine's own stand.
+const HOSTS: &str = "/etc/hosts";
+
+/// Has names looked up in the machine's own file where the options name no other: programs expect
+/// that.
+pub fn know_local_names(options: &mut CommonOptions) {
+    let there = Path::new(HOSTS).exists().then(|| HOSTS.into());
+    options.hosts = options.hosts.take().or(there);
+}
+
 /// A new directory, which is removed in the end.
 #[derive(Debug)]
 pub struct Place {

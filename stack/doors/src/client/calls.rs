@@ -80,6 +80,15 @@ pub fn listen(fd: c_int, backlog: c_int) -> c_int {
     small(listened.map(|_| 0))
 }
 
+/// `accept(2)`.
+///
+/// # Safety
+/// As `accept(2)`.
+pub unsafe fn accept(fd: c_int, at: *mut sockaddr, length: *mut socklen_t) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { accept4(fd, at, length, 0) }
+}
+
 /// `accept4(2)`.
 ///
 /// # Safety

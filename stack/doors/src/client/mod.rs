@@ -1,6 +1,7 @@
 //! The program's side: C's calls, and what they ask of the server.
 
 pub mod calls;
+pub mod hosts;
 pub mod names;
 pub mod transfer;
 

@@ -1,20 +1,25 @@
 //! Names and addresses: getaddrinfo and its family. The C library's own would ask over the
-//! kernel's network, where no preload sees its sockets. There is no DNS yet: literal addresses,
-//! and the names in `/etc/hosts`.
+//! kernel's network, where no preload sees its sockets. Here the server is asked, whose resolver
+//! knows the names in its hosts file, and finds others by DNS over the stack.
 
-use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use libc::{addrinfo, hostent, sockaddr, socklen_t};
-use stack::host::bsd::socket_address_bytes;
+use libc::{addrinfo, sockaddr, socklen_t};
+use stack::host::Errno;
+use stack::host::bsd::{socket_address, socket_address_bytes};
 
-/// Where names are looked up; the variable names another file.
-const HOSTS: &str = "/etc/hosts";
-const HOSTS_VARIABLE: &str = "TAPSTACK_HOSTS";
+use super::ask;
+use super::memory::bytes;
+use crate::protocol::{Op, addresses_from_bytes};
+
+/// The longest name that is asked for, bytes: NI_MAXHOST.
+const NAME_MAX: usize = 1025;
 
 /// The node has no address of the wanted family (a GNU extension).
 const EAI_ADDRFAMILY: c_int = -9;
+/// The caller has too little room.
+const EAI_OVERFLOW: c_int = -12;
 
 /// What is asked for.
 struct Wanted {
@@ -65,7 +70,7 @@ pub unsafe fn getaddrinfo(
 }
 
 // SAFETY: what the caller promises is what the call is for.
-unsafe fn text(at: *const c_char) -> Option<String> {
+pub(super) unsafe fn text(at: *const c_char) -> Option<String> {
     // SAFETY: null, or a C string.
     (!at.is_null()).then(|| unsafe { CStr::from_ptr(at) }.to_string_lossy().into_owned())
 }
@@ -107,6 +112,11 @@ fn find(
     list(&all, name)
 }
 
+/// The addresses of a host in one family, as `gethostbyname` wants them.
+pub(super) fn of_family(name: &str, family: c_int) -> Result<Vec<IpAddr>, c_int> {
+    addresses(Some(name), &Wanted { flags: 0, family, kind: 0, protocol: 0 })
+}
+
 /// The addresses of a node, those of the wanted family.
 fn addresses(node: Option<&str>, wanted: &Wanted) -> Result<Vec<IpAddr>, c_int> {
     let fits = |ip: &IpAddr| match wanted.family {
@@ -134,30 +144,27 @@ fn addresses(node: Option<&str>, wanted: &Wanted) -> Result<Vec<IpAddr>, c_int> 
     if wanted.flags & libc::AI_NUMERICHOST != 0 {
         return Err(libc::EAI_NONAME);
     }
-    let mut found: Vec<IpAddr> = hosts(node);
-    if found.is_empty() && (node == "localhost" || node.ends_with(".localhost")) {
-        found = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-    }
+    let mut found = resolve(node)?;
     found.retain(fits);
     if found.is_empty() { Err(libc::EAI_NONAME) } else { Ok(found) }
+}
+
+/// The addresses of a name.
+fn resolve(name: &str) -> Result<Vec<IpAddr>, c_int> {
+    if name.len() > NAME_MAX {
+        return Err(libc::EAI_NONAME);
+    }
+    match ask::ask(Op::Resolve, 0, (0, 0), name.as_bytes()) {
+        Ok(found) => Ok(addresses_from_bytes(&found)),
+        Err(Errno::ENOENT | Errno::EINVAL) => Err(libc::EAI_NONAME),
+        Err(_) => Err(libc::EAI_AGAIN),
+    }
 }
 
 /// An address as it is written; a scope after `%` is left out.
 fn literal(node: &str) -> Option<IpAddr> {
     let bare = node.split_once('%').map_or(node, |(bare, _)| bare);
     bare.parse().ok()
-}
-
-fn hosts(name: &str) -> Vec<IpAddr> {
-    let path = std::env::var(HOSTS_VARIABLE).unwrap_or_else(|_| HOSTS.to_owned());
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
-    let entry = |line: &str| {
-        let mut words = line.split_whitespace();
-        let ip = literal(words.next()?)?;
-        words.any(|word| word.eq_ignore_ascii_case(name)).then_some(ip)
-    };
-    lines.filter_map(entry).collect()
 }
 
 /// The port of a service; None if this protocol has none of that name.
@@ -223,63 +230,57 @@ pub unsafe fn getnameinfo(
     service_room: socklen_t,
     flags: c_int,
 ) -> c_int {
-    if flags & libc::NI_NAMEREQD != 0 {
-        return libc::EAI_NONAME;
-    }
-    let flags = flags | libc::NI_NUMERICHOST;
-    // SAFETY: passed on as it came.
-    unsafe { libc::getnameinfo(at, length, host, host_room, service, service_room, flags) }
-}
-
-/// What `gethostbyname` returns a pointer to, one for each thread.
-struct Entry {
-    host: hostent,
-    name: CString,
-    address: [u8; 4],
-    addresses: [*mut c_char; 2],
-    aliases: [*mut c_char; 1],
-}
-
-thread_local! {
-    static ENTRY: Cell<*mut Entry> = const { Cell::new(std::ptr::null_mut()) };
-}
-
-/// `gethostbyname(3)`: IPv4, one address. What it returns is valid until this thread's next call.
-///
-/// # Safety
-/// As `gethostbyname(3)`.
-pub unsafe fn gethostbyname(name: *const c_char) -> *mut hostent {
     // SAFETY: the caller's promise.
-    let name = unsafe { text(name) }.unwrap_or_default();
-    let wanted = Wanted { flags: 0, family: libc::AF_INET, kind: 0, protocol: 0 };
-    let found = addresses(Some(&name), &wanted).ok();
-    let Some(IpAddr::V4(ip)) = found.and_then(|found| found.first().copied()) else {
-        return std::ptr::null_mut();
-    };
-    let null = std::ptr::null_mut();
-    // SAFETY: all zeros are a `hostent`.
-    let host: hostent = unsafe { std::mem::zeroed() };
-    let entry = Box::into_raw(Box::new(Entry {
-        host,
-        name: CString::new(name).unwrap_or_default(),
-        address: ip.octets(),
-        addresses: [null; 2],
-        aliases: [null; 1],
-    }));
-    // SAFETY: it was just made; the one before it is this thread's own, and no longer valid.
-    unsafe {
-        let it = &mut *entry;
-        it.addresses[0] = it.address.as_mut_ptr().cast();
-        it.host.h_name = it.name.as_ptr().cast_mut();
-        it.host.h_aliases = it.aliases.as_mut_ptr();
-        (it.host.h_addrtype, it.host.h_length) = (libc::AF_INET, 4);
-        it.host.h_addr_list = it.addresses.as_mut_ptr();
-        let old = ENTRY.replace(entry);
-        if !old.is_null() {
-            drop(Box::from_raw(old));
+    let address = unsafe { bytes(at.cast(), length as usize) }.and_then(socket_address);
+    let Ok(Some(address)) = address else { return libc::EAI_FAMILY };
+    let has_room = |at: *mut c_char, room| !at.is_null() && room > 0;
+    if has_room(host, host_room) {
+        if flags & libc::NI_NAMEREQD != 0 {
+            return libc::EAI_NONAME;
         }
-        &raw mut it.host
+        // SAFETY: the caller says how much room there is.
+        if !unsafe { write(&address.ip().to_string(), host, host_room as usize) } {
+            return EAI_OVERFLOW;
+        }
     }
+    if has_room(service, service_room) {
+        let name = service_name(address.port(), flags);
+        // SAFETY: the caller says how much room there is.
+        if !unsafe { write(&name, service, service_room as usize) } {
+            return EAI_OVERFLOW;
+        }
+    }
+    0
+}
+
+/// The name of a port, or its number.
+fn service_name(port: u16, flags: c_int) -> String {
+    let protocol = if flags & libc::NI_DGRAM != 0 { c"udp" } else { c"tcp" };
+    if flags & libc::NI_NUMERICSERV == 0 {
+        // SAFETY: a C string; what it returns is read at once.
+        let name = unsafe {
+            let entry = libc::getservbyport(c_int::from(port.to_be()), protocol.as_ptr());
+            entry.as_ref().and_then(|it| text(it.s_name))
+        };
+        if let Some(name) = name {
+            return name;
+        }
+    }
+    port.to_string()
+}
+
+/// Writes a C string; false if it does not fit.
+// SAFETY: the caller says that there is so much room.
+unsafe fn write(text: &str, at: *mut c_char, room: usize) -> bool {
+    if text.len() >= room {
+        return false;
+    }
+    // SAFETY: it fits, with its end.
+    unsafe {
+        std::ptr::copy_nonoverlapping(text.as_ptr(), at.cast(), text.len());
+        at.add(text.len()).write(0);
+    }
+    true
 }
 
 #[cfg(test)]
@@ -302,6 +303,26 @@ mod tests {
         assert_eq!(any, [IpAddr::from(Ipv6Addr::UNSPECIFIED)]);
         let numeric = addresses(Some("no.such.name"), &wanted(0, libc::AI_NUMERICHOST));
         assert_eq!(numeric, Err(libc::EAI_NONAME));
+    }
+
+    #[test]
+    fn an_address_is_told_in_its_room() {
+        let address = socket_address_bytes("192.0.2.1:7".parse().unwrap());
+        let tell = |room: u32, flags: c_int| {
+            let (mut host, mut service) = ([1; 16], [1; 8]);
+            // SAFETY: the pointers are those of an address and of two buffers, with their lengths.
+            let code = unsafe {
+                let (host, service) = (host.as_mut_ptr(), service.as_mut_ptr());
+                let at = address.as_ptr().cast();
+                getnameinfo(at, address.len() as socklen_t, host, room, service, 8, flags)
+            };
+            // SAFETY: what was written ends within its buffer.
+            (code, (code == 0).then(|| unsafe { (text(host.as_ptr()), text(service.as_ptr())) }))
+        };
+        let expected = (Some("192.0.2.1".to_owned()), Some("7".to_owned()));
+        assert_eq!(tell(10, libc::NI_NUMERICSERV), (0, Some(expected)));
+        assert_eq!(tell(9, libc::NI_NUMERICSERV).0, EAI_OVERFLOW);
+        assert_eq!(tell(10, libc::NI_NAMEREQD).0, libc::EAI_NONAME);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod carry;
 mod datagram;
 mod listen;
+mod names;
 mod requests;
 mod socket;
 
@@ -20,11 +21,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use stack::host::bsd::Bsd;
-use stack::host::{Errno, Events, Host, Interest, Poller, Token};
+use stack::host::{Errno, Events, Host, Interest, Poller, Resolver, Token};
 
 use crate::channel;
-use crate::protocol::{MESSAGE_MAX, Request, reply_to_bytes};
+use crate::protocol::{MESSAGE_MAX, Op, Request, reply_to_bytes};
 use crate::sys::{self, Epoll};
+use names::Names;
 use socket::Socket;
 
 /// The most channels: one for each thread of a program that asks for something.
@@ -57,6 +59,7 @@ struct Shared {
     bsd: Bsd,
     poller: Poller,
     epoll: Epoll,
+    names: Names,
     sockets: Mutex<Sockets>,
     last: AtomicU64,
     is_stopping: AtomicBool,
@@ -71,12 +74,13 @@ struct Sockets {
 }
 
 impl Server {
-    /// Serves the sockets of `host` to whoever may open the Unix socket at `path`, which is made.
+    /// Serves the sockets of `host`, and the names that `resolver` knows or finds, to whoever may
+    /// open the Unix socket at `path`, which is made.
     ///
     /// # Errors
     /// The socket cannot be made, or the system refuses threads.
     #[expect(clippy::disallowed_methods, reason = "the server's own threads")]
-    pub fn start(host: &Host, path: &Path) -> io::Result<Server> {
+    pub fn start(host: &Host, resolver: &Resolver, path: &Path) -> io::Result<Server> {
         let listener = UnixListener::bind(path)?;
         listener.set_nonblocking(true)?;
         let (wake, woken) = UnixStream::pair()?;
@@ -84,6 +88,7 @@ impl Server {
             bsd: Bsd::new(host),
             poller: Poller::new(host),
             epoll: Epoll::new()?,
+            names: Names::new(resolver),
             sockets: Mutex::default(),
             last: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
@@ -132,6 +137,8 @@ impl Shared {
                 } else if let Some(channel) = channels.get(&token)
                     && self.answer(channel).is_err()
                 {
+                    // A look-up may still have it, so closing it would not end the watch.
+                    let _ = self.epoll.remove(channel.as_fd());
                     channels.remove(&token);
                 }
             }
@@ -167,7 +174,7 @@ impl Shared {
         }
     }
 
-    /// Answers one request; an error ends the channel.
+    /// Answers one request, or has it answered; an error ends the channel.
     fn answer(&self, channel: &UnixStream) -> Result<(), Errno> {
         let mut message = [0; MESSAGE_MAX];
         let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
@@ -177,6 +184,12 @@ impl Shared {
             answer => answer?,
         };
         let (reply, pass) = match Request::from_bytes(&message[..length]) {
+            Some(request) if request.op == Op::Resolve => {
+                match self.names.look_up(&request.data, channel) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => (Err(error), None),
+                }
+            }
             Some(request) => self.handle(&request, passed),
             None => (Err(Errno::EINVAL), None),
         };

@@ -62,7 +62,7 @@ impl Shared {
         let address = || socket_address(data);
         let done = |answer: Result<(), Errno>| answer.map(|()| Vec::new());
         match request.op {
-            Op::Socket => Err(Errno::EINVAL),
+            Op::Socket | Op::Resolve => Err(Errno::EINVAL),
             Op::Bind => {
                 let local = address()?.ok_or(Errno::EAFNOSUPPORT)?;
                 self.bsd.bind(fd, local)?;
