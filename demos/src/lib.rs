@@ -4,6 +4,7 @@ pub mod client;
 pub mod http;
 pub mod human;
 mod kernel_side;
+mod lease;
 pub mod options;
 pub mod outside;
 mod plug;

@@ -29,6 +29,7 @@ pub struct CommonOptions {
         long,
         value_name = "CIDR",
         default_value = "192.0.2.2/24",
+        default_value_if("dhcp", "true", None::<&'static str>),
         value_parser = parse_cidr,
         value_delimiter = ','
     )]
@@ -41,6 +42,10 @@ pub struct CommonOptions {
     /// With --autoconf: addresses that change every day, for what the stack begins (RFC 8981).
     #[arg(long, requires = "autoconf")]
     pub temporary: bool,
+
+    /// Ask a DHCP server for an address, beside those of --addr.
+    #[arg(long)]
+    pub dhcp: bool,
 
     /// The router to whatever is not on the TAP's own network, one for each IP version.
     #[arg(long, value_name = "IP", value_delimiter = ',')]
@@ -219,6 +224,12 @@ mod tests {
         assert_eq!(options.kernel_address_v6().unwrap().0.to_string(), "2001:db8::77");
         assert_eq!((options.gateway.len(), options.kernel_address()), (2, None));
         assert_eq!(parse("").unwrap().kernel_address_v6(), None);
+    }
+
+    #[test]
+    fn with_dhcp_no_address_goes_without_saying() {
+        assert_eq!(parse("--dhcp").unwrap().addr, []);
+        assert_eq!(parse("--dhcp --addr 2001:db8::1/64").unwrap().addr.len(), 1);
     }
 
     #[test]

@@ -5,18 +5,19 @@
 //! summary is said, and the process exits; whatever `body` was doing is then of no interest.
 
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use stack::host::{Host, Resolver};
-use stack::{AddressInfo, AddressOrigin, AddressState};
+use stack::host::{DhcpClient, Host, Resolver};
+use stack::{AddressInfo, AddressOrigin, AddressState, ResolverConfig, State};
 use tapdev::Device;
 
 use crate::kernel_side::KernelSide;
+use crate::lease;
 use crate::options::CommonOptions;
 use crate::plug;
 
@@ -75,6 +76,11 @@ impl Plug {
     }
 }
 
+/// Where servers of names listen.
+fn name_servers(known: Vec<IpAddr>) -> Vec<SocketAddr> {
+    known.into_iter().map(|ip| SocketAddr::new(ip, 53)).collect()
+}
+
 /// What to do when the program is told to end; a status that it returns is the program's.
 type Farewell = Box<dyn FnOnce() -> Option<u8> + Send>;
 
@@ -89,6 +95,7 @@ struct Shared {
     name: &'static str,
     role: Role,
     plug: Plug,
+    dhcp: Mutex<Option<DhcpClient>>,
     farewell: Mutex<Option<Farewell>>,
     is_stopping: AtomicBool,
 }
@@ -131,11 +138,14 @@ impl Program {
         for hint in &plug.hints {
             eprintln!("{name}: {hint}");
         }
-        let names = Resolver::new(&plug.host, options.resolver()?).context("no resolver")?;
+        let mut resolver = options.resolver()?;
+        let dhcp = options.dhcp.then(|| DhcpClient::start(&plug.host, None));
+        let dhcp = dhcp.transpose().context("no DHCP client")?;
         let shared = Arc::new(Shared {
             name,
             role,
             plug,
+            dhcp: Mutex::new(None),
             farewell: Mutex::new(None),
             is_stopping: AtomicBool::new(false),
         });
@@ -152,8 +162,12 @@ impl Program {
         })
         .context("signals cannot be handled")?;
         if options.autoconf {
-            shared.await_router();
+            shared.await_router(&mut resolver);
         }
+        if let Some(client) = dhcp {
+            shared.await_lease(client, &mut resolver)?;
+        }
+        let names = Resolver::new(&shared.plug.host, resolver).context("no resolver")?;
         Ok(Program { shared, names, kernel_side })
     }
 
@@ -220,7 +234,7 @@ impl Program {
                 std::thread::park();
             }
         }
-        self.shared.plug.close();
+        self.shared.close();
         if let Some(command) = &self.kernel_side {
             command.end();
         }
@@ -235,12 +249,13 @@ impl Shared {
         }
         let farewell = self.farewell.lock().unwrap_or_else(PoisonError::into_inner).take();
         let status = farewell.and_then(|farewell| farewell()).unwrap_or(status);
-        self.plug.close();
+        self.close();
         std::process::exit(status.into());
     }
 
-    /// Waits until a router has made an address, and says which, or that there is none.
-    fn await_router(&self) {
+    /// Waits until a router has made an address, and says which, or that there is none. It may know
+    /// servers of names.
+    fn await_router(&self, resolver: &mut ResolverConfig) {
         let made = |info: &AddressInfo| {
             info.origin == AddressOrigin::Slaac && info.state == AddressState::Preferred
         };
@@ -250,6 +265,35 @@ impl Shared {
         for info in self.plug.host.addresses().iter().filter(|info| made(info)) {
             self.say(&format!("the address {} from a router", info.cidr));
         }
+        if resolver.servers.is_empty() {
+            let known = self.plug.host.with_stack(|stack, _| stack.name_servers().collect());
+            resolver.servers = name_servers(known);
+        }
+    }
+
+    /// Waits for an address from a DHCP server, which may know servers and domains of names.
+    fn await_lease(&self, client: DhcpClient, resolver: &mut ResolverConfig) -> Result<()> {
+        let lease = lease::obtain(&client)?;
+        self.say(&lease::describe(&lease));
+        *self.dhcp.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+        if resolver.servers.is_empty() {
+            resolver.servers = name_servers(lease.dns.into_iter().map(IpAddr::V4).collect());
+        }
+        if resolver.search.is_empty() {
+            resolver.search = lease.search;
+        }
+        Ok(())
+    }
+
+    /// Ends all connections. The address is given back if nothing uses it; if not, their orderly
+    /// end is worth more, and the lease ends by itself (RFC 2131 §4.4.6).
+    fn close(&self) {
+        let dhcp = self.dhcp.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let quiet = [State::Listen, State::TimeWait, State::Closed];
+        if self.plug.host.connections().iter().all(|info| quiet.contains(&info.state)) {
+            drop(dhcp);
+        }
+        self.plug.close();
     }
 
     fn say(&self, text: &str) {

@@ -39,6 +39,7 @@ mod batch;
 mod block;
 pub mod bsd;
 mod clock;
+mod dhcp;
 mod drive;
 mod echo;
 mod errand;
@@ -64,6 +65,7 @@ mod udp;
 mod watch;
 
 pub use bsd::Bsd;
+pub use dhcp::DhcpClient;
 pub use echo::EchoSocket;
 pub use errno::Errno;
 pub use listener::{Incoming, TcpListener};

@@ -3,6 +3,7 @@
 pub(crate) mod addresses;
 pub(crate) mod advertisement;
 pub(crate) mod cidr;
+pub(crate) mod dhcp;
 pub(crate) mod dns;
 pub(crate) mod eyeballs;
 pub(crate) mod fragment;

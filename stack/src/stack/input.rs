@@ -123,10 +123,15 @@ impl Stack {
         let (source, to) = (packet.source, packet.destination);
         if !arrival.looped {
             let own = self.routes.is_own(source) || self.routes.is_broadcast(source);
-            // Who has no IPv6 address yet may ask for one (RFC 4862 §5.4.2), and no more.
-            let nameless = source == Address::UNSPECIFIED_V6
-                && packet.protocol == parse::PROTOCOL_ICMPV6
-                && to.is_multicast();
+            // Who has no address yet may ask for one (RFC 4862 §5.4.2, RFC 1122 §3.2.1.3), and no
+            // more.
+            let nameless = match packet.protocol {
+                parse::PROTOCOL_ICMPV6 => source == Address::UNSPECIFIED_V6 && to.is_multicast(),
+                parse::PROTOCOL_UDP => {
+                    source == Address::UNSPECIFIED_V4 && to.is_limited_broadcast()
+                }
+                _ => false,
+            };
             if !(source.is_valid_source() || nameless) || own {
                 return Err(DropReason::IpBadSource);
             }

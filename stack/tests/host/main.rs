@@ -3,6 +3,7 @@
 #![cfg(feature = "host")]
 
 mod bsd;
+mod dhcp;
 mod fast_open;
 mod faults;
 mod ipv6;

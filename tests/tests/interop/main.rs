@@ -7,6 +7,7 @@
 mod autoconf;
 mod c_library;
 mod crowd;
+mod dhcp;
 mod ecn;
 mod endings;
 mod fast_open;

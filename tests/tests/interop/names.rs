@@ -7,7 +7,7 @@ use tests::netns::{KERNEL, KERNEL_V6, Netns, Running, demo_path, have};
 const OPTIONS: &str = "--tap tap0 --addr 192.0.2.2/24,2001:db8::2/64 --dns 192.0.2.1 --search test";
 
 /// dnsmasq with `arguments`, once it listens; `None`, said on the terminal, where it is missing.
-fn dnsmasq(ns: &Netns, arguments: &str) -> Option<Running> {
+pub(crate) fn dnsmasq(ns: &Netns, arguments: &str) -> Option<Running> {
     if !have(&["dnsmasq"]) {
         return None;
     }

@@ -1,0 +1,37 @@
+//! An address from a DHCP server.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use stack::Lease;
+use stack::host::DhcpClient;
+
+/// How long a server may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until the host has an address.
+pub(crate) fn obtain(client: &DhcpClient) -> Result<Lease> {
+    let missing = || anyhow!("no DHCP server has lent an address in {} s", PATIENCE.as_secs());
+    client.wait(PATIENCE).ok_or_else(missing)
+}
+
+/// What was obtained, on one line.
+pub(crate) fn describe(lease: &Lease) -> String {
+    let mut line = format!("{} from {}", lease.address, lease.server);
+    let add = |line: &mut String, what: &str, items: Vec<String>| {
+        if !items.is_empty() {
+            // Writing to a string does not fail.
+            let _ = write!(line, ", {what} {}", items.join(" "));
+        }
+    };
+    if lease.time != Duration::MAX {
+        add(&mut line, "for", vec![format!("{} s", lease.time.as_secs())]);
+    }
+    let gateways = lease.routes.iter().filter_map(|route| route.gateway);
+    add(&mut line, "router", gateways.map(|it| it.to_string()).collect());
+    add(&mut line, "names from", lease.dns.iter().map(|it| it.to_string()).collect());
+    add(&mut line, "in", lease.search.iter().map(|it| it.to_string()).collect());
+    add(&mut line, "MTU", lease.mtu.iter().map(|it| it.to_string()).collect());
+    line
+}

@@ -1,0 +1,275 @@
+//! A DHCP client: the thread, its socket, and what a lease does to the host.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::clock::entropy;
+use super::poller::{Events, Interest, PollWaker, Poller, Token};
+use super::runtime::Host;
+use super::udp::UdpSocket;
+use crate::net::dhcp::client::{Client, LeaseEvent};
+use crate::random::Random;
+use crate::{
+    AddAddressError, AddressOrigin, AddressState, Instant, Lease, Lifetimes, NewAddress,
+    NoSuchAddress, Route,
+};
+
+const CLIENT_PORT: u16 = 68;
+const SERVER_PORT: u16 = 67;
+
+/// Room for a server's message, bytes; a longer one is cut, and then of no use.
+const MESSAGE: usize = 2048;
+
+/// Datagrams read before the clock is looked at.
+const MESSAGES_AT_ONCE: usize = 64;
+
+/// How often others are asked whether they have the address (RFC 2131 §4.4.1). The server has
+/// asked, too.
+const PROBES: u8 = 1;
+
+/// How often one looks whether the address is still there, and until it is there whether it is.
+const LOOK: Duration = Duration::from_secs(1);
+const LOOK_EARLY: Duration = Duration::from_millis(50);
+
+/// Gets an address from a DHCP server (RFC 2131) and keeps it: the host has it, and the routes
+/// that come with it, for as long as it is lent. When it is lost, what uses it ends. Dropping the
+/// client gives the address back.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use stack::host::{DhcpClient, Host};
+/// # fn start(host: &Host) -> std::io::Result<()> {
+/// let client = DhcpClient::start(host, None)?;
+/// if let Some(lease) = client.wait(Duration::from_secs(30)) {
+///     println!("{} from {}", lease.address, lease.server);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct DhcpClient {
+    shared: Arc<Shared>,
+    waker: PollWaker,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    status: Mutex<Status>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Status {
+    lease: Option<Lease>,
+    is_stopping: bool,
+    has_ended: bool,
+}
+
+impl DhcpClient {
+    /// Begins to ask, for `previous` first: an address from an earlier life.
+    ///
+    /// # Errors
+    /// `AddrInUse` if the host has a client already; the operating system's refusal of entropy or
+    /// a thread; the host has been shut down.
+    #[expect(clippy::disallowed_methods, reason = "the client's own thread")]
+    pub fn start(host: &Host, previous: Option<Ipv4Addr>) -> io::Result<DhcpClient> {
+        let socket = UdpSocket::bind(host, (Ipv4Addr::UNSPECIFIED, CLIENT_PORT))?;
+        socket.set_broadcast(true)?;
+        socket.set_nonblocking(true)?;
+        let poller = Poller::new(host);
+        poller.register(&socket, Token(0), Interest::READABLE)?;
+        let waker = poller.waker();
+        let random = Random::new(&entropy()?);
+        let (now, mac) = host.with_stack(|stack, now| (now, stack.config().mac));
+        let client = Client::new(now, mac, previous, random);
+        let shared = Arc::new(Shared::default());
+        let (host, routes) = (host.clone(), Vec::new());
+        let mut worker =
+            Worker { host, socket, poller, client, routes, shared: Arc::clone(&shared) };
+        let thread = std::thread::Builder::new().name("dhcp".into()).spawn(move || {
+            worker.run();
+            let mut status = worker.shared.status();
+            (status.has_ended, status.lease) = (true, None);
+            worker.shared.changed.notify_all();
+        })?;
+        Ok(DhcpClient { shared, waker, thread: Some(thread) })
+    }
+
+    /// The lease, while there is one.
+    pub fn lease(&self) -> Option<Lease> {
+        self.shared.status().lease.clone()
+    }
+
+    /// Waits for a lease.
+    pub fn wait(&self, timeout: Duration) -> Option<Lease> {
+        let status = self.shared.status();
+        let waits = |status: &mut Status| status.lease.is_none() && !status.has_ended;
+        let status = self.shared.changed.wait_timeout_while(status, timeout, waits);
+        status.unwrap_or_else(PoisonError::into_inner).0.lease.clone()
+    }
+}
+
+impl Drop for DhcpClient {
+    fn drop(&mut self) {
+        self.shared.status().is_stopping = true;
+        self.waker.wake();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the DHCP client's thread has panicked");
+        }
+    }
+}
+
+impl fmt::Debug for DhcpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DhcpClient").field("lease", &self.lease()).finish()
+    }
+}
+
+impl Shared {
+    fn status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the thread has.
+struct Worker {
+    host: Host,
+    socket: UdpSocket,
+    poller: Poller,
+    client: Client,
+    /// The routes that the lease has brought.
+    routes: Vec<Route>,
+    shared: Arc<Shared>,
+}
+
+impl Worker {
+    fn run(&mut self) {
+        let mut events = Events::with_capacity(1);
+        loop {
+            let now = self.host.with_stack(|_, now| now);
+            self.take_in(now);
+            self.client.advance(now);
+            if self.shared.status().is_stopping {
+                // The farewell is sent by the address that is then given up.
+                self.client.release(now);
+                self.speak();
+            }
+            self.follow(now);
+            self.look_after_the_address(now);
+            self.speak();
+            if self.client.is_stopped() {
+                return;
+            }
+            let until = (self.client.next_timeout() - now).min(self.leisure());
+            if let Err(error) = self.poller.wait(&mut events, Some(until)) {
+                return log::debug!("DHCP ends: {error}");
+            }
+        }
+    }
+
+    /// When to look at the address again.
+    fn leisure(&self) -> Duration {
+        match (self.client.lease(), &self.shared.status().lease) {
+            (None, _) => Duration::MAX,
+            (Some(_), None) => LOOK_EARLY,
+            (Some(_), Some(_)) => LOOK,
+        }
+    }
+
+    fn take_in(&mut self, now: Instant) {
+        let mut message = [0; MESSAGE];
+        for _ in 0..MESSAGES_AT_ONCE {
+            match self.socket.recv_from(&mut message) {
+                Ok((length, from)) if from.port() == SERVER_PORT => {
+                    self.client.on_message(now, message.get(..length).unwrap_or_default());
+                }
+                Ok(_) => (),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn speak(&mut self) {
+        while let Some(out) = self.client.poll_transmit() {
+            let to = SocketAddr::from((out.to, SERVER_PORT));
+            if let Err(error) = self.socket.send_to(&out.message, to) {
+                log::debug!("DHCP to {to}: {error}");
+            }
+        }
+    }
+
+    /// The lease holds as soon as nobody on the link has its address (RFC 2131 §4.4.1). One that is
+    /// gone although it is lent is one that somebody else has.
+    fn look_after_the_address(&mut self, now: Instant) {
+        let Some(lease) = self.client.lease().cloned() else { return };
+        let all = self.host.addresses();
+        let own = all.iter().find(|info| info.cidr.address == lease.address.address);
+        match own.map(|info| info.state) {
+            Some(AddressState::Tentative) => (),
+            Some(AddressState::Preferred | AddressState::Deprecated) => self.hold(lease),
+            Some(AddressState::Duplicate) | None => {
+                self.client.on_conflict(now);
+                self.follow(now);
+            }
+        }
+    }
+
+    fn hold(&mut self, lease: Lease) {
+        if self.shared.status().lease.as_ref() == Some(&lease) {
+            return;
+        }
+        self.set_routes(&lease.routes);
+        log::info!("DHCP: {} from {}", lease.address, lease.server);
+        self.shared.status().lease = Some(lease);
+        self.shared.changed.notify_all();
+    }
+
+    /// Does what has become of the lease.
+    fn follow(&mut self, now: Instant) {
+        while let Some(event) = self.client.poll_event() {
+            match event {
+                LeaseEvent::Bound(lease, since) => {
+                    if let Err(error) = self.take(&lease, now - since) {
+                        log::warn!("DHCP: {}: {error}", lease.address);
+                        self.client.release(now);
+                    }
+                }
+                LeaseEvent::Lost(address) => {
+                    log::info!("DHCP: {address} is no longer ours");
+                    self.set_routes(&[]);
+                    // It may have ended by itself.
+                    let _: Result<(), NoSuchAddress> = self.host.remove_address(address.into());
+                    self.shared.status().lease = None;
+                }
+            }
+        }
+    }
+
+    /// Adds the leased address, or makes it last longer.
+    fn take(&self, lease: &Lease, age: Duration) -> Result<(), AddAddressError> {
+        let lifetimes = match lease.time {
+            Duration::MAX => Lifetimes::FOREVER,
+            time => Lifetimes::lease(time.saturating_sub(age)),
+        };
+        let (cidr, origin) = (lease.address, AddressOrigin::Dhcp);
+        self.host.add_address(NewAddress { cidr, origin, lifetimes, probes: PROBES })
+    }
+
+    fn set_routes(&mut self, wanted: &[Route]) {
+        let host = &self.host;
+        self.routes.retain(|old| wanted.contains(old) || host.remove_route(old).is_err());
+        self.routes.retain(|old| wanted.contains(old));
+        for route in wanted {
+            // Those that were there before stay when the lease goes.
+            if !self.routes.contains(route) && host.add_route(*route).is_ok() {
+                self.routes.push(*route);
+            }
+        }
+    }
+}

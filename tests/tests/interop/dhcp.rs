@@ -1,0 +1,77 @@
+//! Addresses, from dnsmasq.
+
+use std::time::Duration;
+
+use crate::PEER;
+use crate::names::dnsmasq;
+use tests::netns::{KERNEL, Netns, Running, demo_path};
+
+/// A server which lends the addresses from one to the other; `None` where dnsmasq is missing. Its
+/// leases are of two minutes, dnsmasq's shortest, and are renewed after four seconds.
+fn server(ns: &Netns, first: &str, last: &str) -> Option<Running> {
+    let options = format!(
+        "--interface=tap0 --dhcp-authoritative --no-ping --dhcp-leasefile=leases-{first} \
+         --dhcp-range={first},{last},255.255.255.0,2m --dhcp-option=option:T1,4 \
+         --domain=test --host-record=web.test,{KERNEL}"
+    );
+    dnsmasq(ns, &options)
+}
+
+fn count(server: &Running, what: &str) -> usize {
+    server.log().matches(what).count()
+}
+
+/// Waits until `server` has said `what` so many times.
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests have a clock")]
+fn await_word(server: &Running, what: &str, times: usize) {
+    let began = std::time::Instant::now();
+    while count(server, what) < times {
+        assert!(began.elapsed() < Duration::from_secs(15), "no {what}: {}", server.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Takes some 15 s: two renewals, and one new address that nobody else may have.
+#[test]
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests have a clock")]
+fn an_address_is_lent_renewed_lost_and_given_back() {
+    let Some(ns) = Netns::new() else { return };
+    let Some(first) = server(&ns, "192.0.2.50", "192.0.2.50") else { return };
+    let began = std::time::Instant::now();
+    let echo = ns.serve("echo", "--dhcp");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let said = echo.log();
+    assert!(said.contains("192.0.2.50/24 from 192.0.2.1"), "{said}");
+    assert!(said.contains("names from 192.0.2.1, in test"), "{said}");
+    ns.sh(10, "ping -q -c 2 -i 0.1 192.0.2.50");
+    await_word(&first, "DHCPACK", 2);
+    assert_eq!(count(&first, "DHCPDISCOVER"), 1, "{}", first.log());
+    ns.sh(10, "ping -q -c 2 -i 0.1 192.0.2.50");
+
+    // Its successor knows nothing of this lease, and refuses to renew it.
+    drop(first);
+    let Some(second) = server(&ns, "192.0.2.60", "192.0.2.60") else { return };
+    await_word(&second, "DHCPNAK", 1);
+    await_word(&second, "DHCPACK", 1);
+    ns.sh(10, "until ping -q -c 1 -W 0.2 192.0.2.60; do :; done");
+    assert!(!ns.try_sh(5, "ping -q -c 1 -W 0.2 192.0.2.50").status.success());
+    echo.interrupt();
+    assert_eq!(count(&second, "DHCPRELEASE"), 1, "{}", second.log());
+
+    // A client gets its names from there, too.
+    let mut web = ns.spawn(PEER, "redirect 192.0.2.1:80");
+    web.wait_for("ready");
+    let get = demo_path("get").display().to_string();
+    assert_eq!(ns.sh(20, &format!("{get} -s --tap tap0 --dhcp http://web/")), "there\n");
+}
+
+#[test]
+fn an_address_in_use_is_declined() {
+    let Some(ns) = Netns::new() else { return };
+    // The kernel answers for it on every interface.
+    ns.sh(5, "ip address add 192.0.2.50/32 dev lo");
+    let Some(server) = server(&ns, "192.0.2.50", "192.0.2.50") else { return };
+    let echo = ns.spawn(demo_path("echo"), "--tap tap0 --dhcp");
+    await_word(&server, "DHCPDECLINE", 1);
+    assert_eq!((count(&server, "DHCPACK"), echo.log().as_str()), (1, ""));
+}
