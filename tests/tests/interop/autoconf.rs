@@ -1,6 +1,6 @@
 //! radvd on the other end: addresses by themselves.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tests::netns::{KERNEL_V6 as KERNEL, Netns, demo_path, have};
 
@@ -37,12 +37,13 @@ fn given(ns: &Netns) -> Vec<String> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests have a clock")]
 fn radvd_gives_an_address_and_a_way_out_and_takes_them() {
     let Some(ns) = with_radvd() else { return };
     write(&ns, &config(&[("2001:db8::/64", "")]));
     let _radvd = ns.spawn("radvd", "-n -m stderr -C radvd.conf -p radvd.pid");
     ns.sh(10, "until [ -s radvd.pid ]; do sleep 0.05; done");
-    let started = Instant::now();
+    let started = std::time::Instant::now();
     let echo = ns.serve("echo", "--port 7 --autoconf");
     let first = started.elapsed();
     let [address] = &given(&ns)[..] else { panic!("one address: {:?}", given(&ns)) };
@@ -77,7 +78,7 @@ fn radvd_gives_an_address_and_a_way_out_and_takes_them() {
     write(&ns, &config(&[("2001:db8:7::/64", "")]));
     ns.sh(5, "kill -HUP $(cat radvd.pid)");
     std::thread::park_timeout(Duration::from_millis(200));
-    let started = Instant::now();
+    let started = std::time::Instant::now();
     let _echo = ns.serve("echo", "--port 7 --autoconf");
     // The better of two: neither the router nor this machine may have been ready at once.
     let took = first.min(started.elapsed());
