@@ -238,3 +238,77 @@ fn node_serves() {
     let line = format!("{run} node server.js & {}; {fetch}; kill $!", open(8080));
     assert_eq!(ns.sh(20, &line), "hello\n");
 }
+
+#[test]
+fn ssh_logs_in_and_scp_copies_both_ways() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["sshd", "ssh", "scp", "ssh-keygen"]) {
+        return;
+    }
+    // sshd wants a directory of its own in /run, and to change its groups.
+    if !ns.try_sh(10, "unshare -m true && setpriv --clear-groups true").status.success() {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: sshd needs root");
+        return;
+    }
+    let dir = ns.dir().display().to_string();
+    let config = format!(
+        "ListenAddress {KERNEL}\nPort 2222\nHostKey {dir}/host\nPidFile none\nUsePAM no\n\
+         AuthorizedKeysFile {dir}/key.pub\nStrictModes no\nSubsystem sftp internal-sftp\n"
+    );
+    std::fs::write(ns.dir().join("sshd_config"), config).unwrap();
+    ns.sh(20, "for it in key host; do ssh-keygen -q -t ed25519 -N '' -f $it; done");
+    let server = format!(
+        "unshare -m sh -c 'mount -t tmpfs none /run && mkdir /run/sshd && \
+         exec timeout 40 $(command -v sshd) -D -e -f {dir}/sshd_config' 2>sshd.log"
+    );
+    let run = on_tapstack();
+    let options = "-F none -i key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
+                   -o BatchMode=yes -o LogLevel=error";
+    let login = format!("{run} ssh {options} -p 2222 root@{KERNEL} 'echo $SSH_CONNECTION'");
+    let copy = format!("{run} scp -q {options} -P 2222");
+    let said = ns.sh(
+        60,
+        &format!(
+            "{server} & {}; {login} && {PEER} make 8000000 3 >sent && \
+             {copy} sent root@{KERNEL}:{dir}/there && {copy} root@{KERNEL}:{dir}/there back && \
+             cmp sent there && cmp sent back && echo same; kill $!; wait",
+            listening(2222)
+        ),
+    );
+    assert!(said.starts_with(&format!("{STACK} ")) && said.ends_with("\nsame\n"), "{said}");
+}
+
+#[test]
+fn java_serves_and_fetches() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["java", "javac"]) {
+        return;
+    }
+    let run = on_tapstack();
+    let program = "
+import com.sun.net.httpserver.HttpServer;
+import java.net.*;
+public class Hello {
+    public static void main(String[] urls) throws Exception {
+        if (urls.length > 0) {
+            try (var in = new URL(urls[0]).openStream()) { in.transferTo(System.out); }
+            return;
+        }
+        var server = HttpServer.create(new InetSocketAddress(8080), 0);
+        server.createContext(\"/\", it -> {
+            it.sendResponseHeaders(200, 6);
+            it.getResponseBody().write(\"hello\\n\".getBytes());
+            it.close();
+        });
+        server.start();
+    }
+}";
+    std::fs::write(ns.dir().join("Hello.java"), program).unwrap();
+    let fetch = format!("curl -sS http://{STACK}:8080/");
+    let line = format!("{run} java Hello.java & {}; {fetch}; kill $!", open(8080));
+    assert_eq!(ns.sh(40, &line), "hello\n", "a server");
+    let wait = listening(8000);
+    let serve = format!("{HELLO} {KERNEL} 8000 >/dev/null & {wait}");
+    let line = format!("{serve}; {run} java Hello.java http://{KERNEL}:8000/");
+    assert_eq!(ns.sh(40, &line), "hello\n", "a client");
+}

@@ -6,7 +6,7 @@
 //! ```
 
 use crate::PEER;
-use tests::netns::{Netns, STACK, STACK_V6, demo_path, skipped};
+use tests::netns::{Netns, STACK, STACK_V6, demo_path, skipped, have};
 
 /// The host behind the router.
 const FAR: &str = "198.18.0.9";
@@ -97,8 +97,7 @@ fn traceroute_from_here_to_there() {
 #[test]
 fn traceroute_from_there_to_here() {
     let Some(lab) = lab() else { return };
-    if !lab.far.try_sh(5, "command -v traceroute").status.success() {
-        eprintln!("SKIPPED traceroute from there: apt-get install traceroute");
+    if !have(&["traceroute"]) {
         return;
     }
     let _echo = lab.router.serve("echo", HERE);
