@@ -296,6 +296,7 @@ fn options_are_set_before_and_after_connecting() {
         let fd = stream(&right);
         let ints = [
             (SOL_SOCKET, SO_KEEPALIVE, 1),
+            (SOL_SOCKET, SO_OOBINLINE, 1),
             (SOL_SOCKET, SO_REUSEADDR, 1),
             (IPPROTO_TCP, TCP_NODELAY, 1),
             (IPPROTO_TCP, TCP_CORK, 1),
@@ -336,6 +337,7 @@ fn options_are_set_before_and_after_connecting() {
         assert_eq!(right.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &mut info), Ok(248));
         assert_eq!(info[0], 1, "ESTABLISHED");
         right.set_int(fd, SOL_SOCKET, SO_LINGER, 0).unwrap_err();
+        assert_eq!(right.set_int(fd, SOL_SOCKET, SO_OOBINLINE, 0), Err(Errno::ENOPROTOOPT));
         right.set_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE, 70_000).unwrap();
         assert_eq!(right.getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &mut value), Ok(8));
         assert_eq!(u64::from_ne_bytes(value), 70_000);

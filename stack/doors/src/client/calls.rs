@@ -159,7 +159,13 @@ fn connect_ours(fd: c_int, ours: Ours, address: &[u8]) -> Result<(), Errno> {
     let asked = ask::exchange(Op::Connect, ours.number, (0, 0), address, pass);
     let is_stream = ours.what != What::Datagram;
     match asked {
-        Ok(_) if is_stream => table::remember(fd, ours.number, What::Stream),
+        Ok(_) if is_stream => {
+            table::remember(fd, ours.number, What::Stream);
+            // To this host itself it takes no time, and yet Linux has it waited for.
+            if sys::is_nonblocking(fd) {
+                return Err(Errno::EINPROGRESS);
+            }
+        }
         Ok(_) => {}
         Err(Errno::EINPROGRESS | Errno::EALREADY) if !sys::is_nonblocking(fd) => {
             table::remember(fd, ours.number, What::Stream);

@@ -7,6 +7,7 @@ use std::ptr::null_mut;
 
 use libc::{hostent, size_t, socklen_t};
 
+use super::memory::bytes;
 use super::names::{of_family, text};
 
 /// Values of `h_errno`.
@@ -58,16 +59,8 @@ pub unsafe fn gethostbyname(name: *const c_char) -> *mut hostent {
 /// # Safety
 /// As `gethostbyname2(3)`.
 pub unsafe fn gethostbyname2(name: *const c_char, family: c_int) -> *mut hostent {
-    let mut found = null_mut();
-    STORAGE.with(|it| {
-        let (host, buffer) = (it.host.get(), it.buffer.get().cast());
-        // SAFETY: the storage is this thread's own; the rest is the caller's promise.
-        unsafe {
-            let (result, error) = (&raw mut found, __h_errno_location());
-            gethostbyname2_r(name, family, host, buffer, ROOM, result, error);
-        }
-    });
-    found
+    // SAFETY: the caller's promise.
+    unsafe { stored(|place| find_name(name, family, place)) }
 }
 
 /// `gethostbyname_r(3)`.
@@ -100,27 +93,17 @@ pub unsafe fn gethostbyname2_r(
     error: *mut c_int,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    let name = unsafe { text(name) }.unwrap_or_default();
-    let (answer, found, code) = match of_family(&name, family) {
-        // SAFETY: the caller says how much room there is.
-        Ok(all) if unsafe { fill(host, buffer, room, &name, &all) } => (0, host, 0),
-        Ok(_) => (libc::ERANGE, null_mut(), NETDB_INTERNAL),
-        Err(libc::EAI_AGAIN) => (0, null_mut(), TRY_AGAIN),
-        Err(_) => (0, null_mut(), HOST_NOT_FOUND),
-    };
-    // SAFETY: the caller passes room for both.
-    unsafe {
-        result.write(found);
-        error.write(code);
-    }
-    answer
+    unsafe { answer(find_name(name, family, Place { host, buffer, room }), host, result, error) }
 }
 
-/// `gethostbyaddr(3)`: names of addresses are not looked up, so none is found.
-pub fn gethostbyaddr(_at: *const c_void, _length: socklen_t, _family: c_int) -> *mut hostent {
-    // SAFETY: the address is that of this thread's own variable.
-    unsafe { __h_errno_location().write(HOST_NOT_FOUND) };
-    null_mut()
+/// `gethostbyaddr(3)`: of addresses only the loopback's have a name. What it returns is valid until
+/// this thread's next call.
+///
+/// # Safety
+/// As `gethostbyaddr(3)`.
+pub unsafe fn gethostbyaddr(at: *const c_void, length: socklen_t, family: c_int) -> *mut hostent {
+    // SAFETY: the caller's promise.
+    unsafe { stored(|place| find_address(at, length, family, place)) }
 }
 
 /// `gethostbyaddr_r(3)`, as [`gethostbyaddr`].
@@ -129,34 +112,93 @@ pub fn gethostbyaddr(_at: *const c_void, _length: socklen_t, _family: c_int) -> 
 /// As `gethostbyaddr_r(3)`.
 #[expect(clippy::too_many_arguments, reason = "the C library's function has them")]
 pub unsafe fn gethostbyaddr_r(
-    _at: *const c_void,
-    _length: socklen_t,
-    _family: c_int,
-    _host: *mut hostent,
-    _buffer: *mut c_char,
-    _room: size_t,
+    at: *const c_void,
+    length: socklen_t,
+    family: c_int,
+    host: *mut hostent,
+    buffer: *mut c_char,
+    room: size_t,
     result: *mut *mut hostent,
     error: *mut c_int,
 ) -> c_int {
-    // SAFETY: the caller passes room for both.
+    // SAFETY: the caller's promise.
     unsafe {
-        result.write(null_mut());
-        error.write(HOST_NOT_FOUND);
+        let found = find_address(at, length, family, Place { host, buffer, room });
+        answer(found, host, result, error)
     }
-    0
 }
 
-/// Describes a host with these addresses, which are of one family: the list of pointers to them,
-/// whose end is also the empty list of aliases, the addresses and the name. False if there is too
-/// little room.
-// SAFETY: the caller says that there is so much room.
-unsafe fn fill(
+/// Where a host is to be described.
+struct Place {
     host: *mut hostent,
     buffer: *mut c_char,
     room: usize,
-    name: &str,
-    all: &[IpAddr],
-) -> bool {
+}
+
+/// What a call with `_r` returns, and stores: a value of `h_errno` too, which glibc also sets.
+// SAFETY: the caller passes room for the two results.
+unsafe fn answer(
+    found: Result<(), c_int>,
+    host: *mut hostent,
+    result: *mut *mut hostent,
+    error: *mut c_int,
+) -> c_int {
+    let code = found.err().unwrap_or(0);
+    // SAFETY: the caller's promise, and the address of this thread's own variable.
+    unsafe {
+        result.write(if code == 0 { host } else { null_mut() });
+        error.write(code);
+        __h_errno_location().write(code);
+    }
+    if code == NETDB_INTERNAL { libc::ERANGE } else { 0 }
+}
+
+/// What a call without `_r` returns: this thread's own place, if `find` has described a host there.
+fn stored(find: impl FnOnce(Place) -> Result<(), c_int>) -> *mut hostent {
+    STORAGE.with(|it| {
+        let (host, buffer) = (it.host.get(), it.buffer.get().cast());
+        let code = find(Place { host, buffer, room: ROOM }).err().unwrap_or(0);
+        // SAFETY: the address is that of this thread's own variable.
+        unsafe { __h_errno_location().write(code) };
+        if code == 0 { host } else { null_mut() }
+    })
+}
+
+// SAFETY: `name` is null or a C string, and the place is as large as it says.
+unsafe fn find_name(name: *const c_char, family: c_int, place: Place) -> Result<(), c_int> {
+    // SAFETY: the caller's promise.
+    let name = unsafe { text(name) }.unwrap_or_default();
+    let all = of_family(&name, family).map_err(|code| match code {
+        libc::EAI_AGAIN => TRY_AGAIN,
+        _ => HOST_NOT_FOUND,
+    })?;
+    // SAFETY: the caller's promise.
+    unsafe { fill(&place, &name, &all) }
+}
+
+// SAFETY: so many bytes are at `at`, and the place is as large as it says.
+unsafe fn find_address(
+    at: *const c_void,
+    length: socklen_t,
+    family: c_int,
+    place: Place,
+) -> Result<(), c_int> {
+    // SAFETY: the caller's promise.
+    let octets = unsafe { bytes(at, length as usize) }.unwrap_or_default();
+    let address = match family {
+        libc::AF_INET => <[u8; 4]>::try_from(octets).map(IpAddr::from),
+        _ => <[u8; 16]>::try_from(octets).map(IpAddr::from),
+    };
+    let address = address.ok().filter(IpAddr::is_loopback).ok_or(HOST_NOT_FOUND)?;
+    // SAFETY: the caller's promise.
+    unsafe { fill(&place, "localhost", &[address]) }
+}
+
+/// Describes a host with these addresses, which are of one family: the list of pointers to them,
+/// whose end is also the empty list of aliases, the addresses and the name.
+// SAFETY: the place is as large as it says.
+unsafe fn fill(place: &Place, name: &str, all: &[IpAddr]) -> Result<(), c_int> {
+    let &Place { host, buffer, room } = place;
     let octets: Vec<Vec<u8>> = all
         .iter()
         .map(|ip| match ip {
@@ -169,7 +211,7 @@ unsafe fn fill(
     let pointers = (all.len() + 1) * size_of::<*mut c_char>();
     let needed = padding + pointers + all.len() * length + name.len() + 1;
     if room < needed {
-        return false;
+        return Err(NETDB_INTERNAL);
     }
     // SAFETY: all of it lies within what is needed, and there is so much room.
     unsafe {
@@ -191,7 +233,7 @@ unsafe fn fill(
             h_addr_list: list,
         });
     }
-    true
+    Ok(())
 }
 
 #[cfg(test)]
@@ -214,12 +256,18 @@ mod tests {
             assert!(gethostbyname(c"2001:db8::7".as_ptr()).is_null());
             assert_eq!(*__h_errno_location(), HOST_NOT_FOUND);
         }
+        // SAFETY: an address of four bytes; what is returned is read before the next.
+        unsafe {
+            let host = &*gethostbyaddr([127_u8, 0, 0, 1].as_ptr().cast(), 4, libc::AF_INET);
+            assert_eq!(CStr::from_ptr(host.h_name), c"localhost");
+            assert!(gethostbyaddr([192_u8, 0, 2, 1].as_ptr().cast(), 4, libc::AF_INET).is_null());
+        }
         let (mut buffer, all) = ([0; 64], ["192.0.2.7".parse().unwrap()]);
         let mut host = std::mem::MaybeUninit::uninit();
-        for (room, fits) in [(32, true), (16, false)] {
+        for (room, expected) in [(32, Ok(())), (16, Err(NETDB_INTERNAL))] {
+            let place = Place { host: host.as_mut_ptr(), buffer: buffer.as_mut_ptr(), room };
             // SAFETY: the buffer has so much room.
-            let filled = unsafe { fill(host.as_mut_ptr(), buffer.as_mut_ptr(), room, "web", &all) };
-            assert_eq!(filled, fits, "{room}");
+            assert_eq!(unsafe { fill(&place, "web", &all) }, expected, "{room}");
         }
     }
 }

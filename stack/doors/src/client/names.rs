@@ -3,7 +3,7 @@
 //! knows the names in its hosts file, and finds others by DNS over the stack.
 
 use std::ffi::{CStr, CString, c_char, c_int};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use libc::{addrinfo, sockaddr, socklen_t};
 use stack::host::Errno;
@@ -95,13 +95,14 @@ fn find(
         return Err(libc::EAI_SOCKTYPE);
     }
     let addresses = addresses(node, wanted)?;
+    let scope = node.map_or(0, scope);
     let mut all = Vec::new();
     for ip in addresses {
         for &(kind, protocol) in &kinds {
             // A service that one protocol does not have may be another's.
             if let Some(port) = port(service, protocol, wanted.flags)? {
                 let protocol = if wanted.protocol != 0 { wanted.protocol } else { protocol };
-                all.push((SocketAddr::new(ip, port), kind, protocol));
+                all.push((in_scope(ip, port, scope), kind, protocol));
             }
         }
     }
@@ -158,6 +159,23 @@ fn resolve(name: &str) -> Result<Vec<IpAddr>, c_int> {
         Ok(found) => Ok(addresses_from_bytes(&found)),
         Err(Errno::ENOENT | Errno::EINVAL) => Err(libc::EAI_NONAME),
         Err(_) => Err(libc::EAI_AGAIN),
+    }
+}
+
+/// The number of the interface that stands behind `%`, by number or by name; 0: none.
+fn scope(node: &str) -> u32 {
+    let Some((_, scope)) = node.split_once('%') else { return 0 };
+    scope.parse().unwrap_or_else(|_| {
+        let name = CString::new(scope).unwrap_or_default();
+        // SAFETY: a C string.
+        unsafe { libc::if_nametoindex(name.as_ptr()) }
+    })
+}
+
+fn in_scope(ip: IpAddr, port: u16, scope: u32) -> SocketAddr {
+    match ip {
+        IpAddr::V4(_) => SocketAddr::new(ip, port),
+        IpAddr::V6(v6) => SocketAddrV6::new(v6, port, 0, scope).into(),
     }
 }
 
@@ -239,7 +257,7 @@ pub unsafe fn getnameinfo(
             return libc::EAI_NONAME;
         }
         // SAFETY: the caller says how much room there is.
-        if !unsafe { write(&address.ip().to_string(), host, host_room as usize) } {
+        if !unsafe { write(&host_name(address), host, host_room as usize) } {
             return EAI_OVERFLOW;
         }
     }
@@ -251,6 +269,19 @@ pub unsafe fn getnameinfo(
         }
     }
     0
+}
+
+/// The address, with its scope if it has one.
+fn host_name(address: SocketAddr) -> String {
+    let ip = address.ip();
+    let scope = match address {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => v6.scope_id(),
+        _ => return ip.to_string(),
+    };
+    let mut name = [0; libc::IF_NAMESIZE];
+    // SAFETY: there is as much room as the function wants, and what it writes ends within.
+    let name = unsafe { text(libc::if_indextoname(scope, name.as_mut_ptr())) };
+    format!("{ip}%{}", name.unwrap_or_else(|| scope.to_string()))
 }
 
 /// The name of a port, or its number.
@@ -323,6 +354,14 @@ mod tests {
         assert_eq!(tell(10, libc::NI_NUMERICSERV), (0, Some(expected)));
         assert_eq!(tell(9, libc::NI_NUMERICSERV).0, EAI_OVERFLOW);
         assert_eq!(tell(10, libc::NI_NAMEREQD).0, libc::EAI_NONAME);
+    }
+
+    #[test]
+    fn a_scope_is_an_interface() {
+        let lo = scope("ff02::1%lo");
+        assert_eq!((scope("ff02::1"), scope("ff02::1%7"), lo > 0), (0, 7, true));
+        assert_eq!(host_name(in_scope(literal("ff02::1%lo").unwrap(), 0, lo)), "ff02::1%lo");
+        assert_eq!(host_name(in_scope("192.0.2.1".parse().unwrap(), 0, lo)), "192.0.2.1");
     }
 
     #[test]

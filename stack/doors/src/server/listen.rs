@@ -19,7 +19,7 @@ impl Shared {
             if state.accepted.is_none() {
                 state.accepted = match self.accept(socket) {
                     Ok(accepted) => Some(accepted),
-                    Err(Errno::EAGAIN) => return,
+                    Err(Errno::EAGAIN | Errno::ESHUTDOWN) => return,
                     Err(error) => return log::warn!("accepting: {error}"),
                 };
             }

@@ -39,6 +39,8 @@ pub const SO_SNDBUF: i32 = 7;
 pub const SO_RCVBUF: i32 = 8;
 /// Idle connections are probed.
 pub const SO_KEEPALIVE: i32 = 9;
+/// Urgent data stand among the others: there is nothing else here.
+pub const SO_OOBINLINE: i32 = 10;
 /// What closing does: two ints, on or off and seconds.
 pub const SO_LINGER: i32 = 13;
 /// How long a receive may block: a timeval.

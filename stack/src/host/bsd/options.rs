@@ -379,6 +379,7 @@ pub fn set_tcp_option(
 ) -> Result<(), Errno> {
     match (level, name) {
         (SOL_SOCKET, SO_KEEPALIVE) => options.keepalive = value != 0,
+        (SOL_SOCKET, SO_OOBINLINE) if value != 0 => {}
         (SOL_SOCKET, SO_SNDBUF) => options.send_buffer = Some(OVERHEAD * buffer(value)),
         (SOL_SOCKET, SO_RCVBUF) => options.receive_buffer = Some(buffer(value)),
         (IPPROTO_IP, IP_TTL) | (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => {
@@ -512,6 +513,7 @@ pub fn tcp_option(
 ) -> Result<i32, Errno> {
     let number = match (level, name) {
         (SOL_SOCKET, SO_BROADCAST) => 0,
+        (SOL_SOCKET, SO_OOBINLINE) => 1,
         (SOL_SOCKET, SO_KEEPALIVE) => options.keepalive.into(),
         (SOL_SOCKET, SO_SNDBUF) => buffers(options, info).1 as u64,
         (SOL_SOCKET, SO_RCVBUF) => (OVERHEAD * buffers(options, info).0) as u64,
