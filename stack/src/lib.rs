@@ -71,7 +71,7 @@ pub use udp::echo::{EchoLimits, EchoReply, EchoReplyKind};
 pub use udp::error::{
     BindError, NetworkError, NetworkErrorKind, UdpError, UdpRecvError, UdpSendError,
 };
-pub use udp::socket::{MtuDiscovery, UdpOptions};
+pub use udp::socket::{MtuDiscovery, ReceivedDatagram, SendDatagram, UdpOptions};
 pub use udp::table::UdpLimits;
 pub use wire::address::{Mac, MacParseError};
 pub use wire::frame::{ChecksumAt, Gso, RxChecksum, RxFrame, TxFrame};

@@ -18,10 +18,11 @@ use crate::tcp::tcb::{Follow, Tcb};
 use crate::time::Instant;
 use crate::udp::echo::{EchoReply, EchoSocket, EchoTable};
 use crate::udp::error::{NetworkError, UdpError, UdpRecvError, UdpSendError};
-use crate::udp::socket::{MtuDiscovery, UdpOptions, UdpSocket};
+use crate::udp::socket::{
+    Arrived, MtuDiscovery, ReceivedDatagram, SendDatagram, UdpOptions, UdpSocket,
+};
 use crate::udp::table::{UdpTable, Way};
 use crate::wire::address::{Address, Endpoint};
-use crate::wire::emit::{IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
 use core::net::{IpAddr, SocketAddr};
 
 macro_rules! ids {
@@ -337,22 +338,38 @@ impl Udp<'_> {
         bytes: &[u8],
         to: Option<SocketAddr>,
     ) -> Result<(), UdpSendError> {
+        self.send_datagram(now, bytes, to.into())
+    }
+
+    /// As [`Udp::send_to`], with what is said of this datagram alone.
+    ///
+    /// # Errors
+    /// See [`UdpSendError`].
+    pub fn send_datagram(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        how: SendDatagram,
+    ) -> Result<(), UdpSendError> {
         let (routes, paths, link) = (self.routes, self.paths, self.link);
+        let is_lost = |local: Address| !local.is_unspecified() && !routes.is_local(local);
+        if how.from.is_some_and(|from| is_lost(from.into())) {
+            return Err(UdpSendError::InvalidSource);
+        }
         let local = self.socket().map(|socket| socket.local().address);
-        if local.is_some_and(|local| !local.is_unspecified() && !routes.is_local(local)) {
+        if how.from.is_none() && local.is_some_and(is_lost) {
             return Err(UdpSendError::Failed(UdpError::AddressLost));
         }
         let asks = self.options().mtu_discovery == MtuDiscovery::Probe;
-        self.table.send(self.key, bytes, to.map(Endpoint::from), |to| {
+        self.table.send(self.key, bytes, how, |to| {
             let hop = routes.way(to).ok_or(UdpSendError::NetworkUnreachable)?;
             let mtu = match hop.kind {
                 HopKind::Loopback => usize::MAX,
                 _ if asks => link,
                 _ => paths.mtu(now, to, link),
             };
-            let headers = if to.is_v4() { IPV4_HEADER } else { IPV6_HEADER } + UDP_HEADER;
             let broadcast = hop.kind == HopKind::Broadcast;
-            Ok(Way { source: hop.source, broadcast, whole: mtu.saturating_sub(headers) })
+            Ok(Way { source: hop.source, broadcast, mtu })
         })
     }
 
@@ -369,8 +386,15 @@ impl Udp<'_> {
     /// # Errors
     /// `WouldBlock` when there is none; `Failed` once, for an error that the network reported.
     pub fn recv_from(&mut self, out: &mut [u8]) -> Result<(usize, SocketAddr), UdpRecvError> {
-        let (len, from) = self.table.recv(self.key, out)?;
-        Ok((len, from.to_socket_addr()))
+        self.recv_datagram(out).map(|it| (it.len, it.from))
+    }
+
+    /// As [`Udp::recv_from`], and says how the datagram came.
+    ///
+    /// # Errors
+    /// As [`Udp::recv_from`].
+    pub fn recv_datagram(&mut self, out: &mut [u8]) -> Result<ReceivedDatagram, UdpRecvError> {
+        self.table.recv(self.key, out).map(received)
     }
 
     /// As [`Udp::recv_from`], but the datagram stays.
@@ -378,11 +402,16 @@ impl Udp<'_> {
     /// # Errors
     /// As [`Udp::recv_from`].
     pub fn peek_from(&mut self, out: &mut [u8]) -> Result<(usize, SocketAddr), UdpRecvError> {
-        let Some(socket) = self.table.socket_mut(self.key) else {
-            return Err(UdpRecvError::WouldBlock);
-        };
-        let (len, from) = socket.peek(out)?;
-        Ok((len, from.to_socket_addr()))
+        self.peek_datagram(out).map(|it| (it.len, it.from))
+    }
+
+    /// As [`Udp::recv_datagram`], but the datagram stays.
+    ///
+    /// # Errors
+    /// As [`Udp::recv_from`].
+    pub fn peek_datagram(&mut self, out: &mut [u8]) -> Result<ReceivedDatagram, UdpRecvError> {
+        let socket = self.table.socket_mut(self.key).ok_or(UdpRecvError::WouldBlock)?;
+        socket.peek(out).map(received)
     }
 
     /// The length of the next datagram.
@@ -415,6 +444,11 @@ impl Udp<'_> {
     pub fn close(self) {
         self.table.close(self.key);
     }
+}
+
+fn received((len, how): (usize, Arrived)) -> ReceivedDatagram {
+    let Arrived { from, to, ttl, tos } = how;
+    ReceivedDatagram { len, from: from.to_socket_addr(), to: to.to_ip(), ttl, tos }
 }
 
 pub(crate) fn udp_readiness(socket: &UdpSocket) -> Readiness {

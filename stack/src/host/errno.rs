@@ -52,6 +52,7 @@ errnos! {
     ENOMEM = 12, "out of memory";
     EACCES = 13, "permission denied";
     EEXIST = 17, "it is there already";
+    ENODEV = 19, "no such interface";
     EINVAL = 22, "invalid argument";
     EMFILE = 24, "too many descriptors";
     EPIPE = 32, "the connection is shut down for writing";
@@ -209,7 +210,7 @@ impl From<UdpSendError> for Errno {
             UdpSendError::MessageTooLong => Errno::EMSGSIZE,
             UdpSendError::NotConnected => Errno::EDESTADDRREQ,
             UdpSendError::NetworkUnreachable => Errno::ENETUNREACH,
-            UdpSendError::InvalidRemote => Errno::EINVAL,
+            UdpSendError::InvalidRemote | UdpSendError::InvalidSource => Errno::EINVAL,
             UdpSendError::PermissionDenied => Errno::EACCES,
             UdpSendError::Failed(error) => error.into(),
         }

@@ -12,7 +12,10 @@ use super::modes::Modes;
 use super::runtime::{Core, Host};
 use super::sockaddr::{ToSocketAddrs, try_each};
 use super::watch::Key;
-use crate::{NetworkError, SocketId, Udp, UdpId, UdpOptions, UdpRecvError, UdpSendError};
+use crate::{
+    NetworkError, ReceivedDatagram, SendDatagram, SocketId, Udp, UdpId, UdpOptions, UdpRecvError,
+    UdpSendError,
+};
 
 /// A UDP socket, in the shape of [`std::net::UdpSocket`].
 ///
@@ -85,15 +88,16 @@ impl DatagramSocket {
     pub(crate) fn send(
         &self,
         bytes: &[u8],
-        to: Option<SocketAddr>,
+        how: impl Into<SendDatagram>,
         patience: Patience<'_>,
     ) -> Result<usize, Errno> {
+        let how = how.into();
         let key = Key::write(self.socket_id());
         self.core.shard.block_on(key, patience, |engine, now| {
             let Some(mut socket) = engine.stack.udp(self.id) else {
                 return Some(Err(Errno::ESHUTDOWN));
             };
-            match socket.send_to(now, bytes, to) {
+            match socket.send_datagram(now, bytes, how) {
                 Ok(()) => Some(Ok(bytes.len())),
                 Err(UdpSendError::WouldBlock) => None,
                 Err(error) => Some(Err(error.into())),
@@ -193,6 +197,16 @@ impl UdpSocket {
         Ok(self.socket.send(buf, Some(to), self.socket.modes.writing())?)
     }
 
+    /// Sends one datagram, with what is said of it alone: the address that it comes from, its time
+    /// to live, its type of service.
+    ///
+    /// # Errors
+    /// Those of [`send_to`](Self::send_to); EDESTADDRREQ where neither `how` nor the socket has a
+    /// peer; `InvalidInput` for an address to send from that is not the host's.
+    pub fn send_datagram(&self, buf: &[u8], how: SendDatagram) -> io::Result<usize> {
+        Ok(self.socket.send(buf, how, self.socket.modes.writing())?)
+    }
+
     /// Sends datagrams, each to its address, in one go, as `sendmmsg` does: the lock is taken and
     /// the clock read once for all of them. Returns how many were taken; it waits for room for the
     /// first only.
@@ -213,6 +227,15 @@ impl UdpSocket {
     /// `WouldBlock` when the time-out passes; an error that an earlier datagram met.
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         Ok(self.socket.recv(self.socket.modes.reading(), |socket| socket.recv_from(buf))?)
+    }
+
+    /// Receives one datagram, and says how it came: which address it was for, its time to live, its
+    /// type of service.
+    ///
+    /// # Errors
+    /// Those of [`recv_from`](Self::recv_from).
+    pub fn recv_datagram(&self, buf: &mut [u8]) -> io::Result<ReceivedDatagram> {
+        Ok(self.socket.recv(self.socket.modes.reading(), |socket| socket.recv_datagram(buf))?)
     }
 
     /// Receives datagrams that are there, each into a buffer of its own, in one go, as `recvmmsg`

@@ -15,6 +15,7 @@ use crate::tcp::seq::Seq;
 use crate::time::Instant;
 use crate::udp::echo::{EchoAnswer, EchoReplyKind};
 use crate::udp::error::{NetworkError, NetworkErrorKind, UdpError};
+use crate::udp::socket::Arrived;
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
 use crate::wire::ecn::Codepoint;
 use crate::wire::extensions::Problem;
@@ -263,12 +264,13 @@ impl Stack {
             self.report(arrival, packet, Trouble::Unreachable(Unreachable::Port));
             return Err(DropReason::UdpNoPort);
         };
+        let how = Arrived { from: remote, to: local.address, ttl: packet.ttl, tos: packet.tos() };
         // A super-frame ends as its last datagram does.
         let size = arrival.gso.map_or(usize::MAX, |gso| gso.segment.max(1).into());
         let mut rest = header.payload;
         loop {
             let (datagram, behind) = rest.split_at(size.min(rest.len()));
-            let taken = self.udp.deliver(key, remote, datagram);
+            let taken = self.udp.deliver(key, how, datagram);
             *if taken {
                 &mut self.counters.udp_in_datagrams
             } else {
@@ -401,8 +403,7 @@ impl Stack {
         from: Address,
         kind: NetworkErrorKind,
     ) {
-        let (from, remote) =
-            (Endpoint::new(from, 0).to_socket_addr().ip(), remote.to_socket_addr());
+        let (from, remote) = (from.to_ip(), remote.to_socket_addr());
         let kept = self.udp.on_network_error(local, NetworkError { kind, from, remote });
         self.counters.udp_errors_dropped += u64::from(!kept);
     }

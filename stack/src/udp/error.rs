@@ -90,8 +90,18 @@ pub enum NetworkErrorKind {
     Network,
     /// The host does not speak UDP.
     Protocol,
-    /// The datagram is too long for the path, which may not cut it.
-    TooBig,
+    /// The datagram is too long for the path, which may not cut it; the router says what would fit,
+    /// or 0.
+    TooBig {
+        /// Bytes of a packet that fits.
+        mtu: u16,
+    },
+    /// This host did not send it: it is longer than what the path is known to carry, and may not be
+    /// cut. All other kinds are the network's.
+    TooLong {
+        /// Bytes of a packet that fits.
+        mtu: u16,
+    },
     /// A filter forbids it.
     Prohibited,
     /// Its hops were used up on the way.
@@ -105,9 +115,15 @@ impl From<Unreachable> for NetworkErrorKind {
             Unreachable::Host | Unreachable::SourceRoute => NetworkErrorKind::Host,
             Unreachable::Network => NetworkErrorKind::Network,
             Unreachable::Protocol => NetworkErrorKind::Protocol,
-            Unreachable::TooBig { .. } => NetworkErrorKind::TooBig,
+            Unreachable::TooBig { mtu } => NetworkErrorKind::TooBig { mtu },
             Unreachable::Prohibited => NetworkErrorKind::Prohibited,
         }
+    }
+}
+
+impl NetworkErrorKind {
+    pub(super) fn is_from_network(self) -> bool {
+        !matches!(self, NetworkErrorKind::TooLong { .. })
     }
 }
 
@@ -119,7 +135,9 @@ impl From<NetworkErrorKind> for UdpError {
             NetworkErrorKind::Host | NetworkErrorKind::TimeExceeded => UdpError::HostUnreachable,
             NetworkErrorKind::Network => UdpError::NetworkUnreachable,
             NetworkErrorKind::Protocol => UdpError::ProtocolUnreachable,
-            NetworkErrorKind::TooBig => UdpError::MessageTooLong,
+            NetworkErrorKind::TooBig { .. } | NetworkErrorKind::TooLong { .. } => {
+                UdpError::MessageTooLong
+            }
             NetworkErrorKind::Prohibited => UdpError::Prohibited,
         }
     }
@@ -139,6 +157,9 @@ pub enum UdpSendError {
     NetworkUnreachable,
     /// Nobody can have the remote address, or its port is 0 (EINVAL).
     InvalidRemote,
+    /// The address to send from is not one of this host's, or not of the remote address's IP
+    /// version (EINVAL).
+    InvalidSource,
     /// The remote address is a broadcast, which the socket's options do not allow (EACCES).
     PermissionDenied,
     /// An error about a datagram sent before, reported once; this one was not sent.
@@ -160,6 +181,9 @@ impl fmt::Display for UdpSendError {
             }
             UdpSendError::InvalidRemote => {
                 "nothing can be sent there: give the address of a host and a port that is not 0"
+            }
+            UdpSendError::InvalidSource => {
+                "this host cannot send from that address to there: name one of its own, or none"
             }
             UdpSendError::PermissionDenied => {
                 "a broadcast is not allowed: set the socket's option `broadcast` first"

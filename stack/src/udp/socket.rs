@@ -4,8 +4,10 @@ use super::datagrams::Datagrams;
 use super::error::{NetworkError, UdpError, UdpRecvError, UdpSendError};
 use super::max_payload;
 use crate::net::reach::Reach;
+use crate::store::arena::Key;
 use crate::store::queue::{Link, Linked};
 use crate::wire::address::{Address, Endpoint};
+use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 
 /// What a socket does about paths that carry less than its datagrams (`IP_MTU_DISCOVER`), with
@@ -88,6 +90,61 @@ impl UdpOptions {
     }
 }
 
+/// A datagram that was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceivedDatagram {
+    /// Bytes of its text that were copied to the caller.
+    pub len: usize,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// The address that it was sent to: one of this host's, a broadcast address or a group
+    /// (`IP_PKTINFO`).
+    pub to: IpAddr,
+    /// Hops that it could still have made (`IP_RECVTTL`).
+    pub ttl: u8,
+    /// Its type of service or traffic class, DSCP and ECN (`IP_RECVTOS`).
+    pub tos: u8,
+}
+
+/// How a datagram is sent: what is not said is as the socket has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendDatagram {
+    /// Where to; None: to the connected peer.
+    pub to: Option<SocketAddr>,
+    /// The address of this host that it comes from (`IP_PKTINFO`).
+    pub from: Option<IpAddr>,
+    /// Time to live, 1 to 255 (`IP_TTL`).
+    pub ttl: Option<u8>,
+    /// Type of service or traffic class (`IP_TOS`).
+    pub tos: Option<u8>,
+}
+
+impl From<Option<SocketAddr>> for SendDatagram {
+    fn from(to: Option<SocketAddr>) -> SendDatagram {
+        SendDatagram { to, ..SendDatagram::default() }
+    }
+}
+
+/// How a datagram came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrived {
+    pub(crate) from: Endpoint,
+    pub(crate) to: Address,
+    pub(crate) ttl: u8,
+    pub(crate) tos: u8,
+}
+
+/// A datagram to be sent, without its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Datagram {
+    pub(crate) id: Key<UdpSocket>,
+    pub(crate) local: Endpoint,
+    pub(crate) remote: Endpoint,
+    pub(crate) ttl: u8,
+    pub(crate) tos: u8,
+    pub(crate) mtu_discovery: MtuDiscovery,
+}
+
 /// Sockets with something to send, in turn.
 pub(super) const TRANSMIT: usize = 0;
 /// Sockets whose readiness may have changed.
@@ -105,10 +162,8 @@ pub(crate) struct UdpSocket {
     pub(super) error: Option<UdpError>,
     /// At most `UdpLimits::errors`.
     pub(super) errors: VecDeque<NetworkError>,
-    /// With where from.
-    pub(super) received: Datagrams<Endpoint>,
-    /// With where from and where to.
-    pub(super) unsent: Datagrams<(Endpoint, Endpoint)>,
+    pub(super) received: Datagrams<Arrived>,
+    pub(super) unsent: Datagrams<Datagram>,
     /// Datagrams dropped because `received` was full.
     pub(super) dropped: u64,
     /// Closed by its owner: it lives until what it was given to send is sent.
@@ -195,20 +250,42 @@ impl UdpSocket {
     }
 
     /// The next datagram, as much as fits, left in its place.
-    pub(crate) fn peek(&mut self, out: &mut [u8]) -> Result<(usize, Endpoint), UdpRecvError> {
+    pub(crate) fn peek(&mut self, out: &mut [u8]) -> Result<(usize, Arrived), UdpRecvError> {
         if let Some(error) = self.error.take() {
             return Err(UdpRecvError::Failed(error));
         }
-        let (from, len) = self.received.peek(out).ok_or(UdpRecvError::WouldBlock)?;
-        Ok((len, *from))
+        let (arrived, len) = self.received.peek(out).ok_or(UdpRecvError::WouldBlock)?;
+        Ok((len, *arrived))
     }
 
-    pub(super) fn recv(&mut self, out: &mut [u8]) -> Result<(usize, Endpoint), UdpRecvError> {
+    pub(super) fn recv(&mut self, out: &mut [u8]) -> Result<(usize, Arrived), UdpRecvError> {
         if let Some(error) = self.error.take() {
             return Err(UdpRecvError::Failed(error));
         }
-        let (from, len) = self.received.pop(out).ok_or(UdpRecvError::WouldBlock)?;
-        Ok((len, from))
+        let (arrived, len) = self.received.pop(out).ok_or(UdpRecvError::WouldBlock)?;
+        Ok((len, arrived))
+    }
+
+    /// What the network says of a datagram; false if there are `most` already.
+    pub(super) fn hear(&mut self, said: NetworkError, most: usize) -> bool {
+        if said.kind.is_from_network() {
+            self.error = Some(UdpError::from(said.kind));
+        }
+        let room = self.errors.len() < most;
+        if room {
+            self.errors.push_back(said);
+        }
+        room
+    }
+
+    /// The oldest that it has heard. As in Linux, the pending error is then that of the next.
+    pub(super) fn take_network_error(&mut self) -> Option<NetworkError> {
+        let said = self.errors.pop_front()?;
+        if said.kind.is_from_network() {
+            let next = self.errors.front().map(|next| next.kind);
+            self.error = next.filter(|kind| kind.is_from_network()).map(UdpError::from);
+        }
+        Some(said)
     }
 
     /// The checks before a datagram is queued, in Linux's order. Returns where it goes.

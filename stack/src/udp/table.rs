@@ -5,13 +5,16 @@
 //! at most three look-ups: the address and port, then the port for all addresses of its IP version,
 //! then for all of both.
 
-use super::error::{BindError, NetworkError, UdpError, UdpRecvError, UdpSendError};
-use super::socket::{EVENT, MtuDiscovery, TRANSMIT, UdpOptions, UdpSocket};
+use super::error::{
+    BindError, NetworkError, NetworkErrorKind, UdpError, UdpRecvError, UdpSendError,
+};
+use super::socket::{Arrived, Datagram, EVENT, SendDatagram, TRANSMIT, UdpOptions, UdpSocket};
 use crate::net::reach::Reach;
 use crate::random::{Random, Secret};
 use crate::store::arena::{Arena, Key};
 use crate::store::queue::Queue;
 use crate::wire::address::{Address, Endpoint};
+use crate::wire::emit::{IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
 use hashbrown::HashTable;
 use std::collections::BTreeMap;
 
@@ -58,19 +61,8 @@ pub(crate) struct Way {
     pub(crate) source: Address,
     /// The destination is a broadcast address.
     pub(crate) broadcast: bool,
-    /// The longest payload that nobody has to cut, as far as is known.
-    pub(crate) whole: usize,
-}
-
-/// A datagram to be sent; its payload is in the caller's buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Datagram {
-    pub(crate) id: Key<UdpSocket>,
-    pub(crate) local: Endpoint,
-    pub(crate) remote: Endpoint,
-    pub(crate) ttl: u8,
-    pub(crate) tos: u8,
-    pub(crate) mtu_discovery: MtuDiscovery,
+    /// The longest packet that nobody has to cut, as far as is known.
+    pub(crate) mtu: usize,
 }
 
 /// All UDP sockets.
@@ -197,11 +189,11 @@ impl UdpTable {
     }
 
     /// Gives a received datagram to a socket; false if its buffer is full.
-    pub(crate) fn deliver(&mut self, key: Key<UdpSocket>, src: Endpoint, payload: &[u8]) -> bool {
+    pub(crate) fn deliver(&mut self, key: Key<UdpSocket>, how: Arrived, payload: &[u8]) -> bool {
         let total = self.limits.bytes.saturating_sub(self.bytes);
         let Some(socket) = self.socket_mut(key) else { return false };
         let limit = socket.options.receive_buffer.min(socket.received.charge() + total);
-        let Some(cost) = socket.received.push(src, payload, limit) else {
+        let Some(cost) = socket.received.push(how, payload, limit) else {
             socket.dropped += 1;
             self.dropped += 1;
             return false;
@@ -261,36 +253,54 @@ impl UdpTable {
         self.socket_mut(key)?.error.take()
     }
 
-    /// Queues a datagram for `to`, or for the connected peer. `way` asks the routes about the
-    /// destination's address.
+    /// Queues a datagram. `way` asks the routes about the destination's address; that `how.from` is
+    /// this host's is the caller's matter.
     pub(crate) fn send(
         &mut self,
         key: Key<UdpSocket>,
         payload: &[u8],
-        to: Option<Endpoint>,
+        how: SendDatagram,
         way: impl FnOnce(Address) -> Result<Way, UdpSendError>,
     ) -> Result<(), UdpSendError> {
         let total = self.limits.bytes.saturating_sub(self.bytes);
         let socket = self.socket_mut(key).ok_or(UdpSendError::NotConnected)?;
-        let to = socket.may_send(payload.len(), to)?;
+        let to = socket.may_send(payload.len(), how.to.map(Endpoint::from))?;
         let way = way(to.address)?;
         if way.broadcast && !socket.options.broadcast {
             return Err(UdpSendError::PermissionDenied);
         }
-        if payload.len() > way.whole && socket.options.mtu_discovery.forbids_cuts() {
+        let UdpOptions { ttl, tos, mtu_discovery, .. } = socket.options;
+        let headers = if to.address.is_v4() { IPV4_HEADER } else { IPV6_HEADER } + UDP_HEADER;
+        if payload.len() + headers > way.mtu && mtu_discovery.forbids_cuts() {
+            self.refuse_long(key, to, way);
             return Err(UdpSendError::MessageTooLong);
         }
-        let mut from = socket.local;
-        if from.address.is_unspecified() {
-            from.address = way.source;
+        let mut local = socket.local;
+        if let Some(from) = how.from.filter(|from| !from.is_unspecified()) {
+            local.address = from.into();
         }
+        if local.address.is_unspecified() {
+            local.address = way.source;
+        }
+        if local.address.is_v4() != to.address.is_v4() {
+            return Err(UdpSendError::InvalidSource);
+        }
+        let (ttl, tos) = (how.ttl.unwrap_or(ttl).max(1), how.tos.unwrap_or(tos));
+        let datagram = Datagram { id: key, local, remote: to, ttl, tos, mtu_discovery };
         let idle = socket.unsent.is_empty();
         let own = if idle { usize::MAX } else { socket.options.send_buffer };
         let limit = own.min(socket.unsent.charge() + total);
-        let cost = socket.unsent.push((from, to), payload, limit);
+        let cost = socket.unsent.push(datagram, payload, limit);
         self.bytes += cost.ok_or(UdpSendError::WouldBlock)?;
         self.transmit.push(&mut self.sockets, key);
         Ok(())
+    }
+
+    /// A datagram is too long for the path: who wants to know is told what would fit.
+    fn refuse_long(&mut self, key: Key<UdpSocket>, to: Endpoint, way: Way) {
+        let kind = NetworkErrorKind::TooLong { mtu: u16::try_from(way.mtu).unwrap_or(u16::MAX) };
+        let (from, remote) = (way.source.to_ip(), to.to_socket_addr());
+        self.tell(key, NetworkError { kind, from, remote });
     }
 
     /// The next datagram, as much of it as fits into `out`; the rest is lost.
@@ -298,7 +308,7 @@ impl UdpTable {
         &mut self,
         key: Key<UdpSocket>,
         out: &mut [u8],
-    ) -> Result<(usize, Endpoint), UdpRecvError> {
+    ) -> Result<(usize, Arrived), UdpRecvError> {
         let Some(socket) = self.socket_mut(key) else { return Err(UdpRecvError::WouldBlock) };
         let before = socket.received.charge();
         let result = socket.recv(out);
@@ -327,9 +337,8 @@ impl UdpTable {
         let mut joined = 0;
         while size > 0 && payload.len() == size * (1 + joined) && joined + 1 < JOINED_MAX {
             let next = self.sockets.get(first.id).and_then(|socket| socket.unsent.front());
-            let fits = next.is_some_and(|(&way, len)| {
-                let same = way == (first.local, first.remote);
-                same && (1..=size).contains(&len) && payload.len() + len <= most
+            let fits = next.is_some_and(|(next, len)| {
+                next == first && (1..=size).contains(&len) && payload.len() + len <= most
             });
             if !fits || self.take_unsent(first.id, payload).is_none() {
                 break;
@@ -343,11 +352,9 @@ impl UdpTable {
     fn take_unsent(&mut self, id: Key<UdpSocket>, payload: &mut Vec<u8>) -> Option<Datagram> {
         let socket = self.sockets.get_mut(id)?;
         let (was_writable, before) = (socket.is_writable(), socket.unsent.charge());
-        let (local, remote) = socket.unsent.pop_onto(payload)?;
+        let datagram = socket.unsent.pop_onto(payload)?;
         let freed = before.saturating_sub(socket.unsent.charge());
         self.bytes = self.bytes.saturating_sub(freed);
-        let UdpOptions { ttl, tos, mtu_discovery, .. } = socket.options;
-        let datagram = Datagram { id, local, remote, ttl, tos, mtu_discovery };
         let became_writable = !was_writable && socket.is_writable() && !socket.closed;
         let (closed, more) = (socket.closed, !socket.unsent.is_empty());
         if became_writable {
@@ -388,23 +395,23 @@ impl UdpTable {
     /// What `said` of a datagram that went from `local`, for a socket that wants to know; false if
     /// it has as much as it may keep.
     pub(crate) fn on_network_error(&mut self, local: Endpoint, said: NetworkError) -> bool {
+        let key = self.find(local, Endpoint::from(said.remote));
+        key.is_none_or(|key| self.tell(key, said))
+    }
+
+    fn tell(&mut self, key: Key<UdpSocket>, said: NetworkError) -> bool {
         let most = self.limits.errors;
-        let Some(key) = self.find(local, Endpoint::from(said.remote)) else { return true };
         let Some(socket) = self.socket_mut(key) else { return true };
         if !socket.options.network_errors {
             return true;
         }
-        socket.error = Some(UdpError::from(said.kind));
-        let room = socket.errors.len() < most;
-        if room {
-            socket.errors.push_back(said);
-        }
+        let room = socket.hear(said, most);
         self.events.push(&mut self.sockets, key);
         room
     }
 
     pub(crate) fn take_network_error(&mut self, key: Key<UdpSocket>) -> Option<NetworkError> {
-        self.socket_mut(key)?.errors.pop_front()
+        self.socket_mut(key)?.take_network_error()
     }
 
     /// The next socket whose readiness may have changed; each at most once until it is polled.

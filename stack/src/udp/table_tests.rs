@@ -1,5 +1,6 @@
 use super::*;
 use crate::random::Seed;
+use crate::udp::socket::MtuDiscovery;
 use proptest::prelude::*;
 
 const OURS: Address = Address::v4([192, 0, 2, 2]);
@@ -27,11 +28,19 @@ fn bind(table: &mut UdpTable, address: Address, port: u16) -> Result<Key<UdpSock
 }
 
 fn way(_: Address) -> Result<Way, UdpSendError> {
-    Ok(Way { source: OURS, broadcast: false, whole: 1_472 })
+    Ok(Way { source: OURS, broadcast: false, mtu: 1_500 })
 }
 
 fn send(table: &mut UdpTable, key: Key<UdpSocket>, payload: &[u8]) -> Result<(), UdpSendError> {
-    table.send(key, payload, Some(PEER), way)
+    table.send(key, payload, to(PEER), way)
+}
+
+fn from(from: Endpoint) -> Arrived {
+    Arrived { from, to: OURS, ttl: 60, tos: 0 }
+}
+
+fn to(to: Endpoint) -> SendDatagram {
+    SendDatagram { to: Some(to.to_socket_addr()), ..SendDatagram::default() }
 }
 
 #[test]
@@ -72,7 +81,7 @@ fn a_name_of_ipv6_is_for_both_versions_unless_it_says_otherwise() {
     assert_eq!(table.find(here(OURS, 7), PEER), Some(four));
     let peer = Endpoint::new(Address::v6(0x2001_0db8 << 96 | 1), 53);
     assert_eq!(table.find(here(Address::v6(0x2001_0db8 << 96 | 2), 7), peer), Some(six));
-    let refused = table.send(four, b"to IPv6", Some(peer), way);
+    let refused = table.send(four, b"to IPv6", to(peer), way);
     assert_eq!(refused, Err(UdpSendError::NetworkUnreachable));
 }
 
@@ -107,15 +116,15 @@ fn a_connected_socket_hears_its_peer_only_at_the_address_it_speaks_from() {
 fn received_datagrams_wait_in_order_and_long_ones_are_cut() {
     let (mut table, _) = table();
     let key = bind(&mut table, ALL, 53).unwrap();
-    assert!(table.deliver(key, PEER, b"first"));
-    assert!(table.deliver(key, OTHER, b""));
+    assert!(table.deliver(key, from(PEER), b"first"));
+    assert!(table.deliver(key, from(OTHER), b""));
     let socket = table.socket_mut(key).unwrap();
     assert_eq!((socket.next_len(), socket.is_readable()), (Some(5), true));
     let mut out = [0; 3];
-    assert_eq!(socket.peek(&mut out), Ok((3, PEER)));
-    assert_eq!(table.recv(key, &mut out), Ok((3, PEER)));
+    assert_eq!(socket.peek(&mut out), Ok((3, from(PEER))));
+    assert_eq!(table.recv(key, &mut out), Ok((3, from(PEER))));
     assert_eq!(&out, b"fir");
-    assert_eq!(table.recv(key, &mut out), Ok((0, OTHER)));
+    assert_eq!(table.recv(key, &mut out), Ok((0, from(OTHER))));
     assert_eq!(table.recv(key, &mut out), Err(UdpRecvError::WouldBlock));
     assert_eq!(table.bytes(), 0);
 }
@@ -126,7 +135,7 @@ fn r13_a_flood_to_a_slow_reader_stays_within_its_buffer() {
     let key = bind(&mut table, ALL, 53).unwrap();
     let mut taken = 0;
     for n in 0..100_000u32 {
-        taken += u64::from(table.deliver(key, PEER, &n.to_be_bytes()));
+        taken += u64::from(table.deliver(key, from(PEER), &n.to_be_bytes()));
         assert!(table.bytes() <= 208 << 10);
     }
     assert_eq!(taken, (208 << 10) / 68);
@@ -134,9 +143,9 @@ fn r13_a_flood_to_a_slow_reader_stays_within_its_buffer() {
     assert_eq!(table.socket(key).unwrap().dropped(), 100_000 - taken);
     // The oldest stay, and there is room again after one is taken.
     let mut out = [9; 4];
-    assert_eq!(table.recv(key, &mut out), Ok((4, PEER)));
+    assert_eq!(table.recv(key, &mut out), Ok((4, from(PEER))));
     assert_eq!(out, [0; 4]);
-    assert!(table.deliver(key, PEER, b"more"));
+    assert!(table.deliver(key, from(PEER), b"more"));
 }
 
 #[test]
@@ -144,13 +153,13 @@ fn law6_all_queues_together_stay_within_the_limit() {
     let (mut table, _) = with(UdpLimits { bytes: 10_000, ..UdpLimits::default() });
     let keys: Vec<_> = (1..=20).map(|port| bind(&mut table, ALL, port).unwrap()).collect();
     for key in &keys {
-        table.deliver(*key, PEER, &[0; 436]);
+        table.deliver(*key, from(PEER), &[0; 436]);
         let _ = send(&mut table, *key, &[0; 436]);
         assert!(table.bytes() <= 10_000);
     }
     assert_eq!(table.bytes(), 10_000);
     assert_eq!(send(&mut table, keys[19], b""), Err(UdpSendError::WouldBlock));
-    assert!(!table.deliver(keys[19], PEER, b""));
+    assert!(!table.deliver(keys[19], from(PEER), b""));
     keys.iter().for_each(|key| table.close(*key));
     while table.poll_transmit(&mut Vec::new()).is_some() {}
     assert_eq!((table.bytes(), table.len()), (0, 0));
@@ -178,23 +187,95 @@ fn sending_is_bounded_and_says_when_there_is_room() {
 fn destinations_are_checked() {
     let (mut table, _) = table();
     let key = bind(&mut table, ALL, 53).unwrap();
-    let broadcast = |_| Ok(Way { source: OURS, broadcast: true, whole: 1_472 });
+    let broadcast = |_| Ok(Way { source: OURS, broadcast: true, mtu: 1_500 });
     let none = |_| Err(UdpSendError::NetworkUnreachable);
-    assert_eq!(table.send(key, b"", None, way), Err(UdpSendError::NotConnected));
+    assert_eq!(table.send(key, b"", SendDatagram::default(), way), Err(UdpSendError::NotConnected));
     let invalid = Err(UdpSendError::InvalidRemote);
-    assert_eq!(table.send(key, b"", Some(Endpoint { port: 0, ..PEER }), way), invalid);
-    assert_eq!(table.send(key, b"", Some(here(ALL, 5)), way), invalid);
-    assert_eq!(table.send(key, b"", Some(PEER), none), Err(UdpSendError::NetworkUnreachable));
+    assert_eq!(table.send(key, b"", to(Endpoint { port: 0, ..PEER }), way), invalid);
+    assert_eq!(table.send(key, b"", to(here(ALL, 5)), way), invalid);
+    assert_eq!(table.send(key, b"", to(PEER), none), Err(UdpSendError::NetworkUnreachable));
     let denied = Err(UdpSendError::PermissionDenied);
-    assert_eq!(table.send(key, b"", Some(PEER), broadcast), denied);
+    assert_eq!(table.send(key, b"", to(PEER), broadcast), denied);
     table.set_options(key, UdpOptions { broadcast: true, ..UdpOptions::default() });
-    assert_eq!(table.send(key, b"", Some(PEER), broadcast), Ok(()));
+    assert_eq!(table.send(key, b"", to(PEER), broadcast), Ok(()));
     table.connect(key, SECOND, OTHER);
-    assert_eq!(table.send(key, b"", None, way), Ok(()));
+    assert_eq!(table.send(key, b"", SendDatagram::default(), way), Ok(()));
     let sent: Vec<_> = std::iter::from_fn(|| table.poll_transmit(&mut Vec::new()))
         .map(|datagram| (datagram.local, datagram.remote))
         .collect();
     assert_eq!(sent, [(here(OURS, 53), PEER), (here(SECOND, 53), OTHER)]);
+}
+
+#[test]
+fn a_datagram_goes_as_it_was_said_when_it_was_given() {
+    let (mut table, _) = table();
+    let key = bind(&mut table, ALL, 53).unwrap();
+    let how =
+        SendDatagram { from: Some(SECOND.to_ip()), ttl: Some(3), tos: Some(0xb8), ..to(PEER) };
+    table.send(key, b"own", how, way).unwrap();
+    send(&mut table, key, b"the socket's").unwrap();
+    let wrong = SendDatagram { from: Some([0; 16].into()), ..to(PEER) };
+    assert_eq!(table.send(key, b"", wrong, way), Ok(()), "any");
+    let wrong = SendDatagram { from: Some(Address::v6(1).to_ip()), ..to(PEER) };
+    assert_eq!(table.send(key, b"", wrong, way), Err(UdpSendError::InvalidSource));
+    // Too late for what was given before.
+    table.set_options(key, UdpOptions { ttl: 9, tos: 1, ..UdpOptions::default() });
+    send(&mut table, key, b"later").unwrap();
+    let sent: Vec<_> = std::iter::from_fn(|| table.poll_transmit(&mut Vec::new()))
+        .map(|it| (it.local.address, it.ttl, it.tos))
+        .collect();
+    assert_eq!(sent, [(SECOND, 3, 0xb8), (OURS, 64, 0), (OURS, 64, 0), (OURS, 9, 1)]);
+}
+
+#[test]
+fn what_follows_joins_only_if_it_goes_the_same_way() {
+    let (mut table, _) = table();
+    let key = bind(&mut table, ALL, 53).unwrap();
+    let low = SendDatagram { ttl: Some(3), ..to(PEER) };
+    for how in [to(PEER), to(PEER), low, to(PEER)] {
+        table.send(key, b"text", how, way).unwrap();
+    }
+    let mut payload = Vec::new();
+    let first = table.poll_transmit(&mut payload).unwrap();
+    assert_eq!(table.join(&first, &mut payload, 9_000), 1);
+    assert_eq!(payload, b"texttext");
+    let second = table.poll_transmit(&mut payload).unwrap();
+    assert_eq!((second.ttl, table.join(&second, &mut payload, 9_000)), (3, 0));
+}
+
+#[test]
+fn a_datagram_too_long_for_the_path_is_told_to_who_asks() {
+    let (mut table, _) = table();
+    let key = bind(&mut table, ALL, 53).unwrap();
+    let options = UdpOptions { mtu_discovery: MtuDiscovery::Do, ..UdpOptions::default() };
+    let too_long = Err(UdpSendError::MessageTooLong);
+    table.set_options(key, options);
+    assert_eq!(send(&mut table, key, &[0; 1_473]), too_long);
+    assert_eq!(table.take_network_error(key), None);
+    table.set_options(key, UdpOptions { network_errors: true, ..options });
+    assert_eq!(send(&mut table, key, &[0; 1_473]), too_long);
+    let said = table.take_network_error(key).unwrap();
+    assert_eq!(said.kind, NetworkErrorKind::TooLong { mtu: 1_500 });
+    assert_eq!((said.from, said.remote), (OURS.to_ip(), PEER.to_socket_addr()));
+    assert_eq!(send(&mut table, key, &[0; 1_472]), Ok(()), "it was told by the call");
+}
+
+#[test]
+fn the_pending_error_is_that_of_the_next_in_the_queue() {
+    let (mut table, _) = table();
+    let key = bind(&mut table, ALL, 53).unwrap();
+    table.set_options(key, UdpOptions { network_errors: true, ..UdpOptions::default() });
+    let (from, remote) = (SECOND.to_ip(), PEER.to_socket_addr());
+    let kinds = [NetworkErrorKind::TimeExceeded, NetworkErrorKind::Port, NetworkErrorKind::Host];
+    for kind in kinds {
+        assert!(table.on_network_error(here(OURS, 53), NetworkError { kind, from, remote }));
+    }
+    for (kind, next) in
+        kinds.into_iter().zip([Some(UdpError::Refused), Some(UdpError::HostUnreachable), None])
+    {
+        assert_eq!(table.take_network_error(key).unwrap().kind, kind);
+        assert_eq!(table.socket(key).unwrap().error, next);
+    }
 }
 
 #[test]
@@ -232,8 +313,8 @@ fn rfc1122_4_1_3_3_errors_reach_the_connected_socket_once() {
     assert_eq!(table.recv(key, &mut []), Err(UdpRecvError::WouldBlock));
     raise(&mut table);
     let failed = UdpSendError::Failed(UdpError::Refused);
-    assert_eq!(table.send(key, b"x", None, way), Err(failed));
-    assert_eq!(table.send(key, b"x", None, way), Ok(()));
+    assert_eq!(table.send(key, b"x", SendDatagram::default(), way), Err(failed));
+    assert_eq!(table.send(key, b"x", SendDatagram::default(), way), Ok(()));
     raise(&mut table);
     assert_eq!(table.take_error(key), Some(UdpError::Refused));
     assert_eq!(table.take_error(key), None);
@@ -244,12 +325,12 @@ fn a_closed_socket_sends_what_it_was_given_and_its_key_names_nothing() {
     let (mut table, _) = table();
     let key = bind(&mut table, ALL, 53).unwrap();
     send(&mut table, key, b"last").unwrap();
-    table.deliver(key, PEER, b"unread");
+    table.deliver(key, from(PEER), b"unread");
     table.close(key);
     assert!(table.socket(key).is_none());
     assert_eq!(table.poll_event(), None);
     assert_eq!(table.find(here(OURS, 53), PEER), None);
-    assert!(!table.deliver(key, PEER, b"late"));
+    assert!(!table.deliver(key, from(PEER), b"late"));
     let next = bind(&mut table, ALL, 53).unwrap();
     let mut payload = Vec::new();
     assert_eq!(table.poll_transmit(&mut payload).map(|d| d.id), Some(key));

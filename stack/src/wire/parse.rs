@@ -58,6 +58,17 @@ pub(crate) struct IpPacket<'a> {
     pub(crate) payload: &'a [u8],
 }
 
+impl IpPacket<'_> {
+    /// Type of service, of IPv6 the traffic class (RFC 8200 §7).
+    pub(crate) fn tos(&self) -> u8 {
+        match *self.header {
+            [first, second, ..] if first >> 4 == 6 => first << 4 | second >> 4,
+            [_, tos, ..] => tos,
+            _ => 0,
+        }
+    }
+}
+
 /// Where a fragment belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fragment {

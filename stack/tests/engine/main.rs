@@ -2,6 +2,7 @@
 //! back, and a stranger on the link who writes packets by hand.
 
 mod addresses;
+mod datagrams;
 mod ipv4;
 mod ipv6;
 mod net;

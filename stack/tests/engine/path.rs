@@ -250,7 +250,7 @@ fn what_the_network_says_of_datagrams_is_kept_for_those_who_ask() {
         ([3, 1], NetworkErrorKind::Host, UdpError::HostUnreachable),
         ([3, 2], NetworkErrorKind::Protocol, UdpError::ProtocolUnreachable),
         ([3, 3], NetworkErrorKind::Port, UdpError::Refused),
-        ([3, 4], NetworkErrorKind::TooBig, UdpError::MessageTooLong),
+        ([3, 4], NetworkErrorKind::TooBig { mtu: 0 }, UdpError::MessageTooLong),
         ([3, 13], NetworkErrorKind::Prohibited, UdpError::Prohibited),
     ];
     for (said, kind, error) in rows {

@@ -3,6 +3,7 @@
 #![cfg(feature = "host")]
 
 mod bsd;
+mod control;
 mod dhcp;
 mod fast_open;
 mod faults;

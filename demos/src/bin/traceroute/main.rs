@@ -198,7 +198,7 @@ fn judge(kind: NetworkErrorKind, at_target: bool) -> (&'static str, bool) {
         NetworkErrorKind::Network => (" !N", true),
         NetworkErrorKind::Protocol => (" !P", at_target),
         NetworkErrorKind::Prohibited => (" !X", true),
-        NetworkErrorKind::TooBig => (" !F", true),
+        NetworkErrorKind::TooBig { .. } => (" !F", true),
         _ => (" !", true),
     }
 }

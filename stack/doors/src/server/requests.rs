@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering;
 
 use stack::host::Errno;
 use stack::host::bsd::{
-    SO_ACCEPTCONN, SO_ERROR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, socket_address,
-    socket_address_bytes,
+    IP_PKTINFO, IP_RECVERR, IP_RECVTOS, IP_RECVTTL, IPPROTO_IP, IPPROTO_IPV6, IPV6_RECVERR,
+    IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO, IPV6_RECVTCLASS, SO_ACCEPTCONN, SO_ERROR, SOCK_CLOEXEC,
+    SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, socket_address, socket_address_bytes,
 };
 
 use super::Shared;
@@ -74,6 +75,7 @@ impl Shared {
             Op::LocalName => self.bsd.getsockname(fd).map(socket_address_bytes),
             Op::PeerName => self.peer(socket).map(socket_address_bytes),
             Op::GetOption => self.option(socket, a, b, data),
+            Op::SetOption if asks_for_control(a, b) => Err(Errno::ENOPROTOOPT),
             Op::SetOption => done(self.bsd.setsockopt(fd, a, b, data)),
             Op::Look => Ok((what(&socket.state()) as i32).to_ne_bytes().to_vec()),
         }
@@ -145,6 +147,17 @@ impl Shared {
         let length = self.bsd.getsockopt(socket.fd, level, name, &mut value)?;
         value.truncate(length);
         Ok(value)
+    }
+}
+
+/// Control messages do not go through the doors: an option that nothing follows from is none.
+fn asks_for_control(level: i32, name: i32) -> bool {
+    match level {
+        IPPROTO_IP => [IP_PKTINFO, IP_RECVERR, IP_RECVTTL, IP_RECVTOS].contains(&name),
+        IPPROTO_IPV6 => {
+            [IPV6_RECVERR, IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO, IPV6_RECVTCLASS].contains(&name)
+        }
+        _ => false,
     }
 }
 

@@ -60,6 +60,14 @@ pub const SO_MAX_PACING_RATE: i32 = 47;
 pub const IP_TOS: i32 = 1;
 /// Time to live.
 pub const IP_TTL: i32 = 2;
+/// The interface and address that datagrams came to, with each of them.
+pub const IP_PKTINFO: i32 = 8;
+/// What the network says of datagrams, in the queue of MSG_ERRQUEUE.
+pub const IP_RECVERR: i32 = 11;
+/// The time to live of datagrams, with each of them.
+pub const IP_RECVTTL: i32 = 12;
+/// The type of service of datagrams, with each of them.
+pub const IP_RECVTOS: i32 = 13;
 /// What is done where a path carries less than a datagram: an `IP_PMTUDISC_...`.
 pub const IP_MTU_DISCOVER: i32 = 10;
 /// The longest packet that the path to the peer carries, as far as is known.
@@ -77,6 +85,14 @@ pub const IP_PMTUDISC_PROBE: i32 = 3;
 pub const IPV6_UNICAST_HOPS: i32 = 16;
 /// `IP_MTU_DISCOVER` of IPv6.
 pub const IPV6_MTU_DISCOVER: i32 = 23;
+/// `IP_RECVERR` of IPv6.
+pub const IPV6_RECVERR: i32 = 25;
+/// `IP_PKTINFO` of IPv6 (RFC 3542 §6.1).
+pub const IPV6_RECVPKTINFO: i32 = 49;
+/// The hop limit of datagrams, with each of them (RFC 3542 §6.3).
+pub const IPV6_RECVHOPLIMIT: i32 = 51;
+/// The traffic class of datagrams, with each of them (RFC 3542 §6.5).
+pub const IPV6_RECVTCLASS: i32 = 66;
 /// `IP_MTU` of IPv6.
 pub const IPV6_MTU: i32 = 24;
 /// Nothing is cut: EMSGSIZE instead (RFC 3542 §11.2).
@@ -122,6 +138,8 @@ pub const TCP_NOTSENT_LOWAT: i32 = 25;
 pub const MSG_PEEK: i32 = 0x2;
 /// Of a datagram, return the whole length even if the buffer was shorter.
 pub const MSG_TRUNC: i32 = 0x20;
+/// Receive an error from the queue of IP_RECVERR. It never blocks, and no text comes with it.
+pub const MSG_ERRQUEUE: i32 = 0x2000;
 /// Do not block, this once.
 pub const MSG_DONTWAIT: i32 = 0x40;
 /// Block until the buffer is full.

@@ -5,6 +5,7 @@
 
 mod address;
 mod constants;
+mod control;
 mod family;
 mod names;
 mod options;
@@ -21,6 +22,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use address::{socket_address, socket_address_bytes};
 pub use constants::*;
+pub use control::{Control, INTERFACE, Message, PacketInfo};
 pub use options::{
     congestion, congestion_bytes, fast_open_key_bytes, fast_open_keys, linger, linger_bytes,
     pacing_rate, pacing_rate_bytes, set_tcp_option, tcp_option, timeval, timeval_bytes,

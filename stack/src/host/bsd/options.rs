@@ -444,11 +444,17 @@ fn set_udp_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Err
             let way = MtuDiscovery::ALL.get(number).copied().ok_or(Errno::EINVAL)?;
             change_udp(sock, |it| it.mtu_discovery = way)
         }
+        (IPPROTO_IP, IP_RECVERR) | (IPPROTO_IPV6, IPV6_RECVERR) => {
+            change_udp(sock, |it| it.network_errors = value != 0)
+        }
         (IPPROTO_IPV6, IPV6_DONTFRAG) => {
             let way = if value == 0 { MtuDiscovery::default() } else { MtuDiscovery::Do };
             change_udp(sock, |it| it.mtu_discovery = way)
         }
-        _ => Err(Errno::ENOPROTOOPT),
+        _ => {
+            *sock.state().asked.option(level, name)? = value != 0;
+            Ok(())
+        }
     }
 }
 
@@ -552,7 +558,8 @@ fn get_udp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
         }
         (IPPROTO_IPV6, IPV6_DONTFRAG) => (options.mtu_discovery == MtuDiscovery::Do).into(),
         (IPPROTO_IP, IP_MTU) | (IPPROTO_IPV6, IPV6_MTU) => path_mtu(sock)?,
-        _ => return Err(Errno::ENOPROTOOPT),
+        (IPPROTO_IP, IP_RECVERR) | (IPPROTO_IPV6, IPV6_RECVERR) => options.network_errors.into(),
+        _ => (*sock.state().asked.option(level, name)?).into(),
     };
     Ok(i32::try_from(number).unwrap_or(i32::MAX))
 }

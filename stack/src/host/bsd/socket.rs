@@ -13,6 +13,7 @@ use crate::host::udp::DatagramSocket;
 use crate::{ListenFastOpen, Readiness, SocketId, TcpOptions, UdpOptions};
 
 use super::MSG_DONTWAIT;
+use super::control::Asked;
 use super::family::Family;
 
 /// TCP or UDP.
@@ -44,6 +45,8 @@ pub(super) struct State {
     pub(super) changed: bool,
     /// For the datagram socket to be.
     pub(super) udp: UdpOptions,
+    /// What is to come with its datagrams.
+    pub(super) asked: Asked,
 }
 
 /// Blocking calls clone the `Arc` out and let go of the state: nobody waits with it locked.
@@ -80,6 +83,7 @@ impl Sock {
             fast_open: ListenFastOpen::default(),
             changed: false,
             udp: UdpOptions::default(),
+            asked: Asked::default(),
         };
         Sock { family, kind, modes: Modes::default(), state: Mutex::new(state) }
     }

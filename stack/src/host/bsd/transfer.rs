@@ -1,4 +1,4 @@
-//! Calls that move bytes: send, recv, sendto, recvfrom.
+//! Calls that move bytes: send, recv, sendto, recvfrom, sendmsg, recvmsg.
 
 use std::io::IoSlice;
 use std::net::SocketAddr;
@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use super::family::Family;
 use super::socket::{Kind, Role, Sock};
 use super::{
-    Bsd, MSG_DONTWAIT, MSG_FASTOPEN, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC, MSG_WAITALL,
+    Bsd, Control, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK,
+    MSG_TRUNC, MSG_WAITALL, Message,
 };
 use crate::host::block::{GaveUp, Patience};
 use crate::host::errno::Errno;
@@ -44,6 +45,22 @@ impl Bsd {
         flags: i32,
         to: Option<SocketAddr>,
     ) -> Result<usize, Errno> {
+        self.sendmsg(fd, bytes, flags, to, &Control::default())
+    }
+
+    /// As [`sendto`](Self::sendto), with control messages. Streams pay no heed to them.
+    ///
+    /// # Errors
+    /// Those of [`sendto`](Self::sendto); EINVAL for a control message whose value is none, or an
+    /// address to send from that is not this host's; ENODEV for another interface.
+    pub fn sendmsg(
+        &self,
+        fd: i32,
+        bytes: &[u8],
+        flags: i32,
+        to: Option<SocketAddr>,
+        control: &Control,
+    ) -> Result<usize, Errno> {
         let sock = self.sock(fd)?;
         let common = MSG_DONTWAIT | MSG_NOSIGNAL;
         let patience = sock.writing(flags);
@@ -63,7 +80,7 @@ impl Bsd {
                 if let Some(to) = to.filter(|_| sock.family == Family::V4) {
                     sock.family.check(to)?;
                 }
-                sock.datagram(&self.core)?.send(bytes, to, patience)
+                sock.datagram(&self.core)?.send(bytes, control.sending(to)?, patience)
             }
         }
     }
@@ -120,6 +137,15 @@ impl Bsd {
         out: &mut [u8],
         flags: i32,
     ) -> Result<(usize, Option<SocketAddr>), Errno> {
+        self.recvmsg(fd, out, flags).map(|message| (message.length, message.from))
+    }
+
+    /// As [`recvfrom`](Self::recvfrom), with the control messages that the socket has asked for.
+    /// MSG_ERRQUEUE receives an error instead, if the socket has set IP_RECVERR.
+    ///
+    /// # Errors
+    /// Those of [`recv`](Self::recv).
+    pub fn recvmsg(&self, fd: i32, out: &mut [u8], flags: i32) -> Result<Message, Errno> {
         let sock = self.sock(fd)?;
         let common = MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_NOSIGNAL;
         match sock.kind {
@@ -127,29 +153,33 @@ impl Bsd {
                 check(flags, common)?;
                 let stream = sock.stream(Errno::ENOTCONN)?;
                 let length = recv_stream(&sock, &stream, out, flags)?;
-                Ok((length, None))
+                Ok(Message { length, from: None, control: Control::default(), flags: 0 })
             }
             Kind::Datagram => {
-                check(flags, common | MSG_TRUNC)?;
+                check(flags, common | MSG_TRUNC | MSG_ERRQUEUE)?;
                 self.recv_datagram(&sock, out, flags)
             }
         }
     }
 
-    fn recv_datagram(
-        &self,
-        sock: &Sock,
-        out: &mut [u8],
-        flags: i32,
-    ) -> Result<(usize, Option<SocketAddr>), Errno> {
-        let mut whole = 0;
+    fn recv_datagram(&self, sock: &Sock, out: &mut [u8], flags: i32) -> Result<Message, Errno> {
         let socket = sock.datagram(&self.core)?;
-        let (length, from) = socket.recv(sock.reading(flags), |it| {
+        if flags & MSG_ERRQUEUE != 0 {
+            let error = socket.with(|it| it.take_network_error())?.ok_or(Errno::EAGAIN)?;
+            let from = Some(sock.family.tell(error.remote));
+            let control = Control { error: Some(error), ..Control::default() };
+            return Ok(Message { length: 0, from, control, flags: MSG_ERRQUEUE });
+        }
+        let mut whole = 0;
+        let datagram = socket.recv(sock.reading(flags), |it| {
             whole = it.next_len().unwrap_or(0);
-            if flags & MSG_PEEK != 0 { it.peek_from(out) } else { it.recv_from(out) }
+            if flags & MSG_PEEK != 0 { it.peek_datagram(out) } else { it.recv_datagram(out) }
         })?;
-        let length = if flags & MSG_TRUNC != 0 { whole } else { length };
-        Ok((length, Some(sock.family.tell(from))))
+        let is_cut = whole > datagram.len;
+        let length = if flags & MSG_TRUNC != 0 { whole } else { datagram.len };
+        let control = sock.state().asked.of(sock.family, &datagram);
+        let from = Some(sock.family.tell(datagram.from));
+        Ok(Message { length, from, control, flags: if is_cut { MSG_TRUNC } else { 0 } })
     }
 }
 

@@ -1,0 +1,106 @@
+//! What goes beside the text of a datagram: the control messages of sendmsg and recvmsg, as values.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::family::Family;
+use super::{
+    IP_PKTINFO, IP_RECVTOS, IP_RECVTTL, IPPROTO_IP, IPPROTO_IPV6, IPV6_RECVHOPLIMIT,
+    IPV6_RECVPKTINFO, IPV6_RECVTCLASS,
+};
+use crate::host::errno::Errno;
+use crate::{NetworkError, ReceivedDatagram, SendDatagram};
+
+/// The number of a host's one network interface.
+pub const INTERFACE: u32 = 1;
+
+/// Linux's `struct in_pktinfo` and `in6_pktinfo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketInfo {
+    /// The interface: [`INTERFACE`], or in sending 0 for any.
+    pub interface: u32,
+    /// The address of this host that the datagram was sent to, or is to be sent from; in sending
+    /// the unspecified one stands for any.
+    pub address: IpAddr,
+}
+
+/// Control messages.
+///
+/// Received ones are there if the socket has asked for them (`IP_PKTINFO`, `IPV6_RECVPKTINFO` ...);
+/// those given in sending hold for this datagram alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// `IP_PKTINFO`, `IPV6_PKTINFO`.
+    pub packet_info: Option<PacketInfo>,
+    /// `IP_TTL`, `IPV6_HOPLIMIT`.
+    pub ttl: Option<u8>,
+    /// `IP_TOS`, `IPV6_TCLASS`.
+    pub tos: Option<u8>,
+    /// `IP_RECVERR`, `IPV6_RECVERR`: what came with MSG_ERRQUEUE.
+    pub error: Option<NetworkError>,
+}
+
+/// What recvmsg received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Bytes of text; with MSG_TRUNC those of the whole datagram.
+    pub length: usize,
+    /// Who sent a datagram; with MSG_ERRQUEUE who was to receive it. Of a stream that is not said.
+    pub from: Option<SocketAddr>,
+    /// What the socket has asked for.
+    pub control: Control,
+    /// MSG_TRUNC if the text was cut, MSG_ERRQUEUE if this is an error.
+    pub flags: i32,
+}
+
+/// The control messages that a socket wants with each datagram.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asked {
+    pub(super) packet_info: bool,
+    pub(super) ttl: bool,
+    pub(super) tos: bool,
+}
+
+impl Asked {
+    /// The switch that is this option.
+    ///
+    /// # Errors
+    /// ENOPROTOOPT: it is none of these.
+    pub(super) fn option(&mut self, level: i32, name: i32) -> Result<&mut bool, Errno> {
+        match (level, name) {
+            (IPPROTO_IP, IP_PKTINFO) | (IPPROTO_IPV6, IPV6_RECVPKTINFO) => {
+                Ok(&mut self.packet_info)
+            }
+            (IPPROTO_IP, IP_RECVTTL) | (IPPROTO_IPV6, IPV6_RECVHOPLIMIT) => Ok(&mut self.ttl),
+            (IPPROTO_IP, IP_RECVTOS) | (IPPROTO_IPV6, IPV6_RECVTCLASS) => Ok(&mut self.tos),
+            _ => Err(Errno::ENOPROTOOPT),
+        }
+    }
+
+    pub(super) fn of(self, family: Family, datagram: &ReceivedDatagram) -> Control {
+        let address = family.tell((datagram.to, 0).into()).ip();
+        let packet_info = PacketInfo { interface: INTERFACE, address };
+        Control {
+            packet_info: self.packet_info.then_some(packet_info),
+            ttl: self.ttl.then_some(datagram.ttl),
+            tos: self.tos.then_some(datagram.tos),
+            error: None,
+        }
+    }
+}
+
+impl Control {
+    /// How a datagram is sent to `to` with these.
+    ///
+    /// # Errors
+    /// EINVAL for a time to live of 0 and for an error, ENODEV for another interface.
+    pub(super) fn sending(&self, to: Option<SocketAddr>) -> Result<SendDatagram, Errno> {
+        if self.ttl == Some(0) || self.error.is_some() {
+            return Err(Errno::EINVAL);
+        }
+        if self.packet_info.is_some_and(|info| ![0, INTERFACE].contains(&info.interface)) {
+            return Err(Errno::ENODEV);
+        }
+        let from = self.packet_info.map(|info| info.address);
+        Ok(SendDatagram { to, from, ttl: self.ttl, tos: self.tos })
+    }
+}

@@ -1,0 +1,121 @@
+//! What goes beside the text of datagrams: sendmsg, recvmsg, and the queue of errors.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use stack::host::bsd::*;
+use stack::host::{Bsd, Errno, UdpSocket};
+use stack::{NetworkErrorKind, SendDatagram};
+
+use crate::rig::{LEFT, RIGHT, address, hosts, within};
+
+const V6: &str = "2001:db8::1";
+
+fn control(from: &str, ttl: u8, tos: u8) -> Control {
+    let packet_info = Some(PacketInfo { interface: 0, address: from.parse().unwrap() });
+    Control { packet_info, ttl: Some(ttl), tos: Some(tos), error: None }
+}
+
+#[test]
+fn a_datagram_comes_with_what_was_asked_for() {
+    within(10, || {
+        let (left, right) = hosts();
+        let (left, right) = (Bsd::new(&left), Bsd::new(&right));
+        let ipv4 = [(IPPROTO_IP, IP_PKTINFO), (IPPROTO_IP, IP_RECVTTL), (IPPROTO_IP, IP_RECVTOS)];
+        let ipv6 =
+            [IPV6_RECVPKTINFO, IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS].map(|it| (IPPROTO_IPV6, it));
+        for (family, any, to, from, told, options) in [
+            (AF_INET, "0.0.0.0", LEFT, RIGHT, LEFT, ipv4),
+            (AF_INET6, "::", V6, "2001:db8::2", V6, ipv6),
+            (AF_INET6, "::", LEFT, RIGHT, "::ffff:192.0.2.1", ipv6),
+        ] {
+            let server = left.socket(family, SOCK_DGRAM, 0).unwrap();
+            let any: SocketAddr = (any.parse::<IpAddr>().unwrap(), 53).into();
+            left.bind(server, any).unwrap();
+            let client = right.socket(AF_INET6, SOCK_DGRAM, 0).unwrap();
+            let mut text = [0; 8];
+            let to: SocketAddr = (to.parse::<IpAddr>().unwrap(), 53).into();
+            let mut go = || {
+                let sent = right.sendmsg(client, b"x", 0, Some(to), &control(from, 9, 0xb8));
+                assert_eq!(sent, Ok(1), "{to}");
+                left.recvmsg(server, &mut text, 0).unwrap()
+            };
+            assert_eq!(go().control, Control::default(), "nobody asked");
+            for (level, name) in options {
+                assert_eq!(left.get_int(server, level, name), Ok(0));
+                left.set_int(server, level, name, 1).unwrap();
+                assert_eq!(left.get_int(server, level, name), Ok(1));
+            }
+            let message = go();
+            let interface = INTERFACE;
+            let packet_info = PacketInfo { interface, address: told.parse().unwrap() };
+            assert_eq!(message.control.packet_info, Some(packet_info));
+            assert_eq!((message.control.ttl, message.control.tos), (Some(9), Some(0xb8)));
+            assert_eq!(message.from.unwrap().ip().to_canonical(), from.parse::<IpAddr>().unwrap());
+            left.close(server).unwrap();
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_sent_so_is_refused() {
+    within(10, || {
+        let (left, _right) = hosts();
+        let left = Bsd::new(&left);
+        let client = left.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+        let to = Some(address(RIGHT, 53));
+        let mut wrong = control(LEFT, 0, 0);
+        assert_eq!(left.sendmsg(client, b"x", 0, to, &wrong), Err(Errno::EINVAL), "no hops");
+        wrong = control(RIGHT, 1, 0);
+        assert_eq!(left.sendmsg(client, b"x", 0, to, &wrong), Err(Errno::EINVAL), "not ours");
+        wrong = control(V6, 1, 0);
+        assert_eq!(left.sendmsg(client, b"x", 0, to, &wrong), Err(Errno::EINVAL), "of IPv6");
+        wrong.packet_info.as_mut().unwrap().interface = 7;
+        assert_eq!(left.sendmsg(client, b"x", 0, to, &wrong), Err(Errno::ENODEV));
+        assert_eq!(left.sendmsg(client, b"x", 0, to, &control("0.0.0.0", 1, 0)), Ok(1));
+    });
+}
+
+#[test]
+fn errors_wait_in_a_queue_of_their_own() {
+    within(10, || {
+        let (left, right) = hosts();
+        let (_left, right) = (Bsd::new(&left), Bsd::new(&right));
+        let client = right.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+        let mut text = [0; 8];
+        let queued = |text: &mut [u8]| right.recvmsg(client, text, MSG_ERRQUEUE);
+        assert_eq!(queued(&mut text), Err(Errno::EAGAIN));
+        right.set_int(client, IPPROTO_IP, IP_RECVERR, 1).unwrap();
+        assert_eq!(right.get_int(client, IPPROTO_IP, IP_RECVERR), Ok(1));
+        // Not connected: without the option it would not hear of it.
+        let to = address(LEFT, 99);
+        assert_eq!(right.sendto(client, b"anybody?", 0, Some(to)), Ok(8));
+        assert_eq!(right.recv(client, &mut text, 0), Err(Errno::ECONNREFUSED));
+        let message = queued(&mut text).unwrap();
+        assert_eq!((message.length, message.from, message.flags), (0, Some(to), MSG_ERRQUEUE));
+        let error = message.control.error.unwrap();
+        assert_eq!((error.kind, error.from), (NetworkErrorKind::Port, to.ip()));
+        assert_eq!(queued(&mut text), Err(Errno::EAGAIN));
+        right.set_int(client, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO).unwrap();
+        assert_eq!(right.sendto(client, &[0; 1_473], 0, Some(to)), Err(Errno::EMSGSIZE));
+        let error = queued(&mut text).unwrap().control.error.unwrap();
+        assert_eq!(error.kind, NetworkErrorKind::TooLong { mtu: 1_500 });
+    });
+}
+
+#[test]
+fn a_socket_of_std_s_shape_tells_how_a_datagram_came() {
+    within(10, || {
+        let (left, right) = hosts();
+        let server = UdpSocket::bind(&left, "0.0.0.0:53").unwrap();
+        let client = UdpSocket::bind(&right, "0.0.0.0:0").unwrap();
+        server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let to = address(LEFT, 53);
+        let how = SendDatagram { to: Some(to), ttl: Some(3), ..SendDatagram::default() };
+        client.send_datagram(b"hello", how).unwrap();
+        let mut text = [0; 3];
+        let datagram = server.recv_datagram(&mut text).unwrap();
+        assert_eq!((datagram.len, datagram.from.port()), (3, client.local_addr().unwrap().port()));
+        assert_eq!((datagram.to, datagram.ttl, datagram.tos), (to.ip(), 3, 0));
+    });
+}
