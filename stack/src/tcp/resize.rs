@@ -73,6 +73,7 @@ impl Tcb {
         if self.path.on_ack(cx.now, self.snd.una) {
             cx.counters.tcp_mtup_success += 1;
             self.size_segments();
+            self.congestion.on_segments_grown(self.snd.mss_u32());
         }
     }
 }

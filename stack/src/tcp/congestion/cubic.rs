@@ -198,6 +198,11 @@ impl CongestionControl for Cubic {
         self.curve = Curve { cwnd, ssthresh, prior: cwnd, ..self.curve };
     }
 
+    fn on_segments_grown(&mut self, mss: u32) {
+        self.curve.cwnd = self.curve.cwnd.max(mss);
+        self.curve.ssthresh = self.curve.ssthresh.max(least_threshold(mss));
+    }
+
     fn on_ack(&mut self, report: &AckReport) {
         if report.recovery {
             return;

@@ -159,6 +159,8 @@ pub(crate) trait CongestionControl: fmt::Debug + Duplicate {
     fn on_established(&mut self, mss: u32, syn_lost: bool);
     /// It takes over from another controller, with these values.
     fn on_adopted(&mut self, cwnd: u32, ssthresh: u32);
+    /// Segments are longer than before: what was reduced while they were short lets one out.
+    fn on_segments_grown(&mut self, mss: u32);
     /// An acknowledgment came, in recovery too.
     fn on_ack(&mut self, report: &AckReport);
     /// Something sent was found lost; once for each record.
@@ -187,6 +189,25 @@ mod tests {
             assert_eq!(algorithm.controller(1000, 1).name(), algorithm.name());
         }
         assert_eq!("vegas".parse::<Congestion>(), Err(UnknownCongestion));
+    }
+
+    /// A loss while segments are short, and what comes after they have grown (RFC 4821 §7.6).
+    #[test]
+    fn a_window_holds_a_segment_that_has_grown() {
+        let (short, long) = (500, 9000);
+        for algorithm in Congestion::ALL {
+            let mut control = algorithm.controller(short, 1);
+            for lost in [true, false] {
+                control.on_congestion(Cause::Loss, short, short);
+                if lost {
+                    control.on_timeout(short, short);
+                }
+                control.on_segments_grown(long);
+                assert!(control.window() >= long, "{}", algorithm.name());
+                control.on_recovered(0, long);
+                assert!(control.window() >= long, "{}, recovered", algorithm.name());
+            }
+        }
     }
 
     #[test]

@@ -62,6 +62,11 @@ impl CongestionControl for Reno {
         (self.cwnd, self.ssthresh) = (cwnd, ssthresh);
     }
 
+    fn on_segments_grown(&mut self, mss: u32) {
+        self.cwnd = self.cwnd.max(mss);
+        self.ssthresh = self.ssthresh.max(least_threshold(mss));
+    }
+
     fn on_ack(&mut self, report: &AckReport) {
         if report.recovery || !report.cwnd_limited {
             return;

@@ -273,6 +273,11 @@ impl CongestionControl for Bbr {
         (self.cwnd, self.initial) = (cwnd, cwnd);
     }
 
+    fn on_segments_grown(&mut self, mss: u32) {
+        self.mss = mss;
+        self.cwnd = self.cwnd.max(mss);
+    }
+
     fn on_ack(&mut self, report: &AckReport) {
         (self.now, self.delivered, self.mss) = (report.now, report.delivered, report.mss);
         self.has_sack = report.sack;
