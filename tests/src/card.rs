@@ -2,6 +2,7 @@
 //! reach the wire (TSO), and joins segments that arrive together (GRO).
 
 use stack::testing::packet::{Flags, Segment};
+use stack::testing::translate::{LONGER, to_v4, to_v6};
 use stack::{Gso, RxChecksum, RxFrame, TxFrame};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -13,7 +14,7 @@ use tapdev::{Checksum, Debt, Device, Wake};
 const LAST: u8 = Flags::FIN.0 | Flags::PSH.0;
 
 /// The longest that is joined.
-const JOINED_MAX: usize = 65_535;
+const JOINED_MAX: usize = 65_535 - LONGER;
 
 /// The card, and what is in it.
 #[derive(Default)]
@@ -25,6 +26,8 @@ pub(crate) struct Card {
 
 /// Segments that arrived one behind the other.
 struct Joined {
+    /// They came over IPv6. Here they are as over IPv4, until the host is given them.
+    v6: bool,
     /// The last one of them, and all their text in a frame of the first.
     last: Segment,
     frame: Vec<u8>,
@@ -62,8 +65,11 @@ impl Card {
         if !self.joins {
             return false;
         }
+        let v6 = frame.get(12..14) == Some(&[0x86, 0xdd]);
+        let frame = &to_v4(frame)[..];
         let Ok(Some(segment)) = Segment::from_frame(frame) else { return false };
-        if let Some(joined) = self.joined.as_mut().filter(|joined| joined.goes_on(frame, &segment))
+        if let Some(joined) =
+            self.joined.as_mut().filter(|joined| joined.v6 == v6 && joined.goes_on(frame, &segment))
         {
             joined.append(segment);
             return true;
@@ -79,16 +85,17 @@ impl Card {
         // Not what pads a short frame.
         let frame = frame[..14 + usize::from(u16::from_be_bytes([frame[16], frame[17]]))].to_vec();
         let size = segment.payload.len();
-        self.joined = Some(Joined { last: segment, frame, size, count: 1 });
+        self.joined = Some(Joined { v6, last: segment, frame, size, count: 1 });
         true
     }
 
     /// Gives `host` what was joined.
     pub(crate) fn flush(&mut self, host: impl FnOnce(RxFrame<'_>)) {
         let Some(joined) = self.joined.take() else { return };
+        let frame = if joined.v6 { to_v6(&joined.frame) } else { joined.frame };
         let gso = (joined.count > 1).then_some(Gso { segment: joined.size as u16 });
         // The card has verified each of them; the field is not that of the whole.
-        host(RxFrame { bytes: &joined.frame, checksum: RxChecksum::Verified, gso });
+        host(RxFrame { bytes: &frame, checksum: RxChecksum::Verified, gso });
     }
 }
 

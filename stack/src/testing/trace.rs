@@ -2,6 +2,7 @@
 
 use super::notation::{Bases, Notation};
 use super::packet::{Flags, Segment};
+use super::translate::to_v4;
 use crate::Instant;
 use core::fmt;
 use core::net::SocketAddrV4;
@@ -45,11 +46,12 @@ impl Trace {
         if self.limit == 0 {
             return;
         }
-        let bases = match Segment::from_frame(frame) {
+        let frame = to_v4(frame);
+        let bases = match Segment::from_frame(&frame) {
             Ok(Some(segment)) => self.learn(&segment),
             _ => Bases::default(),
         };
-        self.push(Line { at, label, text: Text::Frame(frame.to_vec(), bases) });
+        self.push(Line { at, label, text: Text::Frame(frame, bases) });
     }
 
     /// Something else happens that a reader should know.
@@ -124,6 +126,9 @@ fn describe_other(frame: &[u8]) -> String {
                 }
                 other => format!("{from}>{to} protocol {other}, {len} bytes"),
             }
+        }
+        Some([0x86, 0xdd]) if len >= 56 && frame[20] == 58 => {
+            format!("icmpv6 {}/{}, {len} bytes", frame[54], frame[55])
         }
         _ => format!("{len} bytes of something else"),
     }

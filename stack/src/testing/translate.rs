@@ -129,6 +129,8 @@ fn packet_v4(packet: &[u8]) -> Option<Vec<u8>> {
     if header[6] != TCP {
         return None;
     }
+    let len = usize::from(u16::from_be_bytes([header[4], header[5]]));
+    let (payload, padding) = payload.split_at_checked(len)?;
     let end = |at: usize| {
         let octets: [u8; 16] = header[at..at + 16].try_into().ok()?;
         Some(Ipv6Addr::from(octets))
@@ -141,6 +143,7 @@ fn packet_v4(packet: &[u8]) -> Option<Vec<u8>> {
     out[10..12].fill(0);
     let sum = checksum(&[&out[..20]]);
     out[10..12].copy_from_slice(&sum.to_be_bytes());
+    out.extend(padding);
     Some(out)
 }
 

@@ -330,7 +330,8 @@ impl Outgoing {
         self.keeps_the_stream(tcp, first + u64::from(tcp.syn), end)?;
         // An MSS of zero says nothing (THREATS R-8).
         let said = offer.and_then(|offer| offer.mss).filter(|&mss| mss != 0);
-        let mss = u64::from(said.unwrap_or(536).max(88));
+        let default = if tcp.source.is_ipv4() { 536 } else { 1220 };
+        let mss = u64::from(said.unwrap_or(default).max(88));
         rule(tcp.text.len() as u64 <= mss || tcp.syn, || {
             format!("{} bytes of text, MSS {mss}", tcp.text.len())
         })?;

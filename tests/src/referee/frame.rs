@@ -3,19 +3,30 @@
 use super::{Foul, rule};
 use etherparse::{ArpPacketSlice, Ethernet2Slice, Icmpv4Slice, Ipv4Slice, TcpSlice, UdpSlice};
 use stack::testing::packet::checksum;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// What a sound frame carries.
 pub(super) enum Packet<'a> {
-    Arp { sender_mac: [u8; 6], sender: Ipv4Addr },
+    Arp {
+        sender_mac: [u8; 6],
+        sender: Ipv4Addr,
+    },
+    /// Neighbor Discovery: whose address it claims, if any, and for which station.
+    Neighbor {
+        source: IpAddr,
+        claims: Option<IpAddr>,
+        station: Option<[u8; 6]>,
+    },
     Tcp(Tcp<'a>),
-    Other { source: Ipv4Addr },
+    Other {
+        source: IpAddr,
+    },
 }
 
 /// A TCP segment.
 pub(super) struct Tcp<'a> {
-    pub(super) source: Ipv4Addr,
-    pub(super) destination: Ipv4Addr,
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
     pub(super) source_port: u16,
     pub(super) destination_port: u16,
     pub(super) seq: u32,
@@ -46,7 +57,7 @@ pub(super) struct Options {
     unknown: bool,
 }
 
-fn foul<E: std::fmt::Display>(error: E) -> Foul {
+pub(super) fn foul<E: std::fmt::Display>(error: E) -> Foul {
     Foul(error.to_string())
 }
 
@@ -56,6 +67,7 @@ impl<'a> Packet<'a> {
         match ethernet.ether_type().0 {
             0x0806 => Packet::read_arp(ethernet.payload_slice()),
             0x0800 => Packet::read_ipv4(ethernet.payload_slice()),
+            0x86dd => Packet::read_ipv6(ethernet.payload_slice()),
             other => Err(Foul(format!("ethertype {other:#06x}"))),
         }
     }
@@ -76,6 +88,7 @@ impl<'a> Packet<'a> {
         let (source, destination) = (header.source_addr(), header.destination_addr());
         rule(!source.is_multicast() && !source.is_broadcast(), || format!("from {source}"))?;
         let payload = &bytes[header.slice().len()..total];
+        let (source, destination) = (IpAddr::V4(source), IpAddr::V4(destination));
         if header.is_fragmenting_payload() {
             let whole = !header.more_fragments() || payload.len().is_multiple_of(8);
             rule(whole, || "a fragment that is no multiple of eight".into())?;
@@ -96,16 +109,20 @@ impl<'a> Packet<'a> {
 
 /// Zero has two names in ones' complement (RFC 1071 §2), and who adds up a whole segment takes
 /// either.
-fn same_sum(one: u16, other: u16) -> bool {
+pub(super) fn same_sum(one: u16, other: u16) -> bool {
     one == other || [one, other].iter().all(|sum| matches!(sum, 0 | 0xffff))
 }
 
 /// What a frame must not be that this host sends, though another host's may be taken: with a TTL
 /// of 0, or filled up with bytes that say something (CVE-2003-0001).
 pub(super) fn is_well_filled(frame: &[u8]) -> Result<(), Foul> {
-    let is_arp = frame[12..14] == [8, 6];
-    rule(is_arp || frame[22] > 0, || "TTL 0".into())?;
-    let packet = if is_arp { 28 } else { usize::from(u16::from_be_bytes([frame[16], frame[17]])) };
+    let length = |at: usize| usize::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
+    let (hops, packet) = match frame[12..14] {
+        [8, 6] => (1, 28),
+        [8, 0] => (frame[22], length(16)),
+        _ => (frame[21], 40 + length(18)),
+    };
+    rule(hops > 0, || "TTL 0".into())?;
     let padding = &frame[14 + packet..];
     rule(padding.iter().all(|&byte| byte == 0), || "padding that is not zero".into())
 }
@@ -115,7 +132,7 @@ pub(super) fn is_well_filled(frame: &[u8]) -> Result<(), Foul> {
 pub struct Meaning {
     /// The two ports.
     pub ports: [u16; 2],
-    addresses: [Ipv4Addr; 2],
+    addresses: [IpAddr; 2],
     /// The segment, but for its checksum.
     segment: Vec<u8>,
 }
@@ -129,17 +146,25 @@ pub fn meaning(frame: &[u8]) -> Option<Meaning> {
     Some(Meaning { ports, addresses: [tcp.source, tcp.destination], segment })
 }
 
-fn read_udp<'a>(from: Ipv4Addr, to: Ipv4Addr, bytes: &[u8]) -> Result<Packet<'a>, Foul> {
+pub(super) fn read_udp<'a>(from: IpAddr, to: IpAddr, bytes: &[u8]) -> Result<Packet<'a>, Foul> {
     let udp = UdpSlice::from_slice(bytes).map_err(foul)?;
     rule(usize::from(udp.length()) == bytes.len(), || "UDP length".into())?;
     rule(udp.checksum() != 0, || "UDP without checksum".into())?;
-    let (from4, to4) = (from.octets(), to.octets());
-    let sum = udp.to_header().calc_checksum_ipv4_raw(from4, to4, udp.payload()).map_err(foul)?;
-    rule(same_sum(sum, udp.checksum()), || "UDP checksum".into())?;
+    let (header, text) = (udp.to_header(), udp.payload());
+    let sum = match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            header.calc_checksum_ipv4_raw(from.octets(), to.octets(), text)
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            header.calc_checksum_ipv6_raw(from.octets(), to.octets(), text)
+        }
+        _ => return Err(Foul("both versions in one packet".into())),
+    };
+    rule(same_sum(sum.map_err(foul)?, udp.checksum()), || "UDP checksum".into())?;
     Ok(Packet::Other { source: from })
 }
 
-fn read_icmp<'a>(source: Ipv4Addr, bytes: &[u8]) -> Result<Packet<'a>, Foul> {
+fn read_icmp<'a>(source: IpAddr, bytes: &[u8]) -> Result<Packet<'a>, Foul> {
     let icmp = Icmpv4Slice::from_slice(bytes).map_err(foul)?;
     let sum = icmp.icmp_type().calc_checksum(icmp.payload());
     rule(same_sum(sum, icmp.checksum()), || "ICMP checksum".into())?;
@@ -156,13 +181,21 @@ fn read_icmp<'a>(source: Ipv4Addr, bytes: &[u8]) -> Result<Packet<'a>, Foul> {
 }
 
 impl<'a> Tcp<'a> {
-    fn read(source: Ipv4Addr, destination: Ipv4Addr, bytes: &'a [u8]) -> Result<Tcp<'a>, Foul> {
+    pub(super) fn read(from: IpAddr, to: IpAddr, bytes: &'a [u8]) -> Result<Tcp<'a>, Foul> {
         let slice = TcpSlice::from_slice(bytes).map_err(foul)?;
-        let sum = slice.calc_checksum_ipv4(source.octets(), destination.octets()).map_err(foul)?;
+        let sum = match (from, to) {
+            (IpAddr::V4(from), IpAddr::V4(to)) => {
+                slice.calc_checksum_ipv4(from.octets(), to.octets()).map_err(foul)?
+            }
+            (IpAddr::V6(from), IpAddr::V6(to)) => {
+                slice.calc_checksum_ipv6(from.octets(), to.octets()).map_err(foul)?
+            }
+            _ => return Err(Foul("both versions in one packet".into())),
+        };
         rule(same_sum(sum, slice.checksum()), || "TCP checksum".into())?;
         Ok(Tcp {
-            source,
-            destination,
+            source: from,
+            destination: to,
             source_port: slice.source_port(),
             destination_port: slice.destination_port(),
             seq: slice.sequence_number(),
@@ -178,6 +211,12 @@ impl<'a> Tcp<'a> {
             options: Options::read(&slice),
             slice,
         })
+    }
+
+    /// Where it comes from and where it goes.
+    pub(super) fn ends(&self) -> (SocketAddr, SocketAddr) {
+        let from = SocketAddr::new(self.source, self.source_port);
+        (from, SocketAddr::new(self.destination, self.destination_port))
     }
 
     /// SEG.LEN.

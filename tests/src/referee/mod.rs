@@ -3,13 +3,14 @@
 
 mod flow;
 mod frame;
+mod ipv6;
 
 use flow::Flow;
 pub use frame::{Meaning, meaning};
 use frame::{Packet, Tcp};
 use std::collections::HashMap;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A rule that a frame broke.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,22 +31,23 @@ fn rule(fair: bool, broken: impl FnOnce() -> String) -> Result<(), Foul> {
 #[derive(Clone)]
 pub struct Referee {
     mac: [u8; 6],
-    address: Ipv4Addr,
+    addresses: Vec<IpAddr>,
     /// Largest IP packet in bytes.
     mtu: usize,
     cookies: bool,
     leaps: bool,
     spared: Vec<u16>,
-    flows: HashMap<(u16, Ipv4Addr, u16), Flow>,
+    /// By the host's end and the other one.
+    flows: HashMap<(SocketAddr, SocketAddr), Flow>,
     judged: u64,
 }
 
 impl Referee {
     /// A referee for the host of this Ethernet address, IP address and MTU.
-    pub fn new(mac: [u8; 6], address: Ipv4Addr, mtu: usize) -> Referee {
+    pub fn new(mac: [u8; 6], address: impl Into<IpAddr>, mtu: usize) -> Referee {
         Referee {
             mac,
-            address,
+            addresses: vec![address.into()],
             mtu,
             cookies: false,
             leaps: false,
@@ -53,6 +55,11 @@ impl Referee {
             flows: HashMap::new(),
             judged: 0,
         }
+    }
+
+    /// The host has this address, too.
+    pub fn owns(&mut self, address: impl Into<IpAddr>) {
+        self.addresses.push(address.into());
     }
 
     /// The host answers SYNs with cookies: it may begin a connection again that has ended.
@@ -82,11 +89,10 @@ impl Referee {
             return;
         }
         let Ok(Packet::Tcp(tcp)) = Packet::read(frame) else { return };
-        if tcp.destination != self.address {
-            return;
+        if self.addresses.contains(&tcp.destination) {
+            let (from, to) = tcp.ends();
+            self.flow((to, from)).received(&tcp);
         }
-        let key = (tcp.destination_port, tcp.source, tcp.source_port);
-        self.flows.entry(key).or_insert_with(|| Flow::new(self.cookies)).received(&tcp);
     }
 
     /// The host sends `frame`.
@@ -100,15 +106,18 @@ impl Referee {
         rule(frame[6..12] == self.mac, || "not the host's Ethernet address".into())?;
         rule(frame[..6] != self.mac, || "sent to itself over the wire".into())?;
         let packet = Packet::read(frame)?;
-        let is_arp = matches!(packet, Packet::Arp { .. });
-        rule(is_arp || frame[0] & 1 == 0, || "a packet to a group of hosts".into())?;
+        let asks = matches!(packet, Packet::Arp { .. } | Packet::Neighbor { .. });
+        rule(asks || frame[0] & 1 == 0, || "a packet to a group of hosts".into())?;
         frame::is_well_filled(frame)?;
         match packet {
             Packet::Arp { sender_mac, sender } => {
-                rule(sender_mac == self.mac, || format!("ARP claims {sender_mac:x?}"))?;
-                rule(sender == self.address || sender.is_unspecified(), || {
-                    format!("ARP claims {sender}")
-                })
+                self.own_station(Some(sender_mac))?;
+                self.own_address_or_none(sender.into())
+            }
+            Packet::Neighbor { source, claims, station } => {
+                self.own_station(station)?;
+                self.own_address_or_none(source)?;
+                claims.map_or(Ok(()), |claimed| self.own_address(claimed))
             }
             Packet::Tcp(tcp) => {
                 self.own_address(tcp.source)?;
@@ -118,8 +127,21 @@ impl Referee {
         }
     }
 
-    fn own_address(&self, source: Ipv4Addr) -> Result<(), Foul> {
-        rule(source == self.address, || format!("sent from {source}"))
+    fn own_station(&self, claimed: Option<[u8; 6]>) -> Result<(), Foul> {
+        rule(claimed.is_none_or(|mac| mac == self.mac), || format!("claims to be {claimed:x?}"))
+    }
+
+    fn own_address(&self, source: IpAddr) -> Result<(), Foul> {
+        rule(self.addresses.contains(&source), || format!("sent from {source}"))
+    }
+
+    /// Who asks whether an address is free has none yet (RFC 5227 §2.1.1, RFC 4862 §5.4.2).
+    fn own_address_or_none(&self, source: IpAddr) -> Result<(), Foul> {
+        if source.is_unspecified() { Ok(()) } else { self.own_address(source) }
+    }
+
+    fn flow(&mut self, ends: (SocketAddr, SocketAddr)) -> &mut Flow {
+        self.flows.entry(ends).or_insert_with(|| Flow::new(self.cookies))
     }
 
     fn sent_tcp(&mut self, tcp: &Tcp<'_>) -> Result<(), Foul> {
@@ -127,8 +149,8 @@ impl Referee {
         if [tcp.source_port, tcp.destination_port].iter().any(|port| self.spared.contains(port)) {
             return Ok(());
         }
-        let key = (tcp.source_port, tcp.destination, tcp.destination_port);
-        self.flows.entry(key).or_insert_with(|| Flow::new(self.cookies)).sent(tcp, self.leaps)
+        let leaps = self.leaps;
+        self.flow(tcp.ends()).sent(tcp, leaps)
     }
 }
 

@@ -4,7 +4,8 @@ use super::*;
 use stack::Mac;
 use stack::testing::notation::{Bases, Notation};
 use stack::testing::packet::{self, Segment};
-use std::net::SocketAddrV4;
+use stack::testing::translate::{address_v6, advertisement, to_v6};
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 const HOST: (Mac, Ipv4Addr) = (Mac([2, 0, 0, 0, 0, 1]), Ipv4Addr::new(192, 0, 2, 1));
 const PEER: (Mac, Ipv4Addr) = (Mac([2, 0, 0, 0, 0, 2]), Ipv4Addr::new(192, 0, 2, 2));
@@ -270,5 +271,46 @@ fn a_cookie_may_begin_what_has_ended_unseen() {
             true => game.says(again),
             false => game.fouls(again, "acknowledges 1 after 101"),
         }
+    }
+}
+
+/// The same rules for what IPv6 carries: of a segment every bit is looked at but for those of which
+/// IPv6 has no checksum: class and label, the next header, and the hop limit.
+#[test]
+fn frames_of_ipv6_are_sound() {
+    let (host, peer) = (address_v6(HOST.1), address_v6(PEER.1));
+    let new = || Referee::new(HOST.0.0, host, 1500);
+    let good = to_v6(&Game::segment(". 0:0(0) ack 1", HOST.1, BASES).to_frame(HOST.0, PEER.0));
+    assert_eq!(new().sent(&good), Ok(()));
+    for bit in (6 * 8..14 * 8 + 4).chain(18 * 8..20 * 8).chain(22 * 8..good.len() * 8) {
+        let mut bad = good.clone();
+        bad[bit / 8] ^= 1 << (7 - bit % 8);
+        assert!(new().sent(&bad).is_err(), "bit {bit} was not looked at");
+    }
+    let mut padded = good.clone();
+    padded.extend([0, 1]);
+    assert!(new().sent(&padded).unwrap_err().0.contains("padding"));
+    let alien = Game::segment(". 0:0(0) ack 1", PEER.1, BASES).to_frame(HOST.0, PEER.0);
+    assert!(new().sent(&to_v6(&alien)).unwrap_err().0.contains("sent from"));
+    let claim = |target, mac| new().sent(&advertisement(target, peer, [mac, PEER.0]));
+    // The frame comes from the station that it speaks of.
+    assert_eq!(claim(host, HOST.0), Ok(()));
+    assert!(claim(peer, HOST.0).unwrap_err().0.contains("sent from 2001:db8::"));
+    let mut near = advertisement(host, peer, [HOST.0, PEER.0]);
+    near[21] = 64;
+    assert!(new().sent(&near).unwrap_err().0.contains("hop limit 64"));
+    // The default MSS is that of IPv6 (RFC 9293 §3.7.1, MUST-15).
+    let mut referee = new();
+    let syn = Game::segment("S 0:0(0) win 65535", PEER.1, BASES.reversed());
+    referee.received(&to_v6(&syn.to_frame(PEER.0, HOST.0)));
+    for (line, foul) in [
+        ("S. 0:0(0) ack 1 win 2000 <mss 1440>", None),
+        (". 1:1221(1220) ack 1 win 2000", None),
+        (". 1:1222(1221) ack 1 win 2000", Some("MSS 1220")),
+    ] {
+        let segment = Game::segment(line, HOST.1, BASES);
+        let judged = referee.sent(&to_v6(&segment.to_frame(HOST.0, PEER.0)));
+        assert_eq!(judged.is_err(), foul.is_some(), "{line}: {judged:?}");
+        assert!(foul.is_none_or(|foul| judged.unwrap_err().0.contains(foul)), "{line}");
     }
 }

@@ -4,7 +4,8 @@ use super::host::{Handle, Host, Io};
 use super::plan::HostPlan;
 use super::script::{CONNECT, Event};
 use stack::Instant;
-use std::net::SocketAddrV4;
+use stack::testing::translate::to_v4;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The world's time on one side, the host's on the other.
@@ -58,7 +59,7 @@ impl Timed {
 
 impl Host for Timed {
     fn receive(&mut self, now: Instant, frame: &[u8]) {
-        self.note(now, || Event::Received(frame.to_vec()));
+        self.note(now, || Event::Received(to_v4(frame)));
         self.host.receive(self.clock.local(now), frame);
     }
 
@@ -68,7 +69,7 @@ impl Host for Timed {
 
     fn transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
         let frame = self.host.transmit(self.clock.local(now))?;
-        self.note(now, || Event::Sent(frame.clone()));
+        self.note(now, || Event::Sent(to_v4(&frame)));
         Some(frame)
     }
 
@@ -85,7 +86,7 @@ impl Host for Timed {
         self.host.listen(port);
     }
 
-    fn accept(&mut self, now: Instant) -> Option<(Handle, u16, SocketAddrV4)> {
+    fn accept(&mut self, now: Instant) -> Option<(Handle, u16, SocketAddr)> {
         let accepted = self.host.accept(self.clock.local(now))?;
         self.called(now, "accept()");
         Some(accepted)
@@ -95,7 +96,7 @@ impl Host for Timed {
         &mut self,
         now: Instant,
         from: u16,
-        to: SocketAddrV4,
+        to: SocketAddr,
         bytes: u64,
     ) -> Option<(Handle, u16)> {
         self.called(now, CONNECT);

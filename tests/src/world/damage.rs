@@ -7,6 +7,8 @@
 use super::plan::HostPlan;
 use crate::random::Dice;
 use crate::referee::meaning;
+use stack::testing::packet::{ethernet, icmp, ipv4};
+use stack::testing::translate::{LONGER, to_v4, to_v6};
 
 /// One bit.
 const BIT: u64 = 1;
@@ -88,10 +90,19 @@ pub(super) fn is_server(port: u16) -> bool {
     port == super::PORT
 }
 
+/// True for a frame of IPv6.
+pub(super) fn is_v6(frame: &[u8]) -> bool {
+    frame.get(12..14) == Some(&[0x86, 0xdd])
+}
+
 /// The frame with which a router tells the sender of `frame`, which came from host `i`, that it is
-/// longer than `mtu` (RFC 1191 §4).
+/// longer than `mtu` (RFC 1191 §4, RFC 4443 §3.2).
 pub(super) fn too_big(i: usize, frame: &[u8], mtu: usize) -> Option<Vec<u8>> {
-    use stack::testing::packet::{ethernet, icmp, ipv4};
+    if is_v6(frame) {
+        // The translator makes the header longer, and what fits.
+        let word = too_big(i, &to_v4(frame), mtu - LONGER);
+        return word.map(|word| to_v6(&word));
+    }
     let quoted = frame.get(14..14 + 28)?;
     // Without DF a router would cut it in pieces; here it is lost.
     if frame.get(12..14)? != [8, 0] || quoted[6] & 0x40 == 0 {

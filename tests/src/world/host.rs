@@ -1,7 +1,7 @@
 //! What the world asks of a host: frames and time in, frames and wake-ups out, sockets.
 
 use stack::Instant;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 /// A connection of a host, by a number of the host's choice.
 pub type Handle = usize;
@@ -35,14 +35,14 @@ pub trait Host {
     /// Waits for connections to `port`.
     fn listen(&mut self, port: u16);
     /// A connection that somebody opened: its handle, the port here, and where it comes from.
-    fn accept(&mut self, now: Instant) -> Option<(Handle, u16, SocketAddrV4)>;
+    fn accept(&mut self, now: Instant) -> Option<(Handle, u16, SocketAddr)>;
     /// Opens a connection over which `bytes` will be written, from this port, or any for 0: its
     /// handle, and the port here.
     fn connect(
         &mut self,
         now: Instant,
         from: u16,
-        to: SocketAddrV4,
+        to: SocketAddr,
         bytes: u64,
     ) -> Option<(Handle, u16)>;
     /// Writes.

@@ -25,13 +25,13 @@ use app::Connection;
 use clock::{Clock, Timed};
 use host::{Handle, Host};
 pub(crate) use panics::caught;
-use plan::{HostPlan, Kind, Plan};
+use plan::{HostPlan, Kind, Plan, link_local};
 pub use shrink::{Shrunk, shrink};
 use stack::testing::trace::Trace;
 use stack::{Instant, Mac};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use wire::Wire;
 pub(crate) use wire::without_options;
@@ -143,22 +143,24 @@ struct World<'a> {
 }
 
 /// The host at these addresses that `plan` describes, without a world around it.
-pub fn host(at: (Mac, Ipv4Addr), plan: &HostPlan, now: Instant) -> Box<dyn Host> {
+pub fn host(at: (Mac, IpAddr), plan: &HostPlan, now: Instant) -> Box<dyn Host> {
     match plan.kind() {
         Kind::Ours => Box::new(ours::Ours::new(at, plan)),
         Kind::Smol => Box::new(smol::Smol::new(at, plan, now)),
     }
 }
 
-/// Host `i` before anything has happened to it, or after everything has.
-fn new_host(i: usize, plan: &HostPlan, now: Instant) -> Timed {
+/// The host there before anything has happened to it, or after everything has.
+fn new_host(at: (Mac, IpAddr), plan: &HostPlan, now: Instant) -> Timed {
     let clock = Clock::new(plan);
-    Timed { host: host(HostPlan::place(i), plan, clock.local(now)), clock, log: None }
+    Timed { host: host(at, plan, clock.local(now)), clock, log: None }
 }
 
-fn new_referee(i: usize, plan: &HostPlan) -> Referee {
-    let (mac, address) = HostPlan::place(i);
+fn new_referee((mac, address): (Mac, IpAddr), plan: &HostPlan) -> Referee {
     let mut referee = Referee::new(mac.0, address, plan.mtu as usize);
+    if let IpAddr::V6(global) = address {
+        referee.owns(link_local(global));
+    }
     if plan.has_cookies() {
         referee.allows_cookies();
     }
@@ -179,9 +181,9 @@ impl<'a> World<'a> {
         World {
             plan,
             now: Instant::ZERO,
-            hosts: [0, 1].map(|i| new_host(i, &plan.hosts[i], Instant::ZERO)),
+            hosts: [0, 1].map(|i| new_host(plan.run.place(i), &plan.hosts[i], Instant::ZERO)),
             health: [Health::Well; 2],
-            referees: [0, 1].map(|i| new_referee(i, &plan.hosts[i])),
+            referees: [0, 1].map(|i| new_referee(plan.run.place(i), &plan.hosts[i])),
             wires: [0, 1].map(|i| Wire::new(i, &plan.run, &plan.wires[i])),
             connections: plan.connections.iter().enumerate().map(connection).collect(),
             by_handle: Default::default(),
@@ -264,7 +266,7 @@ impl<'a> World<'a> {
             let connection = &mut self.connections[i];
             let host = connection.sides[0].host;
             if connection.port.is_none() && connection.opens_at <= self.now && awake[host] {
-                let remote = SocketAddrV4::new(HostPlan::place(1 - host).1, PORT);
+                let remote = SocketAddr::new(self.plan.run.place(1 - host).1, PORT);
                 let from = self.plan.connections[i].open.port as u16;
                 let bytes = connection.sides[0].plan.bytes;
                 let opened = self.hosts[host].connect(self.now, from, remote, bytes);
@@ -326,7 +328,7 @@ impl<'a> World<'a> {
 
     /// Host `i` has a connection that nobody opened: a fault, unless damage did it, or a cookie
     /// that is good for more than one connection. So is Fast Open's.
-    fn stranger(&mut self, i: usize, handle: Handle, from: SocketAddrV4) -> Result<(), String> {
+    fn stranger(&mut self, i: usize, handle: Handle, from: SocketAddr) -> Result<(), String> {
         let again = self.has_cookie_of(i, from.port());
         if !(again || self.deceived.contains(&from.port())) {
             return Err(format!("host {i} accepted from {from}: nobody opened that"));
@@ -473,9 +475,10 @@ impl<'a> World<'a> {
             // It is another host at the same address: nothing of its chance comes again.
             let mut plan = self.plan.hosts[i].clone();
             plan.seed ^= 1;
-            self.hosts[i] = new_host(i, &plan, self.now);
+            let at = self.plan.run.place(i);
+            self.hosts[i] = new_host(at, &plan, self.now);
             self.hosts[i].listen(PORT);
-            self.referees[i] = new_referee(i, &plan);
+            self.referees[i] = new_referee(at, &plan);
             self.by_handle[i].clear();
             self.connections.iter_mut().for_each(|connection| connection.crashes(i));
         }

@@ -1,18 +1,19 @@
 //! This project's stack as a host of the world.
 
 use super::host::{Handle, Host, Io};
-use super::plan::HostPlan;
+use super::plan::{HostPlan, link_local};
 use crate::card::Card;
 use crate::random::Dice;
 use stack::testing::options::first_timestamp;
 use stack::testing::packet::{Segment, arp, ethernet};
+use stack::testing::translate::{advertisement, to_v4};
 use stack::{
     Cidr, Config, Congestion, ConnectOptions, Counters, EcnMode, FastOpen, Instant, ListenOptions,
     ListenerId, Mac, RecvError, RxFrame, Seed, SendError, SocketId, Stack, State, TcpId, TcpInfo,
     TcpOptions, Usage, Work,
 };
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// A host that runs [`Stack`].
@@ -36,12 +37,17 @@ pub(super) struct Ours {
     sent: u64,
 }
 
-fn config(at: (Mac, Ipv4Addr), plan: &HostPlan) -> Config {
+fn config(at: (Mac, IpAddr), plan: &HostPlan) -> Config {
     let mut config = Config::new(at.0);
     config.mtu = plan.mtu as usize;
     config.device_checksums = plan.super_frame > 0;
     config.super_frame_max = plan.super_frame as usize;
-    config.addresses = vec![Cidr { address: IpAddr::V4(at.1), prefix: 24 }];
+    config.addresses = match at.1 {
+        IpAddr::V4(_) => vec![Cidr { address: at.1, prefix: 24 }],
+        IpAddr::V6(global) => [global, link_local(global)]
+            .map(|address| Cidr { address: address.into(), prefix: 64 })
+            .into(),
+    };
     config.tcp.syn_ack_retries = plan.syn_ack_retries as u8;
     config.tcp.delayed_ack = Duration::from_millis(plan.delayed_ack_ms);
     config.tcp.ranges_max = plan.ranges_max as usize;
@@ -88,26 +94,35 @@ fn options(plan: &HostPlan) -> TcpOptions {
 /// `local` to `remote` if its clock began now.
 pub(super) fn first_numbers(
     plan: &HostPlan,
-    local: SocketAddrV4,
-    remote: SocketAddrV4,
+    [own, other]: [(Mac, IpAddr); 2],
+    [from, to]: [u16; 2],
 ) -> Option<(u32, u32)> {
-    let i = usize::from(*local.ip() != HostPlan::place(0).1);
-    let (own, other) = (HostPlan::place(i).0, HostPlan::place(1 - i).0);
-    let mut host = Ours::new((own, *local.ip()), plan);
-    host.connect(Instant::ZERO, local.port(), remote, 0)?;
+    let mut host = Ours::new(own, plan);
+    host.connect(Instant::ZERO, from, SocketAddr::new(other.1, to), 0)?;
     while let Some(frame) = host.transmit(Instant::ZERO) {
-        if let Ok(Some(syn)) = Segment::from_frame(&frame) {
+        if let Ok(Some(syn)) = Segment::from_frame(&to_v4(&frame)) {
             return Some((syn.seq, first_timestamp(&syn.options).unwrap_or(0)));
         }
-        let answer = arp(2, (other, *remote.ip()), (own, *local.ip()));
-        host.receive(Instant::ZERO, &ethernet(other, own, 0x0806, &answer));
+        host.receive(Instant::ZERO, &neighbour(own, other));
     }
     None
 }
 
+/// "I have this address", from `other` to `own`.
+fn neighbour(own: (Mac, IpAddr), other: (Mac, IpAddr)) -> Vec<u8> {
+    match (own.1, other.1) {
+        (IpAddr::V6(host), IpAddr::V6(target)) => advertisement(target, host, [other.0, own.0]),
+        (IpAddr::V4(host), IpAddr::V4(target)) => {
+            let answer = arp(2, (other.0, target), (own.0, host));
+            ethernet(other.0, own.0, 0x0806, &answer)
+        }
+        _ => Vec::new(),
+    }
+}
+
 impl Ours {
     /// The host at these addresses that `plan` describes.
-    pub(super) fn new(at: (Mac, Ipv4Addr), plan: &HostPlan) -> Ours {
+    pub(super) fn new(at: (Mac, IpAddr), plan: &HostPlan) -> Ours {
         Ours {
             stack: Stack::new(config(at, plan), Seed::from_number(plan.seed)),
             card: Card::new(plan.joins == 1),
@@ -149,6 +164,13 @@ impl Ours {
             return Err(format!("{:?} for {inputs} inputs and frames", self.stack.work()));
         }
         Ok(())
+    }
+
+    /// This port of the host, in the version of its address.
+    fn any(&self, port: u16) -> SocketAddr {
+        let is_v4 = self.stack.config().addresses.iter().any(|cidr| cidr.address.is_ipv4());
+        let any = |v4| if v4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        SocketAddr::new(any(is_v4), port)
     }
 
     fn adopt(&mut self, id: TcpId) -> Handle {
@@ -221,18 +243,18 @@ impl Host for Ours {
     fn listen(&mut self, port: u16) {
         let options =
             ListenOptions { backlog: self.backlog, tcp: self.options, ..ListenOptions::default() };
-        let local: SocketAddr = ([0, 0, 0, 0], port).into();
+        let local = self.any(port);
         self.listener = Some(self.stack.listen(local, options).expect("a free port"));
     }
 
-    fn accept(&mut self, _: Instant) -> Option<(Handle, u16, SocketAddrV4)> {
+    fn accept(&mut self, _: Instant) -> Option<(Handle, u16, SocketAddr)> {
         let listener = self.listener.filter(|_| self.ready)?;
         let Ok(id) = self.stack.accept(listener) else {
             self.ready = false;
             return None;
         };
         let tcp = self.stack.tcp(id).expect("what accept gives is alive");
-        let (local, SocketAddr::V4(remote)) = (tcp.local(), tcp.remote()) else { return None };
+        let (local, remote) = (tcp.local(), tcp.remote());
         Some((self.adopt(id), local.port(), remote))
     }
 
@@ -240,15 +262,15 @@ impl Host for Ours {
         &mut self,
         now: Instant,
         from: u16,
-        to: SocketAddrV4,
+        to: SocketAddr,
         bytes: u64,
     ) -> Option<(Handle, u16)> {
-        let local = Some(([0, 0, 0, 0], from).into());
+        let local = Some(self.any(from));
         // Who never writes would wait with his SYN for ever.
         let fast_open_connect = self.options.fast_open_connect && bytes > 0;
         let tcp = TcpOptions { fast_open_connect, ..self.options };
         let options = ConnectOptions { tcp, local };
-        let id = self.stack.connect(now, to.into(), options).ok()?;
+        let id = self.stack.connect(now, to, options).ok()?;
         let port = self.stack.tcp(id)?.local().port();
         Some((self.adopt(id), port))
     }

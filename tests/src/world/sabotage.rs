@@ -1,11 +1,11 @@
 //! The world finds what it looks for: each of these hosts has one fault, and each is found out.
 
 use super::host::{Handle, Host, Io};
-use super::plan::{HostPlan, Mix, Plan};
+use super::plan::{Mix, Plan};
 use super::shrink::{script_of, smallest};
 use super::{FRAMES_TOLD, Failure, World, ours};
 use stack::Instant;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
@@ -73,7 +73,7 @@ impl Host for Saboteur {
         self.host.listen(port);
     }
 
-    fn accept(&mut self, now: Instant) -> Option<(Handle, u16, SocketAddrV4)> {
+    fn accept(&mut self, now: Instant) -> Option<(Handle, u16, SocketAddr)> {
         if self.fault == Fault::Ghost {
             self.fault = Fault::None;
             return Some((99, 80, "192.0.2.9:1".parse().unwrap()));
@@ -85,7 +85,7 @@ impl Host for Saboteur {
         &mut self,
         now: Instant,
         from: u16,
-        to: SocketAddrV4,
+        to: SocketAddr,
         bytes: u64,
     ) -> Option<(Handle, u16)> {
         self.host.connect(now, from, to, bytes)
@@ -165,7 +165,7 @@ fn plan(fault: Fault) -> Plan {
 
 fn sabotaged(plan: &Plan, fault: Fault) -> World<'_> {
     let mut world = World::new(plan, FRAMES_TOLD);
-    let host = ours::Ours::new(HostPlan::place(1), &plan.hosts[1]);
+    let host = ours::Ours::new(plan.run.place(1), &plan.hosts[1]);
     world.hosts[1].host = Box::new(Saboteur { host, fault, given: 0, last: None });
     world
 }

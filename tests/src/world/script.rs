@@ -81,8 +81,9 @@ pub(super) fn write(plan: &Plan, i: usize, log: &[(Instant, Event)], what: &str)
         line(words);
     }
     let what = what.lines().next().unwrap_or("");
+    let version = if plan.run.ip == 6 { "\n/// With `TAPSTACK_IP=6`." } else { "" };
     let seed = plan.run.seed;
-    format!("/// {what}\n#[test]\nfn seed_{seed}_host_{i}() {{\n{text}    // {what}\n}}\n")
+    format!("/// {what}{version}\n#[test]\nfn seed_{seed}_host_{i}() {{\n{text}    // {what}\n}}\n")
 }
 
 /// How a connection that the host opens begins.

@@ -1,17 +1,18 @@
 //! smoltcp as a host of the world: a TCP of other hands on the other side of the wire.
 
 use super::host::{Handle, Host, Io};
-use super::plan::HostPlan;
+use super::plan::{HostPlan, link_local};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{CongestionControl, RecvError, Socket, SocketBuffer, State};
 use smoltcp::time;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr, IpEndpoint};
 use stack::testing::packet::{Flags, Segment};
+use stack::testing::translate::{address_v6, to_v4};
 use stack::{Instant, Mac};
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 
 /// smoltcp has no backlog: so many sockets listen on a port.
 const LISTENERS: usize = 24;
@@ -29,7 +30,7 @@ pub(super) struct Smol {
     plan: HostPlan,
     port: Option<u16>,
     listening: Vec<SocketHandle>,
-    accepted: VecDeque<(Handle, u16, SocketAddrV4)>,
+    accepted: VecDeque<(Handle, u16, SocketAddr)>,
     /// Connections of the application.
     open: BTreeMap<Handle, SocketHandle>,
     /// Connections that the application gave up and that finish by themselves.
@@ -97,7 +98,7 @@ fn to_smol(now: Instant) -> time::Instant {
 
 impl Smol {
     /// The host that `plan` describes.
-    pub(super) fn new(at: (Mac, Ipv4Addr), plan: &HostPlan, now: Instant) -> Smol {
+    pub(super) fn new(at: (Mac, IpAddr), plan: &HostPlan, now: Instant) -> Smol {
         let mtu = plan.mtu as usize;
         let mut wire = Wire { incoming: VecDeque::new(), outgoing: VecDeque::new(), mtu };
         let hardware = HardwareAddress::Ethernet(EthernetAddress(at.0.0));
@@ -105,8 +106,13 @@ impl Smol {
         config.random_seed = plan.seed;
         let mut interface = Interface::new(config, &mut wire, to_smol(now));
         interface.update_ip_addrs(|addresses| {
-            // The list holds two by default and this is the first.
-            let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(at.1), 24));
+            // The list holds two by default.
+            let _ = match at.1 {
+                IpAddr::V4(address) => addresses.push(IpCidr::new(address.into(), 24)),
+                IpAddr::V6(global) => addresses
+                    .push(IpCidr::new(global.into(), 64))
+                    .and_then(|()| addresses.push(IpCidr::new(link_local(global).into(), 64))),
+            };
         });
         Smol {
             interface,
@@ -162,9 +168,9 @@ impl Smol {
                 continue;
             }
             match socket.remote_endpoint() {
-                Some(IpEndpoint { addr: IpAddress::Ipv4(address), port: from }) => {
+                Some(IpEndpoint { addr, port: from }) => {
                     let handle = self.adopt(held);
-                    let remote = SocketAddrV4::new(address, from);
+                    let remote = SocketAddr::new(addr.into(), from);
                     self.accepted.push_back((handle, port, remote));
                     self.listening[i] = self.new_socket();
                 }
@@ -179,8 +185,12 @@ impl Smol {
     /// smoltcp looks at its sockets in turn, so that a SYN that was duplicated on the way opens a
     /// second connection at the next socket that listens, which then resets the first.
     fn is_repeated_syn(&self, frame: &[u8]) -> bool {
-        let Ok(Some(segment)) = Segment::from_frame(frame) else { return false };
-        let from = IpEndpoint::new(IpAddress::Ipv4(*segment.source.ip()), segment.source.port());
+        let Ok(Some(segment)) = Segment::from_frame(&to_v4(frame)) else { return false };
+        let address = match frame[12..14] {
+            [8, 0] => IpAddress::Ipv4(*segment.source.ip()),
+            _ => IpAddress::Ipv6(address_v6(*segment.source.ip())),
+        };
+        let from = IpEndpoint::new(address, segment.source.port());
         let has = |held: &SocketHandle| {
             self.sockets.get::<Socket<'_>>(*held).remote_endpoint() == Some(from)
         };
@@ -272,7 +282,7 @@ impl Host for Smol {
         }
     }
 
-    fn accept(&mut self, _: Instant) -> Option<(Handle, u16, SocketAddrV4)> {
+    fn accept(&mut self, _: Instant) -> Option<(Handle, u16, SocketAddr)> {
         self.accepted.pop_front()
     }
 
@@ -280,13 +290,13 @@ impl Host for Smol {
         &mut self,
         _: Instant,
         port: u16,
-        remote: SocketAddrV4,
+        remote: SocketAddr,
         _: u64,
     ) -> Option<(Handle, u16)> {
         let socket = self.new_socket();
         self.next_port += 1;
         let port = if port == 0 { self.next_port } else { port };
-        let endpoint = IpEndpoint::new(IpAddress::Ipv4(*remote.ip()), remote.port());
+        let endpoint = IpEndpoint::new(remote.ip().into(), remote.port());
         let context = self.interface.context();
         self.sockets.get_mut::<Socket<'_>>(socket).connect(context, endpoint, port).ok()?;
         Some((self.adopt(socket), port))

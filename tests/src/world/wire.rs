@@ -1,12 +1,13 @@
 //! The way from one host to the other: `tapdev`'s link, and all that can befall a packet on a
 //! longer way: other routes, damage, outages, routers with narrow doors, and relics.
 
-use super::damage::{damage, is_server, too_big};
+use super::damage::{damage, is_server, is_v6, too_big};
 use super::hostile::forge;
 use super::plan::{RunPlan, WirePlan};
 use crate::random::Dice;
 use stack::Instant;
 use stack::testing::packet::{Flags, Segment, set_ecn};
+use stack::testing::translate::{to_v4, to_v6};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
@@ -76,7 +77,7 @@ impl Wire {
     pub(super) fn push(&mut self, now: Instant, frame: &[u8]) -> Fate {
         let mut fate = Fate::default();
         self.change_routes(now);
-        if self.run.spares_arp == 1 && frame.get(12..14) == Some(&[8, 6]) {
+        if self.run.spares_arp == 1 && asks_for_neighbour(frame) {
             self.links[0].push(now.as_nanos(), frame);
             return fate;
         }
@@ -88,9 +89,9 @@ impl Wire {
         if self.swallows(frame) {
             return fate;
         }
-        let stripped = self.strip(frame);
+        let stripped = in_v4(frame, |frame| self.strip(frame));
         let frame = stripped.as_deref().unwrap_or(frame);
-        let mangled = self.mangle(frame);
+        let mangled = in_v4(frame, |frame| self.mangle(frame));
         let frame = mangled.as_deref().unwrap_or(frame);
         if now >= self.run.faults_end() {
             self.send(now, frame);
@@ -123,7 +124,7 @@ impl Wire {
     /// A stranger may send a segment that nobody can use.
     fn meet_stranger(&mut self, now: Instant, frame: &[u8]) {
         if self.chance(self.plan.hostile)
-            && let Some(forged) = forge(frame, &mut self.dice)
+            && let Some(forged) = in_v4(frame, |frame| forge(frame, &mut self.dice))
         {
             let later = Duration::from_micros(self.dice.skewed(2 * self.plan.delay_us));
             self.returning.push(Reverse((now + later, forged)));
@@ -173,10 +174,12 @@ impl Wire {
 
     /// A middlebox that has never heard of text in a SYN.
     fn swallows(&self, frame: &[u8]) -> bool {
-        let is_syn = frame.get(47).is_some_and(|flags| flags & 0x12 == 0x02);
-        let drops = self.plan.strips & 32 != 0 && is_syn;
-        let segment = drops.then(|| Segment::from_frame(frame).ok().flatten()).flatten();
-        segment.is_some_and(|segment| segment.flags.has(Flags::SYN) && !segment.payload.is_empty())
+        let drops = self.plan.strips & 32 != 0;
+        let segment = drops.then(|| Segment::from_frame(&to_v4(frame)).ok().flatten()).flatten();
+        segment.is_some_and(|segment| {
+            let flags = segment.flags;
+            flags.has(Flags::SYN) && !flags.has(Flags::ACK) && !segment.payload.is_empty()
+        })
     }
 
     /// What a middlebox leaves of a SYN. Not of a SYN-ACK: who has sent that could not know.
@@ -239,6 +242,17 @@ impl Wire {
         let returning = self.returning.peek().map(|Reverse((at, _))| *at);
         arrivals.chain(held).chain(returning).min()
     }
+}
+
+/// True for ARP and Neighbor Discovery.
+fn asks_for_neighbour(frame: &[u8]) -> bool {
+    let is_arp = frame.get(12..14) == Some(&[8, 6]);
+    is_arp || is_v6(frame) && frame.get(20) == Some(&58) && matches!(frame.get(54), Some(133..138))
+}
+
+/// What `change` makes of the frame: it knows IPv4 only.
+fn in_v4(frame: &[u8], change: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+    if is_v6(frame) { change(&to_v4(frame)).map(|frame| to_v6(&frame)) } else { change(frame) }
 }
 
 /// A SYN without options of these kinds; None for a frame that has nothing to lose.

@@ -9,7 +9,7 @@ use crate::random::Dice;
 use crate::world::damage;
 use crate::world::ours::first_numbers;
 use stack::Congestion;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 /// Which stacks a plan has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,14 @@ struct Swarm {
 }
 
 impl Plan {
-    /// The plan of `seed`.
+    /// The plan of `seed`: two in five over IPv6.
     pub fn draw(seed: u64, mix: Mix) -> Plan {
+        let ip = if Dice::new(seed, "ip").percent(40) { 6 } else { 4 };
+        Plan::draw_over(ip, seed, mix)
+    }
+
+    /// The plan of `seed` over this version of IP.
+    pub fn draw_over(ip: u64, seed: u64, mix: Mix) -> Plan {
         let mut dice = Dice::new(seed, "plan");
         let has_smol = match mix {
             Mix::Any => dice.percent(20),
@@ -49,7 +55,12 @@ impl Plan {
         let chance = dice.pick(&[5, 15, 30, 50]);
         let mut swarm = Swarm { dice, chance };
         let mut plan = Plan {
-            run: RunPlan { seed, faults_ms: swarm.dice.between(1_000, 20_000), spares_arp: 0 },
+            run: RunPlan {
+                seed,
+                faults_ms: swarm.dice.between(1_000, 20_000),
+                ip,
+                ..RunPlan::default()
+            },
             hosts: [(); 2].map(|()| swarm.host()),
             wires: [(); 2].map(|()| swarm.wire()),
             connections: Vec::new(),
@@ -61,10 +72,21 @@ impl Plan {
             plan.hosts[1].kind = 1;
             plan.spare_smoltcp();
         }
+        plan.widen_for_ipv6();
         swarm.fast_open(&mut plan);
         swarm.wind_clocks(&mut plan);
         plan.fit_cards(seed);
         plan
+    }
+
+    /// Every link of IPv6 carries 1280 bytes (RFC 8200 §5).
+    fn widen_for_ipv6(&mut self) {
+        if self.run.ip != 6 {
+            return;
+        }
+        let least = |mtu: &mut u64| *mtu = if *mtu > 0 { (*mtu).max(1280) } else { 0 };
+        self.hosts.iter_mut().for_each(|host| least(&mut host.mtu));
+        self.wires.iter_mut().for_each(|wire| least(&mut wire.narrow_mtu));
     }
 
     /// Network cards, with dice of their own.
@@ -325,8 +347,8 @@ impl Swarm {
         first.open.port = 20_000 + dice.below(8_000);
         let (client, server) = (first.open.client as usize, 1 - first.open.client as usize);
         let ends = [
-            SocketAddrV4::new(HostPlan::place(client).1, first.open.port as u16),
-            SocketAddrV4::new(HostPlan::place(server).1, super::super::PORT),
+            SocketAddr::new(plan.run.place(client).1, first.open.port as u16),
+            SocketAddr::new(plan.run.place(server).1, super::super::PORT),
         ];
         let at_us = first.open.at_ms * 1_000;
         let syn_us = at_us + plan.wires[client].delay_us;
@@ -336,7 +358,9 @@ impl Swarm {
             let edge = dice.pick(&[0u32, 0, 1 << 31]);
             let host = &mut plan.hosts[i];
             let how = dice.below(4);
-            host.epoch_us = match first_numbers(host, local, remote).filter(|_| how < 2) {
+            let places = [plan.run.place(i), plan.run.place(1 - i)];
+            let numbers = first_numbers(host, places, [local.port(), remote.port()]);
+            host.epoch_us = match numbers.filter(|_| how < 2) {
                 Some((isn, _)) if how == 0 => {
                     let back = isn.wrapping_add((at_us / 4) as u32);
                     let before = dice.skewed(20_000) as u32;

@@ -6,8 +6,9 @@ mod draw;
 mod text;
 
 pub use draw::Mix;
+use stack::testing::translate::address_v6;
 use stack::{Instant, Mac};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// A part of a plan.
@@ -47,6 +48,8 @@ numbers! {
         seed = 1,
         /// How long the faults last, milliseconds.
         faults_ms = 1_000,
+        /// The version of IP: 4 or 6.
+        ip = 4,
         /// 1: ARP crosses without faults. It gives up after three requests, and a connection
         /// that could not be opened is a fair outcome, but no byte.
         spares_arp = 0,
@@ -316,7 +319,20 @@ pub struct Plan {
     pub connections: Vec<ConnectionPlan>,
 }
 
+/// The address for the link itself of the host with this one.
+pub fn link_local(address: Ipv6Addr) -> Ipv6Addr {
+    let [.., a, b] = address.segments();
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, a, b)
+}
+
 impl RunPlan {
+    /// The station and the address of host `i`. Over IPv6 it is the one that stands for
+    /// [`HostPlan::place`]'s (RFC 7915).
+    pub fn place(&self, i: usize) -> (Mac, IpAddr) {
+        let (mac, address) = HostPlan::place(i);
+        if self.ip == 6 { (mac, address_v6(address).into()) } else { (mac, address.into()) }
+    }
+
     /// When the faults end.
     pub fn faults_end(&self) -> Instant {
         Instant::from_millis(self.faults_ms)
