@@ -300,14 +300,18 @@ fn start_holder(command: &mut Command) -> Option<Child> {
 
 /// Says that a test did not look.
 pub fn skipped<T>() -> Option<T> {
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    // Not `eprintln!`: the test harness would swallow it.
-    let _ = writeln!(
-        std::io::stderr(),
-        "SKIPPED {test}: no network namespace and TAP to be had here; run as root, or allow user \
-         namespaces (`sysctl kernel.unprivileged_userns_clone=1`) and /dev/net/tun"
+    skip(
+        "no network namespace and TAP to be had here; run as root, or allow user namespaces \
+         (`sysctl kernel.unprivileged_userns_clone=1`) and /dev/net/tun",
     );
     None
+}
+
+/// Says that a test did not look, or not at all of it, and why.
+pub fn skip(why: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Not `eprintln!`: the test harness would swallow it.
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
 }
 
 /// Whether all programs are there; says so if not, and the test passes without having looked.
@@ -315,9 +319,7 @@ pub fn have(programs: &[&str]) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let there = |name: &&&str| std::env::split_paths(&path).any(|it| it.join(name).is_file());
     let Some(missing) = programs.iter().find(|name| !there(name)) else { return true };
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    // Not `eprintln!`, as above.
-    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {missing} is not installed");
+    skip(&format!("{missing} is not installed"));
     false
 }
 

@@ -1,7 +1,7 @@
 //! Programs that know nothing of Tapstack, under `tapstack run`, with Linux on the other end.
 
 use crate::PEER;
-use tests::netns::{KERNEL, KERNEL_V6, Netns, STACK, STACK_V6, demo_path, have};
+use tests::netns::{KERNEL, KERNEL_V6, Netns, STACK, STACK_V6, demo_path, have, skip};
 
 /// How a command line begins that runs a program on Tapstack.
 fn on_tapstack() -> String {
@@ -247,7 +247,7 @@ fn ssh_logs_in_and_scp_copies_both_ways() {
     }
     // sshd wants a directory of its own in /run, and to change its groups.
     if !ns.try_sh(10, "unshare -m true && setpriv --clear-groups true").status.success() {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: sshd needs root");
+        skip("sshd needs root");
         return;
     }
     let dir = ns.dir().display().to_string();

@@ -6,7 +6,7 @@
 //! ```
 
 use crate::PEER;
-use tests::netns::{Netns, STACK, STACK_V6, demo_path, skipped, have};
+use tests::netns::{Netns, STACK, STACK_V6, demo_path, have, skipped};
 
 /// The host behind the router.
 const FAR: &str = "198.18.0.9";
