@@ -13,6 +13,7 @@ use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use netns::{in_own_netns, ip};
@@ -27,8 +28,16 @@ const STACK_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 2];
 const PATIENCE: Duration = Duration::from_secs(5);
 const SHORT: Option<Duration> = Some(Duration::from_millis(10));
 
+/// The TAP `name`, which nobody else has: a test beside this one that starts a program holds a
+/// copy of a descriptor until that program is there.
 fn open(name: &str) -> Tap {
-    Tap::open(TapOptions::named(name)).unwrap()
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match Tap::open(TapOptions::named(name)) {
+            Err(OpenError::Busy { .. }) if Instant::now() < end => thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 /// Receives until a frame satisfies `wanted`: the kernel also sends frames of its own accord.
