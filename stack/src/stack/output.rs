@@ -322,7 +322,7 @@ impl Stack {
         };
         let gso = match transport {
             Transport::Tcp { size, .. } => size.map(|segment| Gso { segment }),
-            Transport::Udp { .. } | Transport::Icmp => None,
+            _ => None,
         };
         if ip.header_len() + ip.payload_len > mtu && gso.is_none() {
             return self.begin_fragments((ip, to), mtu, &transport, body);
@@ -334,9 +334,8 @@ impl Stack {
             _ => (body, gso),
         };
         // Nobody can sum a super-frame before it is cut.
-        let device = self.config.device_checksums || gso.is_some();
+        let summing = Summing::by_device(self.config.device_checksums || gso.is_some());
         self.start_frame(to, ip.ethertype());
-        let summing = if device { Summing::Device } else { Summing::Here };
         self.write_headers(&ip, &transport, body, summing);
         self.head.gso = gso;
         Some(body)

@@ -39,6 +39,12 @@ pub(crate) enum Summing {
     Device,
 }
 
+impl Summing {
+    pub(crate) fn by_device(it_is: bool) -> Summing {
+        if it_is { Summing::Device } else { Summing::Here }
+    }
+}
+
 /// What an IP header of either version says. What one of them has no field for is left out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IpFields {

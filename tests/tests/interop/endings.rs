@@ -86,7 +86,7 @@ fn mistakes_are_explained() {
         ("ping --tap tap0 --gateway 198.18.0.1 192.0.2.1", "gateway"),
         ("echo --tap tap0 --mac 01:00:00:00:00:01", "group address"),
         ("echo --tap tap0 --addr 192.0.2.2", "prefix length"),
-        ("echo --tap tap0 --dhcp", "unexpected argument"),
+        ("echo --tap tap0 --dhcpd", "unexpected argument"),
     ];
     for (line, expected) in cases {
         let (demo, arguments) = line.split_once(' ').unwrap_or((line, ""));
