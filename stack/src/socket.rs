@@ -309,7 +309,8 @@ impl Udp<'_> {
     /// Receives only from `remote` from now on, and sends to it by default.
     ///
     /// # Errors
-    /// `InvalidRemote`, `NetworkUnreachable`.
+    /// `InvalidRemote`, `NetworkUnreachable`; `AddressInUse` where another socket that shares the
+    /// name has this peer.
     pub fn connect(&mut self, remote: SocketAddr) -> Result<(), ConnectError> {
         let remote = Endpoint::from(remote);
         if remote.port == 0 || remote.address.is_unspecified() {
@@ -319,8 +320,8 @@ impl Udp<'_> {
             return Err(ConnectError::NetworkUnreachable);
         }
         let hop = self.routes.way(remote.address).ok_or(ConnectError::NetworkUnreachable)?;
-        self.table.connect(self.key, hop.source, remote);
-        Ok(())
+        let connected = self.table.connect(self.key, hop.source, remote);
+        if connected { Ok(()) } else { Err(ConnectError::AddressInUse) }
     }
 
     /// Receives from anybody again.

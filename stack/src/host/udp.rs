@@ -180,8 +180,20 @@ impl UdpSocket {
     /// # Errors
     /// `AddrInUse`, `AddrNotAvailable`; `InvalidInput` for a name.
     pub fn bind(host: &Host, addresses: impl ToSocketAddrs) -> io::Result<UdpSocket> {
+        Self::bind_with(host, addresses, UdpOptions::default())
+    }
+
+    /// As [`bind`](Self::bind), with options that the socket begins with.
+    ///
+    /// # Errors
+    /// Those of [`bind`](Self::bind).
+    pub fn bind_with(
+        host: &Host,
+        addresses: impl ToSocketAddrs,
+        options: UdpOptions,
+    ) -> io::Result<UdpSocket> {
         try_each(addresses, |address| {
-            let socket = DatagramSocket::open(&host.core, address, UdpOptions::default())?;
+            let socket = DatagramSocket::open(&host.core, address, options)?;
             Ok(UdpSocket { socket: Arc::new(socket) })
         })
     }

@@ -15,4 +15,5 @@ pub(crate) mod reach;
 pub(crate) mod route;
 pub(crate) mod routers;
 pub(crate) mod selection;
+pub(crate) mod sharing;
 pub(crate) mod stable;

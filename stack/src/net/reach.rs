@@ -3,7 +3,7 @@
 use crate::wire::address::Address;
 
 /// The local addresses that a socket wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reach {
     One(Address),
     /// `0.0.0.0`.
@@ -22,6 +22,12 @@ impl Reach {
             (true, true) => Reach::V4,
             (true, false) => Reach::Both,
         }
+    }
+
+    /// All that have `address`, the most exact first.
+    pub(crate) fn with(address: Address) -> [Reach; 3] {
+        let version = if address.is_v4() { Reach::V4 } else { Reach::V6 };
+        [Reach::One(address), version, Reach::Both]
     }
 
     /// Of a socket that speaks IPv6 only.
@@ -89,6 +95,7 @@ mod tests {
             assert_eq!(reach.map(|other| one.overlaps(other)), *row, "{one:?}");
             assert_eq!([one.contains(v4), one.contains(v6)], [row[0], row[1]]);
             assert_eq!([one.has_v4(), one.has_v6()], [row[2], row[3]]);
+            assert_eq!([v4, v6].map(|it| Reach::with(it).contains(&one)), [row[0], row[1]]);
             assert_eq!([one.speaks_to(v4), one.speaks_to(v6)], [row[2], row[3]]);
         }
     }

@@ -31,13 +31,13 @@ impl TcpLayer {
             0 => Endpoint { port: self.ephemeral_listener(reach, random)?, ..local },
             _ => local,
         };
-        if self.conflicts(local.port, reach) {
+        if self.conflicts(local.port, reach, options.reuse_port) {
             return Err(ListenError::AddressInUse);
         }
         let backlog = options.backlog.clamp(1, self.config.backlog_max);
         let tcp = options.tcp.clamped();
         let fast_open = self.listen_fast_open(options.fast_open, backlog);
-        let options = ListenOptions { backlog, tcp, fast_open };
+        let options = ListenOptions { backlog, tcp, fast_open, ..options };
         let listener = Listener {
             local,
             options,
@@ -50,21 +50,25 @@ impl TcpLayer {
             changed: Default::default(),
         };
         let key = self.listeners.insert(listener).map_err(|_| ListenError::TooManyListeners)?;
-        self.ports.insert((local.port, local.address), key);
+        self.ports.entry((local.port, reach)).or_default().push(key);
         Ok(key)
     }
 
-    /// Another listener has the port, for an address that is wanted too.
-    fn conflicts(&self, port: u16, wanted: Reach) -> bool {
-        let mut same_port = self.ports.range((port, Address::MIN)..=(port, Address::MAX));
-        same_port.any(|(_, &key)| {
-            self.listeners.get(key).is_some_and(|other| other.reach().overlaps(wanted))
+    /// Another listener has the port, for an address that is wanted too, and does not share it.
+    fn conflicts(&self, port: u16, wanted: Reach, shares: bool) -> bool {
+        let mut same_port =
+            self.ports.range((port, Reach::One(Address::MIN))..=(port, Reach::Both));
+        same_port.any(|((_, reach), listeners)| {
+            // Where there are several, all of them share it.
+            let first = listeners.first().and_then(|key| self.listeners.get(*key));
+            let shared = shares && first.is_some_and(|other| other.options.reuse_port);
+            reach.overlaps(wanted) && !shared
         })
     }
 
     fn ephemeral_listener(&self, reach: Reach, random: &mut Random) -> Result<u16, ListenError> {
         let mut ports = self.ephemeral_ports(random);
-        ports.find(|&port| !self.conflicts(port, reach)).ok_or(ListenError::NoPorts)
+        ports.find(|&port| !self.conflicts(port, reach, false)).ok_or(ListenError::NoPorts)
     }
 
     /// Every ephemeral port once, from a random one on (RFC 6056 §3.3.1, algorithm 1).
@@ -125,7 +129,13 @@ impl TcpLayer {
         key: Key<Listener>,
     ) {
         let Some(listener) = self.listeners.get(key) else { return };
-        self.ports.remove(&(listener.local.port, listener.local.address));
+        let name = (listener.local.port, listener.reach());
+        if let Some(listeners) = self.ports.get_mut(&name) {
+            listeners.retain(|other| *other != key);
+            if listeners.is_empty() {
+                self.ports.remove(&name);
+            }
+        }
         while let Some(half) =
             self.listeners.get(key).and_then(|l| l.half_open.front(&self.half_open))
         {
@@ -209,7 +219,7 @@ impl TcpLayer {
         for port in self.ephemeral_ports(random) {
             let local = Endpoint::new(local.address, port);
             let flow = FlowKey { local, remote };
-            if !self.conflicts(port, reach) && self.find(&flow).is_none() {
+            if !self.conflicts(port, reach, false) && self.find(&flow).is_none() {
                 return Ok(flow);
             }
         }

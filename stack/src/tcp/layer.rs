@@ -20,6 +20,7 @@ use crate::config::{Config, TcpConfig};
 use crate::counters::{Counters, DropReason};
 use crate::net::limiter::RateLimiter;
 use crate::net::pmtu::PathMtus;
+use crate::net::reach::Reach;
 use crate::random::{Secret, Seed};
 use crate::store::arena::{Arena, Key};
 use crate::store::queue::Queue;
@@ -47,8 +48,10 @@ pub(crate) struct TcpLayer {
     pub(super) half_open: Arena<HalfOpen>,
     pub(super) waits: Arena<TimeWait>,
     pub(super) listeners: Arena<Listener>,
-    /// Listeners by port and address.
-    pub(super) ports: BTreeMap<(u16, Address), Key<Listener>>,
+    /// Listeners by port and address: several where they share both.
+    pub(super) ports: BTreeMap<(u16, Reach), Vec<Key<Listener>>>,
+    /// Which of several a connection is for.
+    pub(super) sharing: Secret,
     pub(super) demux: Demux,
     pub(super) timers: Wheel,
     pub(super) half_open_timers: Wheel,
@@ -100,6 +103,7 @@ impl TcpLayer {
             waits: Arena::new(config.time_wait_max),
             listeners: Arena::new(config.listeners_max),
             ports: BTreeMap::new(),
+            sharing: Secret::derive(seed, "sharing"),
             demux: Demux::new(Secret::derive(seed, "demux")),
             timers: Wheel::new(),
             half_open_timers: Wheel::new(),

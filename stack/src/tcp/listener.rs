@@ -22,6 +22,9 @@ pub struct ListenOptions {
     pub backlog: usize,
     /// Options that accepted connections start with.
     pub tcp: TcpOptions,
+    /// Others may listen where it does that say so, too (`SO_REUSEPORT`): each connection goes to
+    /// one of them.
+    pub reuse_port: bool,
     /// What Fast Open may do here, if `FastOpen::SERVER` is on.
     pub fast_open: ListenFastOpen,
 }
@@ -39,7 +42,7 @@ pub struct ListenFastOpen {
 impl Default for ListenOptions {
     fn default() -> ListenOptions {
         let (tcp, fast_open) = (TcpOptions::default(), ListenFastOpen::default());
-        ListenOptions { backlog: 128, tcp, fast_open }
+        ListenOptions { backlog: 128, tcp, reuse_port: false, fast_open }
     }
 }
 

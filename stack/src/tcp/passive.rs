@@ -13,9 +13,11 @@ use super::syncache::{HalfOpen, Offer, Verdict as Half};
 use super::tcb::{Cx, Tcb};
 use super::timewait::{TimeWait, Verdict as Wait};
 use crate::counters::{Counters, DropReason};
+use crate::net::reach::Reach;
+use crate::net::sharing::choose;
 use crate::store::arena::Key;
 use crate::time::Instant;
-use crate::wire::address::{Address, Endpoint, FlowKey};
+use crate::wire::address::{Endpoint, FlowKey};
 use std::sync::Arc;
 
 /// How far past the old connection's numbers a reopened one begins (RFC 6191 §2): more than any
@@ -24,19 +26,16 @@ const REOPEN_GAP: u32 = 65_537;
 
 impl TcpLayer {
     /// The listener for a local endpoint: that of its own address first, then that of all
-    /// addresses of its IP version, then that of all.
+    /// addresses of its IP version, then that of all. Of several that share it the flow decides.
     fn listener_for(&self, flow: &FlowKey) -> Option<Key<Listener>> {
         let Endpoint { address, port } = flow.local;
-        let named = |name| self.ports.get(&(port, name)).copied();
-        let takes = |key: &Key<Listener>| {
-            self.listeners.get(*key).is_some_and(|listener| listener.reach().contains(address))
+        let mut reaches = Reach::with(address).into_iter();
+        let listeners = reaches.find_map(|reach| self.ports.get(&(port, reach)))?;
+        let index = match listeners.len() {
+            1 => 0,
+            count => choose(self.sharing.table_hash(&flow.to_bytes()), count),
         };
-        let all = || named(Address::UNSPECIFIED_V6).filter(takes);
-        let exact = named(address);
-        if !address.is_v4() {
-            return exact.or_else(all);
-        }
-        exact.or_else(|| named(Address::UNSPECIFIED_V4)).or_else(all)
+        listeners.get(index).copied()
     }
 
     /// LISTEN or CLOSED.

@@ -5,12 +5,14 @@
 //! | `datagrams` | a bounded queue of datagrams in one byte ring: no allocation for each    |
 //! | `error`     | what can go wrong, and what to do about it                               |
 //! | `socket`    | one UDP socket                                                           |
-//! | `table`     | all UDP sockets: names, ports, demultiplexing, whose turn it is to send  |
+//! | `names`     | which socket has which address and port, and whom a datagram is for      |
+//! | `table`     | all UDP sockets: their queues, and whose turn it is to send              |
 //! | `echo`      | ICMP echo sockets: the same, with an ident for a port                    |
 
 pub(crate) mod datagrams;
 pub(crate) mod echo;
 pub(crate) mod error;
+mod names;
 pub(crate) mod socket;
 pub(crate) mod table;
 

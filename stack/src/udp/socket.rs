@@ -3,10 +3,12 @@
 use super::datagrams::Datagrams;
 use super::error::{NetworkError, UdpError, UdpRecvError, UdpSendError};
 use super::max_payload;
+use super::names::Name;
 use crate::net::reach::Reach;
+use crate::net::sharing::Sharing;
 use crate::store::arena::Key;
 use crate::store::queue::{Link, Linked};
-use crate::wire::address::{Address, Endpoint};
+use crate::wire::address::{Address, Endpoint, FlowKey};
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 
@@ -60,6 +62,12 @@ pub struct UdpOptions {
     /// What the network says of its datagrams is kept for it, connected or not (`IP_RECVERR`).
     /// Default false.
     pub network_errors: bool,
+    /// Others may have its address and port that say so, too (`SO_REUSEADDR`): who came last
+    /// receives. Default false.
+    pub reuse_address: bool,
+    /// Others may have its address and port that say so, too (`SO_REUSEPORT`): the datagrams of one
+    /// sender go to one of them. Default false.
+    pub reuse_port: bool,
     /// What is done where a path carries less than a datagram. Default `Want`, as in Linux.
     pub mtu_discovery: MtuDiscovery,
     /// Bound to `::`, it speaks IPv6 only (`IPV6_V6ONLY`). Default false, as in Linux. It counts
@@ -76,6 +84,8 @@ impl Default for UdpOptions {
             receive_buffer: 208 << 10,
             send_buffer: 208 << 10,
             network_errors: false,
+            reuse_address: false,
+            reuse_port: false,
             mtu_discovery: MtuDiscovery::Want,
             only_v6: false,
         }
@@ -87,6 +97,10 @@ impl UdpOptions {
     pub(super) fn reach(&self, address: Address) -> Reach {
         let all = Reach::of(address);
         if self.only_v6 { all.without_v4() } else { all }
+    }
+
+    pub(super) fn sharing(&self) -> Sharing {
+        Sharing { address: self.reuse_address, port: self.reuse_port }
     }
 }
 
@@ -153,11 +167,13 @@ pub(super) const EVENT: usize = 1;
 /// One UDP socket. The table makes, finds and removes it.
 #[derive(Clone)]
 pub(crate) struct UdpSocket {
-    /// The name it is found by.
+    /// What it was bound to.
     pub(super) bound: Endpoint,
     /// What it sends from: `bound`, or while connected with the address that leads to the peer.
     pub(super) local: Endpoint,
     pub(super) remote: Option<Endpoint>,
+    /// Where it stands among those of its name, unless it is connected.
+    pub(super) place: usize,
     pub(super) options: UdpOptions,
     pub(super) error: Option<UdpError>,
     /// At most `UdpLimits::errors`.
@@ -189,6 +205,7 @@ impl UdpSocket {
             bound,
             local: bound,
             remote: None,
+            place: 0,
             options,
             error: None,
             errors: VecDeque::new(),
@@ -203,6 +220,15 @@ impl UdpSocket {
     /// The addresses it has.
     pub(crate) fn reach(&self) -> Reach {
         self.options.reach(self.bound.address)
+    }
+
+    pub(super) fn name(&self) -> Name {
+        Name { reach: self.reach(), port: self.bound.port }
+    }
+
+    /// What it is found by while it is connected.
+    pub(super) fn flow(&self) -> Option<FlowKey> {
+        Some(FlowKey { local: self.local, remote: self.remote? })
     }
 
     pub(crate) fn local(&self) -> Endpoint {
@@ -241,12 +267,6 @@ impl UdpSocket {
     #[cfg(test)]
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
-    }
-
-    /// Is a datagram from `remote` to `local` this socket's? A connected socket hears its peer
-    /// only, at the address it speaks from.
-    pub(super) fn accepts(&self, local: Endpoint, remote: Endpoint) -> bool {
-        self.remote.is_none_or(|peer| peer == remote && self.local == local)
     }
 
     /// The next datagram, as much as fits, left in its place.

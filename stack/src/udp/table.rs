@@ -1,22 +1,17 @@
-//! All UDP sockets: names, ports, demultiplexing, and whose turn it is to send.
-//!
-//! No two sockets share a local endpoint, and none has a port that another has for all addresses
-//! (Linux without SO_REUSEADDR). So a datagram finds its socket by its destination alone, with
-//! at most three look-ups: the address and port, then the port for all addresses of its IP version,
-//! then for all of both.
+//! All UDP sockets: their names, their queues, and whose turn it is to send.
 
 use super::error::{
     BindError, NetworkError, NetworkErrorKind, UdpError, UdpRecvError, UdpSendError,
 };
+use super::names::{Name, Names};
 use super::socket::{Arrived, Datagram, EVENT, SendDatagram, TRANSMIT, UdpOptions, UdpSocket};
 use crate::net::reach::Reach;
+use crate::net::sharing::Sharing;
 use crate::random::{Random, Secret};
 use crate::store::arena::{Arena, Key};
 use crate::store::queue::Queue;
-use crate::wire::address::{Address, Endpoint};
+use crate::wire::address::{Address, Endpoint, FlowKey};
 use crate::wire::emit::{IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
-use hashbrown::HashTable;
-use std::collections::BTreeMap;
 
 /// The limits of UDP, each with what happens there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +64,8 @@ pub(crate) struct Way {
 #[derive(Clone)]
 pub(crate) struct UdpTable {
     limits: UdpLimits,
-    secret: Secret,
     sockets: Arena<UdpSocket>,
-    names: HashTable<(Endpoint, Key<UdpSocket>)>,
-    /// Names with this port, for each IP version.
-    ports: BTreeMap<(Version, u16), u32>,
+    names: Names,
     transmit: Queue<TRANSMIT>,
     events: Queue<EVENT>,
     bytes: usize,
@@ -84,10 +76,8 @@ impl UdpTable {
     pub(crate) fn new(limits: UdpLimits, secret: Secret) -> UdpTable {
         UdpTable {
             limits,
-            secret,
             sockets: Arena::new(limits.sockets),
-            names: HashTable::new(),
-            ports: BTreeMap::new(),
+            names: Names::new(secret),
             transmit: Queue::default(),
             events: Queue::default(),
             bytes: 0,
@@ -119,24 +109,41 @@ impl UdpTable {
         options: UdpOptions,
         random: &mut Random,
     ) -> Result<Key<UdpSocket>, BindError> {
-        let reach = options.reach(local.address);
-        let local = match local.port {
-            0 => {
-                let port = self.ephemeral(reach, random).ok_or(BindError::NoPorts)?;
-                Endpoint { port, ..local }
+        let (reach, sharing) = (options.reach(local.address), options.sharing());
+        let port = match local.port {
+            // What the stack picks is nobody else's.
+            0 => self.ephemeral(reach, random).ok_or(BindError::NoPorts)?,
+            port if !self.names.admits(Name { reach, port }, sharing) => {
+                return Err(BindError::AddressInUse);
             }
-            port if self.is_taken(port, reach) => return Err(BindError::AddressInUse),
-            _ => local,
+            port => port,
         };
-        let socket = UdpSocket::new(local, self.held(options));
+        let socket = UdpSocket::new(Endpoint { port, ..local }, self.held(options));
         let key = self.sockets.insert(socket).map_err(|_| BindError::TooManySockets)?;
-        let secret = self.secret;
-        let rehash = |(name, _): &(Endpoint, _)| hash(secret, *name);
-        self.names.insert_unique(hash(secret, local), (local, key), rehash);
-        for version in versions(reach) {
-            *self.ports.entry((version, local.port)).or_default() += 1;
-        }
+        self.names.enter(Name { reach, port }, sharing);
+        self.open(key);
         Ok(key)
+    }
+
+    /// The socket hears everybody.
+    fn open(&mut self, key: Key<UdpSocket>) {
+        if let Some(socket) = self.sockets.get_mut(key) {
+            socket.place = self.names.open(socket.name(), key);
+        }
+    }
+
+    /// Takes the socket out of where it is found.
+    fn hide(&mut self, key: Key<UdpSocket>) {
+        let Some(socket) = self.sockets.get(key) else { return };
+        if let Some(flow) = socket.flow() {
+            self.names.disconnect(flow);
+            return;
+        }
+        let place = socket.place;
+        let moved = self.names.shut(socket.name(), place);
+        if let Some(moved) = moved.and_then(|key| self.sockets.get_mut(key)) {
+            moved.place = place;
+        }
     }
 
     fn ephemeral(&self, reach: Reach, random: &mut Random) -> Option<u16> {
@@ -144,48 +151,15 @@ impl UdpTable {
         let count = u32::from(last.saturating_sub(first)) + 1;
         let draw = |_| {
             let port = first.saturating_add(random.below(count) as u16);
-            Some(port).filter(|port| !self.is_taken(*port, reach))
+            let name = Name { reach, port };
+            self.names.admits(name, Sharing::default()).then_some(port)
         };
         (0..PORT_TRIES).find_map(draw)
     }
 
-    /// A socket has the port for an address of `reach`.
-    fn is_taken(&self, port: u16, reach: Reach) -> bool {
-        match reach {
-            Reach::One(address) => self.at(Endpoint::new(address, port)).is_some(),
-            all => versions(all).any(|version| self.ports.contains_key(&(version, port))),
-        }
-    }
-
-    /// The socket that has `name`: alone, or among all addresses of the same IP version, or among
-    /// all.
-    fn at(&self, name: Endpoint) -> Option<Key<UdpSocket>> {
-        let all = |address| self.named(Endpoint { address, ..name });
-        let both = || {
-            let reaches = |key: &Key<UdpSocket>| {
-                let socket = self.sockets.get(*key);
-                socket.is_some_and(|socket| socket.reach().contains(name.address))
-            };
-            all(Address::UNSPECIFIED_V6).filter(reaches)
-        };
-        let own = self.named(name);
-        if !name.address.is_v4() {
-            return own.or_else(both);
-        }
-        own.or_else(|| all(Address::UNSPECIFIED_V4)).or_else(both)
-    }
-
-    fn named(&self, name: Endpoint) -> Option<Key<UdpSocket>> {
-        let found = self.names.find(hash(self.secret, name), |(other, _)| *other == name);
-        found.map(|(_, key)| *key)
-    }
-
     /// The socket for a datagram from `remote` to `local`.
     pub(crate) fn find(&self, local: Endpoint, remote: Endpoint) -> Option<Key<UdpSocket>> {
-        let accepts = |key: &Key<UdpSocket>| {
-            self.sockets.get(*key).is_some_and(|socket| socket.accepts(local, remote))
-        };
-        self.at(local).filter(accepts)
+        self.names.find(FlowKey { local, remote })
     }
 
     /// Gives a received datagram to a socket; false if its buffer is full.
@@ -213,30 +187,56 @@ impl UdpTable {
         self.sockets.get_mut(key).filter(|socket| !socket.closed)
     }
 
-    /// Restricts the socket to one peer, to which it sends from our address `source`.
-    pub(crate) fn connect(&mut self, key: Key<UdpSocket>, source: Address, remote: Endpoint) {
-        let Some(socket) = self.socket_mut(key) else { return };
+    /// Restricts the socket to one peer, to which it sends from our address `source`; false if
+    /// another that shares its name has this peer.
+    pub(crate) fn connect(
+        &mut self,
+        key: Key<UdpSocket>,
+        source: Address,
+        remote: Endpoint,
+    ) -> bool {
+        let Some(socket) = self.socket(key) else { return true };
+        let mut local = socket.bound;
         if socket.bound.address.is_unspecified() {
-            socket.local.address = source;
+            local.address = source;
         }
-        socket.remote = Some(remote);
-        socket.error = None;
+        let flow = FlowKey { local, remote };
+        if self.names.connected(flow).is_some_and(|other| other != key) {
+            return false;
+        }
+        self.hide(key);
+        self.names.connect(flow, key);
+        if let Some(socket) = self.socket_mut(key) {
+            (socket.local, socket.remote, socket.error) = (local, Some(remote), None);
+        }
         self.events.push(&mut self.sockets, key);
+        true
     }
 
     /// Opens the socket to all peers again.
     pub(crate) fn disconnect(&mut self, key: Key<UdpSocket>) {
-        let Some(socket) = self.socket_mut(key) else { return };
-        (socket.remote, socket.local) = (None, socket.bound);
+        if self.socket(key).is_none_or(|socket| socket.remote.is_none()) {
+            return;
+        }
+        self.hide(key);
+        if let Some(socket) = self.socket_mut(key) {
+            (socket.remote, socket.local) = (None, socket.bound);
+        }
+        self.open(key);
     }
 
     pub(crate) fn set_options(&mut self, key: Key<UdpSocket>, options: UdpOptions) {
         let options = self.held(options);
-        if let Some(socket) = self.socket_mut(key) {
-            let only_v6 = socket.options.only_v6;
-            socket.options = UdpOptions { only_v6, ..options };
-            self.events.push(&mut self.sockets, key);
+        let Some(socket) = self.socket_mut(key) else { return };
+        let options = UdpOptions { only_v6: socket.options.only_v6, ..options };
+        let (name, before, after) = (socket.name(), socket.options.sharing(), options.sharing());
+        socket.options = options;
+        if before != after {
+            // It never leaves: others are let in, or not, from now on.
+            self.names.enter(name, after);
+            self.names.leave(name, before);
         }
+        self.events.push(&mut self.sockets, key);
     }
 
     /// The options within what the limits and the protocol allow.
@@ -421,50 +421,22 @@ impl UdpTable {
 
     /// Gives the socket and its name up. What it was given to send is still sent.
     pub(crate) fn close(&mut self, key: Key<UdpSocket>) {
+        if self.socket(key).is_none() {
+            return;
+        }
+        self.hide(key);
         let Some(socket) = self.socket_mut(key) else { return };
         socket.closed = true;
-        let (bound, reach, freed) = (socket.bound, socket.reach(), socket.received.charge());
+        let (name, sharing) = (socket.name(), socket.options.sharing());
+        let (freed, idle) = (socket.received.charge(), socket.unsent.is_empty());
         socket.received = Default::default();
-        let idle = socket.unsent.is_empty();
         self.bytes = self.bytes.saturating_sub(freed);
+        self.names.leave(name, sharing);
         self.events.remove(&mut self.sockets, key);
-        if let Ok(name) = self.names.find_entry(hash(self.secret, bound), |(_, k)| *k == key) {
-            name.remove();
-        }
-        for version in versions(reach) {
-            let place = (version, bound.port);
-            if let Some(count) = self.ports.get_mut(&place) {
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    self.ports.remove(&place);
-                }
-            }
-        }
         if idle {
             self.sockets.remove(key);
         }
     }
-}
-
-/// An IP version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Version {
-    V4,
-    V6,
-}
-
-/// The IP versions of which a name has addresses.
-fn versions(reach: Reach) -> impl Iterator<Item = Version> {
-    let v4 = reach.has_v4().then_some(Version::V4);
-    let v6 = reach.has_v6().then_some(Version::V6);
-    v4.into_iter().chain(v6)
-}
-
-fn hash(secret: Secret, name: Endpoint) -> u64 {
-    let mut bytes = [0; 18];
-    bytes[..16].copy_from_slice(name.address.octets());
-    bytes[16..].copy_from_slice(&name.port.to_be_bytes());
-    secret.table_hash(&bytes)
 }
 
 #[cfg(test)]

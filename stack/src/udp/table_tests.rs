@@ -70,7 +70,7 @@ fn a_name_of_ipv6_is_for_both_versions_unless_it_says_otherwise() {
     }
     assert!(send(&mut table, both, b"to IPv4").is_ok());
     table.close(both);
-    assert!(table.ports.is_empty());
+    assert!(table.names.is_empty());
     let only = UdpOptions { only_v6: true, ..UdpOptions::default() };
     let six = table.bind(any, only, &mut random).unwrap();
     assert_eq!(table.find(here(OURS, 7), PEER), None);
@@ -377,6 +377,125 @@ fn the_number_of_sockets_is_limited() {
     assert_eq!(bind(&mut table, ALL, 3), Err(BindError::TooManySockets));
     table.close(first);
     assert!(bind(&mut table, ALL, 3).is_ok());
+}
+
+const SHARE_ADDRESS: UdpOptions = shared(true, false);
+const SHARE_PORT: UdpOptions = shared(false, true);
+const SHARE_BOTH: UdpOptions = shared(true, true);
+
+const fn shared(address: bool, port: bool) -> UdpOptions {
+    UdpOptions {
+        reuse_address: address,
+        reuse_port: port,
+        ttl: 64,
+        tos: 0,
+        broadcast: false,
+        receive_buffer: 0,
+        send_buffer: 0,
+        network_errors: false,
+        mtu_discovery: MtuDiscovery::Want,
+        only_v6: false,
+    }
+}
+
+fn bind_with(
+    table: &mut UdpTable,
+    address: Address,
+    options: UdpOptions,
+) -> Result<Key<UdpSocket>, BindError> {
+    let mut random = Random::new(&Seed::from_number(9));
+    table.bind(here(address, 53), options, &mut random)
+}
+
+/// Linux: both must say it, and the same.
+#[test]
+fn a_name_is_shared_by_those_that_all_say_so() {
+    let alone = UdpOptions::default();
+    let all = [alone, SHARE_ADDRESS, SHARE_PORT, SHARE_BOTH];
+    let works = [
+        [false, false, false, false],
+        [false, true, false, true],
+        [false, false, true, true],
+        [false, true, true, true],
+    ];
+    for (first, row) in all.into_iter().zip(works) {
+        for (second, works) in all.into_iter().zip(row) {
+            for (one, other) in [(OURS, OURS), (ALL, OURS), (OURS, ALL), (ALL, ALL)] {
+                let (mut table, _) = table();
+                let key = bind_with(&mut table, one, first).unwrap();
+                assert_eq!(bind_with(&mut table, other, second).is_ok(), works);
+                // Said later, it holds for those that come then.
+                table.set_options(key, alone);
+                assert!(bind_with(&mut table, other, SHARE_BOTH).is_err());
+            }
+        }
+    }
+}
+
+#[test]
+fn of_those_that_share_an_address_the_last_to_come_is_meant() {
+    let (mut table, _) = table();
+    let keys: Vec<_> = (0..3).map(|_| bind_with(&mut table, ALL, SHARE_ADDRESS).unwrap()).collect();
+    let find = |table: &UdpTable| table.find(here(OURS, 53), PEER);
+    assert_eq!(find(&table), Some(keys[2]));
+    let exact = bind_with(&mut table, OURS, SHARE_ADDRESS).unwrap();
+    assert_eq!(find(&table), Some(exact), "its address is the more exact");
+    table.close(exact);
+    table.close(keys[2]);
+    assert_eq!(find(&table), Some(keys[1]));
+    table.close(keys[0]);
+    assert_eq!(find(&table), Some(keys[1]));
+    table.close(keys[1]);
+    assert_eq!(find(&table), None);
+    assert!(table.names.is_empty());
+}
+
+#[test]
+fn of_those_that_share_a_port_the_flow_decides() {
+    let (mut table, _) = table();
+    let mut keys: Vec<_> =
+        (0..4).map(|_| bind_with(&mut table, ALL, SHARE_PORT).unwrap()).collect();
+    while !keys.is_empty() {
+        let mut counts = vec![0; keys.len()];
+        for port in 0..4_000 {
+            let peer = Endpoint { port, ..PEER };
+            let key = table.find(here(OURS, 53), peer).unwrap();
+            assert_eq!(table.find(here(OURS, 53), peer), Some(key), "always the same");
+            counts[keys.iter().position(|it| *it == key).unwrap()] += 1;
+        }
+        let fair = 4_000 / keys.len();
+        assert!(
+            counts.iter().all(|count| (fair * 4 / 5..=fair * 6 / 5).contains(count)),
+            "{counts:?}"
+        );
+        table.close(keys.remove(keys.len() / 2));
+    }
+    assert!(table.names.is_empty());
+}
+
+#[test]
+fn a_connected_socket_has_its_peer_and_the_others_the_rest() {
+    let (mut table, _) = table();
+    let listener = bind_with(&mut table, ALL, SHARE_BOTH).unwrap();
+    let [one, other] = [PEER, OTHER].map(|peer| {
+        let key = bind_with(&mut table, ALL, SHARE_BOTH).unwrap();
+        assert!(table.connect(key, OURS, peer));
+        key
+    });
+    let third = Endpoint { port: 9, ..PEER };
+    let find = |table: &UdpTable| [PEER, OTHER, third].map(|peer| table.find(here(OURS, 53), peer));
+    assert_eq!(find(&table), [Some(one), Some(other), Some(listener)]);
+    assert!(!table.connect(listener, OURS, PEER), "there is one who has this peer");
+    assert!(table.connect(one, OURS, PEER), "itself");
+    assert!(table.connect(one, OURS, third));
+    assert_eq!(find(&table), [Some(listener), Some(other), Some(one)]);
+    table.disconnect(other);
+    table.disconnect(other);
+    table.close(listener);
+    assert_eq!(find(&table), [Some(other), Some(other), Some(one)]);
+    table.close(other);
+    table.close(one);
+    assert!(table.names.is_empty());
 }
 
 proptest! {

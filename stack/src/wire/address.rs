@@ -33,9 +33,8 @@ impl Address {
     /// `ff02::2`: every router on the link.
     pub(crate) const ALL_ROUTERS: Address = Address::v6(0xff02 << 112 | 2);
 
-    /// The first and last address in sorting order: the bounds of a range over all.
+    /// The first address in sorting order: where a range over all begins.
     pub(crate) const MIN: Address = Address([0; 16]);
-    pub(crate) const MAX: Address = Address([0xff; 16]);
 
     /// The IPv4 address `a.b.c.d`.
     pub(crate) const fn v4(octets: [u8; 4]) -> Address {

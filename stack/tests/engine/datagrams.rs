@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use stack::{SendDatagram, UdpSendError};
+use stack::{
+    BindError, ConnectOptions, ListenError, ListenOptions, SendDatagram, UdpOptions, UdpSendError,
+};
 
 use crate::net::{Net, host, host_with, v4, v6};
 
@@ -43,4 +45,63 @@ fn who_was_asked_can_answer_with_the_same_address() {
         let mut socket = net.hosts[1].udp(server).unwrap();
         assert_eq!(socket.send_datagram(net.now, b"", how), Err(UdpSendError::InvalidSource));
     }
+}
+
+/// SO_REUSEPORT: several sockets and listeners on one port, for each sender one of them.
+#[test]
+fn a_port_that_is_shared_is_for_each_peer_one_socket_s() {
+    let mut net = Net::new();
+    let options = UdpOptions { reuse_port: true, ..UdpOptions::default() };
+    let any = SocketAddr::from(([0, 0, 0, 0], 53));
+    let all: Vec<_> = (0..3).map(|_| net.hosts[1].bind_udp_with(any, options).unwrap()).collect();
+    assert_eq!(net.hosts[1].bind_udp(any), Err(BindError::AddressInUse));
+    let from: Vec<_> = (1..=30).map(|port| net.hosts[0].bind_udp(v4(1, port)).unwrap()).collect();
+    for _ in 0..2 {
+        for id in &from {
+            net.hosts[0].udp(*id).unwrap().send_to(net.now, b"x", Some(v4(2, 53))).unwrap();
+        }
+        net.settle();
+    }
+    let mut counts = Vec::new();
+    for id in all {
+        let mut socket = net.hosts[1].udp(id).unwrap();
+        let mut peers = Vec::new();
+        while let Ok((_, from)) = socket.recv_from(&mut [0; 1]) {
+            peers.push(from.port());
+        }
+        // Each that came came twice.
+        let (first, second) = peers.split_at(peers.len() / 2);
+        assert_eq!(first, second);
+        counts.push(first.len());
+    }
+    assert_eq!(counts.iter().sum::<usize>(), 30);
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+}
+
+#[test]
+fn listeners_that_share_a_port_each_get_their_part_of_connections() {
+    let mut net = Net::new();
+    let shared = ListenOptions { reuse_port: true, ..ListenOptions::default() };
+    let any: SocketAddr = "[::]:80".parse().unwrap();
+    let mut listeners: Vec<_> = (0..3).map(|_| net.hosts[1].listen(any, shared).unwrap()).collect();
+    let alone = net.hosts[1].listen(v4(2, 80), ListenOptions::default());
+    assert_eq!(alone, Err(ListenError::AddressInUse));
+    let exact = net.hosts[1].listen(v6(2, 80), shared).unwrap();
+    while !listeners.is_empty() {
+        for remote in [v4(2, 80), v6(2, 80)] {
+            for _ in 0..10 * listeners.len() {
+                let options = ConnectOptions::default();
+                net.hosts[0].connect(net.now, remote, options).unwrap();
+            }
+        }
+        net.settle();
+        let mut accept = |id| std::iter::from_fn(|| net.hosts[1].accept(id).ok()).count();
+        assert_eq!(accept(exact), 10 * listeners.len(), "its address is the more exact");
+        let counts: Vec<_> = listeners.iter().map(|id| accept(*id)).collect();
+        assert_eq!(counts.iter().sum::<usize>(), 10 * counts.len());
+        assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+        net.hosts[1].close_listener(net.now, listeners.remove(0));
+    }
+    net.hosts[1].close_listener(net.now, exact);
+    assert!(net.hosts[1].listen(any, ListenOptions::default()).is_ok());
 }

@@ -406,13 +406,58 @@ fn the_congestion_control_is_chosen_by_name() {
     });
 }
 
+/// Linux: those that do not listen share by SO_REUSEADDR, listeners by SO_REUSEPORT.
+#[test]
+fn a_port_is_shared_by_those_that_all_say_so() {
+    within(10, || {
+        let (left, right) = tables();
+        let bind = |kind, option: i32, at| {
+            let fd = left.socket(AF_INET, kind, 0).unwrap();
+            assert_eq!(left.get_int(fd, SOL_SOCKET, SO_REUSEADDR), Ok(0));
+            if option != 0 {
+                left.set_int(fd, SOL_SOCKET, option, 1).unwrap();
+                assert_eq!(left.get_int(fd, SOL_SOCKET, option), Ok(1));
+            }
+            left.bind(fd, address(at, 80)).map(|()| fd)
+        };
+        let in_use = Err(Errno::EADDRINUSE);
+        for kind in [SOCK_STREAM, SOCK_DGRAM] {
+            let first = bind(kind, SO_REUSEADDR, LEFT).unwrap();
+            assert_eq!(bind(kind, 0, LEFT), in_use);
+            assert_eq!(bind(kind, SO_REUSEPORT, LEFT), in_use);
+            let second = bind(kind, SO_REUSEADDR, "0.0.0.0").unwrap();
+            if kind == SOCK_STREAM {
+                left.listen(first, 1).unwrap();
+                assert_eq!(left.listen(second, 1), Err(Errno::EADDRINUSE));
+                assert_eq!(bind(kind, SO_REUSEADDR, LEFT), in_use, "it listens");
+            }
+            left.close(first).unwrap();
+            left.close(second).unwrap();
+            let all = [LEFT, LEFT].map(|at| bind(kind, SO_REUSEPORT, at).unwrap());
+            assert_eq!(bind(kind, SO_REUSEADDR, LEFT), in_use);
+            if kind == SOCK_STREAM {
+                all.iter().for_each(|fd| left.listen(*fd, 16).unwrap());
+                let more = bind(kind, SO_REUSEPORT, LEFT).unwrap();
+                left.listen(more, 16).unwrap();
+                for _ in 0..9 {
+                    right.connect(stream(&right), address(LEFT, 80)).unwrap();
+                }
+                let mut ready = [all[0], all[1], more].map(|fd| PollFd::new(fd, POLLIN));
+                assert!(left.poll(&mut ready, LONG).unwrap() > 0);
+                left.close(more).unwrap();
+            }
+            all.iter().for_each(|fd| left.close(*fd).unwrap());
+        }
+    });
+}
+
 #[test]
 fn options_that_are_not_there_or_out_of_range_are_refused() {
     let (left, _right) = tables();
     let (tcp, udp) = (stream(&left), datagram(&left));
     for (fd, level, name) in [
         (tcp, IPPROTO_TCP, 9),
-        (tcp, SOL_SOCKET, 15),
+        (tcp, SOL_SOCKET, 25),
         (tcp, 41, 26),
         (udp, IPPROTO_TCP, TCP_NODELAY),
         (udp, SOL_SOCKET, SO_KEEPALIVE),

@@ -226,7 +226,8 @@ impl World {
             return Err(Errno::EINVAL);
         }
         let backlog = usize::try_from(backlog).unwrap_or(max).clamp(1, max);
-        let options = ListenOptions { backlog, tcp: sock.tcp, fast_open: sock.fast_open };
+        let (tcp, fast_open) = (sock.tcp, sock.fast_open);
+        let options = ListenOptions { backlog, tcp, fast_open, ..ListenOptions::default() };
         let id = self.stack.listen(sock.bound.unwrap_or_else(nobody), options)?;
         let sock = self.sock(fd)?;
         (sock.role, sock.bound) = (Role::Listener(id), None);

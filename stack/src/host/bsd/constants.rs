@@ -25,7 +25,9 @@ pub const IPPROTO_IPV6: i32 = 41;
 /// Option level of sockets.
 pub const SOL_SOCKET: i32 = 1;
 
-/// `bind` despite connections in TIME-WAIT: that is possible here in any case.
+/// Several sockets may have one address and port, if all of them say so: of streams those that do
+/// not listen; of datagram sockets the one that came last receives. Connections in TIME-WAIT are in
+/// nobody's way in any case.
 pub const SO_REUSEADDR: i32 = 2;
 /// SOCK_STREAM or SOCK_DGRAM.
 pub const SO_TYPE: i32 = 3;
@@ -43,6 +45,9 @@ pub const SO_KEEPALIVE: i32 = 9;
 pub const SO_OOBINLINE: i32 = 10;
 /// What closing does: two ints, on or off and seconds.
 pub const SO_LINGER: i32 = 13;
+/// Several sockets may have one address and port, if all of them say so: connections, and the
+/// datagrams of one sender, go to one of them.
+pub const SO_REUSEPORT: i32 = 15;
 /// How long a receive may block: a timeval.
 pub const SO_RCVTIMEO: i32 = 20;
 /// How long a send or connect may block: a timeval.

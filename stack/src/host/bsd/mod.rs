@@ -15,7 +15,7 @@ mod tcp_info;
 mod transfer;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -33,6 +33,7 @@ pub use tcp_info::{idle_info_bytes, listener_info_bytes, tcp_info_bytes};
 use super::errno::Errno;
 use super::runtime::{Core, Host};
 use crate::net::reach::Reach;
+use crate::net::sharing::Sharing;
 use family::Family;
 use socket::{Kind, Sock};
 
@@ -77,7 +78,15 @@ struct Table {
     slots: Vec<Option<Arc<Sock>>>,
     free: BinaryHeap<Reverse<i32>>,
     /// Addresses that stream sockets were bound to and do not listen on or connect from yet.
-    reserved: BTreeMap<SocketAddr, Reach>,
+    reserved: Vec<Reserved>,
+}
+
+/// An address that a stream socket was bound to.
+#[derive(Clone, Copy, Debug)]
+struct Reserved {
+    address: SocketAddr,
+    reach: Reach,
+    reuse: Sharing,
 }
 
 impl Table {
@@ -107,11 +116,19 @@ impl Table {
     }
 
     /// Another socket, bound and idle, has this address or one that includes it.
-    fn is_reserved(&self, address: SocketAddr, wanted: Reach) -> bool {
-        let clashes = |(other, reach): (&SocketAddr, &Reach)| {
-            other.port() == address.port() && reach.overlaps(wanted)
-        };
-        self.reserved.iter().any(clashes)
+    fn is_reserved(&self, wanted: &Reserved) -> bool {
+        self.reserved.iter().any(|other| {
+            other.address.port() == wanted.address.port()
+                && other.reach.overlaps(wanted.reach)
+                && !other.reuse.admits(wanted.reuse)
+        })
+    }
+
+    /// Of several with one address it is all the same which goes: they let each other in.
+    fn unreserve(&mut self, address: SocketAddr) {
+        if let Some(at) = self.reserved.iter().rposition(|other| other.address == address) {
+            self.reserved.swap_remove(at);
+        }
     }
 }
 
@@ -150,7 +167,7 @@ impl Bsd {
         if let Some(sock) = Arc::into_inner(sock)
             && let Some(local) = sock.reserved_address()
         {
-            self.write().reserved.remove(&local);
+            self.write().unreserve(local);
         }
         Ok(())
     }
@@ -226,11 +243,23 @@ mod tests {
         let mut table = Table::default();
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
         let options = TcpOptions::default();
-        let reach = |address: SocketAddr| options.reach(address.ip().into());
-        table.reserved.insert(at("192.0.2.1:80"), reach(at("192.0.2.1:80")));
-        let is_reserved = |text| table.is_reserved(at(text), reach(at(text)));
+        let wish = |text, reuse| {
+            let address = at(text);
+            Reserved { address, reach: options.reach(address.ip().into()), reuse }
+        };
+        let alone = Sharing::default();
+        table.reserved.push(wish("192.0.2.1:80", alone));
+        let is_reserved = |text| table.is_reserved(&wish(text, alone));
         assert!(is_reserved("192.0.2.1:80") && is_reserved("0.0.0.0:80") && is_reserved("[::]:80"));
         assert!(!is_reserved("192.0.2.2:80") && !is_reserved("0.0.0.0:81"));
-        assert!(!table.is_reserved(at("[::]:80"), reach(at("[::]:80")).without_v4()));
+        let any = wish("[::]:80", alone);
+        assert!(!table.is_reserved(&Reserved { reach: any.reach.without_v4(), ..any }));
+        // Who shares is let in by those that share, too.
+        let reuse = Sharing { address: true, port: false };
+        assert!(table.is_reserved(&wish("192.0.2.1:80", reuse)));
+        table.unreserve(at("192.0.2.1:80"));
+        table.reserved.push(wish("192.0.2.1:80", reuse));
+        assert!(!table.is_reserved(&wish("0.0.0.0:80", reuse)));
+        assert!(table.is_reserved(&wish("0.0.0.0:80", Sharing { address: false, port: true })));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::family::is_mapped;
 use super::socket::{Kind, Role, Sock, State};
-use super::{Bsd, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC, SOCK_NONBLOCK};
+use super::{Bsd, Reserved, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC, SOCK_NONBLOCK};
 use crate::host::errno::Errno;
 use crate::host::listener::ListenSocket;
 use crate::host::tcp_socket::{Half, TcpSocket};
@@ -38,22 +38,24 @@ impl Bsd {
     /// The engine knows no bound socket that does nothing. Listening for a moment finds out
     /// whether the address can be had, and picks the port; the table keeps it from the others.
     fn reserve(&self, local: SocketAddr, state: &State) -> Result<SocketAddr, Errno> {
-        let options = ListenOptions { tcp: state.tcp, ..ListenOptions::default() };
+        let (tcp, reuse_port) = (state.tcp, state.reuse.port);
+        let options = ListenOptions { tcp, reuse_port, ..ListenOptions::default() };
         let probe = ListenSocket::open(&self.core, local, options)?;
-        let (local, reach) = (probe.local, state.tcp.reach(local.ip().into()));
+        let (address, reach) = (probe.local, state.tcp.reach(local.ip().into()));
+        let wanted = Reserved { address, reach, reuse: state.reuse };
         let mut table = self.write();
-        if !state.reuse && table.is_reserved(local, reach) {
+        if table.is_reserved(&wanted) {
             return Err(Errno::EADDRINUSE);
         }
-        table.reserved.insert(local, reach);
+        table.reserved.push(wanted);
         drop(table);
         drop(probe);
-        Ok(local)
+        Ok(address)
     }
 
     fn unreserve(&self, state: &mut State) -> Option<SocketAddr> {
         let local = state.bound.take()?;
-        self.write().reserved.remove(&local);
+        self.write().unreserve(local);
         Some(local)
     }
 
@@ -75,7 +77,12 @@ impl Bsd {
         // Linux takes a negative one for its maximum.
         let max = self.core.shard.lock().stack.config().tcp.backlog_max;
         let backlog = usize::try_from(backlog).unwrap_or(max).clamp(1, max);
-        let options = ListenOptions { backlog, tcp: state.tcp, fast_open: state.fast_open };
+        let options = ListenOptions {
+            backlog,
+            tcp: state.tcp,
+            reuse_port: state.reuse.port,
+            fast_open: state.fast_open,
+        };
         let local = state.bound.unwrap_or_else(|| sock.family.nobody());
         let listener = ListenSocket::open(&self.core, local, options)?;
         self.unreserve(&mut state);

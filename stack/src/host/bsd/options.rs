@@ -353,8 +353,12 @@ fn seconds(value: i32) -> Result<Duration, Errno> {
 
 fn set_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Errno> {
     match (level, name, sock.kind) {
-        (SOL_SOCKET, SO_REUSEADDR, _) => {
-            sock.state().reuse = value != 0;
+        (SOL_SOCKET, SO_REUSEADDR, Kind::Stream) => {
+            sock.state().reuse.address = value != 0;
+            Ok(())
+        }
+        (SOL_SOCKET, SO_REUSEPORT, Kind::Stream) => {
+            sock.state().reuse.port = value != 0;
             Ok(())
         }
         (IPPROTO_IPV6, _, _) if sock.family == Family::V4 => Err(Errno::ENOPROTOOPT),
@@ -428,6 +432,8 @@ fn set_only_v6(sock: &Sock, value: i32) -> Result<(), Errno> {
 fn set_udp_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Errno> {
     match (level, name) {
         (SOL_SOCKET, SO_BROADCAST) => change_udp(sock, |it| it.broadcast = value != 0),
+        (SOL_SOCKET, SO_REUSEADDR) => change_udp(sock, |it| it.reuse_address = value != 0),
+        (SOL_SOCKET, SO_REUSEPORT) => change_udp(sock, |it| it.reuse_port = value != 0),
         (SOL_SOCKET, SO_SNDBUF) => change_udp(sock, |it| it.send_buffer = buffer(value)),
         (SOL_SOCKET, SO_RCVBUF) => change_udp(sock, |it| it.receive_buffer = buffer(value)),
         (IPPROTO_IP, IP_TTL) | (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => {
@@ -484,7 +490,8 @@ fn get_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
         (SOL_SOCKET, SO_DOMAIN) => Ok(sock.family.domain()),
         (IPPROTO_IPV6, _) if sock.family == Family::V4 => Err(Errno::ENOPROTOOPT),
         (IPPROTO_IPV6, IPV6_V6ONLY) => Ok(sock.state().tcp.only_v6.into()),
-        (SOL_SOCKET, SO_REUSEADDR) => Ok(sock.state().reuse.into()),
+        (SOL_SOCKET, SO_REUSEADDR) if stream => Ok(sock.state().reuse.address.into()),
+        (SOL_SOCKET, SO_REUSEPORT) if stream => Ok(sock.state().reuse.port.into()),
         (SOL_SOCKET, SO_ERROR) => pending_error(sock),
         (SOL_SOCKET, SO_ACCEPTCONN) => Ok(matches!(sock.state().role, Role::Listener(_)).into()),
         _ if stream => get_tcp_int(sock, level, name),
@@ -549,6 +556,8 @@ fn get_udp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
     let options = sock.state().udp_options()?;
     let number = match (level, name) {
         (SOL_SOCKET, SO_BROADCAST) => usize::from(options.broadcast),
+        (SOL_SOCKET, SO_REUSEADDR) => options.reuse_address.into(),
+        (SOL_SOCKET, SO_REUSEPORT) => options.reuse_port.into(),
         (SOL_SOCKET, SO_SNDBUF) => options.send_buffer,
         (SOL_SOCKET, SO_RCVBUF) => options.receive_buffer,
         (IPPROTO_IP, IP_TTL) | (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => options.ttl.into(),

@@ -10,6 +10,7 @@ use crate::host::modes::Modes;
 use crate::host::runtime::Core;
 use crate::host::tcp_socket::TcpSocket;
 use crate::host::udp::DatagramSocket;
+use crate::net::sharing::Sharing;
 use crate::{ListenFastOpen, Readiness, SocketId, TcpOptions, UdpOptions};
 
 use super::MSG_DONTWAIT;
@@ -36,7 +37,8 @@ pub(super) struct State {
     pub(super) role: Role,
     /// Bound to this address, and not yet listening or connected.
     pub(super) bound: Option<SocketAddr>,
-    pub(super) reuse: bool,
+    /// Of a stream, before it listens.
+    pub(super) reuse: Sharing,
     /// For the connection to be, or those to be accepted.
     pub(super) tcp: TcpOptions,
     /// For the listener to be.
@@ -78,7 +80,7 @@ impl Sock {
         let state = State {
             role: Role::Idle,
             bound: None,
-            reuse: false,
+            reuse: Sharing::default(),
             tcp: TcpOptions::default(),
             fast_open: ListenFastOpen::default(),
             changed: false,

@@ -1,0 +1,197 @@
+//! Which UDP sockets have which address and port, and which of them a datagram is for.
+//!
+//! A connected socket is found by its flow. The others are found by the address and port, then the
+//! port for all addresses of its IP version, then for all of both: with at most four look-ups,
+//! however many sockets there are. Where several have one name, they share it
+//! ([`Sharing`](crate::net::sharing::Sharing)): of those that share the port the flow decides, of
+//! others the one that came last is meant, as in Linux.
+
+use super::socket::UdpSocket;
+use crate::net::reach::Reach;
+use crate::net::sharing::{Holders, Sharing, choose};
+use crate::random::Secret;
+use crate::store::arena::Key;
+use crate::wire::address::{Address, Endpoint, FlowKey};
+use hashbrown::HashTable;
+use std::collections::BTreeMap;
+
+/// What a socket is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Name {
+    pub(super) reach: Reach,
+    pub(super) port: u16,
+}
+
+/// The sockets that have one name.
+#[derive(Clone)]
+struct Group {
+    name: Name,
+    holders: Holders,
+    /// Those that are not connected, each at its place.
+    open: Vec<Key<UdpSocket>>,
+}
+
+/// The names of all sockets.
+#[derive(Clone)]
+pub(super) struct Names {
+    secret: Secret,
+    groups: HashTable<Group>,
+    flows: HashTable<(FlowKey, Key<UdpSocket>)>,
+    /// Who has a port, for each IP version.
+    ports: BTreeMap<(Version, u16), Holders>,
+}
+
+impl Names {
+    pub(super) fn new(secret: Secret) -> Names {
+        let (groups, flows) = (HashTable::new(), HashTable::new());
+        Names { secret, groups, flows, ports: BTreeMap::new() }
+    }
+
+    /// Nobody has a name.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.flows.is_empty() && self.ports.is_empty()
+    }
+
+    /// A socket may have this name beside those that have it, or a part of it.
+    pub(super) fn admits(&self, name: Name, sharing: Sharing) -> bool {
+        match name.reach {
+            Reach::One(address) => Reach::with(address).into_iter().all(|reach| {
+                let group = self.group(Name { reach, ..name });
+                group.is_none_or(|group| group.holders.admit(sharing))
+            }),
+            all => versions(all).all(|version| {
+                let holders = self.ports.get(&(version, name.port));
+                holders.is_none_or(|holders| holders.admit(sharing))
+            }),
+        }
+    }
+
+    /// Counts a socket in.
+    pub(super) fn enter(&mut self, name: Name, sharing: Sharing) {
+        for version in versions(name.reach) {
+            self.ports.entry((version, name.port)).or_default().add(sharing);
+        }
+        let secret = self.secret;
+        let rehash = |group: &Group| hash_name(secret, group.name);
+        let entry = self.groups.entry(hash_name(secret, name), |group| group.name == name, rehash);
+        let new = || Group { name, holders: Holders::default(), open: Vec::new() };
+        entry.or_insert_with(new).into_mut().holders.add(sharing);
+    }
+
+    /// Counts one out that is neither open nor connected any more.
+    pub(super) fn leave(&mut self, name: Name, sharing: Sharing) {
+        for version in versions(name.reach) {
+            let place = (version, name.port);
+            let Some(holders) = self.ports.get_mut(&place) else { continue };
+            holders.remove(sharing);
+            if holders.is_empty() {
+                self.ports.remove(&place);
+            }
+        }
+        let hash = hash_name(self.secret, name);
+        let Ok(mut group) = self.groups.find_entry(hash, |group| group.name == name) else {
+            return;
+        };
+        group.get_mut().holders.remove(sharing);
+        if group.get().holders.is_empty() {
+            group.remove();
+        }
+    }
+
+    /// The socket hears everybody; returns its place.
+    pub(super) fn open(&mut self, name: Name, key: Key<UdpSocket>) -> usize {
+        let Some(group) = self.group_mut(name) else { return 0 };
+        group.open.push(key);
+        group.open.len() - 1
+    }
+
+    /// The socket at this place does so no longer; returns the one that has its place now.
+    pub(super) fn shut(&mut self, name: Name, place: usize) -> Option<Key<UdpSocket>> {
+        let group = self.group_mut(name)?;
+        if place < group.open.len() {
+            group.open.swap_remove(place);
+        }
+        group.open.get(place).copied()
+    }
+
+    /// The socket is connected.
+    pub(super) fn connect(&mut self, flow: FlowKey, key: Key<UdpSocket>) {
+        let secret = self.secret;
+        let rehash = |(flow, _): &(FlowKey, _)| hash_flow(secret, flow);
+        self.flows.insert_unique(hash_flow(secret, &flow), (flow, key), rehash);
+    }
+
+    pub(super) fn disconnect(&mut self, flow: FlowKey) {
+        let hash = hash_flow(self.secret, &flow);
+        if let Ok(entry) = self.flows.find_entry(hash, |(other, _)| *other == flow) {
+            entry.remove();
+        }
+    }
+
+    /// The socket that is connected so.
+    pub(super) fn connected(&self, flow: FlowKey) -> Option<Key<UdpSocket>> {
+        if self.flows.is_empty() {
+            return None;
+        }
+        let hash = hash_flow(self.secret, &flow);
+        self.flows.find(hash, |(other, _)| *other == flow).map(|(_, key)| *key)
+    }
+
+    /// The socket for a datagram of this flow.
+    pub(super) fn find(&self, flow: FlowKey) -> Option<Key<UdpSocket>> {
+        let Endpoint { address, port } = flow.local;
+        self.connected(flow).or_else(|| {
+            let names = Reach::with(address).into_iter().map(|reach| Name { reach, port });
+            names.into_iter().find_map(|name| self.meant(self.group(name)?, flow))
+        })
+    }
+
+    fn meant(&self, group: &Group, flow: FlowKey) -> Option<Key<UdpSocket>> {
+        match group.open.len() {
+            count @ 2.. if group.holders.share_port() => {
+                group.open.get(choose(hash_flow(self.secret, &flow), count)).copied()
+            }
+            _ => group.open.last().copied(),
+        }
+    }
+
+    fn group(&self, name: Name) -> Option<&Group> {
+        self.groups.find(hash_name(self.secret, name), |group| group.name == name)
+    }
+
+    fn group_mut(&mut self, name: Name) -> Option<&mut Group> {
+        self.groups.find_mut(hash_name(self.secret, name), |group| group.name == name)
+    }
+}
+
+/// An IP version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Version {
+    V4,
+    V6,
+}
+
+/// The IP versions of which a name has addresses.
+fn versions(reach: Reach) -> impl Iterator<Item = Version> {
+    let v4 = reach.has_v4().then_some(Version::V4);
+    let v6 = reach.has_v6().then_some(Version::V6);
+    v4.into_iter().chain(v6)
+}
+
+fn hash_name(secret: Secret, name: Name) -> u64 {
+    let (kind, address) = match name.reach {
+        Reach::One(address) => (0, address),
+        Reach::V4 => (1, Address::UNSPECIFIED_V4),
+        Reach::V6 => (2, Address::UNSPECIFIED_V6),
+        Reach::Both => (3, Address::UNSPECIFIED_V6),
+    };
+    let mut bytes = [kind; 19];
+    bytes[..16].copy_from_slice(address.octets());
+    bytes[16..18].copy_from_slice(&name.port.to_be_bytes());
+    secret.table_hash(&bytes)
+}
+
+fn hash_flow(secret: Secret, flow: &FlowKey) -> u64 {
+    secret.table_hash(&flow.to_bytes())
+}
