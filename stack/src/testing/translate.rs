@@ -126,7 +126,7 @@ fn icmpv6(message: &[u8], ends: [Ipv6Addr; 2]) -> Option<Vec<u8>> {
 
 fn packet_v4(packet: &[u8]) -> Option<Vec<u8>> {
     let (header, payload) = packet.split_first_chunk::<40>()?;
-    if header[6] != TCP {
+    if header[0] >> 4 != 6 || header[6] != TCP {
         return None;
     }
     let len = usize::from(u16::from_be_bytes([header[4], header[5]]));
@@ -229,6 +229,12 @@ mod tests {
         let sum = tcp.to_header().calc_checksum_ipv6(&ip.header().to_header(), tcp.payload());
         assert_eq!(tcp.checksum(), sum.unwrap());
         assert_eq!(Segment::from_frame(&to_v4(&six)), Ok(Some(segment)));
+        // Nor is what IPv6's header has no checksum for repaired: version, length, next header.
+        for bit in (14 * 8..14 * 8 + 4).chain(18 * 8..21 * 8) {
+            let mut damaged = six.clone();
+            damaged[bit / 8] ^= 0x80 >> (bit % 8);
+            assert!(!matches!(Segment::from_frame(&to_v4(&damaged)), Ok(Some(_))), "bit {bit}");
+        }
         for bit in 34 * 8..frame.len() * 8 {
             let mut damaged = frame.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
