@@ -58,7 +58,8 @@ fn ten_million_frames_harm_nobody() {
     });
     // A fuzzer that never gets past the handshake proves nothing.
     let rare: Vec<_> = seen.iter().filter(|(_, count)| **count < 500).collect();
-    assert!(seen.len() == 11 && rare.is_empty(), "hardly seen: {rare:?} of {seen:?}");
+    // Listeners listen for both versions at once.
+    assert!(seen.len() == 21 && rare.is_empty(), "hardly seen: {rare:?} of {seen:?}");
 }
 
 /// P-1: every frame length, longer than any link takes.

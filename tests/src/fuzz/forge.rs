@@ -1,10 +1,11 @@
 //! Frames that are nearly right.
 
-use super::mutate;
 use super::target::{Flow, HOST, HOST_MAC, PEERS, peer, peer_mac};
+use super::{forge6, mutate};
 use crate::random::Dice;
 use etherparse::{ArpHardwareId, ArpOperation, ArpPacket, EtherType, PacketBuilder};
 use stack::testing::packet::{Flags, Segment, ethernet, icmp, ipv4};
+use stack::testing::translate::to_v6;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// What a forger looks at: the connections as their peers know them, and frames of the stack.
@@ -33,7 +34,8 @@ impl Forge {
     /// The next frame.
     pub fn frame(&mut self, view: &View<'_>) -> Vec<u8> {
         let mut frame = match self.dice.below(100) {
-            0..=63 => self.tcp(view),
+            0..=53 => self.tcp(view),
+            54..=63 => forge6::frame(&mut self.dice, view),
             64..=71 => self.udp(view),
             72..=79 => self.icmp_error(view),
             80..=83 => self.echo(),
@@ -80,7 +82,12 @@ impl Forge {
             options: options(dice, flow),
             payload: vec![0x5a; text as usize],
         };
-        segment.to_frame(peer_mac(flow.peer), HOST_MAC)
+        let frame = segment.to_frame(peer_mac(flow.peer), HOST_MAC);
+        match flow.v6 {
+            true if dice.percent(3) => forge6::extended(dice, to_v6(&frame)),
+            true => to_v6(&frame),
+            false => frame,
+        }
     }
 
     fn syn(&mut self, view: &View<'_>) -> Vec<u8> {
@@ -99,7 +106,8 @@ impl Forge {
             options: vec![2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7],
             payload: Vec::new(),
         };
-        segment.to_frame(peer_mac(from), HOST_MAC)
+        let frame = segment.to_frame(peer_mac(from), HOST_MAC);
+        if dice.percent(50) { to_v6(&frame) } else { frame }
     }
 
     fn udp(&mut self, view: &View<'_>) -> Vec<u8> {

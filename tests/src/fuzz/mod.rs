@@ -5,6 +5,7 @@
 //! [`forge`] makes are nearly right and get deep into the stack before they go wrong.
 
 pub mod forge;
+mod forge6;
 pub mod lattice;
 pub mod mutate;
 pub mod target;

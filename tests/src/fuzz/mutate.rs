@@ -7,8 +7,12 @@ use std::net::Ipv4Addr;
 /// Values at which arithmetic goes wrong.
 const EDGES: [u8; 8] = [0, 1, 4, 0x0f, 0x7f, 0x80, 0xfe, 0xff];
 
-/// Bytes that say how long something is or where it stands: of IPv4, TCP, UDP, and ARP.
-const LENGTHS: [usize; 12] = [12, 13, 14, 16, 17, 20, 21, 23, 38, 39, 46, 18];
+/// Bytes that say how long something is or where it stands: of both versions of IP, TCP, UDP,
+/// and ARP.
+const LENGTHS: [usize; 15] = [12, 13, 14, 16, 17, 20, 21, 23, 38, 39, 46, 18, 19, 55, 66];
+
+/// Ethernet's header and that of IPv6.
+const BEFORE_V6: usize = 54;
 
 /// Damages `frame` in up to four ways.
 pub fn mutate(dice: &mut Dice, frame: &mut Vec<u8>, other: &[u8]) {
@@ -45,6 +49,9 @@ fn splice(dice: &mut Dice, frame: &mut Vec<u8>, other: &[u8]) {
 
 /// Makes the checksums right, as far as the frame has any.
 pub fn repair(frame: &mut [u8]) {
+    if frame.len() >= BEFORE_V6 && frame[12..14] == [0x86, 0xdd] {
+        return repair_v6(frame);
+    }
     let is_ipv4 = frame.len() >= 34 && frame[12..14] == [8, 0];
     let header = frame.get(14).map_or(0, |byte| usize::from(byte & 15) * 4);
     if !is_ipv4 || header < 20 || frame.len() < 14 + header {
@@ -77,11 +84,38 @@ pub fn repair(frame: &mut [u8]) {
     transport[at..at + 2].copy_from_slice(&sum.to_be_bytes());
 }
 
+/// The same for IPv6, behind the headers that only carry options.
+fn repair_v6(frame: &mut [u8]) {
+    let len = usize::from(u16::from_be_bytes([frame[18], frame[19]])).min(frame.len() - BEFORE_V6);
+    let (header, payload) = frame.split_at_mut(BEFORE_V6);
+    let (mut next, mut rest) = (header[20], &mut payload[..len]);
+    while matches!(next, 0 | 43 | 60) && rest.len() >= 8 {
+        next = rest[0];
+        let skip = (8 * (usize::from(rest[1]) + 1)).min(rest.len());
+        rest = &mut rest[skip..];
+    }
+    let at = match next {
+        6 => 16,
+        17 => 6,
+        58 => 2,
+        _ => return,
+    };
+    let length = (rest.len() as u32).to_be_bytes();
+    let Some(field) = rest.get_mut(at..at + 2) else { return };
+    field.fill(0);
+    let sum = match checksum(&[&header[22..54], &length, &[0, 0, 0, next], rest]) {
+        0 if next == 17 => 0xffff,
+        sum => sum,
+    };
+    rest[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use stack::Mac;
     use stack::testing::packet::{Segment, ethernet, icmp, ipv4, udp};
+    use stack::testing::translate::to_v6;
 
     #[test]
     fn repair_gives_back_what_the_builders_made() {
@@ -117,6 +151,11 @@ mod tests {
             repair(&mut broken);
             assert_eq!(broken, frame);
         }
+        let frame = to_v6(&segment.to_frame(a, b));
+        let mut broken = frame.clone();
+        broken[54 + 16] ^= 0xa5;
+        repair(&mut broken);
+        assert_eq!(broken, frame);
     }
 
     #[test]

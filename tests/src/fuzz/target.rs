@@ -4,14 +4,16 @@ use super::forge::{Forge, View, neighbour};
 use crate::card::Card;
 use crate::random::Dice;
 use crate::referee::Referee;
+use crate::world::plan::link_local;
 use stack::testing::packet::{Flags, Segment, arp, ethernet};
 use stack::testing::trace::Trace;
+use stack::testing::translate::{address_v6, advertisement, solicited, to_v4, to_v6};
 use stack::{
-    Cidr, Config, ConnectOptions, EchoId, Gso, Instant, ListenOptions, ListenerId, Mac, RxFrame,
-    Seed, SocketId, Stack, State, TcpId, TcpOptions, UdpId,
+    Autoconfigure, Cidr, Config, ConnectOptions, EchoId, Gso, Instant, ListenOptions, ListenerId,
+    Mac, RxFrame, Seed, SocketId, Stack, State, TcpId, TcpOptions, UdpId,
 };
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 /// The stack's Ethernet address.
@@ -60,6 +62,8 @@ pub struct Flow {
     pub seq: u32,
     /// What the peer has to acknowledge.
     pub ack: u32,
+    /// It runs over IPv6.
+    pub v6: bool,
     /// TSval and TSecr of the peer's next segment.
     pub stamps: Option<(u32, u32)>,
 }
@@ -72,6 +76,8 @@ pub struct Target {
     dice: Dice,
     forge: Forge,
     referee: Referee,
+    /// What others say decides which addresses of IPv6 it has.
+    autoconfigures: bool,
     flows: Vec<Flow>,
     listeners: Vec<ListenerId>,
     ports: Vec<u16>,
@@ -82,7 +88,7 @@ pub struct Target {
     given: Vec<u8>,
     received: u64,
     trace: Trace,
-    /// States that connections have been seen in.
+    /// States that connections have been seen in, and over which version of IP.
     pub seen: BTreeMap<String, u64>,
 }
 
@@ -91,7 +97,17 @@ impl Target {
     /// `frames_told` for the report of a failure.
     pub fn new(seed: u64, frames_told: usize) -> Target {
         let mut config = Config::new(HOST_MAC);
-        config.addresses = vec![Cidr { address: IpAddr::V4(HOST), prefix: 24 }];
+        let global = address_v6(HOST);
+        let v6 = |address: Ipv6Addr| Cidr { address: address.into(), prefix: 64 };
+        let v4 = Cidr { address: IpAddr::V4(HOST), prefix: 24 };
+        config.addresses = vec![v4, v6(global), v6(link_local(global))];
+        let mut referee = Referee::new(HOST_MAC.0, HOST, 1500);
+        [global, link_local(global)].into_iter().for_each(|address| referee.owns(address));
+        let autoconfigures = seed % 4 == 3;
+        if autoconfigures {
+            config.autoconfigure = Autoconfigure::On;
+            referee.configures_itself();
+        }
         config.tcp.connections_max = CONNECTIONS_MAX;
         config.tcp.half_open_max = HALF_OPEN_MAX;
         config.tcp.time_wait_max = TIME_WAIT_MAX;
@@ -100,11 +116,12 @@ impl Target {
         config.device_cuts_datagrams = seed % 4 >= 1;
         config.super_frame_max = if config.device_cuts_datagrams { 65_535 } else { 0 };
         let mut stack = Stack::new(config, Seed::from_number(seed));
-        let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
+        let any = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
         let options =
             ListenOptions { backlog: 16, tcp: Target::options(), ..ListenOptions::default() };
         let listeners = [80, 81].map(|port| stack.listen(any(port), options).expect("free"));
-        let udp = [53, 69].map(|port| stack.bind_udp(any(port)).expect("free"));
+        let v4_only = SocketAddr::from(([0, 0, 0, 0], 69));
+        let udp = [any(53), v4_only].map(|local| stack.bind_udp(local).expect("free"));
         let connected = SocketAddr::from((peer(0), 1000));
         stack.udp(udp[1]).expect("alive").connect(connected).expect("a peer");
         let echo = stack.bind_echo(Some(7)).expect("free");
@@ -114,7 +131,8 @@ impl Target {
             now: Instant::from_secs(1),
             dice: Dice::new(seed, "target"),
             forge: Forge::new(seed),
-            referee: Referee::new(HOST_MAC.0, HOST, 1500),
+            referee,
+            autoconfigures,
             flows: Vec::new(),
             listeners: listeners.into(),
             ports: vec![80, 81, 53, 69],
@@ -177,7 +195,7 @@ impl Target {
             if let Err(foul) = self.referee.sent(&frame) {
                 panic!("{}\n{foul}", self.trace);
             }
-            if frame[12..14] == [8, 6] {
+            if frame[12..14] == [8, 6] || solicited(&frame).is_some() {
                 questions.push(frame);
             } else {
                 self.learn(&frame);
@@ -185,6 +203,10 @@ impl Target {
             }
         }
         for question in questions {
+            if let Some(asked) = solicited(&question) {
+                self.answer_solicitation(asked, &question);
+                continue;
+            }
             let asked = neighbour(question[41]);
             if question[21] == 1 && (asked == HONEST || self.dice.percent(90)) {
                 let answer = arp(2, (peer_mac(asked), asked), (HOST_MAC, HOST));
@@ -193,14 +215,29 @@ impl Target {
         }
     }
 
+    fn answer_solicitation(&mut self, asked: Ipv6Addr, question: &[u8]) {
+        let [.., last] = asked.octets();
+        let (known, honest) = (neighbour(last), address_v6(HONEST));
+        let source: [u8; 16] = question[22..38].try_into().expect("sixteen octets");
+        let host = Ipv6Addr::from(source);
+        // Whether an address is free is asked by nobody.
+        let asks = asked == address_v6(known) && known != HOST && !host.is_unspecified();
+        if asks && (asked == honest || self.dice.percent(90)) {
+            let answer = advertisement(asked, host, [peer_mac(known), HOST_MAC]);
+            self.give(RxFrame::plain(&answer));
+        }
+    }
+
     /// What a peer learns from a segment.
     fn learn(&mut self, frame: &[u8]) {
-        let Ok(Some(segment)) = Segment::from_frame(frame) else { return };
+        let v6 = frame[12..14] == [0x86, 0xdd];
+        let Ok(Some(segment)) = Segment::from_frame(&to_v4(frame)) else { return };
         if segment.flags.has(Flags::RST) {
             return;
         }
         let stamps = stamps(&segment.options).map(|(val, ecr)| (ecr.wrapping_add(1), val));
         let flow = Flow {
+            v6,
             peer: *segment.destination.ip(),
             peer_port: segment.destination.port(),
             host_port: segment.source.port(),
@@ -209,7 +246,7 @@ impl Target {
             stamps,
         };
         let same = |known: &Flow| {
-            known.peer == flow.peer
+            (known.peer, known.v6) == (flow.peer, flow.v6)
                 && (known.peer_port, known.host_port) == (flow.peer_port, flow.host_port)
         };
         let known = self.flows.iter().position(same);
@@ -222,6 +259,7 @@ impl Target {
 
     /// An honest handshake, so that there is always something to lose.
     fn handshake(&mut self) {
+        let v6 = self.dice.percent(50);
         let from = peer(self.dice.below(PEERS));
         let port = self.dice.between(1024, 65_535) as u16;
         let syn = Segment {
@@ -240,8 +278,8 @@ impl Target {
             },
             payload: Vec::new(),
         };
-        self.give(RxFrame::plain(&syn.to_frame(peer_mac(from), HOST_MAC)));
-        let ours = |flow: &&Flow| flow.peer == from && flow.peer_port == port;
+        self.give_segment(&syn, v6);
+        let ours = |flow: &&Flow| (flow.peer, flow.v6, flow.peer_port) == (from, v6, port);
         let Some(flow) = self.flows.iter().find(ours).cloned() else { return };
         let mut ack = Segment { seq: flow.seq, ack: flow.ack, flags: Flags::ACK, ..syn };
         ack.options = match flow.stamps {
@@ -250,7 +288,13 @@ impl Target {
                 [&[1, 1, 8, 10][..], &val.to_be_bytes(), &ecr.to_be_bytes()].concat()
             }
         };
-        self.give(RxFrame::plain(&ack.to_frame(peer_mac(from), HOST_MAC)));
+        self.give_segment(&ack, v6);
+    }
+
+    fn give_segment(&mut self, segment: &Segment, v6: bool) {
+        let frame = segment.to_frame(peer_mac(*segment.source.ip()), HOST_MAC);
+        let frame = if v6 { to_v6(&frame) } else { frame };
+        self.give(RxFrame::plain(&frame));
     }
 
     fn application(&mut self) {
@@ -307,7 +351,10 @@ impl Target {
 
     fn open_or_datagrams(&mut self) {
         let now = self.now;
-        let remote = SocketAddr::from((peer(self.dice.below(PEERS)), 9000));
+        let peer = peer(self.dice.below(PEERS));
+        let address: IpAddr =
+            if self.dice.percent(50) { address_v6(peer).into() } else { peer.into() };
+        let remote = SocketAddr::from((address, 9000));
         if self.dice.percent(40) {
             let options = ConnectOptions { tcp: Target::options(), ..ConnectOptions::default() };
             self.tcp.extend(self.stack.connect(now, remote, options));
@@ -350,7 +397,8 @@ impl Target {
         assert!(memory <= TCP_MEMORY_MAX + OTHER_MEMORY_MAX, "{memory} bytes held");
         let mut objects = BTreeMap::new();
         for (_, info) in self.stack.connections() {
-            *objects.entry(info.state.to_string()).or_insert(0) += 1;
+            let version = if info.remote.is_ipv6() { 6 } else { 4 };
+            *objects.entry(format!("{} over IPv{version}", info.state)).or_insert(0) += 1;
         }
         let total: u64 = objects.values().sum();
         let limit = self.listeners.len() + CONNECTIONS_MAX + HALF_OPEN_MAX + TIME_WAIT_MAX;
@@ -360,8 +408,16 @@ impl Target {
         }
     }
 
-    /// A peer that nobody spoke for opens a connection, asks, is answered, and closes.
+    /// A peer that nobody spoke for opens a connection, asks, is answered, and closes; over IPv6 only
+    /// where nobody else could talk the host out of its address.
     pub fn serve_an_honest_peer(&mut self) {
+        self.serve(false);
+        if !self.autoconfigures {
+            self.serve(true);
+        }
+    }
+
+    fn serve(&mut self, v6: bool) {
         for id in std::mem::take(&mut self.tcp) {
             if let Some(tcp) = self.stack.tcp(id) {
                 tcp.abort(self.now);
@@ -388,13 +444,13 @@ impl Target {
             payload: Vec::new(),
         };
         self.flows.clear();
-        self.give(RxFrame::plain(&segment.to_frame(peer_mac(HONEST), HOST_MAC)));
+        self.give_segment(&segment, v6);
         let ours = |flow: &&Flow| flow.peer == HONEST;
         let flow = self.flows.iter().find(ours).cloned().expect("no SYN-ACK for an honest peer");
         segment = Segment { seq: flow.seq, ack: flow.ack, flags: Flags::ACK, ..segment };
         segment.options.clear();
         segment.payload = b"question".to_vec();
-        self.give(RxFrame::plain(&segment.to_frame(peer_mac(HONEST), HOST_MAC)));
+        self.give_segment(&segment, v6);
         let id = self.stack.accept(self.listeners[0]).expect("an honest connection to accept");
         let now = self.now;
         let mut tcp = self.stack.tcp(id).expect("alive");
@@ -403,7 +459,7 @@ impl Target {
         assert_eq!(&text[..8], b"question");
         assert_eq!(tcp.send(now, b"answer"), Ok(6));
         self.drain();
-        let answer = Segment::from_frame(&self.sent).expect("sound").expect("a segment");
+        let answer = Segment::from_frame(&to_v4(&self.sent)).expect("sound").expect("a segment");
         assert_eq!(answer.payload, b"answer");
         assert_eq!(self.stack.tcp(id).expect("alive").state(), State::Established);
     }

@@ -32,6 +32,7 @@ fn rule(fair: bool, broken: impl FnOnce() -> String) -> Result<(), Foul> {
 pub struct Referee {
     mac: [u8; 6],
     addresses: Vec<IpAddr>,
+    configures_itself: bool,
     /// Largest IP packet in bytes.
     mtu: usize,
     cookies: bool,
@@ -48,6 +49,7 @@ impl Referee {
         Referee {
             mac,
             addresses: vec![address.into()],
+            configures_itself: false,
             mtu,
             cookies: false,
             leaps: false,
@@ -60,6 +62,11 @@ impl Referee {
     /// The host has this address, too.
     pub fn owns(&mut self, address: impl Into<IpAddr>) {
         self.addresses.push(address.into());
+    }
+
+    /// Routers and neighbours decide which addresses of IPv6 the host has: those are not judged.
+    pub fn configures_itself(&mut self) {
+        self.configures_itself = true;
     }
 
     /// The host answers SYNs with cookies: it may begin a connection again that has ended.
@@ -132,7 +139,8 @@ impl Referee {
     }
 
     fn own_address(&self, source: IpAddr) -> Result<(), Foul> {
-        rule(self.addresses.contains(&source), || format!("sent from {source}"))
+        let own = self.addresses.contains(&source);
+        rule(own || self.configures_itself && source.is_ipv6(), || format!("sent from {source}"))
     }
 
     /// Who asks whether an address is free has none yet (RFC 5227 §2.1.1, RFC 4862 §5.4.2).
