@@ -408,8 +408,8 @@ impl Target {
         }
     }
 
-    /// A peer that nobody spoke for opens a connection, asks, is answered, and closes; over IPv6 only
-    /// where nobody else could talk the host out of its address.
+    /// A peer that nobody spoke for opens a connection, asks, is answered, and closes. Over IPv6,
+    /// too, where nobody could talk the host out of its address.
     pub fn serve_an_honest_peer(&mut self) {
         self.serve(false);
         if !self.autoconfigures {
