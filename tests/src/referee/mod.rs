@@ -96,7 +96,7 @@ impl Referee {
             return;
         }
         let Ok(Packet::Tcp(tcp)) = Packet::read(frame) else { return };
-        if self.addresses.contains(&tcp.destination) {
+        if self.own_address(tcp.destination).is_ok() {
             let (from, to) = tcp.ends();
             self.flow((to, from)).received(&tcp);
         }
