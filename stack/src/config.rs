@@ -57,6 +57,8 @@ pub struct Config {
     /// Routes, those to the networks of our own addresses aside; more are refused and counted as
     /// `RoutesRefused`.
     pub routes_max: usize,
+    /// Groups that sockets are members of, all together; one more is refused (`TooManyGroups`).
+    pub groups_max: usize,
     /// TTL of packets that no socket has set one for (RFC 1122 §3.2.1.7): 1 to 255.
     pub ttl: u8,
     /// Control packets waiting to be sent (echo replies, errors, RSTs, ARP); more are dropped and
@@ -401,6 +403,7 @@ impl Config {
             routes: Vec::new(),
             addresses_max: 32,
             routes_max: 256,
+            groups_max: 64,
             ttl: 64,
             replies_max: 1024,
             replies_bytes_max: 4 << 20,

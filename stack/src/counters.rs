@@ -98,6 +98,8 @@ counters! {
     udp_rcvbuf_errors = "UdpRcvbufErrors",
     /// Words of the network on datagrams whose sockets had as many as they may keep.
     udp_errors_dropped = "UdpErrorsDropped",
+    /// What routers were told of groups that sockets have joined or left.
+    group_reports = "GroupReports",
     /// UDP datagrams sent.
     udp_out_datagrams = "UdpOutDatagrams",
     /// Connections opened by `connect`.
@@ -273,6 +275,8 @@ drop_reasons! {
     IcmpMalformed,
     /// An ICMP message that is known and ignored, or quotes nothing of ours.
     IcmpIgnored,
+    /// A message of IGMP that asks this host nothing.
+    IgmpIgnored,
     /// A UDP datagram that is malformed.
     UdpMalformed,
     /// A wrong UDP checksum.

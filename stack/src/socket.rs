@@ -2,6 +2,7 @@
 //! borrow the stack for one call.
 
 use crate::counters::Counters;
+use crate::net::multicast::{GroupError, Groups};
 use crate::net::pmtu::PathMtus;
 use crate::net::route::{HopKind, RouteTable};
 use crate::readiness::Readiness;
@@ -279,6 +280,7 @@ impl Tcp<'_> {
 pub struct Udp<'a> {
     pub(crate) table: &'a mut UdpTable,
     pub(crate) routes: &'a RouteTable,
+    pub(crate) groups: &'a mut Groups,
     pub(crate) paths: &'a PathMtus,
     /// The MTU of the link.
     pub(crate) link: usize,
@@ -353,8 +355,9 @@ impl Udp<'_> {
         how: SendDatagram,
     ) -> Result<(), UdpSendError> {
         let (routes, paths, link) = (self.routes, self.paths, self.link);
-        let is_lost = |local: Address| !local.is_unspecified() && !routes.is_local(local);
-        if how.from.is_some_and(|from| is_lost(from.into())) {
+        let is_lost = |local: Address| local.is_of_a_host() && !routes.is_local(local);
+        let from = how.from.map(Address::from);
+        if from.is_some_and(|from| is_lost(from) || from.is_multicast()) {
             return Err(UdpSendError::InvalidSource);
         }
         let local = self.socket().map(|socket| socket.local().address);
@@ -430,6 +433,37 @@ impl Udp<'_> {
         self.table.set_options(self.key, options);
     }
 
+    /// Joins a group: what is sent to it is for this host from now on, and so for every socket here
+    /// that has the port for all addresses or for the group's, as in Linux.
+    ///
+    /// # Errors
+    /// See [`GroupError`].
+    pub fn join_group(&mut self, group: IpAddr) -> Result<(), GroupError> {
+        let group = Address::from(group);
+        if group.is_multicast() && self.routes.lookup(group).is_none() {
+            return Err(GroupError::NoAddress);
+        }
+        self.table.join_group(self.key, group)?;
+        let joined = self.groups.join(group);
+        if joined.is_err() {
+            self.table.leave_group(self.key, group);
+        }
+        joined
+    }
+
+    /// Leaves a group. A socket that is closed leaves all its groups.
+    ///
+    /// # Errors
+    /// `NotJoined`.
+    pub fn leave_group(&mut self, group: IpAddr) -> Result<(), GroupError> {
+        let group = Address::from(group);
+        if !self.table.leave_group(self.key, group) {
+            return Err(GroupError::NotJoined);
+        }
+        self.groups.leave(group);
+        Ok(())
+    }
+
     /// Takes the pending error (`SO_ERROR`).
     pub fn take_error(&mut self) -> Option<UdpError> {
         self.table.take_error(self.key)
@@ -443,6 +477,9 @@ impl Udp<'_> {
 
     /// Gives the socket up. What is queued is still sent.
     pub fn close(self) {
+        for group in self.table.socket(self.key).map_or(&[][..], UdpSocket::groups) {
+            self.groups.leave(*group);
+        }
         self.table.close(self.key);
     }
 }

@@ -21,6 +21,7 @@ use crate::link::neighbor::NeighborCounters;
 use crate::net::addresses::{AddressTable, NewAddress};
 use crate::net::fragment::{Piece, Reassembler};
 use crate::net::limiter::RateLimiter;
+use crate::net::multicast::Groups;
 use crate::net::route::{Route, RouteTable};
 use crate::net::routers::Routers;
 use crate::random::{Random, Secret, Seed};
@@ -70,6 +71,7 @@ pub struct Stack {
     routers: Routers,
     /// What `addresses` and routes come to.
     routes: RouteTable,
+    groups: Groups,
     reassembler: Reassembler,
     /// Of IPv6's flow labels.
     labels: Secret,
@@ -160,6 +162,7 @@ impl Stack {
             addresses,
             static_routes: config.all_routes().collect(),
             routers: Routers::new(dice("routers")),
+            groups: Groups::new(config.groups_max, dice("groups")),
             routes: RouteTable::new(&[], &[]),
             reassembler: Reassembler::new(config.fragments),
             labels: Secret::derive(&seed, "flow labels"),
@@ -277,6 +280,7 @@ impl Stack {
         self.link.neighbors.advance(now);
         self.report_failed_neighbors(now);
         self.advance_addresses(now);
+        self.groups.advance(now);
         self.reassembler.advance(now);
         self.report_expired_fragments(now);
     }
@@ -289,6 +293,7 @@ impl Stack {
             self.link.neighbors.next_timeout(),
             self.addresses.next_timeout(),
             self.routers.next_timeout(),
+            self.groups.next_timeout(),
             self.reassembler.next_timeout(),
         ];
         timeouts.into_iter().flatten().min()

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 
 use crate::{
-    AcceptError, BindError, ConnectError, ListenError, RecvError, SendError, TcpError, UdpError,
-    UdpRecvError, UdpSendError,
+    AcceptError, BindError, ConnectError, GroupError, ListenError, RecvError, SendError, TcpError,
+    UdpError, UdpRecvError, UdpSendError,
 };
 
 /// A Linux error number. Its `Display` is the name and the usual text.
@@ -213,6 +213,18 @@ impl From<UdpSendError> for Errno {
             UdpSendError::InvalidRemote | UdpSendError::InvalidSource => Errno::EINVAL,
             UdpSendError::PermissionDenied => Errno::EACCES,
             UdpSendError::Failed(error) => error.into(),
+        }
+    }
+}
+
+impl From<GroupError> for Errno {
+    fn from(error: GroupError) -> Errno {
+        match error {
+            GroupError::NotAGroup => Errno::EINVAL,
+            GroupError::AlreadyJoined => Errno::EADDRINUSE,
+            GroupError::NotJoined => Errno::EADDRNOTAVAIL,
+            GroupError::TooManyGroups => Errno::ENOBUFS,
+            GroupError::NoAddress => Errno::ENODEV,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -382,6 +382,23 @@ impl UdpSocket {
     /// The host was shut down.
     pub fn take_network_error(&self) -> io::Result<Option<NetworkError>> {
         Ok(self.socket.with(|socket| socket.take_network_error())?)
+    }
+
+    /// Joins a group: what is sent to it is for this host from now on.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no group, `AddrInUse` where it has joined already, ENOBUFS at the
+    /// limit, ENODEV without an address of this IP version.
+    pub fn join_group(&self, group: IpAddr) -> io::Result<()> {
+        Ok(self.socket.with(|socket| socket.join_group(group))?.map_err(Errno::from)?)
+    }
+
+    /// Leaves a group.
+    ///
+    /// # Errors
+    /// `AddrNotAvailable`: it had not joined.
+    pub fn leave_group(&self, group: IpAddr) -> io::Result<()> {
+        Ok(self.socket.with(|socket| socket.leave_group(group))?.map_err(Errno::from)?)
     }
 
     /// Whether calls fail with `WouldBlock` where they would block.

@@ -10,6 +10,7 @@ pub(crate) mod fragment;
 pub(crate) mod icmp;
 pub(crate) mod icmpv6;
 pub(crate) mod limiter;
+pub(crate) mod multicast;
 pub(crate) mod pmtu;
 pub(crate) mod reach;
 pub(crate) mod route;

@@ -7,15 +7,17 @@ use crate::link::Standing;
 use crate::net::addresses::AddressTable;
 use crate::net::fragment::{Expired, FragmentKey, Insert};
 use crate::net::icmp::{self, About, Message, Quoted, Unreachable};
+use crate::net::multicast::message;
 use crate::net::pmtu::PathMtu;
 use crate::net::route::RouteTable;
+use crate::store::arena::Key;
 use crate::tcp::error::TcpError;
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::Seq;
 use crate::time::Instant;
 use crate::udp::echo::{EchoAnswer, EchoReplyKind};
 use crate::udp::error::{NetworkError, NetworkErrorKind, UdpError};
-use crate::udp::socket::Arrived;
+use crate::udp::socket::{Arrived, UdpSocket};
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
 use crate::wire::ecn::Codepoint;
 use crate::wire::extensions::Problem;
@@ -141,7 +143,8 @@ impl Stack {
             }
         }
         let routes = &self.routes;
-        if !routes.is_local(to) && !routes.is_broadcast(to) && !routes.is_group(to) {
+        let group = to.is_multicast() && (routes.is_group(to) || self.groups.contains(to));
+        if !routes.is_local(to) && !routes.is_broadcast(to) && !group {
             return Err(DropReason::IpNotForUs);
         }
         Ok(())
@@ -224,6 +227,7 @@ impl Stack {
             parse::PROTOCOL_TCP => self.on_tcp(arrival, packet),
             parse::PROTOCOL_UDP => self.on_udp(arrival, packet),
             parse::PROTOCOL_ICMP => self.on_icmp(arrival, packet),
+            parse::PROTOCOL_IGMP if packet.source.is_v4() => self.on_igmp(arrival.now, packet),
             parse::PROTOCOL_ICMPV6 if !packet.source.is_v4() => self.on_icmpv6(arrival, packet),
             _ => {
                 self.report(arrival, packet, Trouble::Unreachable(Unreachable::Protocol));
@@ -259,15 +263,41 @@ impl Stack {
         let header = parse::udp(packet, arrival.checksum)?;
         let local = Endpoint::new(packet.destination, header.destination_port);
         let remote = Endpoint::new(packet.source, header.source_port);
-        let Some(key) = self.udp.find(local, remote) else {
-            self.counters.udp_no_ports += 1;
-            self.report(arrival, packet, Trouble::Unreachable(Unreachable::Port));
-            return Err(DropReason::UdpNoPort);
-        };
+        // What is for many hosts is for many sockets, too.
+        let many = !self.routes.is_local(packet.destination);
         let how = Arrived { from: remote, to: local.address, ttl: packet.ttl, tos: packet.tos() };
+        let mut taken = None;
+        for n in 0.. {
+            let next = if many { self.udp.nth(local, n) } else { self.udp.find(local, remote) };
+            let Some(key) = next else { break };
+            let took = self.give(key, how, header.payload, arrival.gso);
+            taken = Some(took || taken == Some(true));
+            if !many {
+                break;
+            }
+        }
+        match taken {
+            Some(true) => Ok(()),
+            Some(false) => Err(DropReason::UdpBufferFull),
+            None => {
+                self.counters.udp_no_ports += 1;
+                self.report(arrival, packet, Trouble::Unreachable(Unreachable::Port));
+                Err(DropReason::UdpNoPort)
+            }
+        }
+    }
+
+    /// Gives a socket the datagrams of a frame; false if its buffer was full at the end.
+    fn give(
+        &mut self,
+        key: Key<UdpSocket>,
+        how: Arrived,
+        payload: &[u8],
+        gso: Option<Gso>,
+    ) -> bool {
         // A super-frame ends as its last datagram does.
-        let size = arrival.gso.map_or(usize::MAX, |gso| gso.segment.max(1).into());
-        let mut rest = header.payload;
+        let size = gso.map_or(usize::MAX, |gso| gso.segment.max(1).into());
+        let mut rest = payload;
         loop {
             let (datagram, behind) = rest.split_at(size.min(rest.len()));
             let taken = self.udp.deliver(key, how, datagram);
@@ -277,10 +307,17 @@ impl Stack {
                 &mut self.counters.udp_rcvbuf_errors
             } += 1;
             if behind.is_empty() {
-                return if taken { Ok(()) } else { Err(DropReason::UdpBufferFull) };
+                return taken;
             }
             rest = behind;
         }
+    }
+
+    /// RFC 3376 §5.2.
+    fn on_igmp(&mut self, now: Instant, packet: &IpPacket<'_>) -> Result<(), DropReason> {
+        let query = message::igmp_query(packet).ok_or(DropReason::IgmpIgnored)?;
+        self.groups.on_query(now, true, query);
+        Ok(())
     }
 
     fn on_icmp(&mut self, arrival: Arrival, packet: &IpPacket<'_>) -> Result<(), DropReason> {

@@ -5,6 +5,7 @@ use super::Stack;
 use super::input::{Arrival, Trouble, standing};
 use crate::counters::DropReason;
 use crate::net::fragment::FragmentDrop;
+use crate::net::multicast::message;
 use crate::net::{advertisement, icmpv6};
 use crate::random::Secret;
 use crate::wire::address::FlowKey;
@@ -80,6 +81,11 @@ impl Stack {
         }
         if icmpv6::is_neighbor_discovery(packet.payload) {
             return self.on_neighbor_discovery(arrival, packet);
+        }
+        if packet.payload.first() == Some(&message::MLD_QUERY) {
+            let query = message::mld_query(packet).ok_or(DropReason::IcmpIgnored)?;
+            self.groups.on_query(arrival.now, false, query);
+            return Ok(());
         }
         if packet.source.is_unspecified() {
             return Err(DropReason::IpBadSource);

@@ -8,6 +8,7 @@ use crate::link::neighbor::Resolution;
 use crate::link::{LinkPacket, ndp};
 use crate::net::fragment::{Piece, fragments};
 use crate::net::icmp;
+use crate::net::multicast::{Report, message};
 use crate::net::route::HopKind;
 use crate::store::arena::Key;
 use crate::tcp::layer::Departure;
@@ -63,6 +64,7 @@ impl Stack {
         self.tcp.is_silent()
             && self.udp.is_silent()
             && self.link.is_silent()
+            && self.groups.is_silent()
             && self.messages.is_empty()
             && self.fragmenting.is_none()
             && self.loopback.is_empty()
@@ -96,11 +98,31 @@ impl Stack {
         if let Some((to, packet)) = self.link.poll(source_for) {
             return Some(self.link_frame(to, packet));
         }
+        while let Some(report) = self.groups.poll_report() {
+            if let Some(body) = self.report_frame(&report) {
+                return Some(body);
+            }
+        }
         let (to, packet) = self.link.neighbors.poll_released()?;
         let is_v6 = packet.first().is_some_and(|first| first >> 4 == 6);
         self.start_frame(to, if is_v6 { ETHERTYPE_IPV6 } else { ETHERTYPE_IPV4 });
         self.body.clear();
         self.body.extend_from_slice(&packet);
+        Some(self.whole_body())
+    }
+
+    /// What routers are told of a group, from our address on the link (RFC 3810 §5.2.13).
+    fn report_frame(&mut self, report: &Report) -> Option<Body> {
+        let source = if report.group.is_v4() {
+            self.routes.lookup(report.group)?.source
+        } else {
+            self.routes.link_local().unwrap_or(Address::UNSPECIFIED_V6)
+        };
+        let (to, packet) = message::packet(report, source)?;
+        let ethertype = if to.is_v4() { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 };
+        self.start_frame(to.group_mac(), ethertype);
+        self.body = packet;
+        self.counters.group_reports += 1;
         Some(self.whole_body())
     }
 
@@ -301,7 +323,7 @@ impl Stack {
                 return None;
             }
             HopKind::Broadcast => Mac::BROADCAST,
-            HopKind::Multicast => ip.destination.group_mac(),
+            HopKind::Multicast => self.to_group(&ip, &transport, body)?,
             HopKind::Direct | HopKind::Gateway => {
                 match self.link.neighbors.resolve(now, hop.next_hop) {
                     Resolution::Known(mac) => mac,
@@ -328,7 +350,7 @@ impl Stack {
             return self.begin_fragments((ip, to), mtu, &transport, body);
         }
         let (body, gso) = match transport {
-            Transport::Udp { datagram, .. } if self.config.device_cuts_datagrams => {
+            Transport::Udp { datagram, .. } if self.may_join(hop.kind) => {
                 self.join_datagrams(&mut ip, &datagram)
             }
             _ => (body, gso),
@@ -470,6 +492,23 @@ impl Stack {
         if self.link.neighbors.hold(next_hop, packet.into_boxed_slice()).is_err() {
             self.counters.ip_out_discards += 1;
         }
+    }
+
+    /// What goes to members here, too, goes by itself.
+    fn may_join(&self, kind: HopKind) -> bool {
+        self.config.device_cuts_datagrams && kind != HopKind::Multicast
+    }
+
+    /// The station that a packet for a group goes to; None: with no hops it does not leave. Members
+    /// here get a copy, unless the sender does not want that.
+    fn to_group(&mut self, ip: &IpFields, transport: &Transport, body: Body) -> Option<Mac> {
+        if let Transport::Udp { datagram, .. } = transport
+            && datagram.loops
+            && self.groups.contains(ip.destination)
+        {
+            self.loop_back(ip, transport, body);
+        }
+        (ip.ttl > 0).then(|| ip.destination.group_mac())
     }
 
     /// The packet is for this host: it comes back in, bounded, when everything else is said.

@@ -123,7 +123,7 @@ impl Stack {
     }
 
     /// Makes a UDP socket on `local`; port 0 picks an ephemeral port, `0.0.0.0` means all addresses
-    /// of IPv4 and `::` all addresses.
+    /// of IPv4 and `::` all addresses. A socket bound to a group hears what is for that group.
     ///
     /// # Errors
     /// See [`BindError`].
@@ -141,7 +141,7 @@ impl Stack {
         options: UdpOptions,
     ) -> Result<UdpId, BindError> {
         let local = Endpoint::from(local);
-        if !self.is_own_or_any(local.address) {
+        if !self.is_own_or_any(local.address) && !local.address.is_multicast() {
             return Err(BindError::AddressNotAvailable);
         }
         self.udp.bind(local, options, &mut self.random).map(UdpId)
@@ -150,8 +150,9 @@ impl Stack {
     /// A UDP socket, for one call; None for a stale id.
     pub fn udp(&mut self, id: UdpId) -> Option<Udp<'_>> {
         self.udp.socket(id.0)?;
-        let (paths, link) = (&self.tcp.paths, self.config.mtu);
-        Some(Udp { table: &mut self.udp, routes: &self.routes, paths, link, key: id.0 })
+        let (paths, link, key) = (&self.tcp.paths, self.config.mtu, id.0);
+        let (table, routes, groups) = (&mut self.udp, &self.routes, &mut self.groups);
+        Some(Udp { table, routes, groups, paths, link, key })
     }
 
     /// Makes an ICMP echo socket; `ident` of None picks one.

@@ -147,6 +147,18 @@ impl Names {
         })
     }
 
+    /// Of the sockets that hear what is for many hosts at `local`, the `n`th. Connected ones do
+    /// not.
+    pub(super) fn nth(&self, local: Endpoint, n: usize) -> Option<Key<UdpSocket>> {
+        let mut left = n;
+        Reach::with(local.address).into_iter().find_map(|reach| {
+            let open = &self.group(Name { reach, port: local.port })?.open;
+            let found = open.get(left).copied();
+            left = left.saturating_sub(open.len());
+            found
+        })
+    }
+
     fn meant(&self, group: &Group, flow: FlowKey) -> Option<Key<UdpSocket>> {
         match group.open.len() {
             count @ 2.. if group.holders.share_port() => {

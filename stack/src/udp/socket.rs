@@ -49,6 +49,12 @@ impl MtuDiscovery {
 pub struct UdpOptions {
     /// Time to live of its packets, 1 to 255. Default 64.
     pub ttl: u8,
+    /// Time to live of its packets to groups; with 0 they do not leave this host. Default 1, as
+    /// Linux.
+    pub multicast_ttl: u8,
+    /// Its packets to groups that this host belongs to are received here, too. Default true, as
+    /// Linux.
+    pub multicast_loop: bool,
     /// Type of service of its packets (DSCP and ECN). Default 0.
     pub tos: u8,
     /// May send to broadcast addresses. Default false, as Linux's SO_BROADCAST.
@@ -79,6 +85,8 @@ impl Default for UdpOptions {
     fn default() -> UdpOptions {
         UdpOptions {
             ttl: 64,
+            multicast_ttl: 1,
+            multicast_loop: true,
             tos: 0,
             broadcast: false,
             receive_buffer: 208 << 10,
@@ -157,6 +165,8 @@ pub(crate) struct Datagram {
     pub(crate) ttl: u8,
     pub(crate) tos: u8,
     pub(crate) mtu_discovery: MtuDiscovery,
+    /// To a group, it comes back to the members here.
+    pub(crate) loops: bool,
 }
 
 /// Sockets with something to send, in turn.
@@ -176,6 +186,8 @@ pub(crate) struct UdpSocket {
     pub(super) place: usize,
     pub(super) options: UdpOptions,
     pub(super) error: Option<UdpError>,
+    /// That it is a member of: at most `UdpLimits::groups`.
+    pub(super) groups: Vec<Address>,
     /// At most `UdpLimits::errors`.
     pub(super) errors: VecDeque<NetworkError>,
     pub(super) received: Datagrams<Arrived>,
@@ -208,6 +220,7 @@ impl UdpSocket {
             place: 0,
             options,
             error: None,
+            groups: Vec::new(),
             errors: VecDeque::new(),
             received: Datagrams::default(),
             unsent: Datagrams::default(),
@@ -233,6 +246,10 @@ impl UdpSocket {
 
     pub(crate) fn local(&self) -> Endpoint {
         self.local
+    }
+
+    pub(crate) fn groups(&self) -> &[Address] {
+        &self.groups
     }
 
     /// The connected peer.

@@ -5,6 +5,7 @@ use super::error::{
 };
 use super::names::{Name, Names};
 use super::socket::{Arrived, Datagram, EVENT, SendDatagram, TRANSMIT, UdpOptions, UdpSocket};
+use crate::net::multicast::GroupError;
 use crate::net::reach::Reach;
 use crate::net::sharing::Sharing;
 use crate::random::{Random, Secret};
@@ -26,6 +27,8 @@ pub struct UdpLimits {
     /// What the network said of a socket's datagrams, until it looks; more is dropped and counted
     /// as `UdpErrorsDropped`. Default 64.
     pub errors: usize,
+    /// Groups that one socket may be a member of; one more is refused. Default 20, as Linux.
+    pub groups: usize,
     /// First and last port for sockets that name none (RFC 6056 §3.2). Default 32,768 to 60,999.
     pub ephemeral_ports: (u16, u16),
 }
@@ -37,6 +40,7 @@ impl Default for UdpLimits {
             bytes: 256 << 20,
             buffer: 8 << 20,
             errors: 64,
+            groups: 20,
             ephemeral_ports: (32_768, 60_999),
         }
     }
@@ -162,6 +166,40 @@ impl UdpTable {
         self.names.find(FlowKey { local, remote })
     }
 
+    /// Of the sockets that hear what is for many hosts at `local`, the `n`th.
+    pub(crate) fn nth(&self, local: Endpoint, n: usize) -> Option<Key<UdpSocket>> {
+        self.names.nth(local, n)
+    }
+
+    /// The socket is a member of `group` from now on.
+    pub(crate) fn join_group(
+        &mut self,
+        key: Key<UdpSocket>,
+        group: Address,
+    ) -> Result<(), GroupError> {
+        let most = self.limits.groups;
+        let Some(socket) = self.socket_mut(key) else { return Err(GroupError::NotAGroup) };
+        if !group.is_multicast() || !socket.reach().speaks_to(group) {
+            return Err(GroupError::NotAGroup);
+        }
+        if socket.groups.contains(&group) {
+            return Err(GroupError::AlreadyJoined);
+        }
+        if socket.groups.len() >= most {
+            return Err(GroupError::TooManyGroups);
+        }
+        socket.groups.push(group);
+        Ok(())
+    }
+
+    /// It is so no longer; false: it was not.
+    pub(crate) fn leave_group(&mut self, key: Key<UdpSocket>, group: Address) -> bool {
+        let Some(socket) = self.socket_mut(key) else { return false };
+        let before = socket.groups.len();
+        socket.groups.retain(|other| *other != group);
+        socket.groups.len() < before
+    }
+
     /// Gives a received datagram to a socket; false if its buffer is full.
     pub(crate) fn deliver(&mut self, key: Key<UdpSocket>, how: Arrived, payload: &[u8]) -> bool {
         let total = self.limits.bytes.saturating_sub(self.bytes);
@@ -197,7 +235,7 @@ impl UdpTable {
     ) -> bool {
         let Some(socket) = self.socket(key) else { return true };
         let mut local = socket.bound;
-        if socket.bound.address.is_unspecified() {
+        if !socket.bound.address.is_of_a_host() {
             local.address = source;
         }
         let flow = FlowKey { local, remote };
@@ -269,7 +307,11 @@ impl UdpTable {
         if way.broadcast && !socket.options.broadcast {
             return Err(UdpSendError::PermissionDenied);
         }
-        let UdpOptions { ttl, tos, mtu_discovery, .. } = socket.options;
+        let UdpOptions { tos, mtu_discovery, multicast_loop: loops, .. } = socket.options;
+        let ttl = match to.address.is_multicast() {
+            true => socket.options.multicast_ttl,
+            false => socket.options.ttl,
+        };
         let headers = if to.address.is_v4() { IPV4_HEADER } else { IPV6_HEADER } + UDP_HEADER;
         if payload.len() + headers > way.mtu && mtu_discovery.forbids_cuts() {
             self.refuse_long(key, to, way);
@@ -279,14 +321,14 @@ impl UdpTable {
         if let Some(from) = how.from.filter(|from| !from.is_unspecified()) {
             local.address = from.into();
         }
-        if local.address.is_unspecified() {
+        if !local.address.is_of_a_host() {
             local.address = way.source;
         }
         if local.address.is_v4() != to.address.is_v4() {
             return Err(UdpSendError::InvalidSource);
         }
-        let (ttl, tos) = (how.ttl.unwrap_or(ttl).max(1), how.tos.unwrap_or(tos));
-        let datagram = Datagram { id: key, local, remote: to, ttl, tos, mtu_discovery };
+        let (ttl, tos) = (how.ttl.map_or(ttl, |ttl| ttl.max(1)), how.tos.unwrap_or(tos));
+        let datagram = Datagram { id: key, local, remote: to, ttl, tos, mtu_discovery, loops };
         let idle = socket.unsent.is_empty();
         let own = if idle { usize::MAX } else { socket.options.send_buffer };
         let limit = own.min(socket.unsent.charge() + total);

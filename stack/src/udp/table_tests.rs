@@ -388,6 +388,8 @@ const fn shared(address: bool, port: bool) -> UdpOptions {
         reuse_address: address,
         reuse_port: port,
         ttl: 64,
+        multicast_ttl: 1,
+        multicast_loop: true,
         tos: 0,
         broadcast: false,
         receive_buffer: 0,

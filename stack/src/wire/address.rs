@@ -125,6 +125,11 @@ impl Address {
         self == Address::v4([255; 4])
     }
 
+    /// One that a packet of a host's may come from: neither unspecified nor a group.
+    pub(crate) fn is_of_a_host(&self) -> bool {
+        !(self.is_unspecified() || self.is_multicast())
+    }
+
     /// True for what may stand as the source of a packet from the network (RFC 1122 §3.2.1.3):
     /// not unspecified, loopback, multicast, broadcast, "this network" or class E.
     pub(crate) fn is_valid_source(self) -> bool {

@@ -19,6 +19,7 @@ pub(crate) const ETHERTYPE_ARP: u16 = 0x0806;
 
 /// IP protocol numbers that the stack speaks.
 pub(crate) const PROTOCOL_ICMP: u8 = 1;
+pub(crate) const PROTOCOL_IGMP: u8 = 2;
 pub(crate) const PROTOCOL_TCP: u8 = 6;
 pub(crate) const PROTOCOL_UDP: u8 = 17;
 pub(crate) const PROTOCOL_ICMPV6: u8 = 58;

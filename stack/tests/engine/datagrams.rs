@@ -1,12 +1,14 @@
 //! How datagrams come and go, over both IP versions.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use stack::{
-    BindError, ConnectOptions, ListenError, ListenOptions, SendDatagram, UdpOptions, UdpSendError,
+    BindError, ConnectOptions, GroupError, ListenError, ListenOptions, SendDatagram, UdpOptions,
+    UdpSendError,
 };
 
-use crate::net::{Net, host, host_with, v4, v6};
+use crate::net::{Net, balanced, host, host_with, v4, v6};
 
 /// RFC 1122 §4.1.3.5, §4.1.4: the application is told the address that a datagram was for, and may
 /// say which it comes from.
@@ -104,4 +106,98 @@ fn listeners_that_share_a_port_each_get_their_part_of_connections() {
     }
     net.hosts[1].close_listener(net.now, exact);
     assert!(net.hosts[1].listen(any, ListenOptions::default()).is_ok());
+}
+
+/// Reports of groups among the frames that were carried: IP version and record type.
+fn reports(net: &mut Net) -> Vec<(u8, u8)> {
+    let told = |frame: Vec<u8>| match frame[12..14] {
+        [8, 0] if frame[23] == 2 => Some((4, frame[14 + 24 + 8])),
+        [0x86, 0xdd] if frame[20] == 0 => Some((6, frame[14 + 48 + 8])),
+        _ => None,
+    };
+    net.seen.drain(..).filter_map(told).collect()
+}
+
+#[test]
+fn rfc3376_members_hear_what_is_for_their_group() {
+    let mut net = Net::new();
+    let any: SocketAddr = "[::]:53".parse().unwrap();
+    let shared = UdpOptions { reuse_address: true, ..UdpOptions::default() };
+    let [one, other] = [any, any].map(|any| net.hosts[1].bind_udp_with(any, shared).unwrap());
+    let near = net.hosts[0].bind_udp("[::]:53".parse().unwrap()).unwrap();
+    for (version, group) in [(4, "239.1.2.3"), (6, "ff05::123")] {
+        let group: IpAddr = group.parse().unwrap();
+        let heard = |net: &mut Net, host: usize, id| {
+            let mut socket = net.hosts[host].udp(id).unwrap();
+            std::iter::from_fn(|| socket.recv_datagram(&mut [0; 9]).ok())
+                .map(|it| (it.to, it.ttl))
+                .collect::<Vec<_>>()
+        };
+        let say = |net: &mut Net| {
+            let to = Some(SocketAddr::new(group, 53));
+            net.hosts[0].udp(near).unwrap().send_to(net.now, b"all", to).unwrap();
+            net.settle();
+        };
+        say(&mut net);
+        assert_eq!(heard(&mut net, 1, one), [], "not a member");
+        net.hosts[1].udp(one).unwrap().join_group(group).unwrap();
+        let again = net.hosts[1].udp(one).unwrap().join_group(group);
+        assert_eq!(again, Err(GroupError::AlreadyJoined));
+        net.pass(Duration::from_secs(3));
+        assert_eq!(reports(&mut net), [(version, 4), (version, 4)], "joined, told twice");
+        say(&mut net);
+        // Each socket that has the port, and not the sender's own host.
+        assert_eq!(heard(&mut net, 1, one), [(group, 1)]);
+        assert_eq!(heard(&mut net, 1, other), [(group, 1)]);
+        assert_eq!(heard(&mut net, 0, near), []);
+        net.hosts[0].udp(near).unwrap().join_group(group).unwrap();
+        say(&mut net);
+        assert_eq!(heard(&mut net, 0, near), [(group, 1)], "it comes back");
+        assert_eq!(heard(&mut net, 1, one), [(group, 1)]);
+        let mut socket = net.hosts[0].udp(near).unwrap();
+        socket.set_options(UdpOptions { multicast_loop: false, ..UdpOptions::default() });
+        say(&mut net);
+        assert_eq!(heard(&mut net, 0, near), [], "it was not to come back");
+        let mut socket = net.hosts[0].udp(near).unwrap();
+        socket.set_options(UdpOptions { multicast_ttl: 0, ..UdpOptions::default() });
+        heard(&mut net, 1, one);
+        say(&mut net);
+        assert_eq!(heard(&mut net, 0, near), [(group, 0)]);
+        assert_eq!(heard(&mut net, 1, one), [], "it was not to leave the host");
+        net.hosts[0].udp(near).unwrap().set_options(UdpOptions::default());
+        net.pass(Duration::from_secs(3));
+        reports(&mut net);
+        net.hosts[1].udp(one).unwrap().leave_group(group).unwrap();
+        let again = net.hosts[1].udp(one).unwrap().leave_group(group);
+        assert_eq!(again, Err(GroupError::NotJoined));
+        net.pass(Duration::from_secs(3));
+        assert_eq!(reports(&mut net), [(version, 3), (version, 3)], "left, told twice");
+        heard(&mut net, 1, other);
+        say(&mut net);
+        assert_eq!(heard(&mut net, 1, one), []);
+        assert_eq!(heard(&mut net, 0, near), [(group, 1)], "still a member");
+    }
+    // Who closes leaves.
+    net.hosts[0].udp(near).unwrap().close();
+    net.pass(Duration::from_secs(3));
+    assert_eq!(reports(&mut net).len(), 4);
+    let mut socket = net.hosts[1].udp(one).unwrap();
+    assert_eq!(socket.join_group([192, 0, 2, 9].into()), Err(GroupError::NotAGroup));
+    balanced(&net.hosts[1]);
+}
+
+#[test]
+fn law6_a_socket_is_a_member_of_so_many_groups() {
+    let mut net = Net::of([host_with(1, |config| config.groups_max = 25), host(2)]);
+    let [one, other] = [1, 2].map(|port| net.hosts[0].bind_udp(v4(1, port)).unwrap());
+    let group = |last| IpAddr::from([239, 0, 0, last]);
+    let mut join = |id, last| net.hosts[0].udp(id).unwrap().join_group(group(last));
+    assert!((0..20).all(|last| join(one, last).is_ok()));
+    assert_eq!(join(one, 20), Err(GroupError::TooManyGroups));
+    assert!((18..25).all(|last| join(other, last).is_ok()));
+    assert_eq!(join(other, 25), Err(GroupError::TooManyGroups), "the host is");
+    assert_eq!(join(other, 25), Err(GroupError::TooManyGroups), "and says so again");
+    net.hosts[0].udp(one).unwrap().close();
+    net.pass(Duration::from_secs(3));
+    assert!((0..12).all(|last| net.hosts[0].udp(other).unwrap().join_group(group(last)).is_ok()));
 }

@@ -461,7 +461,7 @@ fn options_that_are_not_there_or_out_of_range_are_refused() {
         (tcp, 41, 26),
         (udp, IPPROTO_TCP, TCP_NODELAY),
         (udp, SOL_SOCKET, SO_KEEPALIVE),
-        (udp, IPPROTO_IP, 32),
+        (udp, IPPROTO_IP, 49),
     ] {
         assert_eq!(left.set_int(fd, level, name, 1), Err(Errno::ENOPROTOOPT), "{level} {name}");
         assert_eq!(left.get_int(fd, level, name), Err(Errno::ENOPROTOOPT), "{level} {name}");

@@ -1,6 +1,6 @@
 //! What goes beside the text of datagrams: sendmsg, recvmsg, and the queue of errors.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use stack::host::bsd::*;
@@ -117,5 +117,57 @@ fn a_socket_of_std_s_shape_tells_how_a_datagram_came() {
         let datagram = server.recv_datagram(&mut text).unwrap();
         assert_eq!((datagram.len, datagram.from.port()), (3, client.local_addr().unwrap().port()));
         assert_eq!((datagram.to, datagram.ttl, datagram.tos), (to.ip(), 3, 0));
+    });
+}
+
+#[test]
+fn groups_are_joined_before_and_after_binding() {
+    within(10, || {
+        let (left, right) = hosts();
+        let (left, right) = (Bsd::new(&left), Bsd::new(&right));
+        let mreq = |group: &str, own: &str| {
+            let [group, own] = [group, own].map(|it| it.parse::<Ipv4Addr>().unwrap().octets());
+            [group, own].concat()
+        };
+        let mreq_v6 = |group: &str, interface: u32| {
+            let group = group.parse::<Ipv6Addr>().unwrap().octets();
+            [&group[..], &interface.to_ne_bytes()].concat()
+        };
+        let join = |fd, value: &[u8]| left.setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, value);
+        let server = left.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+        let [first, second] = ["239.1.2.3", "239.1.2.4"].map(|group| mreq(group, "0.0.0.0"));
+        join(server, &first).unwrap();
+        assert_eq!(join(server, &first), Err(Errno::EADDRINUSE));
+        left.bind(server, address("0.0.0.0", 53)).unwrap();
+        assert_eq!(join(server, &first), Err(Errno::EADDRINUSE));
+        join(server, &mreq("239.1.2.4", LEFT)).unwrap();
+        assert_eq!(join(server, &mreq("239.1.2.5", RIGHT)), Err(Errno::ENODEV));
+        assert_eq!(join(server, &mreq(RIGHT, "0.0.0.0")), Err(Errno::EINVAL));
+        assert_eq!(join(server, &[239]), Err(Errno::EINVAL));
+        let client = right.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+        right.setsockopt(client, IPPROTO_IP, IP_MULTICAST_TTL, &[3]).unwrap();
+        assert_eq!(right.get_int(client, IPPROTO_IP, IP_MULTICAST_TTL), Ok(3));
+        assert_eq!(right.get_int(client, IPPROTO_IP, IP_MULTICAST_LOOP), Ok(1));
+        right.setsockopt(client, IPPROTO_IP, IP_MULTICAST_IF, &[0; 4]).unwrap();
+        left.set_int(server, IPPROTO_IP, IP_RECVTTL, 1).unwrap();
+        let mut text = [0; 8];
+        for group in ["239.1.2.3", "239.1.2.4"] {
+            right.sendto(client, b"all", 0, Some(address(group, 53))).unwrap();
+            let message = left.recvmsg(server, &mut text, 0).unwrap();
+            assert_eq!((message.length, message.control.ttl), (3, Some(3)));
+        }
+        for group in [first, second] {
+            left.setsockopt(server, IPPROTO_IP, IP_DROP_MEMBERSHIP, &group).unwrap();
+            let again = left.setsockopt(server, IPPROTO_IP, IP_DROP_MEMBERSHIP, &group);
+            assert_eq!(again, Err(Errno::EADDRNOTAVAIL));
+        }
+        let server = left.socket(AF_INET6, SOCK_DGRAM, 0).unwrap();
+        let join = |value: &[u8]| left.setsockopt(server, IPPROTO_IPV6, IPV6_JOIN_GROUP, value);
+        join(&mreq_v6("ff05::9", INTERFACE)).unwrap();
+        assert_eq!(join(&mreq_v6("ff05::8", 7)), Err(Errno::ENODEV));
+        left.bind(server, "[::]:54".parse().unwrap()).unwrap();
+        let client = right.socket(AF_INET6, SOCK_DGRAM, 0).unwrap();
+        right.sendto(client, b"six", 0, Some("[ff05::9]:54".parse().unwrap())).unwrap();
+        assert_eq!(left.recv(server, &mut text, 0), Ok(3));
     });
 }

@@ -77,6 +77,16 @@ pub const IP_RECVTOS: i32 = 13;
 pub const IP_MTU_DISCOVER: i32 = 10;
 /// The longest packet that the path to the peer carries, as far as is known.
 pub const IP_MTU: i32 = 14;
+/// The interface that datagrams to groups leave by: there is one.
+pub const IP_MULTICAST_IF: i32 = 32;
+/// The time to live of datagrams to groups.
+pub const IP_MULTICAST_TTL: i32 = 33;
+/// Datagrams to groups come back to members on this host.
+pub const IP_MULTICAST_LOOP: i32 = 34;
+/// Join a group: a `struct ip_mreq` or `ip_mreqn`.
+pub const IP_ADD_MEMBERSHIP: i32 = 35;
+/// Leave a group.
+pub const IP_DROP_MEMBERSHIP: i32 = 36;
 /// `IP_MTU_DISCOVER`: routers may cut.
 pub const IP_PMTUDISC_DONT: i32 = 0;
 /// `IP_MTU_DISCOVER`: only this host cuts.
@@ -88,6 +98,16 @@ pub const IP_PMTUDISC_PROBE: i32 = 3;
 
 /// Hop limit.
 pub const IPV6_UNICAST_HOPS: i32 = 16;
+/// `IP_MULTICAST_IF` of IPv6.
+pub const IPV6_MULTICAST_IF: i32 = 17;
+/// `IP_MULTICAST_TTL` of IPv6.
+pub const IPV6_MULTICAST_HOPS: i32 = 18;
+/// `IP_MULTICAST_LOOP` of IPv6.
+pub const IPV6_MULTICAST_LOOP: i32 = 19;
+/// Join a group of IPv6: a `struct ipv6_mreq`.
+pub const IPV6_JOIN_GROUP: i32 = 20;
+/// Leave a group of IPv6.
+pub const IPV6_LEAVE_GROUP: i32 = 21;
 /// `IP_MTU_DISCOVER` of IPv6.
 pub const IPV6_MTU_DISCOVER: i32 = 23;
 /// `IP_RECVERR` of IPv6.

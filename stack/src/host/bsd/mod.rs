@@ -7,6 +7,7 @@ mod address;
 mod constants;
 mod control;
 mod family;
+mod multicast;
 mod names;
 mod options;
 mod poll;

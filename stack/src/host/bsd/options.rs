@@ -69,6 +69,18 @@ impl Bsd {
                 self.has_fast_open()?;
                 set_int(&sock, level, name, int(value, 0)?)
             }
+            (IPPROTO_IP, IP_MULTICAST_TTL | IP_MULTICAST_LOOP) if sock.kind == Kind::Datagram => {
+                // A byte does, as in BSD, where these come from.
+                let number = match value {
+                    [byte] => i32::from(*byte),
+                    _ => int(value, 0)?,
+                };
+                set_int(&sock, level, name, number)
+            }
+            _ if sock.kind == Kind::Datagram => {
+                let set = self.set_group(&sock, level, name, value);
+                set.unwrap_or_else(|| set_int(&sock, level, name, int(value, 0)?))
+            }
             _ => set_int(&sock, level, name, int(value, 0)?),
         }
     }
@@ -445,6 +457,14 @@ fn set_udp_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Err
             let class = traffic_class(value)?;
             change_udp(sock, |it| it.tos = class)
         }
+        (IPPROTO_IP, IP_MULTICAST_TTL) | (IPPROTO_IPV6, IPV6_MULTICAST_HOPS) => {
+            let hops = within(value, -1, 255)?;
+            let hops = u8::try_from(hops).unwrap_or(UdpOptions::default().multicast_ttl);
+            change_udp(sock, |it| it.multicast_ttl = hops)
+        }
+        (IPPROTO_IP, IP_MULTICAST_LOOP) | (IPPROTO_IPV6, IPV6_MULTICAST_LOOP) => {
+            change_udp(sock, |it| it.multicast_loop = value != 0)
+        }
         (IPPROTO_IP, IP_MTU_DISCOVER) | (IPPROTO_IPV6, IPV6_MTU_DISCOVER) => {
             let number = usize::try_from(value).map_err(|_| Errno::EINVAL)?;
             let way = MtuDiscovery::ALL.get(number).copied().ok_or(Errno::EINVAL)?;
@@ -568,6 +588,12 @@ fn get_udp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
         (IPPROTO_IPV6, IPV6_DONTFRAG) => (options.mtu_discovery == MtuDiscovery::Do).into(),
         (IPPROTO_IP, IP_MTU) | (IPPROTO_IPV6, IPV6_MTU) => path_mtu(sock)?,
         (IPPROTO_IP, IP_RECVERR) | (IPPROTO_IPV6, IPV6_RECVERR) => options.network_errors.into(),
+        (IPPROTO_IP, IP_MULTICAST_TTL) | (IPPROTO_IPV6, IPV6_MULTICAST_HOPS) => {
+            options.multicast_ttl.into()
+        }
+        (IPPROTO_IP, IP_MULTICAST_LOOP) | (IPPROTO_IPV6, IPV6_MULTICAST_LOOP) => {
+            options.multicast_loop.into()
+        }
         _ => (*sock.state().asked.option(level, name)?).into(),
     };
     Ok(i32::try_from(number).unwrap_or(i32::MAX))

@@ -1,6 +1,6 @@
 //! One socket of the BSD face, and what it has become: the states that std's types keep apart.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::host::block::Patience;
@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) changed: bool,
     /// For the datagram socket to be.
     pub(super) udp: UdpOptions,
+    /// Groups that it will join.
+    pub(super) groups: Vec<IpAddr>,
     /// What is to come with its datagrams.
     pub(super) asked: Asked,
 }
@@ -85,6 +87,7 @@ impl Sock {
             fast_open: ListenFastOpen::default(),
             changed: false,
             udp: UdpOptions::default(),
+            groups: Vec::new(),
             asked: Asked::default(),
         };
         Sock { family, kind, modes: Modes::default(), state: Mutex::new(state) }
@@ -154,6 +157,10 @@ impl State {
         local: SocketAddr,
     ) -> Result<Arc<DatagramSocket>, Errno> {
         let socket = Arc::new(DatagramSocket::open(core, local, self.udp)?);
+        for group in &self.groups {
+            socket.with(|it| it.join_group(*group))??;
+        }
+        self.groups.clear();
         self.role = Role::Datagram(Arc::clone(&socket));
         Ok(socket)
     }
