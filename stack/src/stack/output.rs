@@ -323,7 +323,7 @@ impl Stack {
                 return None;
             }
             HopKind::Broadcast => Mac::BROADCAST,
-            HopKind::Multicast => self.to_group(&ip, &transport, body)?,
+            HopKind::Multicast => self.leave_for_group(&ip, &transport, body)?,
             HopKind::Direct | HopKind::Gateway => {
                 match self.link.neighbors.resolve(now, hop.next_hop) {
                     Resolution::Known(mac) => mac,
@@ -501,7 +501,7 @@ impl Stack {
 
     /// The station that a packet for a group goes to; None: with no hops it does not leave. Members
     /// here get a copy, unless the sender does not want that.
-    fn to_group(&mut self, ip: &IpFields, transport: &Transport, body: Body) -> Option<Mac> {
+    fn leave_for_group(&mut self, ip: &IpFields, transport: &Transport, body: Body) -> Option<Mac> {
         if let Transport::Udp { datagram, .. } = transport
             && datagram.loops
             && self.groups.contains(ip.destination)
