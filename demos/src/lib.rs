@@ -1,6 +1,7 @@
 //! What the demos share.
 
 pub mod client;
+pub mod config;
 pub mod http;
 pub mod human;
 mod kernel_side;

@@ -12,6 +12,11 @@ use stack::{Cidr, Congestion, DomainName, EcnMode, Hosts, Mac, ResolverConfig};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "The stack and its wire")]
 pub struct CommonOptions {
+    /// Take options from FILE, a TOML file whose keys are long options; what stands on the command
+    /// line goes first.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
     /// Use the TAP NAME; it is made if it does not exist and you may make it.
     #[arg(long, value_name = "NAME", group = "wire")]
     pub tap: Option<String>,

@@ -8,12 +8,12 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use stack::host::{DhcpClient, Host, Resolver};
-use stack::{AddressInfo, AddressOrigin, AddressState, ResolverConfig, State};
+use stack::{AddressInfo, AddressOrigin, AddressState, Lease, ResolverConfig, State};
 use tapdev::Device;
 
 use crate::kernel_side::KernelSide;
@@ -46,6 +46,7 @@ pub struct Plug {
     device: Arc<dyn Device>,
     /// What the person at the terminal should know.
     hints: Vec<String>,
+    dhcp: Mutex<Option<DhcpClient>>,
 }
 
 impl Plug {
@@ -59,7 +60,9 @@ impl Plug {
             .grace(GRACE)
             .start(Arc::clone(&device))
             .context("the stack cannot start")?;
-        Ok(Plug { host, device, hints })
+        let dhcp = options.dhcp.then(|| DhcpClient::start(&host, None)).transpose();
+        let dhcp = Mutex::new(dhcp.context("no DHCP client")?);
+        Ok(Plug { host, device, hints, dhcp })
     }
 
     /// The stack.
@@ -67,8 +70,30 @@ impl Plug {
         &self.host
     }
 
-    /// Closes all connections, and writes the rest of a packet capture.
+    /// With `--dhcp`, waits until a server has lent an address.
+    ///
+    /// # Errors
+    /// None has.
+    pub fn await_lease(&self) -> Result<Option<Lease>> {
+        // Whoever closes meanwhile does not wait for it.
+        let Some(client) = self.dhcp().take() else { return Ok(None) };
+        let lease = lease::obtain(&client)?;
+        *self.dhcp() = Some(client);
+        Ok(Some(lease))
+    }
+
+    fn dhcp(&self) -> MutexGuard<'_, Option<DhcpClient>> {
+        self.dhcp.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes all connections, and writes the rest of a packet capture. A leased address is given
+    /// back if nothing uses it; if not, an orderly end is worth more, and the lease ends by itself
+    /// (RFC 2131 §4.4.6).
     pub fn close(&self) {
+        let quiet = [State::Listen, State::TimeWait, State::Closed];
+        if self.host.connections().iter().all(|info| quiet.contains(&info.state)) {
+            drop(self.dhcp().take());
+        }
         self.host.shutdown();
         // A capture is written whenever its device is waited for: the process may end without
         // running its destructor.
@@ -95,7 +120,6 @@ struct Shared {
     name: &'static str,
     role: Role,
     plug: Plug,
-    dhcp: Mutex<Option<DhcpClient>>,
     farewell: Mutex<Option<Farewell>>,
     is_stopping: AtomicBool,
 }
@@ -139,13 +163,10 @@ impl Program {
             eprintln!("{name}: {hint}");
         }
         let mut resolver = options.resolver()?;
-        let dhcp = options.dhcp.then(|| DhcpClient::start(&plug.host, None));
-        let dhcp = dhcp.transpose().context("no DHCP client")?;
         let shared = Arc::new(Shared {
             name,
             role,
             plug,
-            dhcp: Mutex::new(None),
             farewell: Mutex::new(None),
             is_stopping: AtomicBool::new(false),
         });
@@ -164,8 +185,14 @@ impl Program {
         if options.autoconf {
             shared.await_router(&mut resolver);
         }
-        if let Some(client) = dhcp {
-            shared.await_lease(client, &mut resolver)?;
+        if let Some(lease) = shared.plug.await_lease()? {
+            shared.say(&lease::describe(&lease));
+            if resolver.servers.is_empty() {
+                resolver.servers = name_servers(lease.dns.into_iter().map(IpAddr::V4).collect());
+            }
+            if resolver.search.is_empty() {
+                resolver.search = lease.search;
+            }
         }
         let names = Resolver::new(&shared.plug.host, resolver).context("no resolver")?;
         Ok(Program { shared, names, kernel_side })
@@ -234,7 +261,7 @@ impl Program {
                 std::thread::park();
             }
         }
-        self.shared.close();
+        self.shared.plug.close();
         if let Some(command) = &self.kernel_side {
             command.end();
         }
@@ -249,7 +276,7 @@ impl Shared {
         }
         let farewell = self.farewell.lock().unwrap_or_else(PoisonError::into_inner).take();
         let status = farewell.and_then(|farewell| farewell()).unwrap_or(status);
-        self.close();
+        self.plug.close();
         std::process::exit(status.into());
     }
 
@@ -269,31 +296,6 @@ impl Shared {
             let known = self.plug.host.with_stack(|stack, _| stack.name_servers().collect());
             resolver.servers = name_servers(known);
         }
-    }
-
-    /// Waits for an address from a DHCP server, which may know servers and domains of names.
-    fn await_lease(&self, client: DhcpClient, resolver: &mut ResolverConfig) -> Result<()> {
-        let lease = lease::obtain(&client)?;
-        self.say(&lease::describe(&lease));
-        *self.dhcp.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
-        if resolver.servers.is_empty() {
-            resolver.servers = name_servers(lease.dns.into_iter().map(IpAddr::V4).collect());
-        }
-        if resolver.search.is_empty() {
-            resolver.search = lease.search;
-        }
-        Ok(())
-    }
-
-    /// Ends all connections. The address is given back if nothing uses it; if not, their orderly
-    /// end is worth more, and the lease ends by itself (RFC 2131 §4.4.6).
-    fn close(&self) {
-        let dhcp = self.dhcp.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let quiet = [State::Listen, State::TimeWait, State::Closed];
-        if self.plug.host.connections().iter().all(|info| quiet.contains(&info.state)) {
-            drop(dhcp);
-        }
-        self.plug.close();
     }
 
     fn say(&self, text: &str) {

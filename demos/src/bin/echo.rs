@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use demos::config;
 use demos::human;
 use demos::options::CommonOptions;
 use demos::program::{Program, Role};
@@ -70,7 +71,7 @@ struct Client {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = config::parse::<Options>();
     Program::run("echo", Role::Server, &options.common, |program| {
         let mut server = Server::new(program, &options)?;
         let totals = Arc::clone(&server.totals);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use demos::client;
+use demos::config;
 use demos::http::{Body, Connection, Framing, Response, Url};
 use demos::human;
 use demos::options::CommonOptions;
@@ -71,7 +72,7 @@ struct Timing {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = config::parse::<Options>();
     Program::run_with_status("get", Role::Client, &options.common, |program| {
         program.ready()?;
         get(program, &options)

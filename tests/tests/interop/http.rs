@@ -134,3 +134,21 @@ fn get_says_what_went_wrong() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("connection refused"), "{said}");
 }
+
+#[test]
+fn httpd_is_configured_by_a_file() {
+    let Some(ns) = Netns::new() else { return };
+    std::fs::write(ns.dir().join("hello.txt"), "hello").unwrap();
+    let text = "tap = 'tap0'\naddr = '192.0.2.2/24'\nport = 80\n";
+    std::fs::write(ns.dir().join("site.toml"), text).unwrap();
+    let mut httpd = ns.spawn(demo_path("httpd"), "--config site.toml");
+    httpd.wait_for("ready");
+    assert_eq!(ns.sh(10, &format!("curl -sSf http://{STACK}/hello.txt")), "hello");
+    drop(httpd);
+    std::fs::write(ns.dir().join("site.toml"), format!("{text}prot = 1\n")).unwrap();
+    let program = demo_path("httpd").display().to_string();
+    let refused = ns.try_sh(10, &format!("{program} --config site.toml"));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("site.toml:4: prot: there is no such key; did you mean port?"), "{said}");
+    assert_eq!(refused.status.code(), Some(2));
+}

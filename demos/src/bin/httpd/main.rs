@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use demos::config;
 use demos::http::Request;
 use demos::human;
 use demos::options::CommonOptions;
@@ -79,7 +80,7 @@ impl Totals {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = config::parse::<Options>();
     Program::run("httpd", Role::Server, &options.common, |program| serve(program, &options))
 }
 

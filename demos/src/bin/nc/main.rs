@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use demos::config;
 use demos::options::CommonOptions;
 use demos::program::{Program, Role};
 
@@ -96,7 +97,7 @@ fn parse_port(port: &str) -> Result<u16> {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = config::parse::<Options>();
     // A listener is done with its connection, as a client is: both have a task and end with it.
     Program::run("nc", Role::Client, &options.common, |program| {
         match (options.udp, options.listen) {

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use demos::config;
 use demos::options::CommonOptions;
 use demos::program::{Program, Role};
 use stack::Cidr;
@@ -89,7 +90,7 @@ impl ClientOptions {
 }
 
 fn main() -> ExitCode {
-    match Options::parse().what {
+    match config::parse::<Options>().what {
         What::Serve { ip, counters, mut common } => {
             if let Some(ip) = ip {
                 common.addr = vec![Cidr { address: IpAddr::V4(ip), prefix: IP_PREFIX }];

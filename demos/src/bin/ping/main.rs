@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use demos::client;
+use demos::config;
 use demos::options::CommonOptions;
 use demos::outside::Stopwatch;
 use demos::program::{Program, Role};
@@ -78,7 +79,7 @@ struct Ping<'a> {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = config::parse::<Options>();
     Program::run_with_status("ping", Role::Client, &options.common, |program| {
         ping(program, &options)
     })

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use demos::config;
 use demos::options::CommonOptions;
 use demos::outside::Stopwatch;
 use demos::program::{Program, Role};
@@ -81,7 +82,7 @@ enum Asker {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = config::parse::<Options>();
     Program::run_with_status("traceroute", Role::Client, &options.common, |program| {
         trace(program, &options)
     })

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use demos::config;
 use demos::options::CommonOptions;
 use demos::program::Plug;
 use doors::client::set_path;
@@ -34,13 +35,14 @@ struct Config {
 /// `tap=tap0 addr=192.0.2.2/24 plain` as a command line has it.
 fn parse(config: &str) -> Result<CommonOptions> {
     let words = config.split_whitespace().map(|word| format!("--{word}"));
-    Ok(Config::try_parse_from(words)?.common)
+    Ok(config::parse_from::<Config>(words)?.common)
 }
 
 fn start(config: &str) -> Result<Running> {
     let mut options = parse(config)?;
     place::know_local_names(&mut options);
     let plug = Plug::start(&options)?;
+    plug.await_lease()?;
     let resolver = Resolver::new(plug.host(), options.resolver()?).context("no resolver")?;
     let place = Place::new().context("no directory for the server's socket")?;
     let server = Server::start(plug.host(), &resolver, place.socket()).context("the server")?;

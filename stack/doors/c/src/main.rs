@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
+use demos::config;
 use demos::options::CommonOptions;
 use demos::program::{Program, Role};
 use doors::client::VARIABLE;
@@ -36,7 +37,7 @@ enum What {
 }
 
 fn main() -> ExitCode {
-    let What::Run(mut options) = Arguments::parse().what;
+    let What::Run(mut options) = config::parse::<Arguments>().what;
     let words = std::mem::take(&mut options.command);
     know_local_names(&mut options);
     Program::run_with_status("tapstack", Role::Client, &options, |program| run(program, &words))
