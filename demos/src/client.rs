@@ -36,6 +36,16 @@ pub fn connect(program: &Program, target: &str, timeout: Duration) -> io::Result
     }
 }
 
+/// The best address of `peer`, NAME:PORT or ADDRESS:PORT, for what speaks to one only.
+///
+/// # Errors
+/// Those of `Resolver::resolve`; `NotFound` if there is none.
+pub fn resolve(program: &Program, peer: &str) -> io::Result<SocketAddr> {
+    let found = program.names().resolve(peer)?;
+    let none = || io::Error::new(io::ErrorKind::NotFound, format!("{peer}: no address"));
+    found.first().copied().ok_or_else(none)
+}
+
 /// Nobody listens there, be it the server or the name server.
 fn is_refusal(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ConnectionRefused

@@ -147,8 +147,7 @@ fn ask(
 
 /// Connects with the request in the SYN.
 fn early_connect(program: &Program, url: &Url, request: &[u8]) -> io::Result<TcpStream> {
-    let addresses = program.names().resolve(&url.authority)?;
-    let address = addresses.first().copied().ok_or(io::ErrorKind::NotFound)?;
+    let address = client::resolve(program, &url.authority)?;
     TcpStream::connect_and_send(program.host(), address, ConnectOptions::default(), request)
 }
 

@@ -58,8 +58,7 @@ pub(crate) fn connect(program: &Program, options: &Options, peer: &str) -> Resul
 }
 
 fn connect_from(program: &Program, peer: &str, port: u16) -> io::Result<TcpStream> {
-    let found = program.names().resolve(peer)?;
-    let address = found.first().copied().ok_or(io::ErrorKind::NotFound)?;
+    let address = client::resolve(program, peer)?;
     let mut own = program.addresses().filter(|own| own.is_ipv4() == address.is_ipv4());
     let own = own.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
     let options =

@@ -5,6 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use demos::client;
 use demos::program::Program;
 use stack::host::UdpSocket;
 
@@ -32,8 +33,7 @@ impl Outlet for Sender {
 /// The client.
 pub(crate) fn connect(program: &Program, options: &Options, peer: &str) -> Result<()> {
     program.ready()?;
-    let found = program.names().resolve(peer)?;
-    let address = found.first().copied().with_context(|| format!("{peer}: no address"))?;
+    let address = client::resolve(program, peer)?;
     let any = Ipv6Addr::UNSPECIFIED;
     let local = SocketAddr::from((any, options.source_port.unwrap_or(0)));
     let socket = UdpSocket::bind(program.host(), local).with_context(|| format!("{local}"))?;
