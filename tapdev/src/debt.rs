@@ -23,6 +23,11 @@ impl Offloads {
     /// Everything there is.
     pub const ALL: Offloads = Offloads { checksum: true, tcp: true, udp: true };
 
+    /// What is taken where nobody but this program cuts.
+    pub(crate) fn in_software(self) -> Offloads {
+        Offloads { checksum: false, ..self }
+    }
+
     /// What both take.
     #[must_use]
     pub fn and(self, other: Offloads) -> Offloads {

@@ -49,7 +49,7 @@ pub trait Device: Send + Sync {
     /// are cut in software, which is dear for the processor but not as dear as making each
     /// segment by itself.
     fn negotiate(&self, wanted: Offloads) -> Offloads {
-        Offloads { checksum: false, ..wanted }
+        wanted.in_software()
     }
 
     /// The bytes that a buffer for [`recv_with_debt`](Device::recv_with_debt) must have.

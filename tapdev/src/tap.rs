@@ -255,7 +255,7 @@ impl Device for Tap {
     }
 
     fn negotiate(&self, wanted: Offloads) -> Offloads {
-        let Some(offload) = &self.offload else { return Offloads { checksum: false, ..wanted } };
+        let Some(offload) = &self.offload else { return wanted.in_software() };
         *offload.wanted.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
         let granted = offload::negotiate(self.fd.as_fd(), wanted);
         let frame_max = if granted.super_frames() { FRAME_MAX } else { self.mtu + FRAME_OVERHEAD };

@@ -263,8 +263,13 @@ impl Worker {
 
     fn set_routes(&mut self, wanted: &[Route]) {
         let host = &self.host;
-        self.routes.retain(|old| wanted.contains(old) || host.remove_route(old).is_err());
-        self.routes.retain(|old| wanted.contains(old));
+        self.routes.retain(|old| {
+            let stays = wanted.contains(old);
+            if !stays && let Err(error) = host.remove_route(old) {
+                log::debug!("DHCP: {error}");
+            }
+            stays
+        });
         for route in wanted {
             // Those that were there before stay when the lease goes.
             if !self.routes.contains(route) && host.add_route(*route).is_ok() {

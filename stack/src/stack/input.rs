@@ -417,8 +417,9 @@ impl Stack {
                 if self.udp.find(local, remote).is_some() {
                     self.learn_path(now, &quoted, reason);
                 }
-                self.udp.on_icmp_error(local, remote, UdpError::from(reason));
-                self.tell_udp(local, remote, packet.source, reason.into());
+                let kind = NetworkErrorKind::from(reason);
+                self.udp.on_icmp_error(local, remote, kind.into());
+                self.tell_udp(local, remote, packet.source, kind);
                 Ok(())
             }
             parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6 => {

@@ -24,19 +24,6 @@ pub enum UdpError {
     AddressLost,
 }
 
-impl From<Unreachable> for UdpError {
-    fn from(reason: Unreachable) -> UdpError {
-        match reason {
-            Unreachable::Port => UdpError::Refused,
-            Unreachable::Host | Unreachable::SourceRoute => UdpError::HostUnreachable,
-            Unreachable::Network => UdpError::NetworkUnreachable,
-            Unreachable::Protocol => UdpError::ProtocolUnreachable,
-            Unreachable::TooBig { .. } => UdpError::MessageTooLong,
-            Unreachable::Prohibited => UdpError::Prohibited,
-        }
-    }
-}
-
 impl fmt::Display for UdpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -142,8 +142,9 @@ impl Names {
     pub(super) fn find(&self, flow: FlowKey) -> Option<Key<UdpSocket>> {
         let Endpoint { address, port } = flow.local;
         self.connected(flow).or_else(|| {
-            let names = Reach::with(address).into_iter().map(|reach| Name { reach, port });
-            names.into_iter().find_map(|name| self.meant(self.group(name)?, flow))
+            let all = Reach::with(address).into_iter();
+            let mut groups = all.filter_map(|reach| self.group(Name { reach, port }));
+            groups.find_map(|group| self.meant(group, flow))
         })
     }
 
