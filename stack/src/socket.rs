@@ -3,7 +3,7 @@
 
 use crate::counters::Counters;
 use crate::net::multicast::{GroupError, Groups};
-use crate::net::pmtu::PathMtus;
+use crate::net::pmtu::{LinkMtu, PathMtus};
 use crate::net::route::{HopKind, RouteTable};
 use crate::readiness::Readiness;
 use crate::store::arena::Key;
@@ -282,8 +282,7 @@ pub struct Udp<'a> {
     pub(crate) routes: &'a RouteTable,
     pub(crate) groups: &'a mut Groups,
     pub(crate) paths: &'a PathMtus,
-    /// The MTU of the link.
-    pub(crate) link: usize,
+    pub(crate) link: LinkMtu,
     pub(crate) key: Key<UdpSocket>,
 }
 
@@ -369,8 +368,8 @@ impl Udp<'_> {
             let hop = routes.way(to).ok_or(UdpSendError::NetworkUnreachable)?;
             let mtu = match hop.kind {
                 HopKind::Loopback => usize::MAX,
-                _ if asks => link,
-                _ => paths.mtu(now, to, link),
+                _ if asks => link.to(to),
+                _ => paths.mtu(now, to, link.to(to)),
             };
             let broadcast = hop.kind == HopKind::Broadcast;
             Ok(Way { source: hop.source, broadcast, mtu })
@@ -381,7 +380,7 @@ impl Udp<'_> {
     /// (`IP_MTU`).
     pub fn path_mtu(&self, now: Instant) -> Option<usize> {
         let peer = self.socket()?.remote()?;
-        Some(self.paths.mtu(now, peer.address, self.link))
+        Some(self.paths.mtu(now, peer.address, self.link.to(peer.address)))
     }
 
     /// Takes the next datagram into `out`: its length, cut to `out`, and its sender. The rest of

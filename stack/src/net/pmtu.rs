@@ -17,6 +17,20 @@ const LEAST_LINK_V4: u16 = 68;
 /// Sizes that links have, for routers that do not say which (RFC 1191 §7).
 const PLATEAUS: [u16; 8] = [32_000, 17_914, 8_166, 4_352, 2_002, 1_492, 1_006, 576];
 
+/// The longest packets that our own link carries, bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinkMtu {
+    pub(crate) v4: usize,
+    /// A router may have said that it is less (RFC 4861 §6.3.4).
+    pub(crate) v6: usize,
+}
+
+impl LinkMtu {
+    pub(crate) fn to(self, destination: Address) -> usize {
+        if destination.is_v4() { self.v4 } else { self.v6 }
+    }
+}
+
 /// The limits of what is remembered of paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathLimits {

@@ -157,7 +157,7 @@ impl Stack {
             self.link.neighbors.set_reachable_time(time);
         }
         if let Some(mtu) = self.routers.mtu() {
-            self.tcp.mtu_v6 = self.config.mtu.min(mtu as usize);
+            self.tcp.link.v6 = self.config.mtu.min(mtu as usize);
         }
         let before = self.addresses.changes();
         for prefix in said.prefixes.iter().filter(|prefix| prefix.autonomous) {

@@ -449,7 +449,7 @@ impl Stack {
     /// What a router says of a packet that a socket may have sent.
     fn learn_path(&mut self, now: Instant, quoted: &Quoted, reason: Unreachable) {
         if let Unreachable::TooBig { mtu } = reason {
-            let (sizes, link) = ((mtu, quoted.len), self.config.mtu);
+            let (sizes, link) = ((mtu, quoted.len), self.tcp.link.to(quoted.dst));
             let _: Option<PathMtu> = self.tcp.paths.learn(now, quoted.dst, sizes, link);
             self.counters.path_mtus_evicted = self.tcp.paths.evicted();
         }

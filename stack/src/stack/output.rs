@@ -380,7 +380,7 @@ impl Stack {
     /// The longest packet that goes in one piece: what the path carries, as far as is known. Of a
     /// segment its connection knows better, and who asks the path himself is let.
     fn packet_mtu(&self, now: Instant, destination: Address, transport: &Transport) -> usize {
-        let link = self.link_mtu(destination);
+        let link = self.tcp.link.to(destination);
         match transport {
             Transport::Tcp { .. } => link,
             Transport::Udp { datagram, .. } if datagram.mtu_discovery == MtuDiscovery::Probe => {
@@ -400,11 +400,6 @@ impl Stack {
         // It fits the MTU.
         let gso = (joined > 0).then_some(Gso { segment: size as u16 });
         (self.whole_body(), gso)
-    }
-
-    /// The longest packet that the link carries.
-    fn link_mtu(&self, to: Address) -> usize {
-        if to.is_v4() { self.config.mtu } else { self.tcp.mtu_v6 }
     }
 
     fn body_len(&self, body: Body) -> usize {

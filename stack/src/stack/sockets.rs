@@ -150,7 +150,7 @@ impl Stack {
     /// A UDP socket, for one call; None for a stale id.
     pub fn udp(&mut self, id: UdpId) -> Option<Udp<'_>> {
         self.udp.socket(id.0)?;
-        let (paths, link, key) = (&self.tcp.paths, self.config.mtu, id.0);
+        let (paths, link, key) = (&self.tcp.paths, self.tcp.link, id.0);
         let (table, routes, groups) = (&mut self.udp, &self.routes, &mut self.groups);
         Some(Udp { table, routes, groups, paths, link, key })
     }

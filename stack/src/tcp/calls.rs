@@ -106,6 +106,7 @@ impl TcpLayer {
             let cx = Cx {
                 now,
                 config: &self.config,
+                link: self.link,
                 super_frame: self.super_frame,
                 link_down: self.link_down,
                 counters,
@@ -184,7 +185,7 @@ impl TcpLayer {
             now,
             iss: self.isn.next(&flow, now),
             timestamp_offset: self.isn.timestamp_offset(&flow),
-            announced_mss: announced_mss(self.mtu_to(remote.address), remote.address, &options),
+            announced_mss: announced_mss(self.link.to(remote.address), remote.address, &options),
             path: self.paths.get(now, remote.address),
             options: Arc::new(options.clamped()),
         };

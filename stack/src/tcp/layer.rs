@@ -19,7 +19,7 @@ use super::timewait::{EXPIRY, TimeWait};
 use crate::config::{Config, TcpConfig};
 use crate::counters::{Counters, DropReason};
 use crate::net::limiter::RateLimiter;
-use crate::net::pmtu::PathMtus;
+use crate::net::pmtu::{LinkMtu, PathMtus};
 use crate::net::reach::Reach;
 use crate::random::{Secret, Seed};
 use crate::store::arena::{Arena, Key};
@@ -37,9 +37,7 @@ const REACHED_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(crate) struct TcpLayer {
     pub(super) config: TcpConfig,
-    pub(super) mtu: usize,
-    /// That of IPv6, which a router may have made smaller (RFC 4861 §6.3.4).
-    pub(crate) mtu_v6: usize,
+    pub(crate) link: LinkMtu,
     /// See [`Cx::super_frame`].
     pub(super) super_frame: usize,
     /// See [`Cx::link_down`].
@@ -94,8 +92,7 @@ impl TcpLayer {
         let Config { mtu, super_frame_max, replies_max, paths, tcp: config, .. } = config;
         TcpLayer {
             config: config.clone(),
-            mtu: *mtu,
-            mtu_v6: *mtu,
+            link: LinkMtu { v4: *mtu, v6: *mtu },
             super_frame: *super_frame_max,
             link_down: false,
             live: Arena::new(config.connections_max),
@@ -178,6 +175,7 @@ impl TcpLayer {
         let mut cx = Cx {
             now,
             config: &self.config,
+            link: self.link,
             super_frame: self.super_frame,
             link_down: self.link_down,
             counters,
@@ -326,6 +324,7 @@ impl TcpLayer {
             let mut cx = Cx {
                 now,
                 config: &self.config,
+                link: self.link,
                 super_frame: self.super_frame,
                 link_down: self.link_down,
                 counters,
@@ -391,8 +390,9 @@ impl TcpLayer {
     ) -> bool {
         let Some(Slot::Live(index)) = self.find(flow) else { return false };
         let Some(key) = self.live.key_at(index) else { return false };
+        let remote = flow.remote.address;
         if self.live.get(key).is_some_and(|tcb| tcb.is_in_flight(seq))
-            && let Some(path) = self.paths.learn(now, flow.remote.address, (told, sent), self.mtu)
+            && let Some(path) = self.paths.learn(now, remote, (told, sent), self.link.to(remote))
         {
             counters.path_mtus_evicted = self.paths.evicted();
             let _: Option<()> = self.with(now, counters, key, |tcb, cx| tcb.on_path_mtu(cx, path));
@@ -414,11 +414,6 @@ impl TcpLayer {
         let _: Option<()> = self.with(now, counters, key, |tcb, cx| {
             tcb.on_no_neighbor(cx, seq, error);
         });
-    }
-
-    /// The longest packet that the link carries on the way to `remote`.
-    pub(super) fn mtu_to(&self, remote: Address) -> usize {
-        if remote.is_v4() { self.mtu } else { self.mtu_v6 }
     }
 
     /// A listener.

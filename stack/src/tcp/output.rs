@@ -61,6 +61,7 @@ const HEADERS_MAX: usize = IPV6_HEADER + TCP_HEADER + OPTIONS_MAX;
 impl Tcb {
     /// The next segment, or None when there is nothing to say.
     pub(crate) fn next_segment(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
+        self.follow_link(cx);
         if let Some(syn) = self.next_syn(cx) {
             return Some(syn);
         }
@@ -157,7 +158,7 @@ impl Tcb {
         } else {
             self.ecn.on_syn(cx.config.ecn.asks(), !first)
         };
-        let len = if first && !answers { self.snd.queued() } else { 0 };
+        let len = if first && !answers { self.snd.queued().min(self.syn_text_room()) } else { 0 };
         let opening = self.fast_open.opening.as_ref().filter(|_| first);
         let fast_open = opening.and_then(|opening| opening.cookie);
         let options = Options {
@@ -183,11 +184,11 @@ impl Tcb {
         Some(Outgoing { len, ..Outgoing::empty(fields) })
     }
 
-    /// Octets of text that our SYN can carry: a segment of the size that the peer takes, as far as
-    /// that is known, less the most that options take.
+    /// Octets of text that our SYN can carry: a segment of the size that the peer and the path
+    /// take, as far as that is known, less the most that options take.
     pub(super) fn syn_text_room(&self) -> usize {
         let mss = self.fast_open.opening.as_ref().map_or(0, |opening| opening.mss);
-        usize::from(mss.min(self.announced_mss)).saturating_sub(OPTIONS_MAX)
+        usize::from(mss.min(self.path.size())).saturating_sub(OPTIONS_MAX)
     }
 
     /// Our SYN is believed lost.

@@ -161,7 +161,7 @@ impl TcpLayer {
     ) -> Option<HalfOpen> {
         let options = self.listeners.get(key)?.options.tcp;
         let remote = flow.remote.address;
-        let announced = announced_mss(self.mtu_to(remote), remote, &options);
+        let announced = announced_mss(self.link.to(remote), remote, &options);
         let stamped = peer.timestamp.is_some();
         Some(HalfOpen {
             flow,
@@ -297,6 +297,7 @@ impl TcpLayer {
         let mut cx = Cx {
             now,
             config: &self.config,
+            link: self.link,
             super_frame: self.super_frame,
             link_down: self.link_down,
             counters,

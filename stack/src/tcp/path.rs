@@ -43,6 +43,8 @@ pub(crate) enum News {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path {
     v4: bool,
+    /// What both hosts take.
+    agreed: u16,
     /// What both hosts and our link take.
     most: u16,
     /// In force: it gets through.
@@ -61,7 +63,7 @@ impl Path {
     /// A path of which nothing is known: it carries what the hosts take.
     pub(crate) fn new(v4: bool, most: u16) -> Path {
         let again = Instant::FAR_FUTURE;
-        Path { v4, most, size: most, high: most, next: most, again, probe: None }
+        Path { v4, agreed: most, most, size: most, high: most, next: most, again, probe: None }
     }
 
     /// Octets behind the headers of IP and TCP.
@@ -71,10 +73,31 @@ impl Path {
 
     /// The hosts take this and no more.
     pub(crate) fn limit(&mut self, most: u16) {
+        self.agreed = most;
+        self.take_at_most(most);
+    }
+
+    fn take_at_most(&mut self, most: u16) {
         (self.most, self.high, self.next) = (most, most, most);
         if self.size >= most {
             (self.size, self.again) = (most, Instant::FAR_FUTURE);
         }
+    }
+
+    /// Our link carries packets of `mtu` bytes now. True: that is news. Where it carries more than
+    /// it did, segments ask whether the rest of the path does, too.
+    pub(crate) fn on_link(&mut self, now: Instant, mtu: usize) -> bool {
+        let carried = mtu.saturating_sub(self.headers().into());
+        let (most, before) = (carried.min(self.agreed.into()) as u16, self.most);
+        if most == before {
+            return false;
+        }
+        self.forget_probe();
+        self.take_at_most(most);
+        if most > before && self.size == before {
+            self.again = now;
+        }
+        true
     }
 
     fn headers(&self) -> u16 {
@@ -271,5 +294,30 @@ mod tests {
         assert_eq!((path.size(), path.wants_probe(at(600))), (1_360, Some(1_448)));
         path.limit(1_000);
         assert_eq!((path.size(), path.wants_probe(at(600))), (1_000, None), "the peer takes less");
+    }
+
+    #[test]
+    fn rfc4861_6_3_4_our_link_carries_less_and_more_again() {
+        let mut path = Path::new(false, 1_440);
+        path.limit(1_400);
+        assert!(!path.on_link(at(1), 1_500) && path.size() == 1_400, "it was no bound");
+        assert!(path.on_link(at(1), 1_280) && !path.on_link(at(2), 1_280));
+        assert_eq!((path.size(), path.wants_probe(at(9_999))), (1_220, None));
+        assert!(path.on_link(at(3), 9_000));
+        assert_eq!(
+            (path.size(), path.wants_probe(at(3))),
+            (1_220, Some(1_400)),
+            "the hosts' bound"
+        );
+        // While a longer one asks, the link becomes narrow: nothing is learnt from it.
+        path.on_probe_sent(Seq(0), Seq(1_400));
+        assert!(path.on_link(at(4), 1_300));
+        assert!(!path.on_ack(at(5), Seq(1_400)) && path.size() == 1_220);
+        assert_eq!(path.wants_probe(at(4)), Some(1_240));
+        // What a router further on has said stands.
+        let mut path = Path::new(false, 1_440);
+        path.remember(told(1_300, at(0)));
+        assert!(path.on_link(at(1), 1_400) && path.on_link(at(2), 1_500));
+        assert_eq!((path.size(), path.wants_probe(at(599))), (1_240, None));
     }
 }

@@ -27,6 +27,14 @@ impl Tcb {
         self.snd.mss = self.path.size().saturating_sub(self.stamped());
     }
 
+    /// Our link may carry less than when the connection began, or more again, for a router says so
+    /// (RFC 4861 §6.3.4). What flies has left, so nothing is lost.
+    pub(super) fn follow_link(&mut self, cx: &Cx<'_>) {
+        if self.path.on_link(cx.now, cx.link.to(self.flow.remote.address)) {
+            self.size_segments();
+        }
+    }
+
     /// An error may be about a segment with this number (RFC 5927 §4.1).
     pub(crate) fn is_in_flight(&self, seq: Seq) -> bool {
         seq.at_or_after(self.snd.una) && seq.before(self.snd.nxt)

@@ -29,6 +29,7 @@ use super::timers::{Timer, Timers};
 use super::timestamps::TimestampState;
 use crate::config::{Congestion, TcpConfig};
 use crate::counters::Counters;
+use crate::net::pmtu::LinkMtu;
 use crate::readiness::Readiness;
 use crate::store::arena::Key;
 use crate::store::queue::{Link, Linked};
@@ -49,6 +50,7 @@ pub(crate) const ACCEPT: usize = 2;
 pub(crate) struct Cx<'a> {
     pub(crate) now: Instant,
     pub(crate) config: &'a TcpConfig,
+    pub(crate) link: LinkMtu,
     /// The longest IP packet that the device cuts into segments, bytes; 0: it does not.
     pub(crate) super_frame: usize,
     /// Nothing can leave: the device is down.

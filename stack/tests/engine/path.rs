@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use stack::{
-    Config, MtuDiscovery, NetworkErrorKind, PathLimits, Readiness, RxFrame, SendError, TcpId,
-    UdpError, UdpOptions, UdpRecvError, UdpSendError,
+    Autoconfigure, Config, Gso, MtuDiscovery, NetworkErrorKind, PathLimits, Readiness, RxFrame,
+    SendError, TcpId, UdpError, UdpOptions, UdpRecvError, UdpSendError,
 };
 
 use crate::net::{Net, frames, host, host_with, v4, v6};
+use crate::routers::Word;
 
 /// A router's word on `frame`: the IPv4 packet in it does not fit, `mtu` would (RFC 1191 §4).
 fn too_big(frame: &[u8], mtu: u16) -> Vec<u8> {
@@ -146,6 +147,56 @@ fn rfc1191_6_4_a_router_s_word_costs_no_time_and_is_remembered() {
     transfer(&mut net, next, 300_000, true);
     assert_eq!(send_mss(&mut net, next.0), 1_448);
     assert_eq!(net.hosts[0].counters().tcp_timeouts, 0);
+}
+
+/// Host 0 believes routers, and a connection of it over IPv6 is open.
+fn beside_a_router(change: impl FnOnce(&mut Config)) -> (Net, (TcpId, TcpId)) {
+    let config = |config: &mut Config| {
+        config.autoconfigure = Autoconfigure::On;
+        change(config);
+    };
+    let mut net = Net::of([host_with(1, config), host(2)]);
+    net.pass(Duration::from_secs(3));
+    let ids = net.connect(v6(2, 80));
+    (net, ids)
+}
+
+/// A router says what the link carries (RFC 4861 §6.3.4).
+fn link_carries(net: &mut Net, mtu: u32) {
+    net.hosts[0].receive(net.now, RxFrame::plain(&Word::new().mtu(mtu).frame()));
+}
+
+#[test]
+fn rfc4861_6_3_4_open_connections_follow_what_the_link_carries() {
+    let (mut net, ids) = beside_a_router(|_| ());
+    transfer(&mut net, ids, WARM_UP, false);
+    // What is lost while the link becomes narrow goes again in shorter segments.
+    net.hosts[0].tcp(ids.0).unwrap().send(net.now, &[7; 5_000]).unwrap();
+    assert_eq!(frames(&mut net.hosts[0], net.now)[0].len(), 14 + 1_500);
+    link_carries(&mut net, 1_280);
+    net.seen.clear();
+    net.pass(Duration::from_secs(2));
+    assert_eq!(net.hosts[1].tcp(ids.1).unwrap().recv(net.now, &mut [0; 9_000]), Ok(5_000));
+    transfer(&mut net, ids, 300_000, false);
+    assert!(net.seen.iter().all(|frame| frame.len() <= 14 + 1_280));
+    assert_eq!(net.hosts[0].counters().ip_frag_creates, 0);
+    assert_eq!(send_mss(&mut net, ids.0), 1_280 - 72);
+    // And more again: one segment as long as the link takes asks about the rest of the path.
+    link_carries(&mut net, 1_400);
+    transfer(&mut net, ids, 300_000, false);
+    assert_eq!(send_mss(&mut net, ids.0), 1_400 - 72);
+    assert_eq!(net.hosts[0].counters().tcp_mtup_success, 1);
+    assert!(net.seen.iter().all(|frame| frame.len() <= 14 + 1_400));
+    assert_eq!(net.hosts[0].counters().ip_frag_creates, 0);
+}
+
+#[test]
+fn rfc4861_6_3_4_super_frames_are_cut_for_the_link_of_today() {
+    let (mut net, ids) = beside_a_router(|config| config.super_frame_max = 65_535);
+    net.hosts[0].tcp(ids.0).unwrap().send(net.now, &[7; 50_000]).unwrap();
+    link_carries(&mut net, 1_280);
+    let frame = net.hosts[0].poll_transmit(net.now).unwrap();
+    assert_eq!(frame.gso, Some(Gso { segment: 1_280 - 72 }));
 }
 
 /// The default remembers 256 paths; here one, and the path after the limit.

@@ -117,7 +117,7 @@ impl Link {
 }
 
 /// A router advertisement: what it says of the router, and its options.
-struct Word {
+pub(crate) struct Word {
     router: Ipv6Addr,
     hop_limit: u8,
     flags: u8,
@@ -126,7 +126,7 @@ struct Word {
 }
 
 impl Word {
-    fn new() -> Word {
+    pub(crate) fn new() -> Word {
         let options = vec![1, 1, 2, 0, 0, 0, 0, 9];
         Word { router: ROUTER, hop_limit: 0, flags: 0, lifetime: 1800, options }
     }
@@ -140,13 +140,13 @@ impl Word {
         self
     }
 
-    fn mtu(mut self, mtu: u32) -> Word {
+    pub(crate) fn mtu(mut self, mtu: u32) -> Word {
         self.options.extend([5, 1, 0, 0]);
         self.options.extend(mtu.to_be_bytes());
         self
     }
 
-    fn frame(&self) -> Vec<u8> {
+    pub(crate) fn frame(&self) -> Vec<u8> {
         self.frame_with(255)
     }
 
