@@ -7,7 +7,7 @@
 //! | to | look at |
 //! |---|---|
 //! | use sockets in a program | [`host`]: `Host`, `TcpListener`, `TcpStream`, `UdpSocket`, `Poller` |
-//! | drive the engine yourself | [`Stack`], [`Config`], [`Seed`], [`Instant`] |
+//! | drive the engine yourself | [`Stack`], [`Config`], [`Seed`], [`Instant`]; `docs/EMBEDDING.md`, `stack/examples` |
 //! | see what happened | [`Counters`], [`DropReason`], [`TcpInfo`] |
 //! | read the code | `stack.rs`, then `tcp/mod.rs`, `tcp/state.rs`, `tcp/arrive.rs` |
 //!

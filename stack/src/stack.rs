@@ -2,7 +2,7 @@
 //!
 //! Four kinds of methods (law 2): **inputs** ([`Stack::receive`], [`Stack::advance`]) and **socket
 //! calls** change state and mark who has something to say; **outputs** ([`Stack::poll_transmit`],
-//! [`Stack::poll_event`]) are drained until None after any burst of them;
+//! [`Stack::poll_event`]) are drained until both are None after any burst of them;
 //! [`Stack::next_timeout`] says when `advance` has work.
 
 mod addresses;
