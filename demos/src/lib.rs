@@ -1,13 +1,17 @@
 //! What the demos share.
 
 pub mod client;
+pub mod clients;
 pub mod config;
+pub mod date;
+pub mod dialogue;
 pub mod http;
 pub mod human;
 mod kernel_side;
 mod lease;
 pub mod options;
 pub mod outside;
+pub mod patient;
 mod plug;
 pub mod program;
 pub mod units;

@@ -81,16 +81,37 @@ pub fn room(text: &str) -> Result<Room, String> {
         format!("{text:?} is no length of a queue: write it like 100ms, 64KiB or 1000p (packets)")
     };
     let (number, unit) = split(text).ok_or_else(help)?;
-    let byte = match unit.to_ascii_lowercase().as_str() {
-        "p" | "packet" | "packets" => return Ok(Room::Frames(number as usize)),
+    let unit = unit.to_ascii_lowercase();
+    match (unit.as_str(), byte(&unit)) {
+        ("p" | "packet" | "packets", _) => Ok(Room::Frames(number as usize)),
+        (_, Some(byte)) => Ok(Room::Bytes((number * byte) as usize)),
+        _ => time(text).map(Room::Time).map_err(|_| help()),
+    }
+}
+
+/// A number of bytes: `64KiB`, `1.5GB`, or `100` alone.
+///
+/// # Errors
+/// What to write instead.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let help = || format!("{text:?} is no number of bytes: write it like 100, 64KiB or 1.5GB");
+    let (number, unit) = split(text).ok_or_else(help)?;
+    let byte = if unit.is_empty() { Some(1.0) } else { byte(&unit.to_ascii_lowercase()) };
+    byte.map(|byte| (number * byte) as u64).ok_or_else(help)
+}
+
+/// How many bytes a unit stands for.
+fn byte(unit: &str) -> Option<f64> {
+    Some(match unit {
         "b" | "byte" | "bytes" => 1.0,
         "kb" => 1e3,
         "mb" => 1e6,
+        "gb" => 1e9,
         "kib" | "k" => 1024.0,
         "mib" | "m" => 1024.0 * 1024.0,
-        _ => return time(text).map(Room::Time).map_err(|_| help()),
-    };
-    Ok(Room::Bytes((number * byte) as usize))
+        "gib" | "g" => 1024.0 * 1024.0 * 1024.0,
+        _ => return None,
+    })
 }
 
 /// Two times: `3ms..20ms`, `3..20ms`, or `20ms` alone for one from zero.
@@ -135,6 +156,9 @@ mod tests {
         assert_eq!(room("64KiB"), Ok(Room::Bytes(65_536)));
         assert_eq!(room("1500B"), Ok(Room::Bytes(1500)));
         assert_eq!(room("1000p"), Ok(Room::Frames(1000)));
+        for (text, count) in [("100", 100), ("64KiB", 65_536), ("1.5GB", 1_500_000_000)] {
+            assert_eq!(bytes(text), Ok(count), "{text}");
+        }
         let millis = |least, most| Ok((Duration::from_millis(least), Duration::from_millis(most)));
         assert_eq!(times("3..20ms"), millis(3, 20));
         assert_eq!(
@@ -158,6 +182,9 @@ mod tests {
         }
         for text in ["", "100", "100 yards"] {
             assert!(room(text).unwrap_err().contains("64KiB"), "{text}");
+        }
+        for text in ["", "1 day", "many"] {
+            assert!(bytes(text).unwrap_err().contains("64KiB"), "{text}");
         }
         assert!(times("20ms..3ms").unwrap_err().contains("shorter"));
         assert!(times("3ms..x").is_err());

@@ -11,6 +11,7 @@ mod dhcp;
 mod ecn;
 mod endings;
 mod fast_open;
+mod ftp;
 mod http;
 mod ipv6;
 mod link;

@@ -1,11 +1,11 @@
 //! One client: its requests, one after the other, until it or its time is up.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use demos::http::{Connection, Framing, HeadError, Request};
-use demos::outside::Stopwatch;
+use demos::patient::{Patient, is_timeout};
 use stack::host::TcpStream;
 
 use crate::reply::Reply;
@@ -17,30 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The most requests on one connection.
 const MAX_REQUESTS: usize = 100_000;
-
-/// How much is read of a client that is turned away, so that it sees the reply and not a RST.
-const FAREWELL: usize = 256 * 1024;
-
-/// How long a client may take to leave.
-const LEAVE: Duration = Duration::from_secs(2);
-
-/// A stream with a time limit that spans several reads: a client which sends a byte now and then
-/// does not keep its place for ever.
-struct Patient {
-    stream: TcpStream,
-    since: Option<Stopwatch>,
-}
-
-impl Read for Patient {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let left = self.since.map_or(PATIENCE, |since| since.left_of(PATIENCE));
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        self.stream.set_read_timeout(Some(left))?;
-        self.stream.read(out)
-    }
-}
 
 /// What became of a request.
 enum Next {
@@ -62,24 +38,22 @@ pub(crate) fn serve(site: &Site, stream: TcpStream, peer: SocketAddr) {
 }
 
 fn talk(site: &Site, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut connection = Connection::new(Patient { stream, since: None });
+    let mut connection = Connection::new(Patient::new(stream, PATIENCE)?);
     for _ in 0..MAX_REQUESTS {
-        connection.stream_mut().since = Some(Stopwatch::start());
+        connection.stream_mut().begin();
         let request = match connection.read_request() {
             Ok(Some(request)) => request,
             Ok(None) => return Ok(()),
             Err(error) => return refuse(&mut connection, error),
         };
-        connection.stream_mut().since = None;
+        connection.stream_mut().end();
         match answer(site, &mut connection, &request, peer)? {
             Next::Stay => {}
             Next::Close => break,
             Next::Gone => return Ok(()),
         }
     }
-    leave(&mut connection)
+    connection.stream_mut().leave()
 }
 
 /// Answers one request.
@@ -106,7 +80,7 @@ fn answer(
     keep_alive &= !matches!(reply.status, 400 | 408 | 417);
     let (status, length) = (reply.status, reply.length());
     Totals::add(&site.totals.requests, 1);
-    let sent = reply.write(&mut connection.stream_mut().stream, is_head, keep_alive);
+    let sent = reply.write(connection.stream_mut(), is_head, keep_alive);
     let (method, target) = (&request.method, &request.target);
     match sent {
         Ok(sent) => {
@@ -129,8 +103,7 @@ fn receive(
     match request.headers.get("expect") {
         None => {}
         Some(what) if what.eq_ignore_ascii_case("100-continue") => {
-            let stream = &mut connection.stream_mut().stream;
-            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            connection.stream_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         Some(_) => return Ok(Reply::error(417, "Only 100-continue can be expected.")),
     }
@@ -157,28 +130,8 @@ fn refuse(connection: &mut Connection<Patient>, error: HeadError) -> io::Result<
         HeadError::Truncated => return Ok(()),
         HeadError::Malformed(why) => Reply::error(400, &format!("Not HTTP: {why}.")),
     };
-    reply.write(&mut connection.stream_mut().stream, false, false)?;
-    leave(connection)
-}
-
-/// Closes in two steps (RFC 9112 §9.6): closing while the client still sends would reset the
-/// connection, and the reset may overtake the reply.
-fn leave(connection: &mut Connection<Patient>) -> io::Result<()> {
-    let stream = &mut connection.stream_mut().stream;
-    stream.shutdown(std::net::Shutdown::Write)?;
-    let since = Stopwatch::start();
-    let mut left = FAREWELL;
-    let mut buffer = [0; 4096];
-    while left > 0 && !since.left_of(LEAVE).is_zero() {
-        stream.set_read_timeout(Some(since.left_of(LEAVE).max(Duration::from_millis(1))))?;
-        match stream.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => left = left.saturating_sub(count),
-            Err(error) if is_timeout(&error) => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+    reply.write(connection.stream_mut(), false, false)?;
+    connection.stream_mut().leave()
 }
 
 /// Turns a client away because there are too many.
@@ -188,8 +141,4 @@ pub(crate) fn turn_away(mut stream: TcpStream) {
     if stream.set_nonblocking(true).is_ok() {
         let _ = reply.write(&mut stream, false, false);
     }
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
 }

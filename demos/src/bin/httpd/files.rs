@@ -5,6 +5,7 @@ use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use demos::date;
 use demos::http::{Range, Request, content_type, decode_path, parse_range};
 
 use crate::listing;
@@ -100,7 +101,7 @@ fn send(request: &Request, path: &Path, meta: &Metadata) -> io::Result<Reply> {
     };
     let reply = reply.with("Accept-Ranges", "bytes");
     Ok(match meta.modified() {
-        Ok(time) => reply.with("Last-Modified", httpdate::fmt_http_date(time)),
+        Ok(time) => reply.with("Last-Modified", date::http(time)),
         Err(_) => reply,
     })
 }

@@ -15,17 +15,18 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use demos::clients::Clients;
 use demos::config;
 use demos::http::Request;
 use demos::human;
 use demos::options::CommonOptions;
-use demos::outside::{self, Stopwatch};
+use demos::outside::Stopwatch;
 use demos::program::{Program, Role};
-use stack::host::{Host, TcpListener, TcpStream};
+use stack::host::{Host, TcpListener};
 
 use crate::files::Files;
 use crate::reply::Reply;
@@ -60,7 +61,6 @@ struct Site {
     host: Host,
     files: Files,
     started: Stopwatch,
-    clients: AtomicUsize,
     totals: Totals,
 }
 
@@ -89,7 +89,6 @@ fn serve(program: &Program, options: &Options) -> Result<()> {
         host: program.host().clone(),
         files: Files::new(&options.root)?,
         started: Stopwatch::start(),
-        clients: AtomicUsize::new(0),
         totals: Totals::default(),
     });
     let local = SocketAddr::from((Ipv6Addr::UNSPECIFIED, options.port));
@@ -105,28 +104,13 @@ fn serve(program: &Program, options: &Options) -> Result<()> {
         program.say(&format!("http://{host}/ is {}", site.files.root().display()));
     }
     program.ready()?;
+    let clients = Clients::new(options.max_clients);
     loop {
         let (stream, peer) = listener.accept().context("accept")?;
-        admit(&site, stream, peer, options.max_clients);
-    }
-}
-
-/// Gives a client a thread, if there is a place left.
-fn admit(site: &Arc<Site>, stream: TcpStream, peer: SocketAddr, max: usize) {
-    Totals::add(&site.totals.connections, 1);
-    if site.clients.fetch_add(1, Ordering::Relaxed) >= max {
-        site.clients.fetch_sub(1, Ordering::Relaxed);
-        log::warn!("{peer}: turned away, there are {max} already");
-        return connection::turn_away(stream);
-    }
-    let shared = Arc::clone(site);
-    let work = move || {
-        connection::serve(&shared, stream, peer);
-        shared.clients.fetch_sub(1, Ordering::Relaxed);
-    };
-    if let Err(error) = outside::spawn("client", work) {
-        site.clients.fetch_sub(1, Ordering::Relaxed);
-        log::warn!("{peer}: turned away, no thread for it: {error}");
+        Totals::add(&site.totals.connections, 1);
+        let site = Arc::clone(&site);
+        let serve = move |stream| connection::serve(&site, stream, peer);
+        clients.admit(stream, peer, connection::turn_away, serve);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
+use demos::date;
 use demos::http::escape_html;
 use demos::outside::wall_clock;
 
@@ -95,7 +96,7 @@ impl Reply {
              Connection: {}\r\n",
             self.status,
             reason(self.status),
-            httpdate::fmt_http_date(wall_clock()),
+            date::http(wall_clock()),
             self.length(),
             if keep_alive { "keep-alive" } else { "close" }
         );

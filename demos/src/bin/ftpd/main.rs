@@ -1,0 +1,134 @@
+//! ftpd: serves a directory over FTP (RFC 959, 2428, 3659), to anybody.
+//!
+//! A thread for each client and blocking calls. A client has one data connection at a time, opened
+//! by either side, which leads to the address that the client itself has (RFC 2577). What has a
+//! limit: the number of clients, the length of a line, the time for a line, for a data connection
+//! and for each piece on it, and the length of an upload.
+
+mod address;
+mod command;
+mod data;
+mod listing;
+mod session;
+mod transfer;
+mod tree;
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use demos::clients::Clients;
+use demos::config;
+use demos::human;
+use demos::options::CommonOptions;
+use demos::program::{Program, Role};
+use demos::units;
+use stack::host::{Host, TcpListener};
+
+use crate::tree::Tree;
+
+/// Serves a directory over FTP.
+///
+/// Whoever comes may read as `anonymous`, and with --upload write. Data connections may be passive
+/// or active. Symbolic links are followed only to places inside the directory.
+#[derive(Parser, Debug)]
+#[command(version, verbatim_doc_comment)]
+struct Options {
+    /// The directory.
+    #[arg(default_value = ".")]
+    root: PathBuf,
+
+    /// The port for commands; those for data are any.
+    #[arg(short, long, default_value_t = 21)]
+    port: u16,
+
+    /// Let clients store, append and delete files, and make directories.
+    #[arg(long)]
+    upload: bool,
+
+    /// The largest file that an upload may make.
+    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = units::bytes)]
+    max_file: u64,
+
+    /// The most clients at a time; one more is turned away.
+    #[arg(long, value_name = "COUNT", default_value_t = 256)]
+    max_clients: usize,
+
+    #[command(flatten)]
+    common: CommonOptions,
+}
+
+/// What all clients share.
+struct Site {
+    host: Host,
+    tree: Tree,
+    /// The largest file that an upload may make; `None`: nothing is written.
+    upload: Option<u64>,
+    totals: Totals,
+}
+
+/// What was served.
+#[derive(Debug, Default)]
+struct Totals {
+    clients: AtomicU64,
+    files_out: AtomicU64,
+    files_in: AtomicU64,
+    bytes_out: AtomicU64,
+    bytes_in: AtomicU64,
+}
+
+impl Totals {
+    fn add(total: &AtomicU64, count: u64) {
+        total.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn summary(&self) -> String {
+        let load = |total: &AtomicU64| total.load(Ordering::Relaxed);
+        format!(
+            "{}; {} sent ({}) and {} received ({})",
+            human::count(load(&self.clients), "client"),
+            human::count(load(&self.files_out), "file"),
+            human::bytes(load(&self.bytes_out)),
+            human::count(load(&self.files_in), "file"),
+            human::bytes(load(&self.bytes_in)),
+        )
+    }
+}
+
+fn main() -> ExitCode {
+    let options = config::parse::<Options>();
+    Program::run("ftpd", Role::Server, &options.common, |program| serve(program, &options))
+}
+
+fn serve(program: &Program, options: &Options) -> Result<()> {
+    let site = Arc::new(Site {
+        host: program.host().clone(),
+        tree: Tree::new(&options.root)?,
+        upload: options.upload.then_some(options.max_file),
+        totals: Totals::default(),
+    });
+    let local = SocketAddr::from((Ipv6Addr::UNSPECIFIED, options.port));
+    let listener = TcpListener::bind(program.host(), local)
+        .with_context(|| format!("port {}: cannot listen", options.port))?;
+    let summed = Arc::clone(&site);
+    program.on_stop(move || {
+        eprintln!("ftpd: {}", summed.totals.summary());
+        None
+    });
+    for address in program.addresses() {
+        let host = SocketAddr::new(address, options.port);
+        program.say(&format!("ftp://{host}/ is {}", site.tree.root().display()));
+    }
+    program.ready()?;
+    let clients = Clients::new(options.max_clients);
+    loop {
+        let (stream, peer) = listener.accept().context("accept")?;
+        let site = Arc::clone(&site);
+        let serve = move |stream| session::serve(&site, stream, peer);
+        clients.admit(stream, peer, session::turn_away, serve);
+    }
+}

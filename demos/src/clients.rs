@@ -1,0 +1,75 @@
+//! A thread for each client of a server, as long as there is a place.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use stack::host::TcpStream;
+
+use crate::outside;
+
+/// The places of a server for its clients.
+#[derive(Debug)]
+pub struct Clients {
+    max: usize,
+    present: Arc<AtomicUsize>,
+}
+
+/// A client's place, until it is dropped.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Clients {
+    /// Places for so many clients at a time.
+    pub fn new(max: usize) -> Clients {
+        Clients { max, present: Arc::default() }
+    }
+
+    /// Gives a client a thread in which `serve` has it, if there is a place left.
+    pub fn admit(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        turn_away: impl FnOnce(TcpStream),
+        serve: impl FnOnce(TcpStream) + Send + 'static,
+    ) {
+        let Some(place) = self.place() else {
+            log::warn!("{peer}: turned away, there are {} already", self.max);
+            return turn_away(stream);
+        };
+        let work = move || {
+            let _place = place;
+            serve(stream);
+        };
+        if let Err(error) = outside::spawn("client", work) {
+            log::warn!("{peer}: turned away, no thread for it: {error}");
+        }
+    }
+
+    fn place(&self) -> Option<Place> {
+        let before = self.present.fetch_add(1, Ordering::Relaxed);
+        let place = Place(Arc::clone(&self.present));
+        (before < self.max).then_some(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_again_when_its_client_has_left() {
+        let clients = Clients::new(2);
+        let (first, second) = (clients.place(), clients.place());
+        assert!(first.is_some() && second.is_some());
+        assert!(clients.place().is_none() && clients.place().is_none());
+        drop(first);
+        let third = clients.place();
+        assert!(third.is_some() && clients.place().is_none());
+    }
+}
