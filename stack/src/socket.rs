@@ -19,9 +19,7 @@ use crate::tcp::tcb::{Follow, Tcb};
 use crate::time::Instant;
 use crate::udp::echo::{EchoReply, EchoSocket, EchoTable};
 use crate::udp::error::{NetworkError, UdpError, UdpRecvError, UdpSendError};
-use crate::udp::socket::{
-    Arrived, MtuDiscovery, ReceivedDatagram, SendDatagram, UdpOptions, UdpSocket,
-};
+use crate::udp::socket::{MtuDiscovery, ReceivedDatagram, SendDatagram, UdpOptions, UdpSocket};
 use crate::udp::table::{UdpTable, Way};
 use crate::wire::address::{Address, Endpoint};
 use core::net::{IpAddr, SocketAddr};
@@ -397,7 +395,7 @@ impl Udp<'_> {
     /// # Errors
     /// As [`Udp::recv_from`].
     pub fn recv_datagram(&mut self, out: &mut [u8]) -> Result<ReceivedDatagram, UdpRecvError> {
-        self.table.recv(self.key, out).map(received)
+        self.table.recv(self.key, out)
     }
 
     /// As [`Udp::recv_from`], but the datagram stays.
@@ -414,7 +412,7 @@ impl Udp<'_> {
     /// As [`Udp::recv_from`].
     pub fn peek_datagram(&mut self, out: &mut [u8]) -> Result<ReceivedDatagram, UdpRecvError> {
         let socket = self.table.socket_mut(self.key).ok_or(UdpRecvError::WouldBlock)?;
-        socket.peek(out).map(received)
+        socket.peek(out)
     }
 
     /// The length of the next datagram.
@@ -481,11 +479,6 @@ impl Udp<'_> {
         }
         self.table.close(self.key);
     }
-}
-
-fn received((len, how): (usize, Arrived)) -> ReceivedDatagram {
-    let Arrived { from, to, ttl, tos } = how;
-    ReceivedDatagram { len, from: from.to_socket_addr(), to: to.to_ip(), ttl, tos }
 }
 
 pub(crate) fn udp_readiness(socket: &UdpSocket) -> Readiness {

@@ -211,6 +211,7 @@ impl From<UdpSendError> for Errno {
             UdpSendError::NotConnected => Errno::EDESTADDRREQ,
             UdpSendError::NetworkUnreachable => Errno::ENETUNREACH,
             UdpSendError::InvalidRemote | UdpSendError::InvalidSource => Errno::EINVAL,
+            UdpSendError::TooManySegments => Errno::EINVAL,
             UdpSendError::PermissionDenied => Errno::EACCES,
             UdpSendError::Failed(error) => error.into(),
         }

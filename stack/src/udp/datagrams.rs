@@ -31,12 +31,39 @@ impl<M> Datagrams<M> {
     }
 
     /// Appends a datagram if all then cost at most `limit`; its cost, or None.
-    pub(crate) fn push(&mut self, meta: M, payload: &[u8], limit: usize) -> Option<usize> {
-        let cost = payload.len().saturating_add(OVERHEAD);
+    pub(crate) fn push(&mut self, meta: M, payload: &[u8], limit: usize) -> Option<usize>
+    where
+        M: Copy,
+    {
+        self.push_segments(meta, payload, payload.len(), limit)
+    }
+
+    /// As [`push`](Self::push), of datagrams of `size` bytes, the last of which may be shorter: all
+    /// or none.
+    pub(crate) fn push_segments(
+        &mut self,
+        meta: M,
+        payload: &[u8],
+        size: usize,
+        limit: usize,
+    ) -> Option<usize>
+    where
+        M: Copy,
+    {
+        let count = payload.len().div_ceil(size.max(1)).max(1);
+        let cost = payload.len().saturating_add(count.saturating_mul(OVERHEAD));
         if self.charge().saturating_add(cost) > limit {
             return None;
         }
-        self.list.push_back((meta, payload.len()));
+        let mut rest = payload.len();
+        self.list.extend(
+            core::iter::repeat_with(|| {
+                let len = rest.min(size);
+                rest -= len;
+                (meta, len)
+            })
+            .take(count),
+        );
         self.bytes.extend(payload);
         Some(cost)
     }

@@ -149,6 +149,8 @@ pub enum UdpSendError {
     InvalidSource,
     /// The remote address is a broadcast, which the socket's options do not allow (EACCES).
     PermissionDenied,
+    /// More datagrams in one call than it may send, 128 (EINVAL).
+    TooManySegments,
     /// An error about a datagram sent before, reported once; this one was not sent.
     Failed(UdpError),
 }
@@ -174,6 +176,9 @@ impl fmt::Display for UdpSendError {
             }
             UdpSendError::PermissionDenied => {
                 "a broadcast is not allowed: set the socket's option `broadcast` first"
+            }
+            UdpSendError::TooManySegments => {
+                "too many datagrams in one call: send at most 128 times the segment's length"
             }
             UdpSendError::Failed(error) => return error.fmt(f),
         })

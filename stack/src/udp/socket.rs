@@ -76,6 +76,12 @@ pub struct UdpOptions {
     pub reuse_port: bool,
     /// What is done where a path carries less than a datagram. Default `Want`, as in Linux.
     pub mtu_discovery: MtuDiscovery,
+    /// What is sent in one call is datagrams of so many bytes, the last of which may be shorter
+    /// (`UDP_SEGMENT`); 0: one datagram. Default 0.
+    pub segment: u16,
+    /// Datagrams of one length that came one behind the other from one sender may be received in
+    /// one call (`UDP_GRO`). Default false.
+    pub join: bool,
     /// Bound to `::`, it speaks IPv6 only (`IPV6_V6ONLY`). Default false, as in Linux. It counts
     /// when the socket is bound, and cannot be changed.
     pub only_v6: bool,
@@ -95,6 +101,8 @@ impl Default for UdpOptions {
             reuse_address: false,
             reuse_port: false,
             mtu_discovery: MtuDiscovery::Want,
+            segment: 0,
+            join: false,
             only_v6: false,
         }
     }
@@ -126,6 +134,9 @@ pub struct ReceivedDatagram {
     pub ttl: u8,
     /// Its type of service or traffic class, DSCP and ECN (`IP_RECVTOS`).
     pub tos: u8,
+    /// These are several datagrams, of so many bytes each but for the last, which may be shorter
+    /// ([`UdpOptions::join`]).
+    pub segment: Option<u16>,
 }
 
 /// How a datagram is sent: what is not said is as the socket has it.
@@ -139,6 +150,8 @@ pub struct SendDatagram {
     pub ttl: Option<u8>,
     /// Type of service or traffic class (`IP_TOS`).
     pub tos: Option<u8>,
+    /// As [`UdpOptions::segment`].
+    pub segment: Option<u16>,
 }
 
 impl From<Option<SocketAddr>> for SendDatagram {
@@ -156,6 +169,13 @@ pub(crate) struct Arrived {
     pub(crate) tos: u8,
 }
 
+impl Arrived {
+    pub(super) fn received(&self, len: usize) -> ReceivedDatagram {
+        let (from, to) = (self.from.to_socket_addr(), self.to.to_ip());
+        ReceivedDatagram { len, from, to, ttl: self.ttl, tos: self.tos, segment: None }
+    }
+}
+
 /// A datagram to be sent, without its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Datagram {
@@ -168,6 +188,9 @@ pub(crate) struct Datagram {
     /// To a group, it comes back to the members here.
     pub(crate) loops: bool,
 }
+
+/// Datagrams that one call sends or receives at most ([`UdpOptions::segment`]), as in Linux.
+pub(super) const SEGMENTS_MAX: usize = 128;
 
 /// Sockets with something to send, in turn.
 pub(super) const TRANSMIT: usize = 0;
@@ -286,21 +309,42 @@ impl UdpSocket {
         self.dropped
     }
 
-    /// The next datagram, as much as fits, left in its place.
-    pub(crate) fn peek(&mut self, out: &mut [u8]) -> Result<(usize, Arrived), UdpRecvError> {
+    /// The next datagram, as much as fits, left in its place: always one alone.
+    pub(crate) fn peek(&mut self, out: &mut [u8]) -> Result<ReceivedDatagram, UdpRecvError> {
         if let Some(error) = self.error.take() {
             return Err(UdpRecvError::Failed(error));
         }
         let (arrived, len) = self.received.peek(out).ok_or(UdpRecvError::WouldBlock)?;
-        Ok((len, *arrived))
+        Ok(arrived.received(len))
     }
 
-    pub(super) fn recv(&mut self, out: &mut [u8]) -> Result<(usize, Arrived), UdpRecvError> {
+    pub(super) fn recv(&mut self, out: &mut [u8]) -> Result<ReceivedDatagram, UdpRecvError> {
         if let Some(error) = self.error.take() {
             return Err(UdpRecvError::Failed(error));
         }
+        let size = self.next_len().unwrap_or(0);
         let (arrived, len) = self.received.pop(out).ok_or(UdpRecvError::WouldBlock)?;
-        Ok((len, arrived))
+        let mut datagram = arrived.received(len);
+        if self.options.join && len == size {
+            datagram.len = self.join_received(&arrived, size, out);
+            datagram.segment = (datagram.len > size).then_some(size as u16);
+        }
+        Ok(datagram)
+    }
+
+    /// Takes what came as the first did, which is the `size` bytes at the start of `out`, as far as
+    /// it fits; how many bytes there are then.
+    fn join_received(&mut self, first: &Arrived, size: usize, out: &mut [u8]) -> usize {
+        let mut filled = size;
+        while size > 0 && filled.is_multiple_of(size) && filled < size * SEGMENTS_MAX {
+            let Some((next, len)) = self.received.front() else { break };
+            let rest = out.get_mut(filled..).unwrap_or(&mut []);
+            if next != first || !(1..=size.min(rest.len())).contains(&len) {
+                break;
+            }
+            filled += self.received.pop(rest).map_or(0, |(_, len)| len);
+        }
+        filled
     }
 
     /// What the network says of a datagram; false if there are `most` already.

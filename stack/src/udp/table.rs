@@ -4,7 +4,10 @@ use super::error::{
     BindError, NetworkError, NetworkErrorKind, UdpError, UdpRecvError, UdpSendError,
 };
 use super::names::{Name, Names};
-use super::socket::{Arrived, Datagram, EVENT, SendDatagram, TRANSMIT, UdpOptions, UdpSocket};
+use super::socket::{
+    Arrived, Datagram, EVENT, ReceivedDatagram, SEGMENTS_MAX, SendDatagram, TRANSMIT, UdpOptions,
+    UdpSocket,
+};
 use crate::net::multicast::GroupError;
 use crate::net::reach::Reach;
 use crate::net::sharing::Sharing;
@@ -312,8 +315,16 @@ impl UdpTable {
             true => socket.options.multicast_ttl,
             false => socket.options.ttl,
         };
+        let size = match how.segment.unwrap_or(socket.options.segment) {
+            0 => payload.len(),
+            size => payload.len().min(size.into()),
+        };
+        if payload.len() > size * SEGMENTS_MAX {
+            return Err(UdpSendError::TooManySegments);
+        }
         let headers = if to.address.is_v4() { IPV4_HEADER } else { IPV6_HEADER } + UDP_HEADER;
-        if payload.len() + headers > way.mtu && mtu_discovery.forbids_cuts() {
+        let cuts = !mtu_discovery.forbids_cuts() && size == payload.len();
+        if size + headers > way.mtu && !cuts {
             self.refuse_long(key, to, way);
             return Err(UdpSendError::MessageTooLong);
         }
@@ -332,7 +343,7 @@ impl UdpTable {
         let idle = socket.unsent.is_empty();
         let own = if idle { usize::MAX } else { socket.options.send_buffer };
         let limit = own.min(socket.unsent.charge() + total);
-        let cost = socket.unsent.push(datagram, payload, limit);
+        let cost = socket.unsent.push_segments(datagram, payload, size, limit);
         self.bytes += cost.ok_or(UdpSendError::WouldBlock)?;
         self.transmit.push(&mut self.sockets, key);
         Ok(())
@@ -350,7 +361,7 @@ impl UdpTable {
         &mut self,
         key: Key<UdpSocket>,
         out: &mut [u8],
-    ) -> Result<(usize, Arrived), UdpRecvError> {
+    ) -> Result<ReceivedDatagram, UdpRecvError> {
         let Some(socket) = self.socket_mut(key) else { return Err(UdpRecvError::WouldBlock) };
         let before = socket.received.charge();
         let result = socket.recv(out);

@@ -121,10 +121,10 @@ fn received_datagrams_wait_in_order_and_long_ones_are_cut() {
     let socket = table.socket_mut(key).unwrap();
     assert_eq!((socket.next_len(), socket.is_readable()), (Some(5), true));
     let mut out = [0; 3];
-    assert_eq!(socket.peek(&mut out), Ok((3, from(PEER))));
-    assert_eq!(table.recv(key, &mut out), Ok((3, from(PEER))));
+    assert_eq!(socket.peek(&mut out), Ok(from(PEER).received(3)));
+    assert_eq!(table.recv(key, &mut out), Ok(from(PEER).received(3)));
     assert_eq!(&out, b"fir");
-    assert_eq!(table.recv(key, &mut out), Ok((0, from(OTHER))));
+    assert_eq!(table.recv(key, &mut out), Ok(from(OTHER).received(0)));
     assert_eq!(table.recv(key, &mut out), Err(UdpRecvError::WouldBlock));
     assert_eq!(table.bytes(), 0);
 }
@@ -143,7 +143,7 @@ fn r13_a_flood_to_a_slow_reader_stays_within_its_buffer() {
     assert_eq!(table.socket(key).unwrap().dropped(), 100_000 - taken);
     // The oldest stay, and there is room again after one is taken.
     let mut out = [9; 4];
-    assert_eq!(table.recv(key, &mut out), Ok((4, from(PEER))));
+    assert_eq!(table.recv(key, &mut out), Ok(from(PEER).received(4)));
     assert_eq!(out, [0; 4]);
     assert!(table.deliver(key, from(PEER), b"more"));
 }
@@ -241,6 +241,71 @@ fn what_follows_joins_only_if_it_goes_the_same_way() {
     assert_eq!(payload, b"texttext");
     let second = table.poll_transmit(&mut payload).unwrap();
     assert_eq!((second.ttl, table.join(&second, &mut payload, 9_000)), (3, 0));
+}
+
+#[test]
+fn one_call_sends_many_datagrams_or_none() {
+    let (mut table, _) = table();
+    let key = bind(&mut table, ALL, 53).unwrap();
+    table.set_options(key, UdpOptions { segment: 4, ..UdpOptions::default() });
+    send(&mut table, key, b"onlyfourmore").unwrap();
+    send(&mut table, key, b"a tail").unwrap();
+    table.send(key, b"whole", SendDatagram { segment: Some(0), ..to(PEER) }, way).unwrap();
+    let mut sent = Vec::new();
+    let mut payload = Vec::new();
+    while table.poll_transmit(&mut payload).is_some() {
+        sent.push(String::from_utf8(payload.clone()).unwrap());
+    }
+    assert_eq!(sent, ["only", "four", "more", "a ta", "il", "whole"]);
+
+    assert_eq!(send(&mut table, key, &[0; 4 * 128]), Ok(()));
+    assert_eq!(send(&mut table, key, &[0; 4 * 128 + 1]), Err(UdpSendError::TooManySegments));
+    let whole = SendDatagram { segment: Some(1_473), ..to(PEER) };
+    let too_long = Err(UdpSendError::MessageTooLong);
+    assert_eq!(table.send(key, &[0; 1_474], whole, way), too_long, "nobody cuts what was cut");
+    assert_eq!(table.send(key, &[0; 1_473], whole, way), Ok(()), "it is one, and may be cut");
+}
+
+#[test]
+fn many_datagrams_are_sent_only_if_there_is_room_for_all() {
+    let limits = UdpLimits { bytes: 2 * (100 + 64), ..UdpLimits::default() };
+    let (mut table, _) = with(limits);
+    let key = bind(&mut table, ALL, 53).unwrap();
+    table.set_options(key, UdpOptions { segment: 100, ..UdpOptions::default() });
+    assert_eq!(send(&mut table, key, &[0; 201]), Err(UdpSendError::WouldBlock));
+    assert_eq!((table.bytes(), table.is_silent()), (0, true));
+    assert_eq!(send(&mut table, key, &[0; 200]), Ok(()));
+    assert_eq!(table.bytes(), 2 * (100 + 64));
+}
+
+#[test]
+fn one_call_receives_what_came_alike() {
+    let (mut table, _) = table();
+    let key = bind(&mut table, ALL, 53).unwrap();
+    let texts = [("abcd", PEER), ("efgh", PEER), ("ij", PEER), ("klmn", PEER), ("opqr", OTHER)];
+    let deliver = |table: &mut UdpTable| {
+        assert!(texts.iter().all(|(text, peer)| table.deliver(key, from(*peer), text.as_bytes())));
+    };
+    let all = |table: &mut UdpTable, room: usize| {
+        let mut out = [0; 64];
+        let mut found = Vec::new();
+        while let Ok(it) = table.recv(key, &mut out[..room]) {
+            found.push((String::from_utf8_lossy(&out[..it.len]).into_owned(), it.segment));
+        }
+        found
+    };
+    deliver(&mut table);
+    assert_eq!(all(&mut table, 64).len(), 5, "nobody asked");
+    table.set_options(key, UdpOptions { join: true, ..UdpOptions::default() });
+    deliver(&mut table);
+    let told = |text: &str, segment| (text.to_owned(), segment);
+    let joined = [told("abcdefghij", Some(4)), told("klmn", None), told("opqr", None)];
+    assert_eq!(all(&mut table, 64), joined);
+    deliver(&mut table);
+    // What does not fit whole stays for the next call.
+    let joined = [told("abcdefgh", Some(4)), told("ij", None), told("klmn", None)];
+    assert_eq!(all(&mut table, 9)[..3], joined);
+    assert_eq!(table.bytes(), 0);
 }
 
 #[test]
@@ -396,6 +461,8 @@ const fn shared(address: bool, port: bool) -> UdpOptions {
         send_buffer: 0,
         network_errors: false,
         mtu_discovery: MtuDiscovery::Want,
+        segment: 0,
+        join: false,
         only_v6: false,
     }
 }

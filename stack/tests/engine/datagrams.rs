@@ -23,7 +23,12 @@ fn who_was_asked_can_answer_with_the_same_address() {
     let server = net.hosts[1].bind_udp("[::]:53".parse().unwrap()).unwrap();
     for (client, asked) in [(v4(1, 9), v4(7, 53)), (v6(1, 9), v6(7, 53)), (v6(1, 8), v6(2, 53))] {
         let id = net.hosts[0].bind_udp(client).unwrap();
-        let how = SendDatagram { to: Some(asked), ttl: Some(7), tos: Some(0x2c), from: None };
+        let how = SendDatagram {
+            to: Some(asked),
+            ttl: Some(7),
+            tos: Some(0x2c),
+            ..SendDatagram::default()
+        };
         net.hosts[0].udp(id).unwrap().send_datagram(net.now, b"question", how).unwrap();
         net.settle();
         let mut text = [0; 64];

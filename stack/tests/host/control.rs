@@ -13,7 +13,41 @@ const V6: &str = "2001:db8::1";
 
 fn control(from: &str, ttl: u8, tos: u8) -> Control {
     let packet_info = Some(PacketInfo { interface: 0, address: from.parse().unwrap() });
-    Control { packet_info, ttl: Some(ttl), tos: Some(tos), error: None }
+    Control { packet_info, ttl: Some(ttl), tos: Some(tos), ..Control::default() }
+}
+
+#[test]
+fn one_call_moves_many_datagrams() {
+    within(10, || {
+        let (left, right) = hosts();
+        let (left, right) = (Bsd::new(&left), Bsd::new(&right));
+        let server = left.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+        left.bind(server, address(LEFT, 53)).unwrap();
+        let client = right.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+        let to = Some(address(LEFT, 53));
+        let cut = |segment| Control { segment, ..Control::default() };
+        assert_eq!(right.set_int(client, IPPROTO_UDP, UDP_SEGMENT, 65_536), Err(Errno::EINVAL));
+        for (end, socket, name, value) in
+            [(&right, client, UDP_SEGMENT, 1000), (&left, server, UDP_GRO, 1)]
+        {
+            end.set_int(socket, IPPROTO_UDP, name, value).unwrap();
+            assert_eq!(end.get_int(socket, IPPROTO_UDP, name), Ok(value));
+        }
+        let text: Vec<u8> = (0..2500_u32).map(|at| at as u8).collect();
+        let mut out = [0; 4000];
+        assert_eq!(right.sendmsg(client, &text, 0, to, &cut(None)), Ok(2500));
+        let mut filled = 0;
+        while filled < 2500 {
+            let message = left.recvmsg(server, &mut out[filled..], 0).unwrap();
+            assert!(matches!(message.control.segment, Some(1000) | None), "{message:?}");
+            filled += message.length;
+        }
+        assert_eq!(out[..2500], text);
+        assert_eq!(right.sendmsg(client, &text[..3], 0, to, &cut(Some(1))), Ok(3));
+        assert_eq!(left.recvmsg(server, &mut out[..1], 0).unwrap().length, 1);
+        let refused = right.sendmsg(client, &text, 0, to, &cut(Some(1)));
+        assert_eq!(refused, Err(Errno::EINVAL), "128 at most");
+    });
 }
 
 #[test]

@@ -20,6 +20,10 @@ pub const IPPROTO_IP: i32 = 0;
 pub const IPPROTO_TCP: i32 = 6;
 /// Protocol number and option level of UDP.
 pub const IPPROTO_UDP: i32 = 17;
+/// What is sent in one call is datagrams of so many bytes; 0 is one datagram (int).
+pub const UDP_SEGMENT: i32 = 103;
+/// Several datagrams of one length may be received in one call (int, 0 or 1).
+pub const UDP_GRO: i32 = 104;
 /// Option level of IPv6.
 pub const IPPROTO_IPV6: i32 = 41;
 /// Option level of sockets.

@@ -35,6 +35,9 @@ pub struct Control {
     pub ttl: Option<u8>,
     /// `IP_TOS`, `IPV6_TCLASS`.
     pub tos: Option<u8>,
+    /// In sending `UDP_SEGMENT`: the text is datagrams of so many bytes. Received, `UDP_GRO`: it is
+    /// several.
+    pub segment: Option<u16>,
     /// `IP_RECVERR`, `IPV6_RECVERR`: what came with MSG_ERRQUEUE.
     pub error: Option<NetworkError>,
 }
@@ -83,6 +86,7 @@ impl Asked {
             packet_info: self.packet_info.then_some(packet_info),
             ttl: self.ttl.then_some(datagram.ttl),
             tos: self.tos.then_some(datagram.tos),
+            segment: datagram.segment,
             error: None,
         }
     }
@@ -101,6 +105,6 @@ impl Control {
             return Err(Errno::ENODEV);
         }
         let from = self.packet_info.map(|info| info.address);
-        Ok(SendDatagram { to, from, ttl: self.ttl, tos: self.tos })
+        Ok(SendDatagram { to, from, ttl: self.ttl, tos: self.tos, segment: self.segment })
     }
 }

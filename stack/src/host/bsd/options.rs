@@ -473,6 +473,11 @@ fn set_udp_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Err
         (IPPROTO_IP, IP_RECVERR) | (IPPROTO_IPV6, IPV6_RECVERR) => {
             change_udp(sock, |it| it.network_errors = value != 0)
         }
+        (IPPROTO_UDP, UDP_SEGMENT) => {
+            let size = u16::try_from(value).map_err(|_| Errno::EINVAL)?;
+            change_udp(sock, |it| it.segment = size)
+        }
+        (IPPROTO_UDP, UDP_GRO) => change_udp(sock, |it| it.join = value != 0),
         (IPPROTO_IPV6, IPV6_DONTFRAG) => {
             let way = if value == 0 { MtuDiscovery::default() } else { MtuDiscovery::Do };
             change_udp(sock, |it| it.mtu_discovery = way)
@@ -585,6 +590,8 @@ fn get_udp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
         (IPPROTO_IP, IP_MTU_DISCOVER) | (IPPROTO_IPV6, IPV6_MTU_DISCOVER) => {
             options.mtu_discovery as usize
         }
+        (IPPROTO_UDP, UDP_SEGMENT) => options.segment.into(),
+        (IPPROTO_UDP, UDP_GRO) => options.join.into(),
         (IPPROTO_IPV6, IPV6_DONTFRAG) => (options.mtu_discovery == MtuDiscovery::Do).into(),
         (IPPROTO_IP, IP_MTU) | (IPPROTO_IPV6, IPV6_MTU) => path_mtu(sock)?,
         (IPPROTO_IP, IP_RECVERR) | (IPPROTO_IPV6, IPV6_RECVERR) => options.network_errors.into(),

@@ -176,7 +176,7 @@ impl Bsd {
             if flags & MSG_PEEK != 0 { it.peek_datagram(out) } else { it.recv_datagram(out) }
         })?;
         let is_cut = whole > datagram.len;
-        let length = if flags & MSG_TRUNC != 0 { whole } else { datagram.len };
+        let length = if flags & MSG_TRUNC != 0 { whole.max(datagram.len) } else { datagram.len };
         let control = sock.state().asked.of(sock.family, &datagram);
         let from = Some(sock.family.tell(datagram.from));
         Ok(Message { length, from, control, flags: if is_cut { MSG_TRUNC } else { 0 } })
