@@ -1,13 +1,18 @@
 //! Super-frames and plain frames, one after the other on the same TAP.
 
 use crate::{LISTENING, PEER};
-use tests::netns::{KERNEL, Netns, demo_path};
+use tests::netns::{KERNEL, Netns, demo_path, have};
 
 /// Bytes of a transfer.
 const COUNT: u64 = 200 << 20;
 
 /// Transfers both ways, one after the other; `options` are the demo's.
 fn both_ways(ns: &Netns, options: &str) {
+    to_linux(ns, options);
+    from_linux(ns, options);
+}
+
+fn to_linux(ns: &Netns, options: &str) {
     let nc = demo_path("nc").display().to_string();
     let said = ns.sh(
         300,
@@ -17,6 +22,10 @@ fn both_ways(ns: &Netns, options: &str) {
         ),
     );
     assert_eq!(said, "ok\n", "to Linux with {options:?}");
+}
+
+fn from_linux(ns: &Netns, options: &str) {
+    let nc = demo_path("nc").display().to_string();
     let said = ns.sh(
         300,
         &format!(
@@ -83,4 +92,56 @@ fn a_capture_of_super_frames_holds_every_byte_with_its_checksum() {
     }
     // The file is that of the second transfer, with what was sent again, if anything was.
     assert!(text >= COUNT && longest > 20_000, "{text} bytes, the longest frame has {longest}");
+}
+
+/// What Wireshark reads of a capture, a segment a line: which end, sequence number, length,
+/// acknowledgment, window, and whether it takes it for one sent again or out of order.
+const DISSECT: &str = "tshark -n -r all.pcapng -T fields -E occurrence=f -e tcp.srcport -e tcp.seq \
+     -e tcp.len -e tcp.ack -e tcp.window_size -e tcp.analysis.retransmission \
+     -e tcp.analysis.out_of_order tcp 2>/dev/null";
+
+/// Fails when something in the capture did not fit the window that the other end had announced.
+/// Returns the first line that was sent again, other than a last segment (a tail loss probe,
+/// RFC 8985 §7).
+fn sent_again(ns: &Netns) -> Option<String> {
+    let dissected = ns.sh(120, DISSECT);
+    let (mut right_edge, mut sent) = ([None, None], [0, 0]);
+    let (mut text, mut again) = (0, None);
+    for line in dissected.lines() {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let number = |at: usize| fields[at].parse::<u64>().unwrap();
+        let end = usize::from(fields[0] == "5000");
+        let upto = number(1) + number(2);
+        if upto != sent[end] && (!fields[5].is_empty() || !fields[6].is_empty()) {
+            again = again.or_else(|| Some(line.to_owned()));
+        }
+        if let Some(edge) = right_edge[1 - end] {
+            assert!(upto <= edge, "outside the window up to {edge}: {line}");
+        }
+        sent[end] = sent[end].max(upto);
+        text += number(2);
+        right_edge[end] = right_edge[end].max(Some(number(3) + number(4)));
+    }
+    assert!(text >= COUNT, "{text} bytes in the capture");
+    again
+}
+
+/// A machine that has no time for an acknowledgment makes a sender send again: one run of three
+/// must be without.
+#[test]
+fn wireshark_sees_nothing_sent_again_nor_outside_the_window() {
+    if !have(&["tshark"]) {
+        return;
+    }
+    let Some(ns) = Netns::new() else { return };
+    for transfer in [to_linux, from_linux] {
+        let runs: Vec<_> = std::iter::repeat_with(|| {
+            transfer(&ns, "--pcap all.pcapng");
+            sent_again(&ns)
+        })
+        .take(3)
+        .take_while(Option::is_some)
+        .collect();
+        assert!(runs.len() < 3, "sent again: {runs:?}");
+    }
 }
