@@ -31,13 +31,18 @@ pub fn parse_from<T: Parser>(
 ) -> Result<T, clap::Error> {
     let mut words: Vec<OsString> = words.into_iter().map(Into::into).collect();
     let mut command = T::command();
+    if let Some(program) = words.first().filter(|_| !command.is_no_binary_name_set()) {
+        // As clap has it when it parses.
+        let name = Path::new(program).file_name().unwrap_or(program);
+        command.set_bin_name(name.to_string_lossy());
+    }
     command.build();
     // Only for what was given: mistakes in the words are found below.
     let given = command.clone().ignore_errors(true).try_get_matches_from(&words);
     let Ok(given) = given else { return T::try_parse_from(words) };
     let (inner, given) = innermost(&command, &given);
     let Some(path) = given.get_one::<PathBuf>(CONFIG) else { return T::try_parse_from(words) };
-    let refuse = |text: String| command.clone().error(ErrorKind::ValueValidation, text);
+    let refuse = |text: String| inner.clone().error(ErrorKind::ValueValidation, text);
     let settings = read(path, inner).map_err(refuse)?;
     let settings: Vec<_> =
         settings.into_iter().filter(|it| !is_settled(inner, given, it.arg)).collect();
@@ -49,7 +54,7 @@ pub fn parse_from<T: Parser>(
         }
         let from: Vec<String> = settings.iter().map(|it| it.place.clone()).collect();
         let text = format!("{}\n\nOf this the file says:\n  {}", short(&error), from.join("\n  "));
-        command.clone().error(error.kind(), text)
+        inner.clone().error(error.kind(), text)
     })
 }
 
@@ -218,7 +223,6 @@ mod tests {
     use clap::{Args, CommandFactory};
 
     #[derive(Parser, Debug)]
-    #[command(name = "demo")]
     struct Demo {
         #[arg(default_value = ".")]
         root: PathBuf,
@@ -341,6 +345,10 @@ mod tests {
             let said = File::new(text).refusal("--config FILE");
             assert!(said.contains(expected), "{text}: {said}");
         }
+        let said = File::new("qqq = 1").parse::<Outer>("serve --config FILE").unwrap_err();
+        assert!(said.to_string().contains("Usage: demo serve "), "{said}");
+        let said = File::new("qqq = 1").parse::<Demo>("--config FILE").unwrap_err();
+        assert!(said.to_string().contains("Usage: demo "), "{said}");
         let error = File::new("").parse::<Demo>("--config /nowhere/at/all").unwrap_err();
         assert!(error.to_string().contains("/nowhere/at/all: cannot be read"), "{error}");
         assert!(File::new("").refusal("--config FILE --prot 1").contains("--port"));

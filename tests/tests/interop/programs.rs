@@ -117,6 +117,28 @@ fn python_serves_and_fetches() {
 }
 
 #[test]
+fn a_signal_leaves_nothing_behind() {
+    let Some(ns) = Netns::new() else { return };
+    let place = ns.dir().join("place");
+    std::fs::create_dir(&place).unwrap();
+    std::fs::write(ns.dir().join("wait.sh"), "echo up; exec sleep 30").unwrap();
+    let line = format!(
+        "TMPDIR={} {} run --tap tap0 --addr {STACK}/24 -- sh wait.sh",
+        place.display(),
+        demo_path("tapstack").display()
+    );
+    let left = || std::fs::read_dir(&place).unwrap().count();
+    for signal in ["INT", "TERM"] {
+        let mut running = ns.spawn("env", &line);
+        running.wait_for("up");
+        assert_eq!(left(), 1, "the server's socket has its place");
+        running.signal(signal);
+        running.finish();
+        assert_eq!(left(), 0, "{signal}");
+    }
+}
+
+#[test]
 fn iperf3_measures_both_ways() {
     let Some(ns) = Netns::new() else { return };
     if !have(&["iperf3"]) {

@@ -13,7 +13,7 @@ use demos::config;
 use demos::options::CommonOptions;
 use demos::program::{Program, Role};
 use doors::client::VARIABLE;
-use tapstack::place::{Place, know_local_names};
+use tapstack::place::{self, Place};
 
 /// How long a program may take to end when it is told to.
 const GRACE: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ enum What {
 fn main() -> ExitCode {
     let What::Run(mut options) = config::parse::<Arguments>().what;
     let words = std::mem::take(&mut options.command);
-    know_local_names(&mut options);
+    place::know_local_names(&mut options);
     Program::run_with_status("tapstack", Role::Client, &options, |program| run(program, &words))
 }
 
@@ -48,6 +48,11 @@ fn run(program: &Program, words: &[String]) -> Result<ExitCode> {
         .split_first()
         .context("say what to run after --: tapstack run --tap tap0 -- curl http://192.0.2.1/")?;
     let place = Place::new().context("no directory for the server's socket")?;
+    let socket = place.socket().to_owned();
+    program.on_stop(move || {
+        place::remove(&socket);
+        None
+    });
     let _server = doors::server::Server::start(program.host(), program.names(), place.socket())
         .context("the server cannot start")?;
     place.open().context("the server's socket")?;
@@ -57,8 +62,12 @@ fn run(program: &Program, words: &[String]) -> Result<ExitCode> {
     unsafe { command.pre_exec(end_with_parent) };
     let mut child = command.spawn().with_context(|| format!("{name}: cannot be started"))?;
     let ended = Arc::new((Mutex::new(None), Condvar::new()));
-    let (pid, told) = (child.id(), Arc::clone(&ended));
-    program.on_stop(move || end_child(pid, &told));
+    let (pid, told, socket) = (child.id(), Arc::clone(&ended), place.socket().to_owned());
+    program.on_stop(move || {
+        let status = end_child(pid, &told);
+        place::remove(&socket);
+        status
+    });
     let status = child.wait().with_context(|| format!("{name}: cannot be waited for"))?;
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     let code = code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1);

@@ -21,10 +21,10 @@ pub fn know_local_names(options: &mut CommonOptions) {
     options.hosts = options.hosts.take().or(there);
 }
 
-/// A new directory, which is removed in the end.
+/// A new directory, which is removed in the end. Who ends the process otherwise than by leaving
+/// `main` calls [`remove`] before.
 #[derive(Debug)]
 pub struct Place {
-    directory: PathBuf,
     socket: PathBuf,
 }
 
@@ -49,7 +49,7 @@ impl Place {
         let mut secret = [0; 16];
         File::open("/dev/urandom")?.read_exact(&mut secret)?;
         let socket = directory.join(format!("{:032x}", u128::from_ne_bytes(secret)));
-        Ok(Place { directory, socket })
+        Ok(Place { socket })
     }
 
     /// Lets everybody who knows its name connect to the socket, which has been made.
@@ -68,7 +68,14 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.socket);
-        let _ = std::fs::remove_dir(&self.directory);
+        remove(&self.socket);
+    }
+}
+
+/// Removes the socket and its directory, as far as they are there.
+pub fn remove(socket: &Path) {
+    let _ = std::fs::remove_file(socket);
+    if let Some(directory) = socket.parent() {
+        let _ = std::fs::remove_dir(directory);
     }
 }
