@@ -16,6 +16,7 @@
 
 pub mod channel;
 pub mod client;
+pub mod control;
 mod exports;
 pub mod protocol;
 pub mod server;

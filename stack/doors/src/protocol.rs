@@ -4,15 +4,41 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use stack::host::Errno;
 
+use crate::control::CONTROL_MAX;
+
 /// The longest request or reply, bytes.
 pub const MESSAGE_MAX: usize = 4096;
 
-/// What a datagram begins with on its way between program and server: its address, as a `struct
-/// sockaddr_in6` at most, or nothing but zeros, or [`FAILED`].
-pub const DATAGRAM_HEADER: usize = 32;
+/// What a datagram begins with on its way between program and server: [`ADDRESS`] bytes, the length
+/// of its control messages in two, and room for those.
+pub const DATAGRAM_HEADER: usize = CONTROL + CONTROL_MAX;
+
+/// The bytes of an address, a `struct sockaddr_in6` at most: zeros are none. Or [`FAILED`].
+const ADDRESS: usize = 28;
+
+/// Where control messages begin.
+const CONTROL: usize = 32;
 
 /// In the place of a datagram's family: what follows is an error number.
 pub const FAILED: u16 = u16::MAX;
+
+/// A datagram's header. What does not fit of the control messages is left out.
+pub fn header(address: &[u8], control: &[u8]) -> [u8; DATAGRAM_HEADER] {
+    let mut header = [0; DATAGRAM_HEADER];
+    let most = address.len().min(ADDRESS);
+    header[..most].copy_from_slice(&address[..most]);
+    let length = control.len().min(CONTROL_MAX);
+    header[ADDRESS..ADDRESS + 2].copy_from_slice(&(length as u16).to_ne_bytes());
+    header[CONTROL..CONTROL + length].copy_from_slice(&control[..length]);
+    header
+}
+
+/// The control messages in a datagram's header.
+pub fn control(header: &[u8]) -> &[u8] {
+    let length = header.get(ADDRESS..).and_then(|it| it.first_chunk());
+    let length = length.map_or(0, |it| usize::from(u16::from_ne_bytes(*it)));
+    header.get(CONTROL..CONTROL + length).unwrap_or_default()
+}
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +65,12 @@ pub enum Op {
     Look,
     /// Data: a name. The reply has its addresses ([`addresses_to_bytes`]), and may take seconds.
     Resolve,
+    /// An error from the queue of IP_RECVERR. The reply is the header of a datagram.
+    TakeError,
 }
 
 impl Op {
-    const ALL: [Op; 10] = [
+    const ALL: [Op; 11] = [
         Op::Socket,
         Op::Bind,
         Op::Listen,
@@ -53,6 +81,7 @@ impl Op {
         Op::SetOption,
         Op::Look,
         Op::Resolve,
+        Op::TakeError,
     ];
 }
 
@@ -70,13 +99,21 @@ pub enum What {
     Listener,
     /// It sends and receives datagrams.
     Datagram,
+    /// The same, to and from one peer.
+    Paired,
 }
 
 impl What {
     /// The one with this number.
     pub fn of(number: i32) -> Option<What> {
-        let all = [What::Idle, What::Connecting, What::Stream, What::Listener, What::Datagram];
-        all.into_iter().find(|what| *what as i32 == number)
+        let streams = [What::Idle, What::Connecting, What::Stream, What::Listener];
+        let mut all = streams.into_iter().chain([What::Datagram, What::Paired]);
+        all.find(|what| *what as i32 == number)
+    }
+
+    /// It is no stream.
+    pub fn is_datagram(self) -> bool {
+        matches!(self, What::Datagram | What::Paired)
     }
 }
 

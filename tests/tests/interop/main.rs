@@ -6,6 +6,7 @@
 
 mod autoconf;
 mod c_library;
+mod control;
 mod crowd;
 mod dhcp;
 mod ecn;

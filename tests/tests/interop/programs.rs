@@ -4,7 +4,7 @@ use crate::PEER;
 use tests::netns::{KERNEL, KERNEL_V6, Netns, STACK, STACK_V6, demo_path, have, skip};
 
 /// How a command line begins that runs a program on Tapstack.
-fn on_tapstack() -> String {
+pub(crate) fn on_tapstack() -> String {
     let tapstack = demo_path("tapstack");
     format!("timeout 40 {} run --tap tap0 --addr {STACK}/24,{STACK_V6}/64 --", tapstack.display())
 }

@@ -117,7 +117,7 @@ unsafe fn accept_ours(
     }
     match ours.what {
         What::Listener => {}
-        What::Datagram => return Err(Errno::EOPNOTSUPP),
+        What::Datagram | What::Paired => return Err(Errno::EOPNOTSUPP),
         _ if table::look(fd).is_some_and(|it| it.what == What::Listener) => {}
         _ => return Err(Errno::EINVAL),
     }
@@ -154,10 +154,10 @@ pub unsafe fn connect(fd: c_int, at: *const sockaddr, length: socklen_t) -> c_in
 }
 
 fn connect_ours(fd: c_int, ours: Ours, address: &[u8]) -> Result<(), Errno> {
+    let is_stream = !ours.what.is_datagram();
     // SAFETY: the program has it open, and does not close it during its own call.
-    let pass = (ours.what != What::Datagram).then(|| unsafe { BorrowedFd::borrow_raw(fd) });
+    let pass = is_stream.then(|| unsafe { BorrowedFd::borrow_raw(fd) });
     let asked = ask::exchange(Op::Connect, ours.number, (0, 0), address, pass);
-    let is_stream = ours.what != What::Datagram;
     match asked {
         Ok(_) if is_stream => {
             table::remember(fd, ours.number, What::Stream);
@@ -166,7 +166,8 @@ fn connect_ours(fd: c_int, ours: Ours, address: &[u8]) -> Result<(), Errno> {
                 return Err(Errno::EINPROGRESS);
             }
         }
-        Ok(_) => {}
+        // It has a peer now, or none any more.
+        Ok(_) => table::forget(fd),
         Err(Errno::EINPROGRESS | Errno::EALREADY) if !sys::is_nonblocking(fd) => {
             table::remember(fd, ours.number, What::Stream);
             return await_connection(fd, ours);
@@ -359,7 +360,7 @@ fn unsupported(error: Errno, call: &str, level: c_int, name: c_int) {
 pub unsafe fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_void) -> c_int {
     if request == libc::FIONREAD
         && let Some(ours) = find(fd)
-        && ours.what == What::Datagram
+        && ours.what.is_datagram()
     {
         let flags = libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_DONTWAIT;
         let length = channel::recv(fd, &mut [0; 1], flags).map_or(0, |(length, _)| length);

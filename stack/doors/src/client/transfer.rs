@@ -7,11 +7,12 @@ use std::slice;
 use libc::{iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 use stack::host::Errno;
 
-use super::answer;
 use super::calls::pending_error;
 use super::memory::{bytes, tell};
 use super::table::{self, Ours, find, guess};
-use crate::protocol::{DATAGRAM_HEADER, FAILED, What};
+use super::{answer, ask};
+use crate::control::{self, Piece};
+use crate::protocol::{self, DATAGRAM_HEADER, FAILED, Op, What};
 use crate::sys::{self, checked};
 
 /// Most elements of an array of buffers: Linux's UIO_MAXIOV.
@@ -34,8 +35,8 @@ fn way(fd: c_int) -> Result<Way, Errno> {
     let Some(guessed) = guess(fd) else { return Ok(Way::Plain) };
     match guessed.what {
         What::Stream | What::Listener => Ok(Way::Plain),
-        What::Datagram => Ok(match find(fd) {
-            Some(Ours { what: What::Datagram, .. }) => Way::Datagram,
+        What::Datagram | What::Paired => Ok(match find(fd) {
+            Some(ours) if ours.what.is_datagram() => Way::Datagram,
             _ => Way::Plain,
         }),
         What::Idle | What::Connecting => match table::look(fd) {
@@ -80,6 +81,10 @@ fn broken(fd: c_int, result: Result<usize, Errno>, quiet: bool) -> Result<usize,
 /// As `recvmsg(2)`.
 pub unsafe fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t {
     answer(way(fd).and_then(|way| match way {
+        Way::Plain if flags & libc::MSG_ERRQUEUE != 0 && guess(fd).is_some() => {
+            // SAFETY: the caller passes a message.
+            unsafe { take_error(fd, &mut *message) }
+        }
         // SAFETY: passed on as it came.
         Way::Plain => ended(fd, unsafe { sys::recvmsg(fd, message, flags) }),
         // SAFETY: the caller's promise.
@@ -94,6 +99,10 @@ unsafe fn recv_datagram(fd: c_int, message: *mut msghdr, flags: c_int) -> Result
     let message = unsafe { &mut *message };
     // SAFETY: the message says how many parts it has.
     let parts = unsafe { parts(message.msg_iov, message.msg_iovlen) }?;
+    if flags & libc::MSG_ERRQUEUE != 0 {
+        // SAFETY: the caller passes a message.
+        return unsafe { take_error(fd, message) };
+    }
     let mut header = [0; DATAGRAM_HEADER];
     let mut all = Vec::with_capacity(1 + parts.len());
     all.push(sys::part(&mut header));
@@ -105,17 +114,64 @@ unsafe fn recv_datagram(fd: c_int, message: *mut msghdr, flags: c_int) -> Result
         let error = i32::from_ne_bytes([header[4], header[5], header[6], header[7]]);
         return Err(Errno::from_number(error));
     }
-    let is_v6 = u16::from_ne_bytes([header[0], header[1]]) == libc::AF_INET6 as u16;
-    let from = if is_v6 { &header[..28] } else { &header[..16] };
+    message.msg_flags = inner.msg_flags;
+    // SAFETY: the caller passes a message.
+    unsafe { tell_header(&header, message) }?;
+    Ok(length.saturating_sub(DATAGRAM_HEADER))
+}
+
+/// An error from the socket's queue, which the server has: nobody waits for one.
+// SAFETY: what the caller promises is what the call is for.
+unsafe fn take_error(fd: c_int, message: &mut msghdr) -> Result<usize, Errno> {
+    let ours = find(fd).ok_or(Errno::EAGAIN)?;
+    let header = ask::ask(Op::TakeError, ours.number, (0, 0), &[])?;
+    message.msg_flags = libc::MSG_ERRQUEUE;
+    // SAFETY: the caller passes a message.
+    unsafe { tell_header(&header, message) }?;
+    Ok(0)
+}
+
+/// The address and the control messages of a header.
+// SAFETY: the message says how much room there is for both.
+unsafe fn tell_header(header: &[u8], message: &mut msghdr) -> Result<(), Errno> {
+    let is_v6 = header.starts_with(&(libc::AF_INET6 as u16).to_ne_bytes());
+    let from = header.get(..if is_v6 { 28 } else { 16 }).unwrap_or_default();
     if message.msg_name.is_null() {
         message.msg_namelen = 0;
     } else {
         // SAFETY: the message says how much room its name has.
         unsafe { tell(from, message.msg_name.cast(), &raw mut message.msg_namelen) }?;
     }
-    message.msg_controllen = 0;
-    message.msg_flags = inner.msg_flags;
-    Ok(length.saturating_sub(DATAGRAM_HEADER))
+    // SAFETY: the message says how much room there is for control messages.
+    unsafe { tell_control(protocol::control(header), message) };
+    Ok(())
+}
+
+/// Tells control messages, cut to the caller's room, as Linux's `put_cmsg` does.
+// SAFETY: the message says how much room there is.
+unsafe fn tell_control(mut all: &[u8], message: &mut msghdr) {
+    let mut at = message.msg_control.cast::<u8>();
+    let whole = if at.is_null() { 0 } else { message.msg_controllen };
+    let mut room = whole;
+    while let Ok(Some(Piece { value, rest, .. })) = control::split(all) {
+        let length = control::HEADER + value.len();
+        let cut = length.min(room);
+        if cut < length {
+            message.msg_flags |= libc::MSG_CTRUNC;
+        }
+        if cut < control::HEADER {
+            break;
+        }
+        let space = (all.len() - rest.len()).min(room);
+        // SAFETY: no more than there is room for; the length stands first.
+        unsafe {
+            std::ptr::copy_nonoverlapping(all.as_ptr(), at, cut);
+            at.cast::<usize>().write_unaligned(cut);
+            at = at.add(space);
+        }
+        (all, room) = (rest, room - space);
+    }
+    message.msg_controllen = whole - room;
 }
 
 /// `sendmsg(2)`.
@@ -130,9 +186,10 @@ pub unsafe fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_
             unsafe { sys::sendmsg(fd, message, flags) }
         }
         Way::Plain => {
-            // SAFETY: the caller passes a message; a stream pays no heed to its address.
+            // SAFETY: the caller passes a message; a stream pays no heed to what is beside text.
             let mut inner = unsafe { *message };
             (inner.msg_name, inner.msg_namelen) = (std::ptr::null_mut(), 0);
+            (inner.msg_control, inner.msg_controllen) = (std::ptr::null_mut(), 0);
             let flags = stream_flags(flags)?;
             // SAFETY: passed on as it came.
             broken(fd, unsafe { sys::sendmsg(fd, &raw const inner, flags) }, quiet)
@@ -152,14 +209,19 @@ fn stream_flags(flags: c_int) -> Result<c_int, Errno> {
 
 // SAFETY: what the caller promises is what the call is for.
 unsafe fn send_datagram(fd: c_int, message: &msghdr, flags: c_int) -> Result<usize, Errno> {
-    // SAFETY: the message says how many parts it has, and how long its name is.
-    let (parts, name) = unsafe {
+    // SAFETY: the message says how many parts it has, and how long its name and control are.
+    let (parts, name, control) = unsafe {
         let name = bytes(message.msg_name, message.msg_namelen as usize)?;
-        (parts(message.msg_iov, message.msg_iovlen)?, name)
+        let control = bytes(message.msg_control, message.msg_controllen)?;
+        (parts(message.msg_iov, message.msg_iovlen)?, name, control)
     };
-    let mut header = [0; DATAGRAM_HEADER];
-    let most = name.len().min(DATAGRAM_HEADER);
-    header[..most].copy_from_slice(&name[..most]);
+    // The server's answer would come when the call has ended.
+    if name.is_empty() && !is_paired(fd) {
+        return Err(Errno::EDESTADDRREQ);
+    }
+    let control = control::from_bytes(control)?;
+    let is_v6 = control.packet_info.is_some_and(|info| info.address.is_ipv6());
+    let mut header = protocol::header(name, &control::to_bytes(&control, is_v6));
     if parts.iter().map(|part| part.iov_len).sum::<usize>() > DATAGRAM_MAX {
         return Err(EMSGSIZE);
     }
@@ -171,6 +233,12 @@ unsafe fn send_datagram(fd: c_int, message: &msghdr, flags: c_int) -> Result<usi
     // SAFETY: the parts are the caller's and our header.
     let length = unsafe { sys::sendmsg(fd, &raw const inner, flags) }?;
     Ok(length.saturating_sub(DATAGRAM_HEADER))
+}
+
+/// Whether the socket has a peer; another process may have connected it.
+fn is_paired(fd: c_int) -> bool {
+    let is_paired = |ours: Ours| ours.what == What::Paired;
+    guess(fd).is_some_and(is_paired) || table::look(fd).is_some_and(is_paired)
 }
 
 // SAFETY: what the caller promises is what the call is for.

@@ -3,11 +3,12 @@
 use std::os::fd::AsFd;
 
 use stack::host::Errno;
-use stack::host::bsd::{MSG_DONTWAIT, socket_address, socket_address_bytes};
+use stack::host::bsd::{MSG_DONTWAIT, MSG_ERRQUEUE, Message, socket_address, socket_address_bytes};
 
 use super::Shared;
 use super::socket::{Socket, State};
-use crate::protocol::{DATAGRAM_HEADER, FAILED};
+use crate::control;
+use crate::protocol::{self, DATAGRAM_HEADER, FAILED, Reply};
 use crate::sys;
 
 /// A header and the longest datagram, bytes.
@@ -38,7 +39,9 @@ impl Shared {
                 continue;
             };
             let to = socket_address(header).unwrap_or_default();
-            match self.bsd.sendto(socket.fd, text, MSG_DONTWAIT, to) {
+            // The program's side has looked at them.
+            let control = control::from_bytes(protocol::control(header)).unwrap_or_default();
+            match self.bsd.sendmsg(socket.fd, text, MSG_DONTWAIT, to, &control) {
                 Err(Errno::EAGAIN) => return,
                 Err(error) => state.error = Some(error),
                 Ok(_) => {}
@@ -66,12 +69,10 @@ impl Shared {
                 return;
             }
             let text = &mut piece[DATAGRAM_HEADER..];
-            let length = match self.bsd.recvfrom(socket.fd, text, MSG_DONTWAIT) {
-                Ok((length, from)) => {
-                    let mut header = from.map(socket_address_bytes).unwrap_or_default();
-                    header.resize(DATAGRAM_HEADER, 0);
-                    piece[..DATAGRAM_HEADER].copy_from_slice(&header);
-                    DATAGRAM_HEADER + length
+            let length = match self.bsd.recvmsg(socket.fd, text, MSG_DONTWAIT) {
+                Ok(message) => {
+                    piece[..DATAGRAM_HEADER].copy_from_slice(&header(&message));
+                    DATAGRAM_HEADER + message.length
                 }
                 Err(Errno::EAGAIN) => return,
                 Err(error) => {
@@ -86,4 +87,17 @@ impl Shared {
             }
         }
     }
+
+    /// An error from the socket's queue.
+    pub(super) fn take_error(&self, socket: &Socket) -> Reply {
+        let flags = MSG_DONTWAIT | MSG_ERRQUEUE;
+        self.bsd.recvmsg(socket.fd, &mut [], flags).map(|it| header(&it).to_vec())
+    }
+}
+
+/// Who a datagram is from, and what comes beside its text.
+fn header(message: &Message) -> [u8; DATAGRAM_HEADER] {
+    let address = message.from.map(socket_address_bytes).unwrap_or_default();
+    let is_v6 = message.from.is_some_and(|from| from.is_ipv6());
+    protocol::header(&address, &control::to_bytes(&message.control, is_v6))
 }

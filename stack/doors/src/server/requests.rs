@@ -7,13 +7,12 @@ use std::sync::atomic::Ordering;
 
 use stack::host::Errno;
 use stack::host::bsd::{
-    IP_PKTINFO, IP_RECVERR, IP_RECVTOS, IP_RECVTTL, IPPROTO_IP, IPPROTO_IPV6, IPV6_RECVERR,
-    IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO, IPV6_RECVTCLASS, SO_ACCEPTCONN, SO_ERROR, SOCK_CLOEXEC,
-    SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, socket_address, socket_address_bytes,
+    SO_ACCEPTCONN, SO_ERROR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, socket_address,
+    socket_address_bytes,
 };
 
 use super::Shared;
-use super::socket::{Phase, Socket, State};
+use super::socket::{Phase, Socket};
 use crate::protocol::{Op, Reply, Request, What};
 use crate::sys;
 
@@ -75,9 +74,9 @@ impl Shared {
             Op::LocalName => self.bsd.getsockname(fd).map(socket_address_bytes),
             Op::PeerName => self.peer(socket).map(socket_address_bytes),
             Op::GetOption => self.option(socket, a, b, data),
-            Op::SetOption if asks_for_control(a, b) => Err(Errno::ENOPROTOOPT),
             Op::SetOption => done(self.bsd.setsockopt(fd, a, b, data)),
-            Op::Look => Ok((what(&socket.state()) as i32).to_ne_bytes().to_vec()),
+            Op::Look => Ok((self.what(socket) as i32).to_ne_bytes().to_vec()),
+            Op::TakeError => self.take_error(socket),
         }
     }
 
@@ -125,6 +124,18 @@ impl Shared {
         if is_connected { Ok(()) } else { Err(Errno::EINPROGRESS) }
     }
 
+    fn what(&self, socket: &Socket) -> What {
+        let phase = socket.state().phase;
+        match phase {
+            Phase::Idle => What::Idle,
+            Phase::Connecting { .. } => What::Connecting,
+            Phase::Stream => What::Stream,
+            Phase::Listener => What::Listener,
+            Phase::Datagram if self.bsd.getpeername(socket.fd).is_ok() => What::Paired,
+            Phase::Datagram => What::Datagram,
+        }
+    }
+
     fn peer(&self, socket: &Socket) -> Result<SocketAddr, Errno> {
         if matches!(socket.state().phase, Phase::Connecting { .. }) {
             return Err(Errno::ENOTCONN);
@@ -147,27 +158,6 @@ impl Shared {
         let length = self.bsd.getsockopt(socket.fd, level, name, &mut value)?;
         value.truncate(length);
         Ok(value)
-    }
-}
-
-/// Control messages do not go through the doors: an option that nothing follows from is none.
-fn asks_for_control(level: i32, name: i32) -> bool {
-    match level {
-        IPPROTO_IP => [IP_PKTINFO, IP_RECVERR, IP_RECVTTL, IP_RECVTOS].contains(&name),
-        IPPROTO_IPV6 => {
-            [IPV6_RECVERR, IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO, IPV6_RECVTCLASS].contains(&name)
-        }
-        _ => false,
-    }
-}
-
-fn what(state: &State) -> What {
-    match state.phase {
-        Phase::Idle => What::Idle,
-        Phase::Connecting { .. } => What::Connecting,
-        Phase::Stream => What::Stream,
-        Phase::Listener => What::Listener,
-        Phase::Datagram => What::Datagram,
     }
 }
 

@@ -1,0 +1,96 @@
+//! Control messages of programs under `tapstack run`, with Linux at the other end.
+
+use crate::programs::on_tapstack;
+use tests::netns::{KERNEL, KERNEL_V6, Netns, STACK, STACK_V6, have};
+
+/// Both sides: a socket that tells what comes beside text.
+const COMMON: &str = "
+import socket as s, struct, sys
+v6 = sys.argv[1] == '6'
+level, ttl, tos = (41, 52, 67) if v6 else (0, 2, 1)
+u = s.socket(s.AF_INET6 if v6 else s.AF_INET, s.SOCK_DGRAM)
+u.settimeout(10)
+for name in (49, 51, 66) if v6 else (8, 12, 13):
+    u.setsockopt(level, name, 1)
+def hear():
+    text, control, flags, peer = u.recvmsg(100, 200)
+    told = {name: value for _, name, value in control}
+    info = told[50][:16] if v6 else told[8][8:12]
+    info = s.inet_ntop(u.family, info)
+    return peer, (text, info, told[ttl][0], told[tos][0], flags)
+def say(hops, marks, to):
+    u.sendmsg([b'hello'], [(level, ttl, struct.pack('i', hops)),
+                           (level, tos, struct.pack('i', marks))], 0, to)
+";
+
+#[test]
+fn datagrams_tell_and_set_what_comes_beside_them() {
+    let Some(ns) = Netns::with_ipv6() else { return };
+    if !have(&["python3"]) {
+        return;
+    }
+    let run = on_tapstack();
+    let server = "u.bind(('', 7)); peer, said = hear(); say(9, 8, peer); print(said, flush=True)\n";
+    let client = "say(5, 4, (sys.argv[2], 7)); print(hear()[1])\n";
+    std::fs::write(ns.dir().join("server.py"), format!("{COMMON}{server}")).unwrap();
+    std::fs::write(ns.dir().join("client.py"), format!("{COMMON}{client}")).unwrap();
+    for (version, stack, kernel) in [(4, STACK, KERNEL), (6, STACK_V6, KERNEL_V6)] {
+        let open = "until ss -Hlun 'sport = 7' | grep -q .; do sleep 0.02; done";
+        let line = format!(
+            "python3 server.py {version} & {open}; {run} python3 client.py {version} {kernel}; wait"
+        );
+        let said = ns.sh(30, &line);
+        let mut lines: Vec<&str> = said.lines().collect();
+        lines.sort_unstable();
+        let expected =
+            [format!("(b'hello', '{stack}', 9, 8, 0)"), format!("(b'hello', '{kernel}', 5, 4, 0)")];
+        let mut expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+        expected.sort_unstable();
+        assert_eq!(lines, expected, "IPv{version}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_them_is_said_at_once() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["python3"]) {
+        return;
+    }
+    let script = format!(
+        "{COMMON}
+def told(call, *words):
+    try: call(*words); print('none')
+    except OSError as error: print(error.strerror)
+to = ('{KERNEL}', 9)
+told(u.send, b'x')
+told(say, 0, 0, to)
+told(u.sendmsg, [b'x'], [(17, 103, struct.pack('H', 100))], 0, to)
+told(u.sendmsg, [b'x'], [(0, 8, struct.pack('i8x', 99))], 0, to)
+u.setsockopt(0, 11, 1)
+u.sendto(b'x', to)
+told(u.recv, 10)
+u.settimeout(None)
+text, control, flags, peer = u.recvmsg(100, 200, s.MSG_ERRQUEUE)
+(level, name, value), = control
+print(text, level, name, struct.unpack('I4B', value[:8]), s.inet_ntoa(value[20:24]), peer[0])
+print(flags == s.MSG_ERRQUEUE)
+told(u.recvmsg, 100, 200, s.MSG_ERRQUEUE)
+"
+    );
+    std::fs::write(ns.dir().join("wrong.py"), script).unwrap();
+    let said = ns.sh(30, &format!("{} python3 wrong.py 4", on_tapstack()));
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "Destination address required",
+            "Invalid argument",
+            "Invalid argument",
+            "No such device",
+            "Connection refused",
+            &format!("b'' 0 11 (111, 2, 3, 3, 0) {KERNEL} {KERNEL}"),
+            "True",
+            "Resource temporarily unavailable",
+        ]
+    );
+}
