@@ -180,6 +180,15 @@ impl Link {
         }
     }
 
+    /// `own` is no longer ours: nobody is told that it is.
+    pub(crate) fn lose_address(&mut self, own: Address) {
+        self.replies.retain(|(_, packet)| match packet {
+            LinkPacket::Arp(packet) => Address::v4(packet.sender) != own,
+            LinkPacket::Ndp(packet) => packet.source != own,
+        });
+        self.neighbors.drop_held(|packet| source_of(packet) == Some(own));
+    }
+
     /// It has nothing to send, and no drops to tell of.
     pub(crate) fn is_silent(&self) -> bool {
         self.replies.is_empty() && self.dropped == 0 && self.neighbors.is_silent()
@@ -217,5 +226,13 @@ impl Link {
         let to = if unicast.is_some() { target } else { group };
         let packet = NdpPacket::solicitation(self.mac, own, target, to);
         Some((unicast.unwrap_or(group.group_mac()), LinkPacket::Ndp(packet)))
+    }
+}
+
+/// Whose packet it is.
+fn source_of(packet: &[u8]) -> Option<Address> {
+    match packet.first()? >> 4 {
+        4 => Some(Address::v4(*packet.get(12..)?.first_chunk()?)),
+        _ => Some(Address::v6(u128::from_be_bytes(*packet.get(8..)?.first_chunk()?))),
     }
 }

@@ -128,7 +128,7 @@ impl Stack {
         while let Some(gone) = self.addresses.take_gone() {
             self.tcp.lose_address(now, &mut self.counters, gone);
             self.udp.lose_address(gone);
-            self.link.neighbors.drop_held(|packet| source_of(packet) == Some(gone));
+            self.link.lose_address(gone);
             if self.fragmenting.as_ref().is_some_and(|(ip, ..)| ip.source == gone) {
                 self.fragmenting = None;
             }
@@ -143,13 +143,5 @@ impl Stack {
         let gateways = routes.iter().filter_map(|route| route.gateway);
         let routers = self.routers.addresses().map(Address::to_ip);
         self.link.neighbors.pin_only(gateways.chain(routers));
-    }
-}
-
-/// Whose packet it is.
-fn source_of(packet: &[u8]) -> Option<Address> {
-    match packet.first()? >> 4 {
-        4 => Some(Address::v4(*packet.get(12..)?.first_chunk()?)),
-        _ => Some(Address::v6(u128::from_be_bytes(*packet.get(8..)?.first_chunk()?))),
     }
 }

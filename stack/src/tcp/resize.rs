@@ -56,12 +56,14 @@ impl Tcb {
 
     /// A time-out: if it is not the first, segments may be too long for a path that says nothing
     /// (RFC 4821 §7.7). Whatever else it was, greater ones are tried as soon as text arrives again.
+    /// What goes again is as long as what went before: records side by side make one segment.
     pub(super) fn suspect_black_hole(&mut self, now: Instant) {
         self.path.forget_probe();
-        let Some(head) = self.delivering.flight.head() else { return };
+        let mss = self.snd.mss_u32();
+        let Some((start, end)) = self.delivering.flight.first_lost(mss) else { return };
         let doubts = (usize::from(self.rto.expiries()) + 2).saturating_sub(BLACK_HOLE_AFTER);
         if doubts > 0 {
-            let len = head.len().min(self.snd.mss_u32()) as u16 + self.stamped();
+            let len = end.since(start).min(mss) as u16 + self.stamped();
             let news = self.path.on_black_hole(now, len, doubts);
             self.resize(news);
         }

@@ -158,8 +158,8 @@ impl Tcb {
             self.timers.set(Timer::Probe, cx.now);
             return;
         } else {
-            self.suspect_black_hole(cx.now);
             self.enter_timeout(cx);
+            self.suspect_black_hole(cx.now);
         }
         self.rto.on_timeout();
         self.stats.timeouts += 1;

@@ -176,3 +176,18 @@ fn a_deprecated_address_serves_what_has_it_and_nothing_new() {
     assert_eq!(stack.tcp(id).unwrap().local().ip(), ip("2001:db8::77"));
     assert!(stack.listen(v6(1, 80), ListenOptions::default()).is_ok());
 }
+
+/// An answer that the device has not taken yet claims nothing that the host has no longer.
+#[test]
+fn nobody_is_told_of_an_address_that_is_gone() {
+    for (version, own, asked) in [(4, v4(1, 0), v4(2, 9)), (6, v6(1, 0), v6(2, 9))] {
+        let mut net = Net::new();
+        let id = net.hosts[1].bind_udp(asked).unwrap();
+        net.hosts[1].udp(id).unwrap().send_to(net.now, b"?", Some((own.ip(), 9).into())).unwrap();
+        let question = frames(&mut net.hosts[1], net.now).remove(0);
+        net.hosts[0].receive(net.now, stack::RxFrame::plain(&question));
+        net.hosts[0].remove_address(net.now, own.ip()).unwrap();
+        let said = frames(&mut net.hosts[0], net.now);
+        assert!(said.is_empty(), "IPv{version}: {said:?}");
+    }
+}

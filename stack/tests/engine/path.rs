@@ -102,6 +102,18 @@ fn t17_a_path_that_becomes_narrow_in_silence_is_found_out() {
     }
 }
 
+/// A tail loss probe cuts a super-frame's record: what is left of it is short, and the segment that
+/// goes again is not.
+#[test]
+fn t17_what_counts_is_the_segment_that_goes_again() {
+    let mut net = Net::of([host_with(1, |config| config.super_frame_max = 65_535), host(2)]);
+    let ids = net.connect(v6(2, 80));
+    net.carries = 1_280;
+    net.hosts[0].tcp(ids.0).unwrap().send(net.now, &[7; 2_000]).unwrap();
+    net.pass(Duration::from_secs(10));
+    assert_eq!(net.hosts[1].tcp(ids.1).unwrap().recv(net.now, &mut [0; 9_000]), Ok(2_000));
+}
+
 #[test]
 fn t17_after_an_outage_segments_are_as_large_as_before() {
     let mut net = Net::new();

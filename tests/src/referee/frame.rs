@@ -93,6 +93,7 @@ impl<'a> Packet<'a> {
             let whole = !header.more_fragments() || payload.len().is_multiple_of(8);
             rule(whole, || "a fragment that is no multiple of eight".into())?;
             rule(!header.dont_fragment(), || "a fragment with DF".into())?;
+            rule(header.protocol().0 != 6, || "a segment in fragments".into())?;
             return Ok(Packet::Other { source });
         }
         match header.protocol().0 {

@@ -27,6 +27,8 @@ impl<'a> Packet<'a> {
         rule(!from.is_multicast(), || format!("from {from}"))?;
         let (source, payload) = (IpAddr::V6(from), packet.payload());
         if payload.fragmented {
+            // Segments are made as short as the path is (RFC 8201 §5.4).
+            rule(payload.ip_number != IpNumber::TCP, || "a segment in fragments".into())?;
             // Where the fragment header stands first, as in what this project sends.
             let more = bytes[6] == FRAGMENT && bytes[43] & 1 == 1;
             let whole = !more || payload.payload.len().is_multiple_of(8);

@@ -32,6 +32,8 @@ fn rule(fair: bool, broken: impl FnOnce() -> String) -> Result<(), Foul> {
 pub struct Referee {
     mac: [u8; 6],
     addresses: Vec<IpAddr>,
+    /// Those that the host has had.
+    lost: Vec<IpAddr>,
     configures_itself: bool,
     /// Largest IP packet in bytes.
     mtu: usize,
@@ -49,6 +51,7 @@ impl Referee {
         Referee {
             mac,
             addresses: vec![address.into()],
+            lost: Vec::new(),
             configures_itself: false,
             mtu,
             cookies: false,
@@ -62,6 +65,14 @@ impl Referee {
     /// The host has this address, too.
     pub fn owns(&mut self, address: impl Into<IpAddr>) {
         self.addresses.push(address.into());
+    }
+
+    /// The host has this address no longer.
+    pub fn loses(&mut self, address: impl Into<IpAddr>) {
+        let address = address.into();
+        if !self.lost.contains(&address) {
+            self.lost.push(address);
+        }
     }
 
     /// Routers and neighbours decide which addresses of IPv6 the host has: those are not judged.
@@ -139,8 +150,8 @@ impl Referee {
     }
 
     fn own_address(&self, source: IpAddr) -> Result<(), Foul> {
-        let own = self.addresses.contains(&source);
-        rule(own || self.configures_itself && source.is_ipv6(), || format!("sent from {source}"))
+        let own = self.addresses.contains(&source) || self.configures_itself && source.is_ipv6();
+        rule(own && !self.lost.contains(&source), || format!("sent from {source}"))
     }
 
     /// Who asks whether an address is free has none yet (RFC 5227 §2.1.1, RFC 4862 §5.4.2).

@@ -314,3 +314,17 @@ fn frames_of_ipv6_are_sound() {
         assert!(foul.is_none_or(|foul| judged.unwrap_err().0.contains(foul)), "{line}");
     }
 }
+
+#[test]
+fn an_address_that_is_gone_and_a_segment_in_fragments() {
+    let mut game = Game::started();
+    game.referee.loses(HOST.1);
+    game.fouls(". 1:1(0) ack 1", "sent from 192.0.2.1");
+    let segment = Game::segment(". 1:5(4) ack 1", HOST.1, BASES).to_frame(HOST.0, PEER.0);
+    let mut piece = to_v6(&segment);
+    // A fragment header behind that of IPv6: a segment, and more of it.
+    (piece[19], piece[20]) = (piece[19] + 8, 44);
+    piece.splice(54..54, [6, 0, 0, 1, 0, 0, 0, 7]);
+    let foul = Referee::new(HOST.0.0, address_v6(HOST.1), 1500).sent(&piece).unwrap_err();
+    assert!(foul.0.contains("a segment in fragments"), "{foul}");
+}

@@ -57,6 +57,8 @@ pub(super) struct Connection {
     pub(super) deceived: bool,
     /// Lost for good reasons: a host that crashes, a host that is impatient.
     pub(super) excused: bool,
+    /// It may use an address that the host of this number will lose.
+    pub(super) ends_with: [bool; 2],
     pub(super) sides: [Side; 2],
 }
 
@@ -82,6 +84,7 @@ impl Connection {
             port: None,
             deceived: false,
             excused: false,
+            ends_with: [false; 2],
             sides: [side(0), side(1)],
         }
     }

@@ -5,7 +5,7 @@ use super::plan::HostPlan;
 use super::script::{CONNECT, Event};
 use stack::Instant;
 use stack::testing::translate::to_v4;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The world's time on one side, the host's on the other.
@@ -71,6 +71,10 @@ impl Host for Timed {
         let frame = self.host.transmit(self.clock.local(now))?;
         self.note(now, || Event::Sent(to_v4(&frame)));
         Some(frame)
+    }
+
+    fn moves(&mut self, now: Instant, to: IpAddr, after: Duration) {
+        self.host.moves(self.clock.local(now), to, after);
     }
 
     fn next_timeout(&mut self, now: Instant) -> Option<Instant> {

@@ -111,7 +111,8 @@ pub(super) fn too_big(i: usize, frame: &[u8], mtu: usize) -> Option<Vec<u8>> {
     let [high, low] = (mtu as u16).to_be_bytes();
     let router = std::net::Ipv4Addr::new(192, 0, 2, 254);
     let message = icmp(3, 4, [0, 0, high, low], quoted);
-    let (mac, address) = HostPlan::place(i);
-    let packet = ipv4(router, address, 1, &message);
+    let mac = HostPlan::place(i).0;
+    let [.., a, b, c, d] = quoted[..16] else { return None };
+    let packet = ipv4(router, [a, b, c, d].into(), 1, &message);
     Some(ethernet(HostPlan::place(1 - i).0, mac, 0x0800, &packet))
 }

@@ -1,7 +1,8 @@
 //! What the world asks of a host: frames and time in, frames and wake-ups out, sockets.
 
 use stack::Instant;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// A connection of a host, by a number of the host's choice.
 pub type Handle = usize;
@@ -57,6 +58,9 @@ pub trait Host {
     fn close(&mut self, now: Instant, handle: Handle);
     /// Gives the connection up with a reset.
     fn abort(&mut self, now: Instant, handle: Handle);
+
+    /// Takes another address; the one it began with is deprecated now, and goes `after` so long.
+    fn moves(&mut self, _now: Instant, _to: IpAddr, _after: Duration) {}
 
     /// What the host still holds, listeners aside: connections of any state, bytes in buffers.
     fn leftovers(&self) -> usize;

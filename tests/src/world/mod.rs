@@ -13,6 +13,7 @@ mod hostile;
 mod ours;
 mod panics;
 pub mod plan;
+mod router;
 #[cfg(test)]
 mod sabotage;
 mod script;
@@ -26,6 +27,7 @@ use clock::{Clock, Timed};
 use host::{Handle, Host};
 pub(crate) use panics::caught;
 use plan::{HostPlan, Kind, Plan, link_local};
+use router::Router;
 pub use shrink::{Shrunk, shrink};
 use stack::testing::trace::Trace;
 use stack::{Instant, Mac};
@@ -49,6 +51,9 @@ const PATIENCE: Duration = Duration::from_secs(250);
 
 /// After the last application has gone, nothing is left of any connection within this long.
 const QUIET: Duration = Duration::from_secs(1200);
+
+/// An application that cannot connect yet tries again so much later.
+const ASKED_AGAIN: Duration = Duration::from_secs(1);
 
 /// More events than any plan needs.
 const EVENTS_MAX: u64 = 2_000_000;
@@ -138,6 +143,9 @@ struct World<'a> {
     /// Clients' ports of connections that damage may have deceived.
     deceived: Vec<u16>,
     repaired: bool,
+    /// When each host got its second address.
+    moved: [Option<Instant>; 2],
+    router: Router,
     trace: Trace,
     report: Report,
 }
@@ -160,6 +168,9 @@ fn new_referee((mac, address): (Mac, IpAddr), plan: &HostPlan) -> Referee {
     let mut referee = Referee::new(mac.0, address, plan.mtu as usize);
     if let IpAddr::V6(global) = address {
         referee.owns(link_local(global));
+    }
+    if plan.autoconfigure == 1 {
+        referee.configures_itself();
     }
     if plan.has_cookies() {
         referee.allows_cookies();
@@ -189,6 +200,8 @@ impl<'a> World<'a> {
             by_handle: Default::default(),
             deceived: Vec::new(),
             repaired: false,
+            moved: [None; 2],
+            router: Router::new(&plan.run),
             trace: Trace::new(frames_told),
             report: Report::default(),
         }
@@ -261,15 +274,21 @@ impl<'a> World<'a> {
     }
 
     fn open_and_accept(&mut self) -> Result<(), String> {
+        let places = [0, 1].map(|i| self.place(i));
         for i in 0..self.connections.len() {
             let awake = self.awake();
             let connection = &mut self.connections[i];
             let host = connection.sides[0].host;
             if connection.port.is_none() && connection.opens_at <= self.now && awake[host] {
-                let remote = SocketAddr::new(self.plan.run.place(1 - host).1, PORT);
+                let remote = SocketAddr::new(places[1 - host].1, PORT);
                 let from = self.plan.connections[i].open.port as u16;
                 let bytes = connection.sides[0].plan.bytes;
                 let opened = self.hosts[host].connect(self.now, from, remote, bytes);
+                if opened.is_none() && self.plan.hosts[host].autoconfigure == 1 {
+                    // It does not know yet whether its address is free.
+                    connection.opens_at = self.now + ASKED_AGAIN;
+                    continue;
+                }
                 let (handle, port) = opened.ok_or("connect() was refused")?;
                 connection.port = Some(port);
                 connection.sides[0].handle = Some(handle);
@@ -414,7 +433,10 @@ impl<'a> World<'a> {
         let milestones = crashes
             .chain(leaps)
             .chain(hosts.iter().map(|host| host.refuses().to))
+            .chain(hosts.iter().map(|host| host.moves().from))
+            .chain((0..2).filter_map(|i| self.loses_at(i)))
             .chain([faults_end, faults_end + PATIENCE]);
+        let milestones = milestones.chain(self.router.next());
         milestones.filter(|at| *at > self.now).for_each(add);
         Ok(next)
     }
@@ -451,16 +473,27 @@ impl<'a> World<'a> {
             self.repaired = true;
             self.trace.note(self.now, "the faults end");
         }
+        if let Some(frame) = self.router.advertises(self.now) {
+            self.wires.iter_mut().for_each(|wire| drop(wire.push(self.now, &frame)));
+        }
         for connection in &mut self.connections {
             if self.now >= faults_end + PATIENCE {
                 connection.gives_up(self.now, &mut self.hosts);
             }
         }
         for i in 0..2 {
+            let gone = self.loses_at(i).is_some_and(|at| self.now >= at);
+            for connection in &mut self.connections {
+                connection.excused |= gone && connection.ends_with[i];
+            }
             self.falls_and_rises(i);
             if self.awake()[i] {
+                self.moves(i);
                 self.deliver(i)?;
                 self.hosts[i].advance(self.now);
+                if gone {
+                    self.referees[i].loses(self.plan.run.place(i).1);
+                }
             }
         }
         Ok(())
@@ -475,7 +508,7 @@ impl<'a> World<'a> {
             // It is another host at the same address: nothing of its chance comes again.
             let mut plan = self.plan.hosts[i].clone();
             plan.seed ^= 1;
-            let at = self.plan.run.place(i);
+            let at = self.place(i);
             self.hosts[i] = new_host(at, &plan, self.now);
             self.hosts[i].listen(PORT);
             self.referees[i] = new_referee(at, &plan);
@@ -487,6 +520,33 @@ impl<'a> World<'a> {
             self.trace.note(self.now, format!("host {i} is back"));
             while self.wires[1 - i].pop(self.now).is_some() {}
         }
+    }
+
+    /// The station and the address of host `i`: that which it does not lose.
+    fn place(&self, i: usize) -> (Mac, IpAddr) {
+        let (mac, first) = self.plan.run.place(i);
+        let moved = self.moved[i].is_some();
+        (mac, if moved { self.plan.run.second_address(i) } else { first })
+    }
+
+    /// Host `i` gets its second address. What is under way may use the first, and ends with it.
+    fn moves(&mut self, i: usize) {
+        let plan = &self.plan.hosts[i];
+        let due = plan.moves_ms > 0 && self.now >= plan.moves().from;
+        if !due || self.moved[i].is_some() {
+            return;
+        }
+        let (to, after) = (self.plan.run.second_address(i), Duration::from_millis(plan.moves_ms));
+        self.trace.note(self.now, format!("host {i} moves to {to}"));
+        self.moved[i] = Some(self.now);
+        self.hosts[i].moves(self.now, to, after);
+        self.referees[i].owns(to);
+        self.connections.iter_mut().for_each(|it| it.ends_with[i] |= it.port.is_some());
+    }
+
+    /// When host `i` loses its first address.
+    fn loses_at(&self, i: usize) -> Option<Instant> {
+        Some(self.moved[i]? + Duration::from_millis(self.plan.hosts[i].moves_ms))
     }
 
     /// Frames that arrive at host `i`.

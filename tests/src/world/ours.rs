@@ -8,9 +8,9 @@ use stack::testing::options::first_timestamp;
 use stack::testing::packet::{Segment, arp, ethernet};
 use stack::testing::translate::{advertisement, to_v4};
 use stack::{
-    Cidr, Config, Congestion, ConnectOptions, Counters, EcnMode, FastOpen, Instant, ListenOptions,
-    ListenerId, Mac, RecvError, RxFrame, Seed, SendError, SocketId, Stack, State, TcpId, TcpInfo,
-    TcpOptions, Usage, Work,
+    Autoconfigure, Cidr, Config, Congestion, ConnectOptions, Counters, EcnMode, FastOpen, Instant,
+    Lifetimes, ListenOptions, ListenerId, Mac, NewAddress, RecvError, RxFrame, Seed, SendError,
+    SocketId, Stack, State, TcpId, TcpInfo, TcpOptions, Usage, Work,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -48,6 +48,9 @@ fn config(at: (Mac, IpAddr), plan: &HostPlan) -> Config {
             .map(|address| Cidr { address: address.into(), prefix: 64 })
             .into(),
     };
+    if plan.autoconfigure == 1 {
+        config.autoconfigure = Autoconfigure::On;
+    }
     config.tcp.syn_ack_retries = plan.syn_ack_retries as u8;
     config.tcp.delayed_ack = Duration::from_millis(plan.delayed_ack_ms);
     config.tcp.ranges_max = plan.ranges_max as usize;
@@ -323,6 +326,16 @@ impl Host for Ours {
         }
     }
 
+    fn moves(&mut self, now: Instant, to: IpAddr, after: Duration) {
+        let Some(&first) = self.stack.config().addresses.first() else { return };
+        let second = NewAddress::configured(Cidr { address: to, ..first });
+        let lifetimes = Lifetimes { preferred: Duration::ZERO, valid: after };
+        let ends = NewAddress { lifetimes, ..NewAddress::configured(first) };
+        for address in [second, ends] {
+            self.stack.add_address(now, address).expect("there is room for two");
+        }
+    }
+
     fn leftovers(&self) -> usize {
         let connections = self.stack.connections().filter(|(_, info)| info.state != State::Listen);
         connections.count() + self.stack.memory_used()
@@ -348,6 +361,11 @@ impl Host for Ours {
         let has_timer = self.stack.next_timeout().is_some();
         for (_, info) in self.stack.connections().filter(|(_, info)| info.state != State::Listen) {
             check_connection(&info, has_timer)?;
+            let ended = matches!(info.state, State::Closed | State::TimeWait);
+            let own = self.stack.addresses().any(|own| own.cidr.address == info.local.ip());
+            if !own && !ended {
+                return Err(format!("an address that the host has not: {info:?}"));
+            }
         }
         Ok(())
     }

@@ -76,7 +76,35 @@ impl Plan {
         swarm.fast_open(&mut plan);
         swarm.wind_clocks(&mut plan);
         plan.fit_cards(seed);
+        plan.meet_router(seed);
+        plan.move_hosts(seed);
         plan
+    }
+
+    /// Other addresses, with dice of their own, for hosts that can be told and whose clocks do not
+    /// end an address early.
+    fn move_hosts(&mut self, seed: u64) {
+        let mut dice = Dice::new(seed, "moves");
+        let told = |host: &HostPlan| host.kind() == Kind::Ours && host.leap_s == 0;
+        if dice.percent(80) || !self.hosts.iter().all(told) {
+            return;
+        }
+        for host in &mut self.hosts {
+            if dice.percent(60) {
+                host.moves_at_ms = dice.between(1, EARLY_MS.min(self.run.faults_ms));
+                host.moves_ms = 1 + dice.skewed(5_000);
+            }
+        }
+    }
+
+    /// A router that changes its mind, with dice of its own; smoltcp does not listen.
+    fn meet_router(&mut self, seed: u64) {
+        let mut dice = Dice::new(seed, "router");
+        let heard = self.hosts.iter().all(|host| host.kind() == Kind::Ours);
+        if self.run.ip == 6 && heard && dice.percent(30) {
+            self.run.router_every_ms = dice.between(200, 3_000);
+            self.hosts.iter_mut().for_each(|host| host.autoconfigure = u64::from(dice.percent(70)));
+        }
     }
 
     /// Every link of IPv6 carries 1280 bytes (RFC 8200 §5).
@@ -129,6 +157,7 @@ impl Plan {
                 leap_s: 0,
                 crash_ms: 0,
                 refuses_ms: 0,
+                moves_ms: 0,
                 fast_open: 0,
                 keepalive_ms: 0,
                 user_timeout_ms: 0,

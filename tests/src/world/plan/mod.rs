@@ -50,6 +50,8 @@ numbers! {
         faults_ms = 1_000,
         /// The version of IP: 4 or 6.
         ip = 4,
+        /// How often a router of IPv6 says something else, while there are faults; 0: never.
+        router_every_ms = 0,
         /// 1: ARP crosses without faults. It gives up after three requests, and a connection
         /// that could not be opened is a fair outcome, but no byte.
         spares_arp = 0,
@@ -93,6 +95,8 @@ numbers! {
         keepalive_ms = 0,
         /// How long text may stay unacknowledged; 0: as long as the stack thinks fit.
         user_timeout_ms = 0,
+        /// 1: asks whether its addresses are free, and does as routers say (IPv6).
+        autoconfigure = 0,
         /// Fast Open, in Linux's bits; this project's stack only.
         fast_open = 0,
         /// 1: offers timestamps (smoltcp only: this project's stack always does).
@@ -144,6 +148,10 @@ numbers! {
         refuses_ms = 0,
         /// 0: frames wait until it does again, 1: each is an error, and lost.
         refuses_how = 0,
+        /// When the host is given another address, and its first one is deprecated..
+        moves_at_ms = 0,
+        /// ..and how long after that the first is taken away; 0: it keeps it.
+        moves_ms = 0,
     }
 }
 
@@ -333,6 +341,11 @@ impl RunPlan {
         if self.ip == 6 { (mac, address_v6(address).into()) } else { (mac, address.into()) }
     }
 
+    /// The address that host `i` moves to.
+    pub fn second_address(&self, i: usize) -> IpAddr {
+        self.place(i + 2).1
+    }
+
     /// When the faults end.
     pub fn faults_end(&self) -> Instant {
         Instant::from_millis(self.faults_ms)
@@ -358,6 +371,11 @@ impl HostPlan {
     /// When the machine is down; at the beginning it forgets everything.
     pub fn down(&self) -> Span {
         Span::of(self.crash_at_ms, self.crash_ms)
+    }
+
+    /// When the host has two addresses; before it the first, after it the second.
+    pub fn moves(&self) -> Span {
+        Span::of(self.moves_at_ms, self.moves_ms)
     }
 
     /// When the device takes no frames.
