@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use stack::Lease;
 use stack::host::DhcpClient;
+use stack::{Lease, NetworkInformation};
 
 /// How long a server may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,19 +19,32 @@ pub(crate) fn obtain(client: &DhcpClient) -> Result<Lease> {
 /// What was obtained, on one line.
 pub(crate) fn describe(lease: &Lease) -> String {
     let mut line = format!("{} from {}", lease.address, lease.server);
-    let add = |line: &mut String, what: &str, items: Vec<String>| {
-        if !items.is_empty() {
-            // Writing to a string does not fail.
-            let _ = write!(line, ", {what} {}", items.join(" "));
-        }
-    };
     if lease.time != Duration::MAX {
         add(&mut line, "for", vec![format!("{} s", lease.time.as_secs())]);
     }
     let gateways = lease.routes.iter().filter_map(|route| route.gateway);
     add(&mut line, "router", gateways.map(|it| it.to_string()).collect());
-    add(&mut line, "names from", lease.dns.iter().map(|it| it.to_string()).collect());
-    add(&mut line, "in", lease.search.iter().map(|it| it.to_string()).collect());
+    add(&mut line, "names from", strings(&lease.dns));
+    add(&mut line, "in", strings(&lease.search));
     add(&mut line, "MTU", lease.mtu.iter().map(|it| it.to_string()).collect());
     line
+}
+
+/// What a DHCPv6 server knows, on one line.
+pub(crate) fn describe_information(known: &NetworkInformation) -> String {
+    let mut line = "DHCPv6".to_owned();
+    add(&mut line, "names from", strings(&known.dns));
+    add(&mut line, "in", strings(&known.search));
+    line
+}
+
+fn strings(items: &[impl ToString]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+fn add(line: &mut String, what: &str, items: Vec<String>) {
+    if !items.is_empty() {
+        // Writing to a string does not fail.
+        let _ = write!(line, ", {what} {}", items.join(" "));
+    }
 }

@@ -34,7 +34,10 @@ pub struct CommonOptions {
         long,
         value_name = "CIDR",
         default_value = "192.0.2.2/24",
-        default_value_if("dhcp", "true", None::<&'static str>),
+        default_value_ifs([
+            ("dhcp", "true", None::<&'static str>),
+            ("link_local", "true", None::<&'static str>),
+        ]),
         value_parser = parse_cidr,
         value_delimiter = ','
     )]
@@ -48,9 +51,18 @@ pub struct CommonOptions {
     #[arg(long, requires = "autoconf")]
     pub temporary: bool,
 
+    /// With --autoconf: ask DHCPv6 servers for name servers and domains, whatever routers say.
+    #[arg(long, requires = "autoconf")]
+    pub dhcpv6: bool,
+
     /// Ask a DHCP server for an address, beside those of --addr.
     #[arg(long)]
     pub dhcp: bool,
+
+    /// An IPv4 address of the stack's own choice, for the link alone (RFC 3927); with --dhcp as long
+    /// as no server answers.
+    #[arg(long)]
+    pub link_local: bool,
 
     /// The router to whatever is not on the TAP's own network, one for each IP version.
     #[arg(long, value_name = "IP", value_delimiter = ',')]

@@ -12,8 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use stack::host::{DhcpClient, Host, Resolver};
-use stack::{AddressInfo, AddressOrigin, AddressState, Lease, ResolverConfig, State};
+use stack::host::{DhcpClient, Dhcpv6Client, Host, Resolver, WithoutServer};
+use stack::{
+    AddressInfo, AddressOrigin, AddressState, DomainName, Lease, NetworkInformation,
+    ResolverConfig, State,
+};
 use tapdev::Device;
 
 use crate::kernel_side::KernelSide;
@@ -27,6 +30,16 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long routers may take to give an address: a second or two each for the search for duplicates
 /// of the link's address and of that one, and between them their answer.
 const AUTOCONF: Duration = Duration::from_secs(8);
+
+/// How long a DHCPv6 server may take: it has been asked twice by then.
+const DHCPV6: Duration = Duration::from_secs(4);
+
+/// How long it may take until nobody has answered for DHCP or for an address of the host's choice,
+/// even if some others have that one.
+const LINK_LOCAL: Duration = Duration::from_secs(40);
+
+/// Where servers of names listen.
+const DNS_PORT: u16 = 53;
 
 /// 128 + SIGINT, as a shell has it.
 const INTERRUPTED: u8 = 130;
@@ -47,6 +60,8 @@ pub struct Plug {
     /// What the person at the terminal should know.
     hints: Vec<String>,
     dhcp: Mutex<Option<DhcpClient>>,
+    /// Kept so that what it knows is renewed.
+    dhcpv6: Mutex<Option<Dhcpv6Client>>,
 }
 
 impl Plug {
@@ -60,9 +75,11 @@ impl Plug {
             .grace(GRACE)
             .start(Arc::clone(&device))
             .context("the stack cannot start")?;
-        let dhcp = options.dhcp.then(|| DhcpClient::start(&host, None)).transpose();
+        let alone =
+            if options.link_local { WithoutServer::HelpsItself } else { WithoutServer::Waits };
+        let dhcp = options.dhcp.then(|| DhcpClient::start_or(&host, None, alone)).transpose();
         let dhcp = Mutex::new(dhcp.context("no DHCP client")?);
-        Ok(Plug { host, device, hints, dhcp })
+        Ok(Plug { host, device, hints, dhcp, dhcpv6: Mutex::new(None) })
     }
 
     /// The stack.
@@ -70,11 +87,97 @@ impl Plug {
         &self.host
     }
 
-    /// With `--dhcp`, waits until a server has lent an address.
+    /// Waits until the network has given the addresses that `options` ask it for, and says (`say`)
+    /// what has come. Returns how names are to be resolved: by what the options say, and where they
+    /// say nothing by what the network does.
     ///
     /// # Errors
-    /// None has.
-    pub fn await_lease(&self) -> Result<Option<Lease>> {
+    /// No server has lent an address; the hosts file cannot be read.
+    pub fn await_network(
+        &self,
+        options: &CommonOptions,
+        say: impl Fn(&str),
+    ) -> Result<ResolverConfig> {
+        let mut names = options.resolver()?;
+        if options.autoconf {
+            self.await_router(&say);
+            // RFC 8106 §5.3.1: what DHCP says goes first.
+            if let Some(known) = self.ask_dhcpv6(options, &say)? {
+                learn(&mut names, known.dns, known.search);
+            }
+            let (servers, search): (Vec<IpAddr>, _) = self.host.with_stack(|stack, _| {
+                (stack.name_servers().collect(), stack.search_domains().cloned().collect())
+            });
+            learn(&mut names, servers, search);
+        }
+        if options.link_local && self.await_link_local(options.dhcp, &say)? {
+            return Ok(names);
+        }
+        if let Some(lease) = self.await_lease()? {
+            say(&lease::describe(&lease));
+            learn(&mut names, lease.dns, lease.search);
+        }
+        Ok(names)
+    }
+
+    /// Waits until a router has made an address, and says which, or that there is none.
+    fn await_router(&self, say: impl Fn(&str)) {
+        let made = |info: &AddressInfo| {
+            info.origin == AddressOrigin::Slaac && info.state == AddressState::Preferred
+        };
+        if !self.host.wait_for_addresses(AUTOCONF, |all| all.iter().any(made)) {
+            say("no router on the link has given an IPv6 address; going on without");
+        }
+        for info in self.host.addresses().iter().filter(|info| made(info)) {
+            say(&format!("the address {} from a router", info.cidr));
+        }
+    }
+
+    /// Asks DHCPv6 servers for what else there is to know, if a router or the options say so.
+    fn ask_dhcpv6(
+        &self,
+        options: &CommonOptions,
+        say: impl Fn(&str),
+    ) -> Result<Option<NetworkInformation>> {
+        let (managed, other) = self.host.with_stack(|stack, _| stack.routers_recommend_dhcp());
+        if !(managed || other || options.dhcpv6) {
+            return Ok(None);
+        }
+        let client = Dhcpv6Client::start(&self.host).context("no DHCPv6 client")?;
+        let known = client.wait(DHCPV6);
+        match &known {
+            Some(known) => say(&lease::describe_information(known)),
+            None => say("no DHCPv6 server has answered; going on without"),
+        }
+        *self.dhcpv6.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+        Ok(known)
+    }
+
+    /// Waits until the host has given itself an address, unless a server has lent one before. True:
+    /// it has.
+    fn await_link_local(&self, unless_lent: bool, say: impl Fn(&str)) -> Result<bool> {
+        if !unless_lent {
+            self.host.begin_link_local_v4();
+        }
+        let origins = [AddressOrigin::LinkLocal, AddressOrigin::Dhcp];
+        let mut found = None;
+        self.host.wait_for_addresses(LINK_LOCAL, |all| {
+            let good = |info: &&AddressInfo| {
+                let own = info.cidr.address.is_ipv4() && origins.contains(&info.origin);
+                own && info.state == AddressState::Preferred
+            };
+            found = all.iter().find(good).copied();
+            found.is_some()
+        });
+        let info = found.context("no address on this link is free")?;
+        if info.origin == AddressOrigin::LinkLocal {
+            say(&format!("the address {} of its own choice", info.cidr));
+        }
+        Ok(info.origin == AddressOrigin::LinkLocal)
+    }
+
+    /// With `--dhcp`, waits until a server has lent an address.
+    fn await_lease(&self) -> Result<Option<Lease>> {
         // Whoever closes meanwhile does not wait for it.
         let Some(client) = self.dhcp().take() else { return Ok(None) };
         let lease = lease::obtain(&client)?;
@@ -94,6 +197,7 @@ impl Plug {
         if self.host.connections().iter().all(|info| quiet.contains(&info.state)) {
             drop(self.dhcp().take());
         }
+        drop(self.dhcpv6.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.host.shutdown();
         // A capture is written whenever its device is waited for: the process may end without
         // running its destructor.
@@ -101,9 +205,15 @@ impl Plug {
     }
 }
 
-/// Where servers of names listen.
-fn name_servers(known: Vec<IpAddr>) -> Vec<SocketAddr> {
-    known.into_iter().map(|ip| SocketAddr::new(ip, 53)).collect()
+/// What the network says about names counts where nobody has said anything.
+fn learn<A: Into<IpAddr>>(names: &mut ResolverConfig, servers: Vec<A>, search: Vec<DomainName>) {
+    if names.servers.is_empty() {
+        names.servers =
+            servers.into_iter().map(|ip| SocketAddr::new(ip.into(), DNS_PORT)).collect();
+    }
+    if names.search.is_empty() {
+        names.search = search;
+    }
 }
 
 /// What to do when the program is told to end; a status that it returns is the program's.
@@ -162,7 +272,6 @@ impl Program {
         for hint in &plug.hints {
             eprintln!("{name}: {hint}");
         }
-        let mut resolver = options.resolver()?;
         let shared = Arc::new(Shared {
             name,
             role,
@@ -182,18 +291,7 @@ impl Program {
             })
         })
         .context("signals cannot be handled")?;
-        if options.autoconf {
-            shared.await_router(&mut resolver);
-        }
-        if let Some(lease) = shared.plug.await_lease()? {
-            shared.say(&lease::describe(&lease));
-            if resolver.servers.is_empty() {
-                resolver.servers = name_servers(lease.dns.into_iter().map(IpAddr::V4).collect());
-            }
-            if resolver.search.is_empty() {
-                resolver.search = lease.search;
-            }
-        }
+        let resolver = shared.plug.await_network(options, |text| shared.say(text))?;
         let names = Resolver::new(&shared.plug.host, resolver).context("no resolver")?;
         Ok(Program { shared, names, kernel_side })
     }
@@ -207,7 +305,7 @@ impl Program {
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         let all = self.shared.plug.host.addresses().into_iter();
         all.filter(|info| info.state == AddressState::Preferred)
-            .filter(|info| info.origin != AddressOrigin::LinkLocal)
+            .filter(|info| info.origin != AddressOrigin::LinkLocal || info.cidr.address.is_ipv4())
             .map(|info| info.cidr.address)
     }
 
@@ -278,24 +376,6 @@ impl Shared {
         let status = farewell.and_then(|farewell| farewell()).unwrap_or(status);
         self.plug.close();
         std::process::exit(status.into());
-    }
-
-    /// Waits until a router has made an address, and says which, or that there is none. It may know
-    /// servers of names.
-    fn await_router(&self, resolver: &mut ResolverConfig) {
-        let made = |info: &AddressInfo| {
-            info.origin == AddressOrigin::Slaac && info.state == AddressState::Preferred
-        };
-        if !self.plug.host.wait_for_addresses(AUTOCONF, |all| all.iter().any(made)) {
-            self.say("no router on the link has given an IPv6 address; going on without");
-        }
-        for info in self.plug.host.addresses().iter().filter(|info| made(info)) {
-            self.say(&format!("the address {} from a router", info.cidr));
-        }
-        if resolver.servers.is_empty() {
-            let known = self.plug.host.with_stack(|stack, _| stack.name_servers().collect());
-            resolver.servers = name_servers(known);
-        }
     }
 
     fn say(&self, text: &str) {

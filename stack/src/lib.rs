@@ -44,6 +44,7 @@ pub use net::addresses::{
 };
 pub use net::cidr::{Cidr, CidrParseError};
 pub use net::dhcp::Lease;
+pub use net::dhcpv6::NetworkInformation;
 pub use net::dns::hosts::Hosts;
 pub use net::dns::name::{DomainName, NameError};
 pub use net::dns::{ResolveError, ResolverConfig, ResolverCounters};

@@ -9,6 +9,7 @@ mod addresses;
 mod autoconfigure;
 mod input;
 mod ipv6;
+mod link_local;
 mod output;
 mod sockets;
 
@@ -21,6 +22,7 @@ use crate::link::neighbor::NeighborCounters;
 use crate::net::addresses::{AddressTable, NewAddress};
 use crate::net::fragment::{Piece, Reassembler};
 use crate::net::limiter::RateLimiter;
+use crate::net::link_local::LinkLocal;
 use crate::net::multicast::Groups;
 use crate::net::route::{Route, RouteTable};
 use crate::net::routers::Routers;
@@ -69,6 +71,7 @@ pub struct Stack {
     static_routes: Vec<Route>,
     /// What routers have said.
     routers: Routers,
+    link_local: LinkLocal,
     /// What `addresses` and routes come to.
     routes: RouteTable,
     groups: Groups,
@@ -162,6 +165,7 @@ impl Stack {
             addresses,
             static_routes: config.all_routes().collect(),
             routers: Routers::new(dice("routers")),
+            link_local: LinkLocal::new(config.mac),
             groups: Groups::new(config.groups_max, dice("groups")),
             routes: RouteTable::new(&[], &[]),
             reassembler: Reassembler::new(config.fragments),
@@ -293,6 +297,7 @@ impl Stack {
             self.link.neighbors.next_timeout(),
             self.addresses.next_timeout(),
             self.routers.next_timeout(),
+            self.link_local.next_timeout(),
             self.groups.next_timeout(),
             self.reassembler.next_timeout(),
         ];

@@ -37,6 +37,18 @@ impl Host {
         self.core.shard.call(|engine, now| engine.stack.remove_address(now, address))
     }
 
+    /// The host gives itself an address of 169.254/16 (RFC 3927):
+    /// [`Stack::begin_link_local_v4`](crate::Stack::begin_link_local_v4).
+    pub fn begin_link_local_v4(&self) {
+        self.core.shard.call(|engine, now| engine.stack.begin_link_local_v4(now));
+    }
+
+    /// The host has a better address than that of 169.254/16:
+    /// [`Stack::end_link_local_v4`](crate::Stack::end_link_local_v4).
+    pub fn end_link_local_v4(&self) {
+        self.core.shard.call(|engine, now| engine.stack.end_link_local_v4(now));
+    }
+
     /// The host's routes, those to the networks of its own addresses aside.
     pub fn routes(&self) -> Vec<Route> {
         self.core.shard.lock().stack.routes().collect()

@@ -3,12 +3,11 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::clock::entropy;
-use super::poller::{Events, Interest, PollWaker, Poller, Token};
+use super::keeper::{Keeper, Shared};
+use super::poller::{Events, Interest, Poller, Token};
 use super::runtime::Host;
 use super::udp::UdpSocket;
 use crate::net::dhcp::client::{Client, LeaseEvent};
@@ -35,6 +34,15 @@ const PROBES: u8 = 1;
 const LOOK: Duration = Duration::from_secs(1);
 const LOOK_EARLY: Duration = Duration::from_millis(50);
 
+/// What a host does that finds no DHCP server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithoutServer {
+    /// It has no address.
+    Waits,
+    /// It gives itself one for the link alone (RFC 3927), until a server lends a better one.
+    HelpsItself,
+}
+
 /// Gets an address from a DHCP server (RFC 2131) and keeps it: the host has it, and the routes
 /// that come with it, for as long as it is lent. When it is lost, what uses it ends. Dropping the
 /// client gives the address back.
@@ -51,22 +59,7 @@ const LOOK_EARLY: Duration = Duration::from_millis(50);
 /// # }
 /// ```
 pub struct DhcpClient {
-    shared: Arc<Shared>,
-    waker: PollWaker,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct Shared {
-    status: Mutex<Status>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Status {
-    lease: Option<Lease>,
-    is_stopping: bool,
-    has_ended: bool,
+    keeper: Keeper<Lease>,
 }
 
 impl DhcpClient {
@@ -75,8 +68,19 @@ impl DhcpClient {
     /// # Errors
     /// `AddrInUse` if the host has a client already; the operating system's refusal of entropy or
     /// a thread; the host has been shut down.
-    #[expect(clippy::disallowed_methods, reason = "the client's own thread")]
     pub fn start(host: &Host, previous: Option<Ipv4Addr>) -> io::Result<DhcpClient> {
+        DhcpClient::start_or(host, previous, WithoutServer::Waits)
+    }
+
+    /// [`DhcpClient::start`], where the host helps itself as long as no server answers.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_or(
+        host: &Host,
+        previous: Option<Ipv4Addr>,
+        alone: WithoutServer,
+    ) -> io::Result<DhcpClient> {
         let socket = UdpSocket::bind(host, (Ipv4Addr::UNSPECIFIED, CLIENT_PORT))?;
         socket.set_broadcast(true)?;
         socket.set_nonblocking(true)?;
@@ -86,54 +90,26 @@ impl DhcpClient {
         let random = Random::new(&entropy()?);
         let (now, mac) = host.with_stack(|stack, now| (now, stack.config().mac));
         let client = Client::new(now, mac, previous, random);
-        let shared = Arc::new(Shared::default());
-        let (host, routes) = (host.clone(), Vec::new());
         let mut worker =
-            Worker { host, socket, poller, client, routes, shared: Arc::clone(&shared) };
-        let thread = std::thread::Builder::new().name("dhcp".into()).spawn(move || {
-            worker.run();
-            let mut status = worker.shared.status();
-            (status.has_ended, status.lease) = (true, None);
-            worker.shared.changed.notify_all();
-        })?;
-        Ok(DhcpClient { shared, waker, thread: Some(thread) })
+            Worker { host: host.clone(), socket, poller, client, routes: Vec::new(), alone };
+        let keeper = Keeper::start("dhcp", waker, move |shared| worker.run(shared))?;
+        Ok(DhcpClient { keeper })
     }
 
     /// The lease, while there is one.
     pub fn lease(&self) -> Option<Lease> {
-        self.shared.status().lease.clone()
+        self.keeper.get()
     }
 
     /// Waits for a lease.
     pub fn wait(&self, timeout: Duration) -> Option<Lease> {
-        let status = self.shared.status();
-        let waits = |status: &mut Status| status.lease.is_none() && !status.has_ended;
-        let status = self.shared.changed.wait_timeout_while(status, timeout, waits);
-        status.unwrap_or_else(PoisonError::into_inner).0.lease.clone()
-    }
-}
-
-impl Drop for DhcpClient {
-    fn drop(&mut self) {
-        self.shared.status().is_stopping = true;
-        self.waker.wake();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            log::error!("the DHCP client's thread has panicked");
-        }
+        self.keeper.wait(timeout)
     }
 }
 
 impl fmt::Debug for DhcpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DhcpClient").field("lease", &self.lease()).finish()
-    }
-}
-
-impl Shared {
-    fn status(&self) -> MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -145,28 +121,31 @@ struct Worker {
     client: Client,
     /// The routes that the lease has brought.
     routes: Vec<Route>,
-    shared: Arc<Shared>,
+    alone: WithoutServer,
 }
 
 impl Worker {
-    fn run(&mut self) {
+    fn run(&mut self, shared: &Shared<Lease>) {
         let mut events = Events::with_capacity(1);
         loop {
             let now = self.host.with_stack(|_, now| now);
             self.take_in(now);
             self.client.advance(now);
-            if self.shared.status().is_stopping {
+            if shared.is_stopping() {
                 // The farewell is sent by the address that is then given up.
                 self.client.release(now);
                 self.speak();
             }
-            self.follow(now);
-            self.look_after_the_address(now);
+            self.follow(now, shared);
+            self.look_after_the_address(now, shared);
             self.speak();
+            if self.alone == WithoutServer::HelpsItself && self.client.is_alone() {
+                self.host.begin_link_local_v4();
+            }
             if self.client.is_stopped() {
                 return;
             }
-            let until = (self.client.next_timeout() - now).min(self.leisure());
+            let until = (self.client.next_timeout() - now).min(self.leisure(shared));
             if let Err(error) = self.poller.wait(&mut events, Some(until)) {
                 return log::debug!("DHCP ends: {error}");
             }
@@ -174,8 +153,8 @@ impl Worker {
     }
 
     /// When to look at the address again.
-    fn leisure(&self) -> Duration {
-        match (self.client.lease(), &self.shared.status().lease) {
+    fn leisure(&self, shared: &Shared<Lease>) -> Duration {
+        match (self.client.lease(), shared.get()) {
             (None, _) => Duration::MAX,
             (Some(_), None) => LOOK_EARLY,
             (Some(_), Some(_)) => LOOK,
@@ -206,32 +185,34 @@ impl Worker {
 
     /// The lease holds as soon as nobody on the link has its address (RFC 2131 §4.4.1). One that is
     /// gone although it is lent is one that somebody else has.
-    fn look_after_the_address(&mut self, now: Instant) {
+    fn look_after_the_address(&mut self, now: Instant, shared: &Shared<Lease>) {
         let Some(lease) = self.client.lease().cloned() else { return };
         let all = self.host.addresses();
         let own = all.iter().find(|info| info.cidr.address == lease.address.address);
         match own.map(|info| info.state) {
             Some(AddressState::Tentative) => (),
-            Some(AddressState::Preferred | AddressState::Deprecated) => self.hold(lease),
+            Some(AddressState::Preferred | AddressState::Deprecated) => self.hold(lease, shared),
             Some(AddressState::Duplicate) | None => {
                 self.client.on_conflict(now);
-                self.follow(now);
+                self.follow(now, shared);
             }
         }
     }
 
-    fn hold(&mut self, lease: Lease) {
-        if self.shared.status().lease.as_ref() == Some(&lease) {
+    fn hold(&mut self, lease: Lease, shared: &Shared<Lease>) {
+        if shared.get().as_ref() == Some(&lease) {
             return;
         }
         self.set_routes(&lease.routes);
+        if self.alone == WithoutServer::HelpsItself {
+            self.host.end_link_local_v4();
+        }
         log::info!("DHCP: {} from {}", lease.address, lease.server);
-        self.shared.status().lease = Some(lease);
-        self.shared.changed.notify_all();
+        shared.set(Some(lease));
     }
 
     /// Does what has become of the lease.
-    fn follow(&mut self, now: Instant) {
+    fn follow(&mut self, now: Instant, shared: &Shared<Lease>) {
         while let Some(event) = self.client.poll_event() {
             match event {
                 LeaseEvent::Bound(lease, since) => {
@@ -245,7 +226,7 @@ impl Worker {
                     self.set_routes(&[]);
                     // It may have ended by itself.
                     let _: Result<(), NoSuchAddress> = self.host.remove_address(address.into());
-                    self.shared.status().lease = None;
+                    shared.set(None);
                 }
             }
         }

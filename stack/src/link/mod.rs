@@ -41,6 +41,8 @@ pub(crate) enum Heard {
         address: Address,
         nonce: Option<u64>,
     },
+    /// Another insists on an address of this host's own choice: it is given up (RFC 3927 §2.5).
+    Insists(Address),
 }
 
 /// What the link layer has to say.
@@ -93,6 +95,8 @@ impl Link {
                 {
                     let claim = ArpPacket::announcement(self.mac, octets);
                     self.reply(Mac::BROADCAST, LinkPacket::Arp(claim));
+                } else if own.is_link_local_v4() {
+                    return Heard::Insists(own);
                 }
             }
             ArpAction::Duplicate(address) => return Heard::Conflict { address, nonce: None },

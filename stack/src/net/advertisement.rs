@@ -1,5 +1,6 @@
 //! What a router says of itself and of the link (RFC 4861 §4.2, §6.1.2): reading it.
 
+use crate::net::dns::name::DomainName;
 use crate::wire::address::{Address, Mac};
 use crate::wire::parse::IpPacket;
 use core::time::Duration;
@@ -10,15 +11,17 @@ pub(crate) const KIND: u8 = 134;
 const HOP_LIMIT: u8 = 255;
 /// Bytes before the options.
 const FIXED_LEN: usize = 16;
-/// Prefixes, and servers of names, that are read of one message; a message with more is a mistake
-/// or an attack (THREATS N-6).
+/// Prefixes, servers of names and domains that are read of one message; a message with more is a
+/// mistake or an attack (THREATS N-6).
 pub(crate) const PREFIXES_MAX: usize = 16;
 pub(crate) const SERVERS_MAX: usize = 8;
+pub(crate) const DOMAINS_MAX: usize = 8;
 
 const SOURCE_LINK_ADDRESS: u8 = 1;
 const PREFIX_INFORMATION: u8 = 3;
 const MTU: u8 = 5;
 const NAME_SERVERS: u8 = 25;
+const SEARCH_LIST: u8 = 31;
 
 /// How much a router wants to be used (RFC 4191 §2.1), least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +66,8 @@ pub(crate) struct Advertisement {
     pub(crate) prefixes: Vec<Prefix>,
     /// Servers of names (RFC 8106 §5.1), each with how long it may be asked.
     pub(crate) servers: Vec<(Address, Duration)>,
+    /// Domains to look for short names in (RFC 8106 §5.2), likewise.
+    pub(crate) domains: Vec<(DomainName, Duration)>,
 }
 
 impl Advertisement {
@@ -99,6 +104,7 @@ impl Advertisement {
             mtu: None,
             prefixes: Vec::new(),
             servers: Vec::new(),
+            domains: Vec::new(),
         };
         let mut rest = options;
         while !rest.is_empty() {
@@ -129,6 +135,11 @@ impl Advertisement {
                     servers.iter().map(|octets| Address::v6(u128::from_be_bytes(*octets)));
                 let hosts = servers.filter(|address| !address.is_v4() && address.is_valid_source());
                 self.servers.extend(hosts.take(room).map(|address| (address, lifetime)));
+            }
+            (SEARCH_LIST, &[_, _, _, _, a, b, c, d, ref names @ ..]) => {
+                let room = DOMAINS_MAX.saturating_sub(self.domains.len());
+                let names = DomainName::list(names, room).into_iter();
+                self.domains.extend(names.map(|name| (name, seconds([a, b, c, d]))));
             }
             _ => {}
         }
@@ -194,6 +205,8 @@ mod tests {
         bytes.extend(address("2001:db8::").octets());
         bytes.extend([25, 3, 0, 0, 0xff, 0xff, 0xff, 0xff]);
         bytes.extend(address("2001:db8::53").octets());
+        bytes.extend([31, 3, 0, 0, 0, 0, 14, 16]);
+        bytes.extend(b"\x01a\x04test\x00\x01b\x00\0\0\0\0\0");
         bytes
     }
 
@@ -220,6 +233,9 @@ mod tests {
                 preferred: Duration::from_secs(1800),
             }],
             servers: vec![(address("2001:db8::53"), Duration::MAX)],
+            domains: ["a.test", "b"]
+                .map(|name| (name.parse().unwrap(), Duration::from_secs(3600)))
+                .into(),
         };
         assert_eq!(said, wanted);
         for (bits, preference) in
@@ -254,7 +270,7 @@ mod tests {
     fn n7_lengths_of_options_that_lie() {
         let good = message();
         // An option at each place, of each length: what follows is read as what it then is.
-        for at in [16, 24, 32, 64] {
+        for at in [16, 24, 32, 64, 88] {
             for units in 0..=255 {
                 let mut bad = good.clone();
                 bad[at + 1] = units;
@@ -266,7 +282,7 @@ mod tests {
             }
         }
         for len in FIXED_LEN..good.len() {
-            if ![16, 24, 32, 64].contains(&len) {
+            if ![16, 24, 32, 64, 88].contains(&len) {
                 assert_eq!(Advertisement::parse(&packet(&good[..len])), None, "{len} bytes");
             }
         }
@@ -281,5 +297,6 @@ mod tests {
         }
         let said = Advertisement::parse(&packet(&many)).unwrap();
         assert_eq!((said.prefixes.len(), said.servers.len()), (PREFIXES_MAX, SERVERS_MAX));
+        assert_eq!(said.domains.len(), DOMAINS_MAX);
     }
 }

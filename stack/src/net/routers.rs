@@ -1,19 +1,21 @@
 //! The routers of a link and what they have said of it (RFC 4861 §6.3): the ways out, the prefixes
-//! on the link, the servers of names; and when to ask them.
+//! on the link, the servers and domains of names; and when to ask them.
 
 use super::advertisement::{Advertisement, Preference, Prefix};
 use super::cidr::Cidr;
+use super::dns::name::DomainName;
 use super::route::Route;
 use crate::random::Random;
 use crate::time::Instant;
 use crate::wire::address::Address;
 use core::time::Duration;
 
-/// Routers, prefixes and servers that are remembered (THREATS N-6). Beyond, what is new is refused:
-/// who came first is not pushed out by a stranger.
+/// Routers, prefixes, servers and domains that are remembered (THREATS N-6). Beyond, what is new is
+/// refused: who came first is not pushed out by a stranger.
 const ROUTERS_MAX: usize = 10;
 const PREFIXES_MAX: usize = 10;
 const SERVERS_MAX: usize = 8;
+const DOMAINS_MAX: usize = 8;
 
 /// Between the first solicitations (RFC 7559 §2, IRT), and at most (MRT).
 const FIRST_INTERVAL: Duration = Duration::from_secs(4);
@@ -44,6 +46,7 @@ pub(crate) struct Routers {
     routers: Vec<Router>,
     prefixes: Vec<OnLink>,
     servers: Vec<(Address, Instant)>,
+    domains: Vec<(DomainName, Instant)>,
     /// When to ask next, and how long after that again.
     ask_at: Instant,
     interval: Duration,
@@ -63,6 +66,7 @@ impl Routers {
             routers: Vec::new(),
             prefixes: Vec::new(),
             servers: Vec::new(),
+            domains: Vec::new(),
             ask_at: Instant::FAR_FUTURE,
             interval: FIRST_INTERVAL,
             hop_limit: None,
@@ -113,8 +117,13 @@ impl Routers {
         for prefix in said.prefixes.iter().filter(|prefix| prefix.on_link) {
             changed |= self.hear_prefix(now, prefix);
         }
-        for &(server, lifetime) in &said.servers {
-            self.hear_server(server, now, lifetime);
+        for (server, lifetime) in &said.servers {
+            let kept = keep(&mut self.servers, SERVERS_MAX, server, now, *lifetime);
+            self.refused += u64::from(!kept);
+        }
+        for (domain, lifetime) in &said.domains {
+            let kept = keep(&mut self.domains, DOMAINS_MAX, domain, now, *lifetime);
+            self.refused += u64::from(!kept);
         }
         self.find_due();
         changed
@@ -165,24 +174,13 @@ impl Routers {
         true
     }
 
-    fn hear_server(&mut self, server: Address, now: Instant, lifetime: Duration) {
-        self.servers.retain(|(known, _)| *known != server);
-        if lifetime.is_zero() {
-            return;
-        }
-        if self.servers.len() < SERVERS_MAX {
-            self.servers.push((server, now + lifetime));
-        } else {
-            self.refused += 1;
-        }
-    }
-
     /// Forgets what is over. True when routes have changed.
     pub(crate) fn forget(&mut self, now: Instant) -> bool {
         let before = (self.routers.len(), self.prefixes.len());
         self.routers.retain(|router| router.until > now);
         self.prefixes.retain(|known| known.until > now);
         self.servers.retain(|(_, until)| *until > now);
+        self.domains.retain(|(_, until)| *until > now);
         if self.routers.is_empty() && before.0 > 0 {
             self.begin(now);
         }
@@ -214,7 +212,8 @@ impl Routers {
         let routers = self.routers.iter().map(|router| router.until);
         let prefixes = self.prefixes.iter().map(|known| known.until);
         let servers = self.servers.iter().map(|(_, until)| *until);
-        let first = routers.chain(prefixes).chain(servers).min();
+        let domains = self.domains.iter().map(|(_, until)| *until);
+        let first = routers.chain(prefixes).chain(servers).chain(domains).min();
         self.due = first.map_or(self.ask_at, |first| first.min(self.ask_at));
     }
 
@@ -242,6 +241,11 @@ impl Routers {
         self.servers.iter().map(|(server, _)| *server)
     }
 
+    /// The domains that short names are looked for in.
+    pub(crate) fn domains(&self) -> impl Iterator<Item = &DomainName> {
+        self.domains.iter().map(|(domain, _)| domain)
+    }
+
     pub(crate) fn hop_limit(&self) -> Option<u8> {
         self.hop_limit
     }
@@ -255,10 +259,30 @@ impl Routers {
         (self.managed, self.other)
     }
 
-    /// Routers, prefixes and servers refused at their limits.
+    /// Routers, prefixes, servers and domains refused at their limits.
     pub(crate) fn refused(&self) -> u64 {
         self.refused
     }
+}
+
+/// Something that a router tells of lasts so long from now on, or no longer. False: there is no
+/// room for it.
+fn keep<T: Clone + PartialEq>(
+    all: &mut Vec<(T, Instant)>,
+    most: usize,
+    new: &T,
+    now: Instant,
+    lifetime: Duration,
+) -> bool {
+    all.retain(|(known, _)| known != new);
+    if lifetime.is_zero() {
+        return true;
+    }
+    let fits = all.len() < most;
+    if fits {
+        all.push((new.clone(), now + lifetime));
+    }
+    fits
 }
 
 #[cfg(test)]
@@ -289,6 +313,7 @@ mod tests {
             mtu: None,
             prefixes: Vec::new(),
             servers: Vec::new(),
+            domains: Vec::new(),
         }
     }
 

@@ -120,6 +120,7 @@ impl Stack {
             self.link.utter(utterance);
         }
         self.advance_routers(now);
+        self.advance_link_local(now);
     }
 
     /// After a change of addresses: new routes, and an end for what used one that is gone.

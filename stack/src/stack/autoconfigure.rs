@@ -10,6 +10,7 @@ use crate::net::addresses::{
 };
 use crate::net::advertisement::{Advertisement, Prefix};
 use crate::net::cidr::Cidr;
+use crate::net::dns::name::DomainName;
 use crate::net::stable;
 use crate::time::Instant;
 use crate::wire::address::Address;
@@ -39,6 +40,11 @@ impl Stack {
     /// Servers of names that routers have told of (RFC 8106).
     pub fn name_servers(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.routers.servers().map(Address::to_ip)
+    }
+
+    /// Domains that routers say short names are to be looked for in (RFC 8106).
+    pub fn search_domains(&self) -> impl Iterator<Item = &DomainName> {
+        self.routers.domains()
     }
 
     /// Whether routers say that addresses, and that other things, are to be had from DHCPv6
@@ -85,8 +91,13 @@ impl Stack {
                 if let Some(lost) = self.addresses.on_conflict(address, nonce) {
                     self.counters.addresses_duplicate += 1;
                     self.try_another(now, &lost);
+                    self.move_link_local(now, address);
                     self.follow_addresses(now);
                 }
+                Ok(())
+            }
+            Heard::Insists(address) => {
+                self.move_link_local(now, address);
                 Ok(())
             }
         }

@@ -130,7 +130,9 @@ impl Stack {
         self.body.clear();
         match packet {
             LinkPacket::Arp(packet) => {
-                self.start_frame(to, ETHERTYPE_ARP);
+                // Everybody hears what is said for such an address, whoever has it (RFC 3927 §2.5).
+                let all = Address::v4(packet.sender).is_link_local_v4();
+                self.start_frame(if all { Mac::BROADCAST } else { to }, ETHERTYPE_ARP);
                 self.body.extend_from_slice(&packet.to_bytes());
             }
             LinkPacket::Ndp(packet) => {

@@ -99,6 +99,11 @@ impl Address {
         self.bits() >> 118 == 0xfe80 >> 6
     }
 
+    /// 169.254/16: for one link, and of a host's own choice (RFC 3927).
+    pub(crate) fn is_link_local_v4(self) -> bool {
+        matches!(self.as_v4(), Some([169, 254, ..]))
+    }
+
     /// `ff02::/16` and `ff01::/16`: a group that ends at the next router, or before.
     pub(crate) fn is_link_group(self) -> bool {
         matches!(self.bits() >> 112 & 0xff0f, 0xff01 | 0xff02)

@@ -5,6 +5,7 @@ mod addresses;
 mod datagrams;
 mod ipv4;
 mod ipv6;
+mod link_local;
 mod net;
 mod path;
 mod routers;

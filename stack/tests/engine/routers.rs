@@ -454,12 +454,18 @@ fn rfc8106_5_servers_of_names() {
     let mut word = Word::new();
     word.options.extend([25, 3, 0, 0, 0, 0, 0, 60]);
     word.options.extend("2001:db8::53".parse::<Ipv6Addr>().unwrap().octets());
+    word.options.extend([31, 2, 0, 0, 0, 0, 0, 30]);
+    word.options.extend(b"\x04test\x00\0\0");
     word.flags = 0x40;
     link.hear(&word.frame());
+    let domains = |link: &Link| link.stack.search_domains().cloned().collect::<Vec<_>>();
+    assert_eq!(domains(&link), ["test".parse().unwrap()]);
+    link.pass(secs(30));
+    assert_eq!(domains(&link), []);
     let server: IpAddr = "2001:db8::53".parse().unwrap();
     assert_eq!(link.stack.name_servers().collect::<Vec<_>>(), [server]);
     assert_eq!(link.stack.routers_recommend_dhcp(), (false, true));
-    link.pass(secs(60));
+    link.pass(secs(30));
     assert_eq!(link.stack.name_servers().count(), 0);
 }
 

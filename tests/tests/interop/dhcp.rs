@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::PEER;
 use crate::names::dnsmasq;
-use tests::netns::{KERNEL, Netns, Running, demo_path};
+use tests::netns::{KERNEL, KERNEL_V6, Netns, Running, demo_path};
 
 /// A server which lends the addresses from one to the other; `None` where dnsmasq is missing. Its
 /// leases are of two minutes, dnsmasq's shortest, and are renewed after four seconds.
@@ -74,4 +74,44 @@ fn an_address_in_use_is_declined() {
     let echo = ns.spawn(demo_path("echo"), "--tap tap0 --dhcp");
     await_word(&server, "DHCPDECLINE", 1);
     assert_eq!((count(&server, "DHCPACK"), echo.log().as_str()), (1, ""));
+}
+
+/// The router says that there is more to know (RFC 4861 §4.2, flag O).
+#[test]
+fn what_routers_do_not_say_is_asked_of_dhcpv6() {
+    let Some(ns) = Netns::with_ipv6() else { return };
+    ns.sh(5, "echo 0 > /proc/sys/net/ipv6/conf/tap0/accept_dad");
+    let options = format!(
+        "--interface=tap0 --enable-ra --dhcp-range=2001:db8::,ra-stateless,64,10m \
+         --dhcp-option=option6:dns-server,[{KERNEL_V6}] --dhcp-option=option6:domain-search,test \
+         --host-record=web.test,{KERNEL},{KERNEL_V6}"
+    );
+    let Some(server) = dnsmasq(&ns, &options) else { return };
+    let echo = ns.serve("echo", "--autoconf");
+    let said = echo.log();
+    assert!(said.contains(&format!("DHCPv6, names from {KERNEL_V6}, in test")), "{said}");
+    assert_eq!(count(&server, "DHCPINFORMATION-REQUEST"), 1, "{}", server.log());
+    drop(echo);
+    let mut web = ns.spawn(PEER, "redirect [::]:80");
+    web.wait_for("ready");
+    let get = demo_path("get").display().to_string();
+    assert_eq!(ns.sh(20, &format!("{get} -s --tap tap0 --autoconf http://web/")), "there\n");
+}
+
+/// Takes some 15 s: a question of DHCP that nobody answers, and the search for others that have the
+/// address; then a server answers the next one.
+#[test]
+fn without_a_server_a_host_helps_itself_until_there_is_one() {
+    let Some(ns) = Netns::new() else { return };
+    ns.sh(5, "ip address add 169.254.0.1/16 dev tap0");
+    let echo = ns.serve("echo", "--dhcp --link-local");
+    let said = echo.log();
+    let (_, rest) = said.split_once("the address 169.254.").expect(&said);
+    let address = format!("169.254.{}", rest.split('/').next().unwrap_or_default());
+    ns.sh(10, &format!("ping -q -c 2 -i 0.1 {address}"));
+    let Some(server) = server(&ns, "192.0.2.50", "192.0.2.50") else { return };
+    await_word(&server, "DHCPACK", 1);
+    ns.sh(10, "until ping -q -c 1 -W 0.2 192.0.2.50; do :; done");
+    // What uses the other address may go on.
+    ns.sh(10, &format!("ping -q -c 1 {address}"));
 }

@@ -42,8 +42,8 @@ fn start(config: &str) -> Result<Running> {
     let mut options = parse(config)?;
     place::know_local_names(&mut options);
     let plug = Plug::start(&options)?;
-    plug.await_lease()?;
-    let resolver = Resolver::new(plug.host(), options.resolver()?).context("no resolver")?;
+    let names = plug.await_network(&options, |_| ())?;
+    let resolver = Resolver::new(plug.host(), names).context("no resolver")?;
     let place = Place::new().context("no directory for the server's socket")?;
     let server = Server::start(plug.host(), &resolver, place.socket()).context("the server")?;
     place.open().context("the server's socket")?;

@@ -25,6 +25,9 @@ const AFTER_CONFLICT: Duration = Duration::from_secs(10);
 /// A request that so many times was not answered is given up.
 const REQUESTS_MAX: u32 = 4;
 
+/// After so many questions that no server answered in their time there seems to be none.
+const ALONE_AFTER: u32 = 1;
+
 /// §4.4.1: machines that start together do not ask together.
 const START_MAX_MILLIS: u32 = 1000;
 
@@ -122,6 +125,11 @@ impl Client {
             State::Bound(lease) | State::Renewing(lease) | State::Rebinding(lease) => Some(lease),
             _ => None,
         }
+    }
+
+    /// No server answers, and the host has to help itself (RFC 3927 §1.9, §2.11).
+    pub(crate) fn is_alone(&self) -> bool {
+        self.state == State::Selecting && self.tries > ALONE_AFTER
     }
 
     /// It is done, and says nothing any more.

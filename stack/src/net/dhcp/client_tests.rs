@@ -121,6 +121,18 @@ fn rfc2131_3_1_four_messages_make_a_lease() {
 }
 
 #[test]
+fn rfc3927_2_11_who_hears_no_server_is_alone() {
+    let mut bench = Bench::new(None);
+    bench.hear(1);
+    assert!(!bench.client.is_alone());
+    let (_, discover) = bench.hear(5);
+    assert!(bench.client.is_alone());
+    bench.answer(&discover, 2, ONE, HOUR);
+    assert!(!bench.client.is_alone());
+    assert!(!Bench::bound().client.is_alone());
+}
+
+#[test]
 fn d6_one_discover_for_each_slot() {
     let mut bench = Bench::new(None);
     bench.hear(1);

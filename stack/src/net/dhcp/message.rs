@@ -282,13 +282,7 @@ impl Options {
     /// RFC 3397; without it the one domain of option 15.
     fn search(&self) -> Vec<DomainName> {
         let list = self.get(option::SEARCH).unwrap_or_default();
-        let (mut domains, mut at) = (Vec::new(), 0);
-        while domains.len() < DOMAINS_MAX
-            && let Some((name, end)) = DomainName::read_to_end(list, at)
-        {
-            domains.push(name);
-            at = end;
-        }
+        let mut domains = DomainName::list(list, DOMAINS_MAX);
         if domains.is_empty()
             && let Ok(text) = core::str::from_utf8(self.get(option::DOMAIN).unwrap_or_default())
         {

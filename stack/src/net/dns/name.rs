@@ -120,6 +120,20 @@ impl DomainName {
         }
     }
 
+    /// The names that stand one behind another, up to `most` of them, to the first that is none or
+    /// empty: what fills an option up.
+    pub(crate) fn list(bytes: &[u8], most: usize) -> Vec<DomainName> {
+        let (mut names, mut at) = (Vec::new(), 0);
+        while names.len() < most
+            && let Some((name, end)) = DomainName::read_to_end(bytes, at)
+            && name.labels().next().is_some()
+        {
+            names.push(name);
+            at = end;
+        }
+        names
+    }
+
     fn labels(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &self.wire[..];
         core::iter::from_fn(move || {
