@@ -3,14 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use stack::host::Errno;
-use stack::host::bsd::{Control, INTERFACE, PacketInfo, socket_address_bytes};
+use stack::host::bsd::{
+    Control, INTERFACE, IPPROTO_UDP, PacketInfo, UDP_GRO, UDP_SEGMENT, socket_address_bytes,
+};
 use stack::{NetworkError, NetworkErrorKind, UdpError};
 
 /// The length of a message's header, `struct cmsghdr`: length, level and type.
 pub const HEADER: usize = 16;
 
 /// The bytes of all that a datagram has beside its text, or of an error: IPv6's are the longest.
-pub const CONTROL_MAX: usize = 88;
+pub const CONTROL_MAX: usize = 112;
 
 /// What the messages of one kind begin at multiples of.
 const ALIGN: usize = size_of::<usize>();
@@ -63,6 +65,10 @@ pub fn from_bytes(mut all: &[u8]) -> Result<Control, Errno> {
             }
             (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => control.ttl = default_or(number()?, 1)?,
             (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => control.tos = default_or(number()?, 0)?,
+            (IPPROTO_UDP, UDP_SEGMENT) => {
+                let size = piece.value.try_into().map_err(|_| Errno::EINVAL)?;
+                control.segment = Some(u16::from_ne_bytes(size));
+            }
             _ => return Err(Errno::EINVAL),
         }
         all = piece.rest;
@@ -72,6 +78,32 @@ pub fn from_bytes(mut all: &[u8]) -> Result<Control, Errno> {
 
 /// As a program receives them, on a socket of IPv6 or of IPv4.
 pub fn to_bytes(control: &Control, is_v6: bool) -> Vec<u8> {
+    let mut all = common(control, is_v6);
+    if let Some(size) = control.segment {
+        push(&mut all, IPPROTO_UDP, UDP_GRO, &i32::from(size).to_ne_bytes());
+    }
+    if let Some(error) = &control.error {
+        let (level, name) = match is_v6 {
+            true => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+            false => (libc::IPPROTO_IP, libc::IP_RECVERR),
+        };
+        push(&mut all, level, name, &extended_error(error, is_v6));
+    }
+    all
+}
+
+/// As a program sends them: what [`from_bytes`] reads.
+pub fn to_send(control: &Control) -> Vec<u8> {
+    let is_v6 = control.packet_info.is_some_and(|info| info.address.is_ipv6());
+    let mut all = common(control, is_v6);
+    if let Some(size) = control.segment {
+        push(&mut all, IPPROTO_UDP, UDP_SEGMENT, &size.to_ne_bytes());
+    }
+    all
+}
+
+/// Those that are the same both ways.
+fn common(control: &Control, is_v6: bool) -> Vec<u8> {
     let mut all = Vec::with_capacity(CONTROL_MAX);
     let level = if is_v6 { libc::IPPROTO_IPV6 } else { libc::IPPROTO_IP };
     if let Some(info) = &control.packet_info {
@@ -87,10 +119,6 @@ pub fn to_bytes(control: &Control, is_v6: bool) -> Vec<u8> {
         } else {
             push(&mut all, level, libc::IP_TOS, &[tos]);
         }
-    }
-    if let Some(error) = &control.error {
-        let name = if is_v6 { libc::IPV6_RECVERR } else { libc::IP_RECVERR };
-        push(&mut all, level, name, &extended_error(error, is_v6));
     }
     all
 }
@@ -202,8 +230,9 @@ mod tests {
         for address in ["192.0.2.1", "2001:db8::1"] {
             let address: IpAddr = address.parse().unwrap();
             let packet_info = Some(PacketInfo { interface: INTERFACE, address });
-            let control = Control { packet_info, ttl: Some(9), tos: Some(8), error: None };
-            let bytes = to_bytes(&control, address.is_ipv6());
+            let (ttl, tos, segment) = (Some(9), Some(8), Some(1000));
+            let control = Control { packet_info, ttl, tos, segment, error: None };
+            let bytes = to_send(&control);
             assert!(bytes.len() <= CONTROL_MAX);
             assert_eq!(from_bytes(&bytes), Ok(control));
         }
@@ -225,7 +254,8 @@ mod tests {
             number(v4, libc::IP_TOS, -1),
             number(v6, libc::IPV6_HOPLIMIT, -2),
             number(v6, libc::IPV6_TCLASS, 256),
-            number(libc::SOL_UDP, 103, 1000),
+            number(IPPROTO_UDP, UDP_SEGMENT, 1000),
+            number(IPPROTO_UDP, UDP_GRO, 1000),
             one(v4, libc::IP_TTL, &[1]),
             one(v4, libc::IP_PKTINFO, &[0; 11]),
         ] {

@@ -64,7 +64,7 @@ def told(call, *words):
 to = ('{KERNEL}', 9)
 told(u.send, b'x')
 told(say, 0, 0, to)
-told(u.sendmsg, [b'x'], [(17, 103, struct.pack('H', 100))], 0, to)
+told(u.sendmsg, [b'x'], [(17, 105, struct.pack('H', 100))], 0, to)
 told(u.sendmsg, [b'x'], [(0, 8, struct.pack('i8x', 99))], 0, to)
 u.setsockopt(0, 11, 1)
 u.sendto(b'x', to)
@@ -93,4 +93,43 @@ told(u.recvmsg, 100, 200, s.MSG_ERRQUEUE)
             "Resource temporarily unavailable",
         ]
     );
+}
+
+/// Both sides: 2500 bytes in datagrams of 1000, sent by one call, and received until all are there.
+const SEGMENTS: &str = "
+import socket as s, struct, sys
+u = s.socket(s.AF_INET, s.SOCK_DGRAM)
+u.settimeout(10)
+u.setsockopt(17, 104, int(sys.argv[1]))
+def hear():
+    sizes, total = [], 0
+    while total < 2500:
+        text, control, flags, peer = u.recvmsg(65535, 200)
+        assert text == bytes((total + at) % 251 for at in range(len(text)))
+        size = struct.unpack('i', control[0][2])[0] if control else len(text)
+        sizes += [min(size, len(text) - at) for at in range(0, len(text), size)]
+        total += len(text)
+    return sizes, peer
+def say(to):
+    text = bytes(at % 251 for at in range(2500))
+    u.sendmsg([text], [(17, 103, struct.pack('H', 1000))], 0, to)
+";
+
+#[test]
+fn one_call_sends_and_receives_many_datagrams() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["python3"]) {
+        return;
+    }
+    let run = on_tapstack();
+    let server = "u.bind(('', 7)); sizes, peer = hear(); say(peer); print(sizes, flush=True)\n";
+    let client = "say((sys.argv[2], 7)); print(hear()[0])\n";
+    std::fs::write(ns.dir().join("server.py"), format!("{SEGMENTS}{server}")).unwrap();
+    std::fs::write(ns.dir().join("client.py"), format!("{SEGMENTS}{client}")).unwrap();
+    for joined in [0, 1] {
+        let open = "until ss -Hlun 'sport = 7' | grep -q .; do sleep 0.02; done";
+        let server = format!("python3 server.py {joined}");
+        let line = format!("{server} & {open}; {run} python3 client.py {joined} {KERNEL}; wait");
+        assert_eq!(ns.sh(30, &line), "[1000, 1000, 500]\n".repeat(2), "joined {joined}");
+    }
 }

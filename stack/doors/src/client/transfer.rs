@@ -220,8 +220,7 @@ unsafe fn send_datagram(fd: c_int, message: &msghdr, flags: c_int) -> Result<usi
         return Err(Errno::EDESTADDRREQ);
     }
     let control = control::from_bytes(control)?;
-    let is_v6 = control.packet_info.is_some_and(|info| info.address.is_ipv6());
-    let mut header = protocol::header(name, &control::to_bytes(&control, is_v6));
+    let mut header = protocol::header(name, &control::to_send(&control));
     if parts.iter().map(|part| part.iov_len).sum::<usize>() > DATAGRAM_MAX {
         return Err(EMSGSIZE);
     }
