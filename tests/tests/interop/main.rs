@@ -17,6 +17,7 @@ mod http;
 mod ipv6;
 mod link;
 mod lossy;
+mod mail;
 mod names;
 mod nc;
 mod offload;
