@@ -25,6 +25,7 @@ mod ping;
 mod programs;
 mod resets;
 mod router;
+mod services;
 mod udp;
 mod volume;
 
