@@ -133,6 +133,8 @@ impl Stack {
                 parse::PROTOCOL_UDP => {
                     source == Address::UNSPECIFIED_V4 && to.is_limited_broadcast()
                 }
+                // So may a switch that has none, who is in which group (RFC 4541 §2.1.1).
+                parse::PROTOCOL_IGMP => source == Address::UNSPECIFIED_V4 && to.is_multicast(),
                 _ => false,
             };
             if !(source.is_valid_source() || nameless) || own {

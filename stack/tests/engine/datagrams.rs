@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use stack::{
-    BindError, ConnectOptions, GroupError, ListenError, ListenOptions, SendDatagram, UdpOptions,
-    UdpSendError,
+    BindError, ConnectOptions, GroupError, ListenError, ListenOptions, RxFrame, SendDatagram,
+    UdpOptions, UdpSendError,
 };
 
-use crate::net::{Net, balanced, host, host_with, v4, v6};
+use crate::net::{Net, balanced, host, host_with, mac, v4, v6};
 
 /// RFC 1122 §4.1.3.5, §4.1.4: the application is told the address that a datagram was for, and may
 /// say which it comes from.
@@ -188,6 +188,45 @@ fn rfc3376_members_hear_what_is_for_their_group() {
     assert_eq!(reports(&mut net).len(), 4);
     let mut socket = net.hosts[1].udp(one).unwrap();
     assert_eq!(socket.join_group([192, 0, 2, 9].into()), Err(GroupError::NotAGroup));
+    balanced(&net.hosts[1]);
+}
+
+/// A question of IGMPv3, who is in any group.
+fn question(source: [u8; 4], to: [u8; 4]) -> Vec<u8> {
+    let sum = |bytes: &[u8]| {
+        let words = bytes.chunks(2).map(|it| u32::from(u16::from_be_bytes([it[0], it[1]])));
+        let sum: u32 = words.sum();
+        (!((sum & 0xffff) + (sum >> 16)) as u16).to_be_bytes()
+    };
+    let mut header = vec![0x46, 0xc0, 0, 36, 0, 0, 0x40, 0, 1, 2, 0, 0];
+    header.extend([source, to, [0x94, 4, 0, 0]].concat());
+    let mut message = vec![0x11, 10, 0, 0, 0, 0, 0, 0, 2, 20, 0, 0];
+    for (bytes, at) in [(&mut header, 10), (&mut message, 2)] {
+        let sum = sum(bytes);
+        bytes[at..at + 2].copy_from_slice(&sum);
+    }
+    let link = if to[0] == 224 { [1, 0, 0x5e, 0, 0, to[3]] } else { mac(to[3]).0 };
+    [&link[..], &mac(9).0, &[8, 0], &header, &message].concat()
+}
+
+/// Linux's bridge asks so.
+#[test]
+fn rfc4541_2_1_1_a_switch_without_an_address_may_ask_who_is_in_a_group() {
+    let mut net = Net::new();
+    let socket = net.hosts[1].bind_udp(v4(2, 53)).unwrap();
+    net.hosts[1].udp(socket).unwrap().join_group([239, 1, 2, 3].into()).unwrap();
+    net.pass(Duration::from_secs(5));
+    assert_eq!(reports(&mut net).len(), 2, "joined, told twice");
+    for (source, to, expected) in [
+        ([0; 4], [224, 0, 0, 1], &[(4, 2)][..]),
+        ([192, 0, 2, 9], [224, 0, 0, 1], &[(4, 2)]),
+        ([0; 4], [192, 0, 2, 2], &[]),
+        ([224, 0, 0, 9], [224, 0, 0, 1], &[]),
+    ] {
+        net.hosts[1].receive(net.now, RxFrame::plain(&question(source, to)));
+        net.pass(Duration::from_secs(5));
+        assert_eq!(reports(&mut net), expected, "{source:?} to {to:?}");
+    }
     balanced(&net.hosts[1]);
 }
 
