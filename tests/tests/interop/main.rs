@@ -18,6 +18,7 @@ mod ipv6;
 mod link;
 mod lossy;
 mod mail;
+mod multicast;
 mod names;
 mod nc;
 mod offload;
