@@ -59,8 +59,8 @@ pub struct CommonOptions {
     #[arg(long)]
     pub dhcp: bool,
 
-    /// An IPv4 address of the stack's own choice, for the link alone (RFC 3927); with --dhcp as long
-    /// as no server answers.
+    /// An IPv4 address of the stack's own choice, for the link alone (RFC 3927); with --dhcp as
+    /// long as no server answers.
     #[arg(long)]
     pub link_local: bool,
 
