@@ -17,7 +17,7 @@ use crate::tcp::options::TcpOptions;
 use crate::tcp::state::State;
 use crate::tcp::tcb::{Follow, Tcb};
 use crate::time::Instant;
-use crate::udp::echo::{EchoReply, EchoSocket, EchoTable};
+use crate::udp::echo::{EchoReply, EchoReplyKind, EchoSocket, EchoTable};
 use crate::udp::error::{NetworkError, UdpError, UdpRecvError, UdpSendError};
 use crate::udp::socket::{MtuDiscovery, ReceivedDatagram, SendDatagram, UdpOptions, UdpSocket};
 use crate::udp::table::{UdpTable, Way};
@@ -524,6 +524,11 @@ impl Echo<'_> {
         }
         self.routes.way(to).ok_or(UdpSendError::NetworkUnreachable)?;
         self.table.send(self.key, to, sequence, payload, ttl)
+    }
+
+    /// What the next answer is, and the length of its payload.
+    pub fn next_answer(&self) -> Option<(EchoReplyKind, usize)> {
+        self.table.socket(self.key)?.next_answer()
     }
 
     /// Takes the next answer, its payload into `payload`.

@@ -65,7 +65,7 @@ pub enum Op {
     Look,
     /// Data: a name. The reply has its addresses ([`addresses_to_bytes`]), and may take seconds.
     Resolve,
-    /// An error from the queue of IP_RECVERR. The reply is the header of a datagram.
+    /// An error from the queue of IP_RECVERR. The reply is a datagram behind its header.
     TakeError,
 }
 

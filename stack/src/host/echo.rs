@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::block::Patience;
 use super::errno::Errno;
 use super::modes::Modes;
 use super::runtime::{Core, Host};
 use super::watch::Key;
-use crate::{EchoId, EchoReply, Instant, SocketId, UdpSendError};
+use crate::{Echo, EchoId, EchoReply, EchoReplyKind, Instant, SocketId, UdpSendError};
 
 /// A socket that sends ICMP echo requests and receives the answers to them.
 ///
@@ -50,8 +51,68 @@ pub(crate) struct PingSocket {
 }
 
 impl PingSocket {
+    /// Opens a socket with this identifier, or one of the stack's choice.
+    pub(crate) fn open(core: &Arc<Core>, ident: Option<u16>) -> Result<PingSocket, Errno> {
+        let (id, ident) = core.shard.call(|engine, _| {
+            if engine.stopping {
+                return Err(Errno::ESHUTDOWN);
+            }
+            let id = engine.stack.bind_echo(ident)?;
+            Ok((id, engine.stack.echo(id).map_or(0, |socket| socket.ident())))
+        })?;
+        Ok(PingSocket { core: Arc::clone(core), id, ident, modes: Modes::default() })
+    }
+
+    pub(crate) fn ident(&self) -> u16 {
+        self.ident
+    }
+
     pub(crate) fn socket_id(&self) -> SocketId {
         SocketId::Echo(self.id)
+    }
+
+    /// The length of the next answer with its header; 0 if there is none, or it is an error.
+    pub(crate) fn unread(&self) -> Result<usize, Errno> {
+        self.core.shard.call(|engine, _| {
+            let echo = engine.stack.echo(self.id).ok_or(Errno::ESHUTDOWN)?;
+            let next = echo.next_answer().filter(|(kind, _)| *kind == EchoReplyKind::Reply);
+            Ok(next.map_or(0, |(_, length)| 8 + length))
+        })
+    }
+
+    /// Sends an echo request, and says when.
+    pub(crate) fn send(
+        &self,
+        to: IpAddr,
+        sequence: u16,
+        payload: &[u8],
+        ttl: Option<u8>,
+        patience: Patience<'_>,
+    ) -> Result<Instant, Errno> {
+        let key = Key::write(self.socket_id());
+        self.core.shard.block_on(key, patience, |engine, now| {
+            let Some(mut echo) = engine.stack.echo(self.id) else {
+                return Some(Err(Errno::ESHUTDOWN));
+            };
+            match echo.send(now, to, sequence, payload, ttl) {
+                Ok(()) => Some(Ok(now)),
+                Err(UdpSendError::WouldBlock) => None,
+                Err(error) => Some(Err(error.into())),
+            }
+        })?
+    }
+
+    /// Waits until `take` finds something.
+    pub(crate) fn recv<T>(
+        &self,
+        patience: Patience<'_>,
+        mut take: impl FnMut(&mut Echo<'_>) -> Option<T>,
+    ) -> Result<T, Errno> {
+        let key = Key::read(self.socket_id());
+        self.core.shard.block_on(key, patience, |engine, _| match engine.stack.echo(self.id) {
+            Some(mut echo) => take(&mut echo).map(Ok),
+            None => Some(Err(Errno::ESHUTDOWN)),
+        })?
     }
 }
 
@@ -61,20 +122,12 @@ impl EchoSocket {
     /// # Errors
     /// All identifiers are in use.
     pub fn open(host: &Host) -> io::Result<EchoSocket> {
-        let (id, ident) = host.core.shard.call(|engine, _| {
-            if engine.stopping {
-                return Err(Errno::ESHUTDOWN);
-            }
-            let id = engine.stack.bind_echo(None)?;
-            Ok((id, engine.stack.echo(id).map_or(0, |socket| socket.ident())))
-        })?;
-        let (core, modes) = (Arc::clone(&host.core), Modes::default());
-        Ok(EchoSocket { socket: Arc::new(PingSocket { core, id, ident, modes }) })
+        Ok(EchoSocket { socket: Arc::new(PingSocket::open(&host.core, None)?) })
     }
 
     /// The identifier in its requests.
     pub fn ident(&self) -> u16 {
-        self.socket.ident
+        self.socket.ident()
     }
 
     /// Sends an echo request, and returns when: [`EchoReply::at`] minus that is the round-trip
@@ -98,18 +151,7 @@ impl EchoSocket {
         ttl: Option<u8>,
     ) -> io::Result<Instant> {
         let socket = &*self.socket;
-        let key = Key::write(socket.socket_id());
-        let sent = socket.core.shard.block_on(key, socket.modes.writing(), |engine, now| {
-            let Some(mut echo) = engine.stack.echo(socket.id) else {
-                return Some(Err(Errno::ESHUTDOWN));
-            };
-            match echo.send(now, to, sequence, payload, ttl) {
-                Ok(()) => Some(Ok(now)),
-                Err(UdpSendError::WouldBlock) => None,
-                Err(error) => Some(Err(error.into())),
-            }
-        });
-        Ok(sent.map_err(Errno::from)??)
+        Ok(socket.send(to, sequence, payload, ttl, socket.modes.writing())?)
     }
 
     /// Receives an answer: an echo reply, or the error that a request met on its way.
@@ -118,15 +160,7 @@ impl EchoSocket {
     /// `WouldBlock` when the time-out passes.
     pub fn recv(&self, payload: &mut [u8]) -> io::Result<EchoReply> {
         let socket = &*self.socket;
-        let key = Key::read(socket.socket_id());
-        let reply =
-            socket.core.shard.block_on(key, socket.modes.reading(), |engine, _| {
-                match engine.stack.echo(socket.id) {
-                    Some(mut echo) => echo.recv(payload).map(Ok),
-                    None => Some(Err(Errno::ESHUTDOWN)),
-                }
-            });
-        Ok(reply.map_err(Errno::from)??)
+        Ok(socket.recv(socket.modes.reading(), |echo| echo.recv(payload))?)
     }
 
     /// How long `recv` may block; `None`: for ever.

@@ -340,8 +340,8 @@ impl Stack {
                 self.on_echo_request(arrival, packet, ident, sequence, payload)
             }
             Message::EchoReply { ident, sequence, payload } => {
-                let kind = EchoReplyKind::Reply;
-                self.answer_echo(arrival.now, packet, ident, sequence, kind, payload)
+                let (echo, kind) = ((ident, sequence), EchoReplyKind::Reply);
+                self.answer_echo(arrival.now, packet, packet.source, echo, kind, payload)
             }
             Message::Unreachable { reason, original } => {
                 self.on_unreachable(arrival.now, packet, reason, original)
@@ -384,12 +384,12 @@ impl Stack {
         &mut self,
         now: Instant,
         packet: &IpPacket<'_>,
-        ident: u16,
-        sequence: u16,
+        to: Address,
+        (ident, sequence): (u16, u16),
         kind: EchoReplyKind,
         payload: &[u8],
     ) -> Result<(), DropReason> {
-        let answer = EchoAnswer { from: packet.source, sequence, ttl: packet.ttl, kind };
+        let answer = EchoAnswer { from: packet.source, to, sequence, ttl: packet.ttl, kind };
         let taken = self.echo.deliver(now, ident, answer, payload);
         if taken { Ok(()) } else { Err(DropReason::IcmpIgnored) }
     }
@@ -425,9 +425,9 @@ impl Stack {
                 Ok(())
             }
             parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6 => {
-                let (ident, sequence) = quoted.echo().ok_or(DropReason::IcmpIgnored)?;
+                let echo = quoted.echo().ok_or(DropReason::IcmpIgnored)?;
                 let kind = EchoReplyKind::Unreachable(reason.code());
-                self.answer_echo(now, packet, ident, sequence, kind, &[])?;
+                self.answer_echo(now, packet, quoted.dst, echo, kind, &[])?;
                 self.learn_path(now, &quoted, reason);
                 Ok(())
             }
@@ -484,9 +484,9 @@ impl Stack {
     ) -> Result<(), DropReason> {
         let quoted = self.quoted(original)?;
         if matches!(quoted.protocol, parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6) {
-            let (ident, sequence) = quoted.echo().ok_or(DropReason::IcmpIgnored)?;
+            let echo = quoted.echo().ok_or(DropReason::IcmpIgnored)?;
             let kind = EchoReplyKind::TimeExceeded;
-            return self.answer_echo(now, packet, ident, sequence, kind, &[]);
+            return self.answer_echo(now, packet, quoted.dst, echo, kind, &[]);
         }
         if quoted.protocol == parse::PROTOCOL_TCP {
             let flow = FlowKey {
@@ -630,8 +630,8 @@ impl Stack {
             parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6 => {
                 if let Some((ident, sequence)) = quoted.echo() {
                     let kind = EchoReplyKind::Unreachable(Unreachable::Host.code());
-                    let (from, ttl) = (quoted.src, 0);
-                    let answer = EchoAnswer { from, sequence, ttl, kind };
+                    let (from, to, ttl) = (quoted.src, quoted.dst, 0);
+                    let answer = EchoAnswer { from, to, sequence, ttl, kind };
                     let _: bool = self.echo.deliver(now, ident, answer, &[]);
                 }
             }

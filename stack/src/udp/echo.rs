@@ -35,6 +35,8 @@ impl Default for EchoLimits {
 pub struct EchoReply {
     /// Who answered: the host, or a router on the way.
     pub from: IpAddr,
+    /// Whom the request was sent to; of a reply, who answered.
+    pub to: IpAddr,
     /// The sequence number of the request.
     pub sequence: u16,
     /// Bytes of the payload that were copied to the caller; 0 for an error.
@@ -73,6 +75,8 @@ pub(crate) struct EchoRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EchoAnswer {
     pub(crate) from: Address,
+    /// Whom the request was sent to.
+    pub(crate) to: Address,
     pub(crate) sequence: u16,
     pub(crate) ttl: u8,
     pub(crate) kind: EchoReplyKind,
@@ -117,6 +121,11 @@ impl EchoSocket {
     /// An answer waits.
     pub(crate) fn is_readable(&self) -> bool {
         !self.received.is_empty()
+    }
+
+    /// What the next answer is, and the length of its payload.
+    pub(crate) fn next_answer(&self) -> Option<(EchoReplyKind, usize)> {
+        self.received.front().map(|((answer, _), len)| (answer.kind, len))
     }
 }
 
@@ -280,8 +289,8 @@ impl EchoTable {
         let ((answer, at), len) = socket.received.pop(payload)?;
         let freed = before.saturating_sub(socket.received.charge());
         self.bytes = self.bytes.saturating_sub(freed);
-        let EchoAnswer { from, sequence, ttl, kind } = answer;
-        Some(EchoReply { from: from.to_ip(), sequence, len, ttl, at, kind })
+        let EchoAnswer { from, to, sequence, ttl, kind } = answer;
+        Some(EchoReply { from: from.to_ip(), to: to.to_ip(), sequence, len, ttl, at, kind })
     }
 
     /// The next socket whose readiness may have changed; each at most once until it is polled.
@@ -317,7 +326,7 @@ mod tests {
     }
 
     fn answer(sequence: u16) -> EchoAnswer {
-        EchoAnswer { from: PEER, sequence, ttl: 60, kind: EchoReplyKind::Reply }
+        EchoAnswer { from: PEER, to: PEER, sequence, ttl: 60, kind: EchoReplyKind::Reply }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod fast_open;
 mod faults;
 mod ipv6;
 mod offload;
+mod ping;
 mod poller;
 mod resolver;
 mod rig;

@@ -64,3 +64,15 @@ fn datagrams_many_at_a_time() {
     );
     assert_eq!(said, "ok\n");
 }
+
+#[test]
+fn echo_requests_are_answered_or_told_to_be_in_vain() {
+    let Some(ns) = Netns::new() else { return };
+    compile(&ns, "ping");
+    let program = ns.dir().join("ping").display().to_string();
+    let said = ns.sh(20, &format!("{program} '{CONFIG}' {KERNEL} 3"));
+    assert_eq!(said.matches(" ms\n").count(), 3, "{said}");
+    let vain = ns.try_sh(20, &format!("{program} '{CONFIG}' 192.0.2.77 1"));
+    let said = String::from_utf8_lossy(&vain.stdout).into_owned();
+    assert_eq!((vain.status.code(), &*said), (Some(1), "seq 1: No route to host\n"));
+}

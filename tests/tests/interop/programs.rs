@@ -117,6 +117,43 @@ fn python_serves_and_fetches() {
 }
 
 #[test]
+fn ping_has_an_echo_socket() {
+    let Some(ns) = Netns::with_ipv6() else { return };
+    if !have(&["ping"]) {
+        return;
+    }
+    // A copy has no capabilities, with which the loader would not preload.
+    let run = on_tapstack();
+    for address in [KERNEL, KERNEL_V6] {
+        let line =
+            format!("cp $(command -v ping) own && {run} ./own -n -c 3 -i 0.1 {address} 2>&1");
+        let said = ns.sh(20, &line);
+        assert!(said.contains("3 received, 0% packet loss"), "{said}");
+        assert!(said.contains("icmp_seq=3 ttl=64 time="), "{said}");
+    }
+    let said = ns.try_sh(20, &format!("{run} ./own -n -c 1 -W 9 192.0.2.77 2>&1"));
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("icmp_seq=1 Destination Host Unreachable"), "{said}");
+}
+
+#[test]
+fn python_pings() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["python3"]) {
+        return;
+    }
+    let script = format!(
+        "import socket as s\n\
+         p = s.socket(s.AF_INET, s.SOCK_DGRAM, s.IPPROTO_ICMP); p.settimeout(5); p.bind(('', 77))\n\
+         p.connect(('{KERNEL}', 0)); p.send(bytes([8, 0, 0, 0, 0, 0, 0, 5]) + b'hello')\n\
+         text, who = p.recvfrom(99); print(p.getsockname()[1], text[:2], text[4:], who)\n"
+    );
+    std::fs::write(ns.dir().join("ping.py"), script).unwrap();
+    let said = ns.sh(20, &format!("{} python3 ping.py", on_tapstack()));
+    assert_eq!(said, format!("77 b'\\x00\\x00' b'\\x00M\\x00\\x05hello' ('{KERNEL}', 0)\n"));
+}
+
+#[test]
 fn a_signal_leaves_nothing_behind() {
     let Some(ns) = Netns::new() else { return };
     let place = ns.dir().join("place");

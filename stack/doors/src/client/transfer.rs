@@ -124,11 +124,24 @@ unsafe fn recv_datagram(fd: c_int, message: *mut msghdr, flags: c_int) -> Result
 // SAFETY: what the caller promises is what the call is for.
 unsafe fn take_error(fd: c_int, message: &mut msghdr) -> Result<usize, Errno> {
     let ours = find(fd).ok_or(Errno::EAGAIN)?;
-    let header = ask::ask(Op::TakeError, ours.number, (0, 0), &[])?;
+    let error = ask::ask(Op::TakeError, ours.number, (0, 0), &[])?;
+    let (header, mut text) = error.split_at_checked(DATAGRAM_HEADER).ok_or(Errno::EAGAIN)?;
     message.msg_flags = libc::MSG_ERRQUEUE;
-    // SAFETY: the caller passes a message.
-    unsafe { tell_header(&header, message) }?;
-    Ok(0)
+    // SAFETY: the caller passes a message, with the room that its parts say.
+    let told = unsafe {
+        tell_header(header, message)?;
+        let whole = text.len();
+        for part in parts(message.msg_iov, message.msg_iovlen)? {
+            let (now, rest) = text.split_at(text.len().min(part.iov_len));
+            std::ptr::copy_nonoverlapping(now.as_ptr(), part.iov_base.cast(), now.len());
+            text = rest;
+        }
+        whole - text.len()
+    };
+    if !text.is_empty() {
+        message.msg_flags |= libc::MSG_TRUNC;
+    }
+    Ok(told)
 }
 
 /// The address and the control messages of a header.

@@ -17,6 +17,9 @@ const PIECE: usize = DATAGRAM_HEADER + 65_535;
 /// Errors told in a row before the next event: they are about datagrams that are gone.
 const ERRORS: usize = 16;
 
+/// The most that an error has of the text that it is about, bytes.
+const QUOTED_MAX: usize = 64;
+
 impl Shared {
     /// From the program to the stack.
     pub(super) fn send_datagrams(&self, socket: &Socket, state: &mut State) {
@@ -90,8 +93,9 @@ impl Shared {
 
     /// An error from the socket's queue.
     pub(super) fn take_error(&self, socket: &Socket) -> Reply {
-        let flags = MSG_DONTWAIT | MSG_ERRQUEUE;
-        self.bsd.recvmsg(socket.fd, &mut [], flags).map(|it| header(&it).to_vec())
+        let mut text = [0; QUOTED_MAX];
+        let message = self.bsd.recvmsg(socket.fd, &mut text, MSG_DONTWAIT | MSG_ERRQUEUE)?;
+        Ok([&header(&message)[..], &text[..message.length]].concat())
     }
 }
 

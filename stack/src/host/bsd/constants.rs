@@ -7,7 +7,7 @@ pub const AF_INET6: i32 = 10;
 
 /// A stream: TCP.
 pub const SOCK_STREAM: i32 = 1;
-/// Datagrams: UDP.
+/// Datagrams: UDP; with IPPROTO_ICMP or IPPROTO_ICMPV6 echo requests and replies.
 pub const SOCK_DGRAM: i32 = 2;
 /// In `socket` and `accept4`: the new socket does not block.
 pub const SOCK_NONBLOCK: i32 = 0o4000;
@@ -16,6 +16,8 @@ pub const SOCK_CLOEXEC: i32 = 0o2_000_000;
 
 /// Protocol number and option level of IP.
 pub const IPPROTO_IP: i32 = 0;
+/// Protocol number of ICMP.
+pub const IPPROTO_ICMP: i32 = 1;
 /// Protocol number and option level of TCP.
 pub const IPPROTO_TCP: i32 = 6;
 /// Protocol number and option level of UDP.
@@ -26,6 +28,8 @@ pub const UDP_SEGMENT: i32 = 103;
 pub const UDP_GRO: i32 = 104;
 /// Option level of IPv6.
 pub const IPPROTO_IPV6: i32 = 41;
+/// Protocol number of ICMPv6.
+pub const IPPROTO_ICMPV6: i32 = 58;
 /// Option level of sockets.
 pub const SOL_SOCKET: i32 = 1;
 

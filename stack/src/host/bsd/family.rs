@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{AF_INET, AF_INET6};
+use super::{AF_INET, AF_INET6, IPPROTO_ICMP, IPPROTO_ICMPV6};
 use crate::host::errno::Errno;
 
 /// AF_INET or AF_INET6.
@@ -26,6 +26,13 @@ impl Family {
         match self {
             Family::V4 => AF_INET,
             Family::V6 => AF_INET6,
+        }
+    }
+
+    pub(super) fn icmp(self) -> i32 {
+        match self {
+            Family::V4 => IPPROTO_ICMP,
+            Family::V6 => IPPROTO_ICMPV6,
         }
     }
 

@@ -10,6 +10,7 @@ mod family;
 mod multicast;
 mod names;
 mod options;
+mod ping;
 mod poll;
 mod socket;
 mod tcp_info;
@@ -140,7 +141,9 @@ impl Bsd {
     }
 
     /// Makes a socket: AF_INET or AF_INET6, with SOCK_STREAM or SOCK_DGRAM, `or`ed with
-    /// SOCK_NONBLOCK if it is not to block; `protocol` is 0 or the one that fits.
+    /// SOCK_NONBLOCK if it is not to block; `protocol` is 0 or the one that fits, or for SOCK_DGRAM
+    /// the family's ICMP: a socket that sends echo requests and receives the answers, each with
+    /// its ICMP header. The identifier in them is the socket's port.
     ///
     /// # Errors
     /// EAFNOSUPPORT, ESOCKTNOSUPPORT, EPROTONOSUPPORT, EMFILE.
@@ -148,6 +151,7 @@ impl Bsd {
         let family = Family::of(domain)?;
         let (sock, expected) = match kind & !(SOCK_NONBLOCK | SOCK_CLOEXEC) {
             SOCK_STREAM => (Sock::new(family, Kind::Stream), IPPROTO_TCP),
+            SOCK_DGRAM if protocol == family.icmp() => (Sock::new(family, Kind::Ping), protocol),
             SOCK_DGRAM => (Sock::new(family, Kind::Datagram), IPPROTO_UDP),
             _ => return Err(Errno::ESOCKTNOSUPPORT),
         };

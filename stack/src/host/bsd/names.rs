@@ -28,6 +28,7 @@ impl Bsd {
         }
         match sock.kind {
             Kind::Datagram => state.open_datagram(&self.core, local).map(|_| ()),
+            Kind::Ping => state.bind_ping(&self.core, local),
             Kind::Stream => {
                 state.bound = Some(self.reserve(local, &state)?);
                 Ok(())
@@ -67,7 +68,7 @@ impl Bsd {
     /// of a listener cannot be changed), EADDRINUSE.
     pub fn listen(&self, fd: i32, backlog: i32) -> Result<(), Errno> {
         let sock = self.sock(fd)?;
-        if sock.kind == Kind::Datagram {
+        if sock.kind != Kind::Stream {
             return Err(Errno::EOPNOTSUPP);
         }
         let mut state = sock.state();
@@ -109,7 +110,7 @@ impl Bsd {
         }
         let listener = match (&sock.state().role, sock.kind) {
             (Role::Listener(listener), _) => Arc::clone(listener),
-            (_, Kind::Datagram) => return Err(Errno::EOPNOTSUPP),
+            (_, Kind::Datagram | Kind::Ping) => return Err(Errno::EOPNOTSUPP),
             _ => return Err(Errno::EINVAL),
         };
         let socket = listener.accept(sock.modes.reading())?;
@@ -142,17 +143,18 @@ impl Bsd {
         if sock.kind == Kind::Datagram {
             return sock.datagram(&self.core)?.connect(remote);
         }
+        if sock.kind == Kind::Ping {
+            return self.connect_ping(&sock, remote);
+        }
         let (socket, pending) = {
             let mut state = sock.state();
             match &state.role {
-                Role::Stream(_) | Role::Listener(_) | Role::Datagram(_) => {
-                    return Err(Errno::EISCONN);
-                }
                 Role::Connecting(socket) => (Arc::clone(socket), Errno::EALREADY),
                 Role::Idle => {
                     let options = state.tcp;
                     (self.start(&mut state, remote, options)?, Errno::EINPROGRESS)
                 }
+                _ => return Err(Errno::EISCONN),
             }
         };
         self.finish(&sock, &socket, pending)
@@ -191,9 +193,15 @@ impl Bsd {
     /// # Errors
     /// EBADF, EOPNOTSUPP for streams.
     pub fn disconnect(&self, fd: i32) -> Result<(), Errno> {
-        match &self.sock(fd)?.state().role {
+        let sock = self.sock(fd)?;
+        let mut state = sock.state();
+        match &state.role {
             Role::Datagram(socket) => socket.with(|it| it.disconnect()),
             Role::Idle => Ok(()),
+            Role::Ping(_) => {
+                state.ping.peer = None;
+                Ok(())
+            }
             Role::Connecting(_) | Role::Stream(_) | Role::Listener(_) => Err(Errno::EOPNOTSUPP),
         }
     }
@@ -210,7 +218,7 @@ impl Bsd {
             SHUT_RDWR => Half::Both,
             _ => return Err(Errno::EINVAL),
         };
-        if sock.kind == Kind::Datagram {
+        if sock.kind != Kind::Stream {
             return Err(Errno::EOPNOTSUPP);
         }
         let mut state = sock.state();
@@ -237,6 +245,7 @@ impl Bsd {
             Role::Connecting(socket) | Role::Stream(socket) => socket.local,
             Role::Listener(socket) => socket.local,
             Role::Datagram(socket) => socket.with(|it| it.local())?,
+            Role::Ping(socket) => (sock.family.nobody().ip(), socket.ident()).into(),
         };
         Ok(sock.family.tell(local))
     }
@@ -247,9 +256,11 @@ impl Bsd {
     /// EBADF, ENOTCONN.
     pub fn getpeername(&self, fd: i32) -> Result<SocketAddr, Errno> {
         let sock = self.sock(fd)?;
-        let peer = match &sock.state().role {
+        let state = sock.state();
+        let peer = match &state.role {
             Role::Connecting(socket) | Role::Stream(socket) => socket.peer()?,
             Role::Datagram(socket) => socket.with(|it| it.remote())?.ok_or(Errno::ENOTCONN)?,
+            Role::Ping(_) => state.ping.peer.ok_or(Errno::ENOTCONN)?,
             Role::Idle | Role::Listener(_) => return Err(Errno::ENOTCONN),
         };
         Ok(sock.family.tell(peer))

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::ping::{get_ping_int, set_ping_int};
 use super::socket::{Kind, Role, Sock, State};
 use super::tcp_info;
 use super::*;
@@ -167,6 +168,7 @@ impl Bsd {
             Role::Idle => Ok(0),
             Role::Connecting(socket) | Role::Stream(socket) => socket.with(|it, _| it.unread()),
             Role::Datagram(socket) => socket.with(|it| it.next_len().unwrap_or(0)),
+            Role::Ping(socket) => socket.unread(),
             Role::Listener(_) => Err(Errno::EINVAL),
         }
     }
@@ -284,7 +286,7 @@ fn change_tcp(
     sock: &Sock,
     change: impl FnOnce(&mut TcpOptions) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
-    if sock.kind == Kind::Datagram {
+    if sock.kind != Kind::Stream {
         return Err(Errno::ENOPROTOOPT);
     }
     let mut state = sock.state();
@@ -299,13 +301,13 @@ fn change_tcp(
             state.changed = true;
             Ok(())
         }
-        Role::Idle | Role::Datagram(_) => Ok(()),
+        Role::Idle | Role::Datagram(_) | Role::Ping(_) => Ok(()),
     }
 }
 
 /// Changes what a listener, or what will be one, does with Fast Open.
 fn change_listener(sock: &Sock, change: impl FnOnce(&mut ListenFastOpen)) -> Result<(), Errno> {
-    if sock.kind == Kind::Datagram {
+    if sock.kind != Kind::Stream {
         return Err(Errno::ENOPROTOOPT);
     }
     let mut state = sock.state();
@@ -334,7 +336,7 @@ fn change_udp(sock: &Sock, change: impl FnOnce(&mut UdpOptions)) -> Result<(), E
 fn tcp_options(sock: &Sock) -> Result<TcpOptions, Errno> {
     match sock.kind {
         Kind::Stream => sock.state().tcp_options(),
-        Kind::Datagram => Err(Errno::ENOPROTOOPT),
+        Kind::Datagram | Kind::Ping => Err(Errno::ENOPROTOOPT),
     }
 }
 
@@ -342,7 +344,7 @@ impl State {
     fn tcp_options(&self) -> Result<TcpOptions, Errno> {
         match &self.role {
             Role::Connecting(socket) | Role::Stream(socket) => socket.options(),
-            Role::Idle | Role::Listener(_) | Role::Datagram(_) => Ok(self.tcp),
+            _ => Ok(self.tcp),
         }
     }
 
@@ -379,6 +381,7 @@ fn set_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Errno> 
             change_tcp(sock, |options| set_tcp_option(options, level, name, value))
         }
         (_, _, Kind::Datagram) => set_udp_int(sock, level, name, value),
+        (_, _, Kind::Ping) => set_ping_int(sock, level, name, value),
     }
 }
 
@@ -511,7 +514,11 @@ fn get_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
     let stream = sock.kind == Kind::Stream;
     match (level, name) {
         (SOL_SOCKET, SO_TYPE) => Ok(if stream { SOCK_STREAM } else { SOCK_DGRAM }),
-        (SOL_SOCKET, SO_PROTOCOL) => Ok(if stream { IPPROTO_TCP } else { IPPROTO_UDP }),
+        (SOL_SOCKET, SO_PROTOCOL) => Ok(match sock.kind {
+            Kind::Stream => IPPROTO_TCP,
+            Kind::Datagram => IPPROTO_UDP,
+            Kind::Ping => sock.family.icmp(),
+        }),
         (SOL_SOCKET, SO_DOMAIN) => Ok(sock.family.domain()),
         (IPPROTO_IPV6, _) if sock.family == Family::V4 => Err(Errno::ENOPROTOOPT),
         (IPPROTO_IPV6, IPV6_V6ONLY) => Ok(sock.state().tcp.only_v6.into()),
@@ -519,8 +526,11 @@ fn get_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
         (SOL_SOCKET, SO_REUSEPORT) if stream => Ok(sock.state().reuse.port.into()),
         (SOL_SOCKET, SO_ERROR) => pending_error(sock),
         (SOL_SOCKET, SO_ACCEPTCONN) => Ok(matches!(sock.state().role, Role::Listener(_)).into()),
-        _ if stream => get_tcp_int(sock, level, name),
-        _ => get_udp_int(sock, level, name),
+        _ => match sock.kind {
+            Kind::Stream => get_tcp_int(sock, level, name),
+            Kind::Datagram => get_udp_int(sock, level, name),
+            Kind::Ping => get_ping_int(sock, level, name),
+        },
     }
 }
 
@@ -528,7 +538,7 @@ fn pending_error(sock: &Sock) -> Result<i32, Errno> {
     let error = match &sock.state().role {
         Role::Connecting(socket) | Role::Stream(socket) => socket.take_error()?,
         Role::Datagram(socket) => socket.with(|it| it.take_error())?.map(Errno::from),
-        Role::Idle | Role::Listener(_) => None,
+        Role::Idle | Role::Listener(_) | Role::Ping(_) => None,
     };
     Ok(error.map_or(0, Errno::number))
 }
@@ -636,7 +646,7 @@ fn max_segment(options: &TcpOptions, info: Option<&TcpInfo>) -> u64 {
 }
 
 fn info_bytes(sock: &Sock) -> Result<Vec<u8>, Errno> {
-    if sock.kind == Kind::Datagram {
+    if sock.kind != Kind::Stream {
         return Err(Errno::ENOPROTOOPT);
     }
     let role = sock.state().role.clone();
@@ -649,6 +659,6 @@ fn info_bytes(sock: &Sock) -> Result<Vec<u8>, Errno> {
             let status = socket.status()?;
             Ok(tcp_info::listener_info_bytes(status.pending, status.backlog))
         }
-        Role::Idle | Role::Datagram(_) => Ok(tcp_info::idle_info_bytes()),
+        Role::Idle | Role::Datagram(_) | Role::Ping(_) => Ok(tcp_info::idle_info_bytes()),
     }
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::host::block::Patience;
+use crate::host::echo::PingSocket;
 use crate::host::errno::Errno;
 use crate::host::listener::ListenSocket;
 use crate::host::modes::Modes;
@@ -16,12 +17,14 @@ use crate::{ListenFastOpen, Readiness, SocketId, TcpOptions, UdpOptions};
 use super::MSG_DONTWAIT;
 use super::control::Asked;
 use super::family::Family;
+use super::ping::Ping;
 
-/// TCP or UDP.
+/// TCP, UDP, or ICMP echo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Stream,
     Datagram,
+    Ping,
 }
 
 /// One socket. Several descriptors may name it.
@@ -49,6 +52,8 @@ pub(super) struct State {
     pub(super) udp: UdpOptions,
     /// Groups that it will join.
     pub(super) groups: Vec<IpAddr>,
+    /// Of an echo socket.
+    pub(super) ping: Ping,
     /// What is to come with its datagrams.
     pub(super) asked: Asked,
 }
@@ -63,6 +68,7 @@ pub(super) enum Role {
     Stream(Arc<TcpSocket>),
     Listener(Arc<ListenSocket>),
     Datagram(Arc<DatagramSocket>),
+    Ping(Arc<PingSocket>),
 }
 
 impl Role {
@@ -73,6 +79,7 @@ impl Role {
             Role::Connecting(socket) | Role::Stream(socket) => Some(socket.socket_id()),
             Role::Listener(socket) => Some(socket.socket_id()),
             Role::Datagram(socket) => Some(socket.socket_id()),
+            Role::Ping(socket) => Some(socket.socket_id()),
         }
     }
 }
@@ -88,6 +95,7 @@ impl Sock {
             changed: false,
             udp: UdpOptions::default(),
             groups: Vec::new(),
+            ping: Ping::default(),
             asked: Asked::default(),
         };
         Sock { family, kind, modes: Modes::default(), state: Mutex::new(state) }
@@ -116,7 +124,7 @@ impl Sock {
     pub(super) fn stream(&self, otherwise: Errno) -> Result<Arc<TcpSocket>, Errno> {
         match &self.state().role {
             Role::Connecting(socket) | Role::Stream(socket) => Ok(Arc::clone(socket)),
-            Role::Idle | Role::Listener(_) | Role::Datagram(_) => Err(otherwise),
+            _ => Err(otherwise),
         }
     }
 
@@ -144,7 +152,7 @@ impl Sock {
     pub(super) fn idle_readiness(&self) -> Readiness {
         match self.kind {
             Kind::Stream => Readiness::WRITABLE | Readiness::CLOSED,
-            Kind::Datagram => Readiness::WRITABLE,
+            Kind::Datagram | Kind::Ping => Readiness::WRITABLE,
         }
     }
 }

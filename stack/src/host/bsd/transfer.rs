@@ -82,6 +82,10 @@ impl Bsd {
                 }
                 sock.datagram(&self.core)?.send(bytes, control.sending(to)?, patience)
             }
+            Kind::Ping => {
+                check(flags, common)?;
+                self.send_ping(&sock, bytes, to, control, patience)
+            }
         }
     }
 
@@ -122,7 +126,7 @@ impl Bsd {
     /// # Errors
     /// EBADF, EAGAIN, ENOTCONN, ECONNRESET and the other ends of a connection, ECONNREFUSED,
     /// EOPNOTSUPP for flags other than MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, MSG_NOSIGNAL and, for
-    /// datagrams, MSG_TRUNC.
+    /// datagrams, MSG_TRUNC; echo sockets have no MSG_PEEK.
     pub fn recv(&self, fd: i32, out: &mut [u8], flags: i32) -> Result<usize, Errno> {
         self.recvfrom(fd, out, flags).map(|(length, _)| length)
     }
@@ -158,6 +162,10 @@ impl Bsd {
             Kind::Datagram => {
                 check(flags, common | MSG_TRUNC | MSG_ERRQUEUE)?;
                 self.recv_datagram(&sock, out, flags)
+            }
+            Kind::Ping => {
+                check(flags, common & !MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE)?;
+                self.recv_ping(&sock, out, flags)
             }
         }
     }
