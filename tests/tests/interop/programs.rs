@@ -298,43 +298,60 @@ fn node_serves() {
     assert_eq!(ns.sh(20, &line), "hello\n");
 }
 
-#[test]
-fn ssh_logs_in_and_scp_copies_both_ways() {
-    let Some(ns) = Netns::new() else { return };
+/// sshd for a test, as shell lines: the command that runs it with what is in front, and options for
+/// its clients. None where it cannot run.
+fn sshd(ns: &Netns, run: &str, listen: &str) -> Option<(String, &'static str)> {
     if !have(&["sshd", "ssh", "scp", "ssh-keygen"]) {
-        return;
+        return None;
     }
     // sshd wants a directory of its own in /run, and to change its groups.
     if !ns.try_sh(10, "unshare -m true && setpriv --clear-groups true").status.success() {
         skip("sshd needs root");
-        return;
+        return None;
     }
     let dir = ns.dir().display().to_string();
     let config = format!(
-        "ListenAddress {KERNEL}\nPort 2222\nHostKey {dir}/host\nPidFile none\nUsePAM no\n\
+        "ListenAddress {listen}\nPort 2222\nHostKey {dir}/host\nPidFile none\nUsePAM no\n\
          AuthorizedKeysFile {dir}/key.pub\nStrictModes no\nSubsystem sftp internal-sftp\n"
     );
     std::fs::write(ns.dir().join("sshd_config"), config).unwrap();
     ns.sh(20, "for it in key host; do ssh-keygen -q -t ed25519 -N '' -f $it; done");
     let server = format!(
         "unshare -m sh -c 'mount -t tmpfs none /run && mkdir /run/sshd && \
-         exec timeout 40 $(command -v sshd) -D -e -f {dir}/sshd_config' 2>sshd.log"
+         exec timeout 40 {run} $(command -v sshd) -D -e -f {dir}/sshd_config' 2>sshd.log"
     );
-    let run = on_tapstack();
     let options = "-F none -i key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
                    -o BatchMode=yes -o LogLevel=error";
-    let login = format!("{run} ssh {options} -p 2222 root@{KERNEL} 'echo $SSH_CONNECTION'");
+    Some((server, options))
+}
+
+/// Logs in, and copies there and back, as shell lines; `run` stands in front of the clients.
+fn log_in_and_copy(ns: &Netns, run: &str, options: &str, server: &str) -> String {
+    let dir = ns.dir().display().to_string();
     let copy = format!("{run} scp -q {options} -P 2222");
-    let said = ns.sh(
-        60,
-        &format!(
-            "{server} & {}; {login} && {PEER} make 8000000 3 >sent && \
-             {copy} sent root@{KERNEL}:{dir}/there && {copy} root@{KERNEL}:{dir}/there back && \
-             cmp sent there && cmp sent back && echo same; kill $!; wait",
-            listening(2222)
-        ),
-    );
+    format!(
+        "{run} ssh {options} -p 2222 root@{server} 'echo $SSH_CONNECTION' && \
+         {PEER} make 8000000 3 >sent && {copy} sent root@{server}:{dir}/there && \
+         {copy} root@{server}:{dir}/there back && cmp sent there && cmp sent back && echo same"
+    )
+}
+
+#[test]
+fn ssh_logs_in_and_scp_copies_both_ways() {
+    let Some(ns) = Netns::new() else { return };
+    let Some((server, options)) = sshd(&ns, "", KERNEL) else { return };
+    let clients = log_in_and_copy(&ns, &on_tapstack(), options, KERNEL);
+    let said = ns.sh(60, &format!("{server} & {}; {clients}; kill $!; wait", listening(2222)));
     assert!(said.starts_with(&format!("{STACK} ")) && said.ends_with("\nsame\n"), "{said}");
+}
+
+#[test]
+fn sshd_lets_in_and_copies_both_ways() {
+    let Some(ns) = Netns::new() else { return };
+    let Some((server, options)) = sshd(&ns, &on_tapstack(), STACK) else { return };
+    let clients = log_in_and_copy(&ns, "", options, STACK);
+    let said = ns.sh(60, &format!("{server} & {}; {clients}; kill $!; wait", open(2222)));
+    assert!(said.starts_with(&format!("{KERNEL} ")) && said.ends_with("\nsame\n"), "{said}");
 }
 
 #[test]

@@ -242,6 +242,19 @@ pub fn close(fd: c_int) -> c_int {
     small(sys::close(fd).map(|()| 0))
 }
 
+/// `prctl(2)`, with which a process may restrict itself (`seccomp(2)`).
+///
+/// # Safety
+/// As `prctl(2)`.
+pub unsafe fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int {
+    // SAFETY: passed on as it came.
+    let done = checked(unsafe { libc::syscall(libc::SYS_prctl, option, a, b, c, d) });
+    if option == libc::PR_SET_SECCOMP && done.is_ok() {
+        table::restrict();
+    }
+    small(done)
+}
+
 /// `dup2(2)`.
 pub fn dup2(fd: c_int, new: c_int) -> c_int {
     table::forget(new);

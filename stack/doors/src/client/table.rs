@@ -2,7 +2,7 @@
 //! its back, so whoever acts on it verifies, or does what is right for any descriptor.
 
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::ask;
 use crate::protocol::{Op, What};
@@ -19,6 +19,14 @@ const FOREIGN: u64 = 7;
 const KIND: u64 = 7;
 
 static TABLE: [AtomicU64; REMEMBERED] = [const { AtomicU64::new(UNKNOWN) }; REMEMBERED];
+
+/// The process may make only the system calls that it is known to need, and is ended for others:
+/// nothing can be asked of the server any more. What streams are asked is then the kernel's answer.
+static RESTRICTED: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn restrict() {
+    RESTRICTED.store(true, Ordering::Relaxed);
+}
 
 /// A socket of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +56,10 @@ pub(super) fn forget(fd: RawFd) {
 /// What the descriptor was when it was last looked at. None: it is none of ours.
 pub(super) fn guess(fd: RawFd) -> Option<Ours> {
     let known = slot(fd).map_or(UNKNOWN, |slot| slot.load(Ordering::Relaxed));
+    if RESTRICTED.load(Ordering::Relaxed) {
+        let what = What::of((known & KIND) as i32).filter(|what| what.is_datagram())?;
+        return Some(Ours { number: known >> 3, what });
+    }
     match known & KIND {
         FOREIGN => None,
         UNKNOWN => look(fd),
@@ -58,6 +70,9 @@ pub(super) fn guess(fd: RawFd) -> Option<Ours> {
 /// What it is, for certain.
 pub(super) fn find(fd: RawFd) -> Option<Ours> {
     let ours = guess(fd)?;
+    if RESTRICTED.load(Ordering::Relaxed) {
+        return Some(ours);
+    }
     if sys::socket_number(fd) == Some(ours.number) { Some(ours) } else { look(fd) }
 }
 

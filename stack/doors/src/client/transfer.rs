@@ -392,6 +392,10 @@ pub unsafe fn send(fd: c_int, at: *const c_void, length: size_t, flags: c_int) -
 /// # Safety
 /// As `write(2)`.
 pub unsafe fn write(fd: c_int, at: *const c_void, length: size_t) -> ssize_t {
+    if guess(fd).is_none() {
+        // SAFETY: passed on as it came.
+        return answer(checked(unsafe { libc::syscall(libc::SYS_write, fd, at, length) }));
+    }
     let part = iovec { iov_base: at.cast_mut(), iov_len: length };
     // SAFETY: the caller's promise.
     unsafe { write_parts(fd, &raw const part, 1) }
