@@ -154,6 +154,41 @@ fn python_pings() {
 }
 
 #[test]
+fn what_the_kernel_moves_arrives_and_pollers_nest() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["python3"]) {
+        return;
+    }
+    let server = format!(
+        "import socket
+c, _ = socket.create_server(('{KERNEL}', 5000)).accept()
+count = 0
+while text := c.recv(65536): count += len(text)
+c.send(str(count).encode())
+"
+    );
+    let client = format!(
+        "import os, select, socket as s
+c = s.create_connection(('{KERNEL}', 5000))
+open('text', 'wb').write(b'x' * 1000000)
+file, sent = os.open('text', os.O_RDONLY), 0
+while sent < 1000000: sent += os.sendfile(c.fileno(), file, sent, 1000000 - sent)
+r, w = os.pipe(); os.write(w, b'spliced'); os.splice(r, c.fileno(), 7)
+inner, outer = select.epoll(), select.epoll()
+inner.register(c, select.EPOLLIN); outer.register(inner.fileno(), select.EPOLLIN)
+print(outer.poll(0)); c.shutdown(s.SHUT_WR)
+print(len(outer.poll(10)), len(inner.poll(0)))
+os.splice(c.fileno(), w, 100); print(os.read(r, 100))
+"
+    );
+    std::fs::write(ns.dir().join("server.py"), server).unwrap();
+    std::fs::write(ns.dir().join("client.py"), client).unwrap();
+    let (run, wait) = (on_tapstack(), listening(5000));
+    let said = ns.sh(30, &format!("python3 server.py & {wait}; {run} python3 client.py; wait"));
+    assert_eq!(said, "[]\n1 1\nb'1000007'\n");
+}
+
+#[test]
 fn a_signal_leaves_nothing_behind() {
     let Some(ns) = Netns::new() else { return };
     let place = ns.dir().join("place");
