@@ -38,6 +38,12 @@ pub struct Config {
     /// has an address for the link itself (RFC 4862 §5.3, RFC 7217), drawn from its seed unless one
     /// is given.
     pub addresses: Vec<Cidr>,
+    /// It stands for every address: what is sent to addresses of others, by way of this host, is
+    /// taken in as if they were its own, for
+    /// [`Stack::open_forwarder`](crate::Stack::open_forwarder), and for sockets on all addresses.
+    /// Only TCP, UDP, and errors about them; TCP answers from the address that was meant. Nobody is
+    /// told by ARP or Neighbor Discovery: others need a route by way of one of its own addresses.
+    pub any_address: bool,
     /// What of IPv6 the host finds out by itself.
     pub autoconfigure: Autoconfigure,
     /// How often others are asked whether they have an address of IPv6 before it is used (RFC 4862
@@ -111,6 +117,15 @@ pub struct TcpConfig {
     /// At the limit of half-open connections SYNs are answered with cookies (RFC 4987 §3.6).
     /// Without them the listener's oldest handshake is evicted for the newer one.
     pub syn_cookies: bool,
+    /// SYNs that wait for a forwarder's decision, and connections it has accepted whose handshakes
+    /// are not finished, all together. At the limit the oldest of the latter makes room; without
+    /// any, a SYN is dropped, and may find room when it is sent again.
+    pub forward_max: usize,
+    /// Of one source; beyond, its SYNs are dropped.
+    pub forward_per_source: usize,
+    /// How long a SYN waits for a forwarder's decision; then it is forgotten. As long as a good
+    /// connection onwards may take.
+    pub forward_decision: Duration,
     /// Greatest backlog; greater ones are cut to it, as by Linux's `somaxconn`.
     pub backlog_max: usize,
     /// TIME-WAIT entries; the oldest is evicted for a newer one.
@@ -240,6 +255,9 @@ impl Default for TcpConfig {
             half_open_max: 16_384,
             half_open_per_listener: 1024,
             syn_cookies: true,
+            forward_max: 4096,
+            forward_per_source: 1024,
+            forward_decision: Duration::from_secs(60),
             backlog_max: 4096,
             time_wait_max: 131_072,
             time_wait: Duration::from_secs(60),
@@ -396,6 +414,7 @@ impl Config {
             super_frame_max: 0,
             device_cuts_datagrams: false,
             addresses: Vec::new(),
+            any_address: false,
             autoconfigure: Autoconfigure::Off,
             duplicate_probes: 1,
             temporary_addresses: false,

@@ -128,6 +128,14 @@ counters! {
     tcp_listen_overflows = "TcpExtListenOverflows",
     /// Half-open connections evicted to make room for newer ones.
     tcp_half_open_evicted = "TcpExtTCPReqQFullDrop",
+    /// SYNs for a forwarder that were dropped at its limits, `forward_max` or
+    /// `forward_per_source`.
+    tcp_forward_drops = "TcpForwardDrops",
+    /// Connections that a forwarder's program had accepted, whose peers had not yet finished the
+    /// handshake, and that ended to make room for newer ones.
+    tcp_forward_evicted = "TcpForwardEvicted",
+    /// SYNs for a forwarder on which nobody decided in time.
+    tcp_forward_expired = "TcpForwardExpired",
     /// SYNs that found the handshakes at their limit, and cookies allowed.
     tcp_req_q_full_do_cookies = "TcpExtTCPReqQFullDoCookies",
     /// SYNs answered with a cookie.

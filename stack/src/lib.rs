@@ -56,11 +56,13 @@ pub use net::route::{AddRouteError, NoSuchRoute, Route};
 pub use random::Seed;
 pub use readiness::Readiness;
 pub use socket::{
-    Echo, EchoId, Event, ListenerId, ListenerStatus, SocketId, Tcp, TcpId, Udp, UdpId,
+    Echo, EchoId, Event, Incoming, IncomingId, ListenerId, ListenerStatus, SocketId, Tcp, TcpId,
+    Udp, UdpId,
 };
 pub use stack::{ConnectOptions, Stack, Usage, Work};
 pub use tcp::error::{
-    AcceptError, ConnectError, ListenError, NotConnected, RecvError, SendError, TcpError,
+    AcceptError, ConnectError, DecideError, ListenError, NotConnected, RecvError, SendError,
+    TcpError,
 };
 pub use tcp::fast_open::FastOpenFailure;
 pub use tcp::info::TcpInfo;

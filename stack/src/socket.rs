@@ -15,6 +15,7 @@ use crate::tcp::layer::TcpLayer;
 use crate::tcp::listener::Listener;
 use crate::tcp::options::TcpOptions;
 use crate::tcp::state::State;
+use crate::tcp::syncache::HalfOpen;
 use crate::tcp::tcb::{Follow, Tcb};
 use crate::time::Instant;
 use crate::udp::echo::{EchoReply, EchoReplyKind, EchoSocket, EchoTable};
@@ -46,6 +47,8 @@ ids! {
     TcpId => Tcb;
     /// A TCP listener.
     ListenerId => Listener;
+    /// A SYN that waits for a decision.
+    IncomingId => HalfOpen;
     /// A UDP socket.
     UdpId => UdpSocket;
     /// An ICMP echo socket.
@@ -82,12 +85,23 @@ pub struct ListenerStatus {
     pub local: SocketAddr,
     /// How many finished connections may wait.
     pub backlog: usize,
-    /// How many wait.
+    /// How many wait; of a forwarder, SYNs that it has not told of.
     pub pending: usize,
-    /// How many handshakes are under way.
+    /// How many handshakes are under way; of a forwarder, how many SYNs wait for a decision.
     pub half_open: usize,
-    /// `READABLE` when a connection waits.
+    /// `READABLE` when a connection waits, or a SYN that a forwarder has not told of.
     pub readiness: Readiness,
+}
+
+/// A SYN that waits for a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// Its name: stale once it is decided on, its sender gives up, or time is over.
+    pub id: IncomingId,
+    /// Who wants to connect.
+    pub from: SocketAddr,
+    /// To whom: any address and port at all.
+    pub to: SocketAddr,
 }
 
 /// A TCP connection, borrowed for a call.

@@ -7,6 +7,7 @@
 
 mod addresses;
 mod autoconfigure;
+mod forward;
 mod input;
 mod ipv6;
 mod link_local;

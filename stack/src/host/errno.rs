@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 
 use crate::{
-    AcceptError, BindError, ConnectError, GroupError, ListenError, RecvError, SendError, TcpError,
-    UdpError, UdpRecvError, UdpSendError,
+    AcceptError, BindError, ConnectError, DecideError, GroupError, ListenError, RecvError,
+    SendError, TcpError, UdpError, UdpRecvError, UdpSendError,
 };
 
 /// A Linux error number. Its `Display` is the name and the usual text.
@@ -137,6 +137,15 @@ impl From<ConnectError> for Errno {
             ConnectError::NetworkUnreachable | ConnectError::InvalidRemote => Errno::ENETUNREACH,
             ConnectError::UnsupportedFamily => Errno::EAFNOSUPPORT,
             ConnectError::TooManyConnections => Errno::ENOBUFS,
+        }
+    }
+}
+
+impl From<DecideError> for Errno {
+    fn from(error: DecideError) -> Errno {
+        match error {
+            DecideError::Gone => Errno::ECONNABORTED,
+            DecideError::TooManyConnections => Errno::ENOBUFS,
         }
     }
 }

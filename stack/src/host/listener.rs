@@ -9,13 +9,14 @@ use super::block::Patience;
 use super::errno::Errno;
 use super::modes::Modes;
 use super::runtime::{Core, Host};
+use super::shard::Engine;
 use super::sockaddr::{ToSocketAddrs, try_each};
 use super::tcp::TcpStream;
 use super::tcp_socket::TcpSocket;
 use super::watch::Key;
 use crate::{
-    AcceptError, Event, ListenFastOpen, ListenOptions, ListenerId, ListenerStatus, Readiness,
-    SocketId,
+    AcceptError, Event, ListenError, ListenFastOpen, ListenOptions, ListenerId, ListenerStatus,
+    Readiness, SocketId, Stack,
 };
 
 /// A TCP socket that listens, in the shape of [`std::net::TcpListener`]. Dropping its last clone
@@ -57,13 +58,22 @@ impl ListenSocket {
         local: SocketAddr,
         options: ListenOptions,
     ) -> Result<ListenSocket, Errno> {
+        Self::open_by(core, |stack| stack.listen(local, options))
+    }
+
+    /// The listener that `open` makes.
+    pub(crate) fn open_by(
+        core: &Arc<Core>,
+        open: impl FnOnce(&mut Stack) -> Result<ListenerId, ListenError>,
+    ) -> Result<ListenSocket, Errno> {
         let (id, local) = core.shard.call(|engine, _| {
             if engine.stopping {
                 return Err(Errno::ESHUTDOWN);
             }
-            let id = engine.stack.listen(local, options)?;
+            let id = open(&mut engine.stack)?;
             engine.listeners.push(id);
-            Ok((id, engine.stack.listener(id).map_or(local, |status| status.local)))
+            let local = engine.stack.listener(id).map(|status| status.local);
+            Ok((id, local.ok_or(Errno::ESHUTDOWN)?))
         })?;
         Ok(ListenSocket { core: Arc::clone(core), id, local, modes: Modes::default() })
     }
@@ -81,16 +91,20 @@ impl ListenSocket {
                 Err(error) => return Some(Err(error.into())),
                 Ok(accepted) => accepted,
             };
-            // One wake-up serves one thread: if there is more, it is for the next one.
-            if engine.stack.listener(self.id).is_some_and(|status| status.pending > 0) {
-                engine.pass_on(Event { socket: id, readiness: Readiness::READABLE });
-            }
+            self.pass_on_rest(engine);
             let ends = engine.stack.tcp(accepted).map(|it| (it.local(), it.remote()));
             ends.map(|(local, remote)| Ok((accepted, local, remote)))
         });
         let (id, local, remote) = accepted??;
         let (core, modes) = (Arc::clone(&self.core), Modes::default());
         Ok(TcpSocket { core, id, local, remote, modes })
+    }
+
+    /// One wake-up serves one thread: if there is more, it is for the next one.
+    pub(crate) fn pass_on_rest(&self, engine: &mut Engine) {
+        if engine.stack.listener(self.id).is_some_and(|status| status.pending > 0) {
+            engine.pass_on(Event { socket: self.socket_id(), readiness: Readiness::READABLE });
+        }
     }
 
     pub(crate) fn set_fast_open(&self, fast_open: ListenFastOpen) -> Result<(), Errno> {

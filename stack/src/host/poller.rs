@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::block::Patience;
 use super::echo::EchoSocket;
 use super::errno::Errno;
+use super::forwarder::Forwarder;
 use super::listener::TcpListener;
 use super::runtime::{Core, Host};
 use super::shard::Engine;
@@ -192,7 +193,7 @@ macro_rules! sources {
     )*};
 }
 
-sources!(TcpStream, TcpListener, UdpSocket, EchoSocket);
+sources!(TcpStream, TcpListener, Forwarder, UdpSocket, EchoSocket);
 
 /// Waits for many sockets of one host at once.
 ///

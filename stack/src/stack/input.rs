@@ -1,7 +1,7 @@
 //! The way in: from a frame to the socket it is for. Every frame ends in exactly one counter
 //! (law 7).
 
-use super::{Message as Outgoing, Stack};
+use super::{Message as Outgoing, Stack, forward};
 use crate::counters::DropReason;
 use crate::link::Standing;
 use crate::net::addresses::AddressTable;
@@ -137,7 +137,7 @@ impl Stack {
                 parse::PROTOCOL_IGMP => source == Address::UNSPECIFIED_V4 && to.is_multicast(),
                 _ => false,
             };
-            if !(source.is_valid_source() || nameless) || own {
+            if !(source.is_valid_source() || nameless) || own || source == to {
                 return Err(DropReason::IpBadSource);
             }
             if to.is_loopback() {
@@ -146,7 +146,7 @@ impl Stack {
         }
         let routes = &self.routes;
         let group = to.is_multicast() && (routes.is_group(to) || self.groups.contains(to));
-        if !routes.is_local(to) && !routes.is_broadcast(to) && !group {
+        if !self.answers_for(to) && !routes.is_broadcast(to) && !group {
             return Err(DropReason::IpNotForUs);
         }
         Ok(())
@@ -224,6 +224,9 @@ impl Stack {
         arrival: Arrival,
         packet: &IpPacket<'_>,
     ) -> Result<(), DropReason> {
+        if self.stands_for(packet.destination) && !forward::is_taken_in(packet) {
+            return Err(DropReason::IpNotForUs);
+        }
         self.counters.ip_in_delivers += 1;
         match packet.protocol {
             parse::PROTOCOL_TCP => self.on_tcp(arrival, packet),
@@ -242,7 +245,7 @@ impl Stack {
         self.counters.tcp_in_segs += 1;
         let header = parse::tcp(packet, arrival.checksum)?;
         // MUST-57: a SYN to a group is silently dropped; so is all else.
-        let group = arrival.link_group || !self.routes.is_local(packet.destination);
+        let group = arrival.link_group || !self.answers_for(packet.destination);
         if group || header.source_port == 0 || header.destination_port == 0 {
             return Err(DropReason::TcpBadAddress);
         }
@@ -266,7 +269,7 @@ impl Stack {
         let local = Endpoint::new(packet.destination, header.destination_port);
         let remote = Endpoint::new(packet.source, header.source_port);
         // What is for many hosts is for many sockets, too.
-        let many = !self.routes.is_local(packet.destination);
+        let many = !self.answers_for(packet.destination);
         let how = Arrived { from: remote, to: local.address, ttl: packet.ttl, tos: packet.tos() };
         let mut taken = None;
         for n in 0.. {
@@ -508,7 +511,7 @@ impl Stack {
     /// The packet that an ICMP error is about, if it is one of ours.
     fn quoted(&self, original: &[u8]) -> Result<Quoted, DropReason> {
         let quoted = Quoted::parse(original).ok_or(DropReason::IcmpMalformed)?;
-        let ours = self.routes.is_own(quoted.src);
+        let ours = self.routes.is_own(quoted.src) || self.stands_for(quoted.src);
         if ours { Ok(quoted) } else { Err(DropReason::IcmpIgnored) }
     }
 

@@ -303,7 +303,7 @@ impl Stack {
     ) -> Option<Body> {
         self.counters.ip_out_requests += 1;
         // What an address had still to say when it was lost (RFC 4862 §5.5.4).
-        if !self.routes.is_local(ip.source) && !ip.source.is_unspecified() {
+        if !self.answers_for(ip.source) && !ip.source.is_unspecified() {
             self.counters.ip_out_discards += 1;
             return None;
         }

@@ -53,7 +53,7 @@ impl Stack {
     /// A listener at a glance; None for a stale id.
     pub fn listener(&self, id: ListenerId) -> Option<ListenerStatus> {
         let listener = self.tcp.listener(id.0)?;
-        let pending = listener.accept.len();
+        let pending = listener.pending();
         Some(ListenerStatus {
             local: listener.local.to_socket_addr(),
             backlog: listener.options.backlog,

@@ -12,10 +12,8 @@ use crate::counters::Counters;
 use crate::net::reach::Reach;
 use crate::random::Random;
 use crate::store::arena::Key;
-use crate::store::queue::Queue;
 use crate::time::Instant;
 use crate::wire::address::{Address, Endpoint, FlowKey};
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 impl TcpLayer {
@@ -38,17 +36,7 @@ impl TcpLayer {
         let tcp = options.tcp.clamped();
         let fast_open = self.listen_fast_open(options.fast_open, backlog);
         let options = ListenOptions { backlog, tcp, fast_open, ..options };
-        let listener = Listener {
-            local,
-            options,
-            shared: Arc::new(options.tcp),
-            accept: Queue::default(),
-            half_open: Queue::default(),
-            cookies_until: Instant::ZERO,
-            early: 0,
-            early_resets: VecDeque::new(),
-            changed: Default::default(),
-        };
+        let listener = Listener::new(local, options);
         let key = self.listeners.insert(listener).map_err(|_| ListenError::TooManyListeners)?;
         self.ports.entry((local.port, reach)).or_default().push(key);
         Ok(key)
@@ -148,6 +136,7 @@ impl TcpLayer {
                 tcb.abort(cx);
             });
         }
+        self.close_forwarder(key);
         self.listeners_changed.remove(&mut self.listeners, key);
         self.listeners.remove(key);
     }

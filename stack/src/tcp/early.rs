@@ -161,7 +161,7 @@ impl TcpLayer {
             path: self.paths.get(now, flow.remote.address),
             options: Arc::clone(&listener.shared),
         };
-        let mut tcb = Tcb::opened_early(&half, start, &self.config, &seg);
+        let mut tcb = Tcb::opened_early(&half, start, &self.config);
         let opening = Opening { listener: Some(listener_key), cookie, ..Opening::default() };
         tcb.fast_open.opening = Some(Box::new(opening));
         let new = self.place(tcb, flow)?;

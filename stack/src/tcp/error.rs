@@ -96,6 +96,16 @@ pub enum AcceptError {
     NotListening,
 }
 
+/// A SYN that waits for a decision could not be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecideError {
+    /// It waits no longer: its sender has given up, time was over, or it was decided already.
+    Gone,
+    /// The limit `TcpConfig::connections_max` is reached.
+    TooManyConnections,
+}
+
 /// The call needs a connection and there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotConnected;
@@ -151,6 +161,10 @@ texts!(ListenError {
 texts!(AcceptError {
     AcceptError::WouldBlock => "no connection is waiting: wait until readable",
     AcceptError::NotListening => "not a listening socket",
+});
+texts!(DecideError {
+    DecideError::Gone => "nobody waits for that decision any more",
+    DecideError::TooManyConnections => "too many connections: raise TcpConfig::connections_max",
 });
 texts!(NotConnected {
     NotConnected => "not connected",

@@ -92,7 +92,9 @@ impl TcpLayer {
         });
         let Stamped { scale, sack, ecn } = stamped.map(|(_, said)| said).unwrap_or_default();
         let timestamp = stamped.map(|(value, _)| value);
-        let offer = Offer { irs, mss: Some(mss), scale, sack, ecn, timestamp };
+        // The third segment is heard right after, and says what the window is.
+        let window = 0;
+        let offer = Offer { irs, mss: Some(mss), scale, sack, ecn, timestamp, window };
         let half = self.half_open_from(now, key, flow, offer)?;
         counters.tcp_cookies_received += 1;
         Some(HalfOpen { iss, redeemed: true, ..half })

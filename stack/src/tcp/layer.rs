@@ -50,6 +50,8 @@ pub(crate) struct TcpLayer {
     pub(super) ports: BTreeMap<(u16, Reach), Vec<Key<Listener>>>,
     /// Which of several a connection is for.
     pub(super) sharing: Secret,
+    /// It hears of SYNs for which there is no listener.
+    pub(super) forwarder: Option<Key<Listener>>,
     pub(super) demux: Demux,
     pub(super) timers: Wheel,
     pub(super) half_open_timers: Wheel,
@@ -101,6 +103,7 @@ impl TcpLayer {
             listeners: Arena::new(config.listeners_max),
             ports: BTreeMap::new(),
             sharing: Secret::derive(seed, "sharing"),
+            forwarder: None,
             demux: Demux::new(Secret::derive(seed, "demux")),
             timers: Wheel::new(),
             half_open_timers: Wheel::new(),
@@ -195,6 +198,7 @@ impl TcpLayer {
         }
         let Some(tcb) = self.live.get_mut(key) else { return };
         let (state, orphan) = (tcb.state, tcb.orphan);
+        let forwarded = tcb.forwarded && (tcb.snd.is_syn_acked() || state == State::Closed);
         let event = core::mem::take(&mut tcb.marks.event) && !orphan;
         let starved = core::mem::take(&mut tcb.marks.starved);
         if !self.starved.is_empty() {
@@ -208,6 +212,9 @@ impl TcpLayer {
             self.starved.push(&mut self.live, key);
         }
         count_change(counters, before, state);
+        if forwarded {
+            self.end_forwarded_handshake(key);
+        }
         if state == State::Closed || state == State::TimeWait {
             if before != state {
                 self.leave_demux(now, counters, key, state);

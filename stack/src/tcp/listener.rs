@@ -1,5 +1,6 @@
 //! Passive opens: LISTEN (RFC 9293 §3.10.7.2), the backlog, and the queue of finished connections.
 
+use super::forward::Forwards;
 use super::options::TcpOptions;
 use super::segment::{Flags, Segment};
 use super::syncache::AGE;
@@ -64,6 +65,8 @@ pub(crate) struct Listener {
     /// Until when those that were reset count as if they were: first the oldest, at most
     /// `fast_open.pending_max`.
     pub(crate) early_resets: VecDeque<Instant>,
+    /// It stands for all addresses and ports where nobody else listens.
+    pub(crate) forwards: Option<Forwards>,
     pub(crate) changed: Link,
 }
 
@@ -87,6 +90,26 @@ pub(crate) enum Verdict {
 }
 
 impl Listener {
+    pub(crate) fn new(local: Endpoint, options: ListenOptions) -> Listener {
+        Listener {
+            local,
+            options,
+            shared: Arc::new(options.tcp),
+            accept: Queue::default(),
+            half_open: Queue::default(),
+            cookies_until: Instant::ZERO,
+            early: 0,
+            early_resets: VecDeque::new(),
+            forwards: None,
+            changed: Link::default(),
+        }
+    }
+
+    /// What waits for the application: finished connections, or SYNs to decide on.
+    pub(crate) fn pending(&self) -> usize {
+        self.accept.len() + self.forwards.as_ref().map_or(0, |forwards| forwards.fresh.len())
+    }
+
     /// The addresses it listens on.
     pub(crate) fn reach(&self) -> Reach {
         self.options.tcp.reach(self.local.address)

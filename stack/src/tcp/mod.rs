@@ -20,7 +20,7 @@
 //! | kind | files |
 //! |---|---|
 //! | notions | `seq` `segment` `state` `options` `error` `info` |
-//! | lives | `layer` `demux` `listener` `syncache` `passive` `early` `flood` `timewait` `isn` `calls` `reply` `starved` |
+//! | lives | `layer` `demux` `listener` `syncache` `passive` `early` `flood` `forward` `timewait` `isn` `calls` `reply` `starved` |
 //! | body (`impl Tcb`) | `tcb` `open` `arrive` `loss` `resize` `output` `timers` `close` |
 //! | organs | `send` `recv` `ack` `assembler` `cookie` `fast_open` `fast_servers` `rtt` `rto` `delivering` `flight` `scoreboard` `rack` `tlp` `prr` `undo` `recovery` `rate` `timestamps` `rightsize` `limited` `pace` `path` `ecn` `memory` `congestion` |
 //!
@@ -38,6 +38,7 @@ pub(crate) mod options;
 pub(crate) mod segment;
 pub(crate) mod seq;
 pub(crate) mod state;
+pub(crate) mod syncache;
 pub(crate) mod tcb;
 
 mod ack;
@@ -53,6 +54,7 @@ mod ecn;
 mod fast_servers;
 mod flight;
 mod flood;
+mod forward;
 mod isn;
 mod loss;
 mod memory;
@@ -76,7 +78,6 @@ mod scoreboard;
 mod scrutiny;
 mod send;
 mod starved;
-mod syncache;
 mod timers;
 mod timestamps;
 mod timewait;

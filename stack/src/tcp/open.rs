@@ -119,16 +119,12 @@ impl Tcb {
         tcb
     }
 
-    /// The block that a SYN with a good cookie makes at once (RFC 7413 §4.2.2): its SYN-ACK is
-    /// still to be sent, and its text may follow that, as far as the SYN's window lets it.
-    pub(crate) fn opened_early(
-        half: &HalfOpen,
-        start: Start,
-        config: &TcpConfig,
-        syn: &Segment<'_>,
-    ) -> Tcb {
+    /// The block that a SYN makes at once, with a good cookie (RFC 7413 §4.2.2) or by a decision:
+    /// its SYN-ACK is still to be sent, and its text may follow that, as far as the SYN's window
+    /// lets it.
+    pub(crate) fn opened_early(half: &HalfOpen, start: Start, config: &TcpConfig) -> Tcb {
         let mut tcb = Tcb::received(half, start, config);
-        tcb.snd.set_window(syn.seq, tcb.snd.una, u32::from(syn.window));
+        tcb.snd.set_window(half.irs, tcb.snd.una, u32::from(half.peer_window));
         tcb.ecn = Ecn::asked(half.iss, half.ecn);
         tcb
     }
@@ -206,6 +202,7 @@ impl Tcb {
             probes: 0,
             keepalives: 0,
             orphan: false,
+            forwarded: false,
             listener: None,
             read_shut: false,
             write_blocked: false,

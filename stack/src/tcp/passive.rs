@@ -47,8 +47,7 @@ impl TcpLayer {
         seg: Segment<'_>,
     ) -> Option<DropReason> {
         let Some(key) = self.listener_for(&flow) else {
-            self.reset(now, counters, flow, &seg);
-            return Some(DropReason::TcpNoConnection);
+            return self.on_no_listener(now, counters, flow, &seg, None);
         };
         match Listener::judge(&seg) {
             Listen::Open => self.begin_handshake(now, counters, key, flow, &seg, None),
@@ -70,9 +69,20 @@ impl TcpLayer {
     }
 
     /// Answers with a RST, as often as the limits let us (THREATS R-15).
-    fn reset(&mut self, now: Instant, counters: &mut Counters, flow: FlowKey, seg: &Segment<'_>) {
-        let Some(reset) = Reply::reset_for(flow, seg) else { return };
-        if self.resets.allow(now, flow.remote.address) {
+    pub(super) fn reset(
+        &mut self,
+        now: Instant,
+        counters: &mut Counters,
+        flow: FlowKey,
+        seg: &Segment<'_>,
+    ) {
+        if let Some(reset) = Reply::reset_for(flow, seg) {
+            self.send_reset(now, counters, reset);
+        }
+    }
+
+    pub(super) fn send_reset(&mut self, now: Instant, counters: &mut Counters, reset: Reply) {
+        if self.resets.allow(now, reset.flow.remote.address) {
             self.replies.push(reset);
         } else {
             counters.tcp_resets_limited += 1;
@@ -119,21 +129,29 @@ impl TcpLayer {
         let (mut reply, at) = (half.syn_ack(now), half.retransmit_at(now));
         // Only the first SYN-ACK carries it: who sends his SYN again asks for none.
         reply.options.fast_open = grant;
-        let Ok(new) = self.half_open.insert(half) else {
+        if self.keep_half_open(half, at).is_none() {
             counters.tcp_listen_drops += 1;
             return Some(DropReason::TcpListenQueue);
-        };
+        }
+        self.replies.push(reply);
+        None
+    }
+
+    /// Puts a handshake into its arena, the wheel, the table and its listener's queue, to be looked
+    /// after at `at`. None: there is no room.
+    pub(super) fn keep_half_open(&mut self, half: HalfOpen, at: Instant) -> Option<Key<HalfOpen>> {
+        let (flow, listener) = (half.flow, half.listener);
+        let new = self.half_open.insert(half).ok()?;
         let node = self.half_open_timers.insert(new.to_bits());
         self.half_open_timers.arm(node, at.as_nanos());
         if let Some(half) = self.half_open.get_mut(new) {
             half.node = Some(node);
         }
         self.enter(&flow, Slot::HalfOpen(new.index()));
-        if let Some(listener) = self.listeners.get_mut(key) {
+        if let Some(listener) = self.listeners.get_mut(listener) {
             listener.half_open.push(&mut self.half_open, new);
         }
-        self.replies.push(reply);
-        None
+        Some(new)
     }
 
     fn has_room_for_half_open(&self, key: Key<Listener>) -> bool {
@@ -176,28 +194,34 @@ impl TcpLayer {
             ecn: peer.ecn && self.config.ecn.accepts(),
             timestamp: peer.timestamp,
             timestamp_offset: self.isn.timestamp_offset(&flow),
+            peer_window: peer.window,
             window: options.first_receive_buffer(&self.config).min(0xffff) as u16,
             ttl: options.ttl,
             tos: options.tos,
             repeated: false,
             redeemed: false,
+            undecided: false,
             challenged_at: None,
             retries: 0,
             sent_at: now,
             node: None,
             age: Default::default(),
+            fresh: Default::default(),
         })
     }
 
     /// A handshake that fails: SYN-RECEIVED to LISTEN (RFC 4022 `tcpAttemptFails`).
     pub(super) fn give_half_open_up(&mut self, counters: &mut Counters, key: Key<HalfOpen>) {
-        counters.tcp_attempt_fails += 1;
-        let _: Option<HalfOpen> = self.remove_half_open(key);
+        let removed = self.remove_half_open(key);
+        counters.tcp_attempt_fails += u64::from(removed.is_some_and(|half| !half.undecided));
     }
 
-    fn remove_half_open(&mut self, key: Key<HalfOpen>) -> Option<HalfOpen> {
+    pub(super) fn remove_half_open(&mut self, key: Key<HalfOpen>) -> Option<HalfOpen> {
         let half = self.half_open.get(key)?;
         let (flow, listener, node) = (half.flow, half.listener, half.node);
+        if half.undecided {
+            self.leave_undecided(key, listener, flow.remote.address);
+        }
         self.demux.replace(&flow, Slot::HalfOpen(key.index()), None);
         if let Some(listener) = self.listeners.get_mut(listener) {
             listener.half_open.remove(&mut self.half_open, key);
@@ -218,6 +242,9 @@ impl TcpLayer {
     ) -> Option<DropReason> {
         let key = self.half_open.key_at(index)?;
         let half = self.half_open.get_mut(key)?;
+        if half.undecided {
+            return self.on_undecided(now, counters, key, &seg);
+        }
         match half.judge(&seg) {
             Half::Establish => {
                 let listener = half.listener;
@@ -342,7 +369,8 @@ impl TcpLayer {
         key: Key<HalfOpen>,
     ) {
         let Some(half) = self.half_open.get_mut(key) else { return };
-        if half.retries >= self.config.syn_ack_retries {
+        if half.undecided || half.retries >= self.config.syn_ack_retries {
+            counters.tcp_forward_expired += u64::from(half.undecided);
             return self.give_half_open_up(counters, key);
         }
         half.retries += 1;
@@ -403,13 +431,17 @@ impl TcpLayer {
         let (flow, past, ack) = (wait.flow.key(), wait.snd_nxt + REOPEN_GAP, wait.ack(now));
         match wait.judge(&seg) {
             Wait::Reopen => {
-                let Some(listener) = self.listener_for(&flow) else {
+                let listener = self.listener_for(&flow);
+                if listener.is_none() && self.forwarder.is_none() {
                     self.replies.push(ack);
                     return Some(DropReason::TcpTimeWait);
-                };
+                }
                 self.remove_time_wait(key);
                 counters.tcp_time_wait_recycled += 1;
-                return self.begin_handshake(now, counters, listener, flow, &seg, Some(past));
+                return match listener {
+                    Some(it) => self.begin_handshake(now, counters, it, flow, &seg, Some(past)),
+                    None => self.on_no_listener(now, counters, flow, &seg, Some(past)),
+                };
             }
             Wait::Restart => {
                 self.replies.push(ack);

@@ -17,6 +17,8 @@ use core::time::Duration;
 
 /// The queue of half-open connections by age.
 pub(crate) const AGE: usize = 0;
+/// The queue of those of which a forwarder's program has not been told.
+pub(crate) const FRESH: usize = 1;
 
 /// What the peer's SYN says.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct Offer {
     pub(crate) ecn: bool,
     /// TSval.
     pub(crate) timestamp: Option<u32>,
+    /// The window, unscaled.
+    pub(crate) window: u16,
 }
 
 impl Offer {
@@ -41,6 +45,7 @@ impl Offer {
             sack: options.sack_permitted,
             ecn: ecn::asks(syn.flags),
             timestamp: options.timestamps.map(|ts| ts.value),
+            window: syn.window,
         }
     }
 }
@@ -66,6 +71,8 @@ pub(crate) struct HalfOpen {
     /// The peer's latest TSval, if it sent one.
     pub(crate) timestamp: Option<u32>,
     pub(crate) timestamp_offset: u32,
+    /// The window of the peer's SYN.
+    pub(crate) peer_window: u16,
     /// Window to announce.
     pub(crate) window: u16,
     pub(crate) ttl: u8,
@@ -74,6 +81,8 @@ pub(crate) struct HalfOpen {
     pub(crate) repeated: bool,
     /// A cookie brought it back.
     pub(crate) redeemed: bool,
+    /// A forwarder's program has yet to say what becomes of the SYN, which nobody has answered.
+    pub(crate) undecided: bool,
     /// When a segment outside the window was last answered.
     pub(crate) challenged_at: Option<Instant>,
     /// SYN-ACKs sent again by the timer.
@@ -81,11 +90,18 @@ pub(crate) struct HalfOpen {
     pub(crate) sent_at: Instant,
     pub(crate) node: Option<NodeId>,
     pub(crate) age: Link,
+    pub(crate) fresh: Link,
 }
 
 impl Linked<AGE> for HalfOpen {
     fn link(&mut self) -> &mut Link {
         &mut self.age
+    }
+}
+
+impl Linked<FRESH> for HalfOpen {
+    fn link(&mut self) -> &mut Link {
+        &mut self.fresh
     }
 }
 

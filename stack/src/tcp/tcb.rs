@@ -188,6 +188,8 @@ pub(crate) struct Tcb {
     pub(crate) keepalives: u8,
     /// The listener in whose accept queue it waits: nobody holds the id yet.
     pub(crate) listener: Option<Key<Listener>>,
+    /// A forwarder has accepted it, and its handshake is not finished.
+    pub(crate) forwarded: bool,
     /// The application has closed the socket: nobody holds the id.
     pub(crate) orphan: bool,
     /// The application reads no more (`shutdown(SHUT_RD)` or close).

@@ -7,6 +7,7 @@ mod control;
 mod dhcp;
 mod fast_open;
 mod faults;
+mod forwarder;
 mod ipv6;
 mod offload;
 mod ping;

@@ -28,7 +28,7 @@ pub(crate) fn host(last: u8, device: tapdev::PairEnd) -> Host {
     host_with(last, device, config(last))
 }
 
-fn host_with(last: u8, device: tapdev::PairEnd, config: Config) -> Host {
+pub(crate) fn host_with(last: u8, device: tapdev::PairEnd, config: Config) -> Host {
     let seed = Seed::from_number(u64::from(last));
     let grace = Duration::from_secs(2);
     Host::builder(config).seed(seed).grace(grace).start(device).unwrap()

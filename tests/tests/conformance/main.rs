@@ -1,6 +1,7 @@
 //! Conformance in packet notation, one file for each RFC (RFC 9293 in one for each of its themes).
 //! The names carry the numbers of the requirements; `docs/RFCS.md` is the ledger.
 
+mod forward;
 mod limits;
 mod linux;
 mod rfc1122;

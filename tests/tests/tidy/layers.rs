@@ -94,7 +94,7 @@ const BODY: &[&str] =
 
 /// Files of tcp/ which hold or hand out whole connections, and so name the type.
 const HOLDERS: &[&str] =
-    &["tcp", "layer", "calls", "passive", "early", "info", "starved", "scrutiny"];
+    &["tcp", "layer", "calls", "passive", "early", "forward", "info", "starved", "scrutiny"];
 
 fn law_4(sources: &[Source]) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -203,6 +203,13 @@ impl Rig {
         self
     }
 
+    /// Both ends are others from now on: another connection, not seen before.
+    pub fn set_flow(&mut self, host: SocketAddrV4, peer: SocketAddrV4) -> &mut Rig {
+        (self.host, self.peer) = (host, peer);
+        self.forget_connection();
+        self
+    }
+
     fn forget_connection(&mut self) {
         (self.host_isn, self.host_stamp) = (None, None);
         (self.stamped, self.written, self.read) = (Stamped::default(), 0, 0);
