@@ -14,4 +14,5 @@ pub mod outside;
 pub mod patient;
 mod plug;
 pub mod program;
+pub mod tls;
 pub mod units;

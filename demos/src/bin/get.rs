@@ -1,4 +1,4 @@
-//! get: fetches one thing over HTTP/1.1.
+//! get: fetches one thing over HTTP/1.1, with TLS or without.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -10,11 +10,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use demos::client;
 use demos::config;
-use demos::http::{Body, Connection, Framing, Response, Url};
+use demos::http::{Body, Connection, Framing, Response, Scheme, Url};
 use demos::human;
 use demos::options::CommonOptions;
 use demos::outside::Stopwatch;
 use demos::program::{Program, Role};
+use demos::tls::{self, Stream, Trust};
 use stack::host::TcpStream;
 use stack::{ConnectOptions, FastOpen};
 
@@ -33,7 +34,7 @@ const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 /// How often progress is reported.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
-/// Fetches a URL: http://HOST[:PORT]/PATH. https is not supported.
+/// Fetches a URL: http://HOST[:PORT]/PATH, or https.
 #[derive(Parser, Debug)]
 #[command(version)]
 struct Options {
@@ -60,9 +61,31 @@ struct Options {
     #[arg(short, long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
 
+    /// Believe a server of https only what the certificates in FILE (PEM) vouch for, instead of
+    /// those that the system trusts.
+    #[arg(long, value_name = "FILE")]
+    cacert: Option<PathBuf>,
+
+    /// Take whoever answers for the server: encrypted, but with nobody knows whom.
+    #[arg(long, conflicts_with = "cacert")]
+    insecure: bool,
+
     #[command(flatten)]
     common: CommonOptions,
 }
+
+impl Options {
+    fn trust(&self) -> Trust {
+        match &self.cacert {
+            Some(path) => Trust::Only(path.clone()),
+            None if self.insecure => Trust::Anyone,
+            None => Trust::System,
+        }
+    }
+}
+
+/// A server, encrypted or not.
+type Server = Connection<Stream<TcpStream>>;
 
 /// When what happened.
 struct Timing {
@@ -93,6 +116,8 @@ fn get(program: &Program, options: &Options) -> Result<ExitCode> {
             }
             None => {
                 take(options, &mut connection, &response, &timing)?;
+                // Everything is here: a server that has gone already does not matter.
+                let _ = connection.stream_mut().close_notify();
                 let is_fine = response.status < 400;
                 return Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE });
             }
@@ -112,43 +137,67 @@ fn location(response: &Response, url: &Url) -> Result<Option<Url>> {
 }
 
 /// Sends the request and reads the head of the reply.
-fn ask(
+fn ask(program: &Program, options: &Options, url: &Url) -> Result<(Server, Response, Timing)> {
+    let clock = Stopwatch::start();
+    let request = request(options, url);
+    let (mut stream, connected) = match url.scheme {
+        Scheme::Http => {
+            let (stream, connected) = connect(program, options, url, request.as_bytes(), clock)?;
+            (Stream::new(stream, None), connected)
+        }
+        Scheme::Https => {
+            let mut session = tls::client(&options.trust(), url.name())?;
+            let mut hello = Vec::new();
+            session.write_tls(&mut hello)?;
+            let (stream, connected) = connect(program, options, url, &hello, clock)?;
+            let mut stream = Stream::new(stream, Some(session));
+            let agreed = stream.handshake().and_then(|()| stream.write_all(request.as_bytes()));
+            agreed.map_err(|error| anyhow!(tls::explain(&error, &url.authority)))?;
+            (stream, connected)
+        }
+    };
+    if options.verbose {
+        stream.description().iter().for_each(|agreed| eprintln!("* {agreed}"));
+        request.trim_end().lines().for_each(|line| eprintln!("> {line}"));
+    }
+    stream.flush().context("sending the request")?;
+    let mut connection = Connection::new(stream);
+    let response = response(options, &mut connection)?;
+    Ok((connection, response, Timing { clock, connected, first_byte: clock.elapsed() }))
+}
+
+/// Connects, and says `first`: with Fast Open in the SYN, if the server's cookie is known.
+fn connect(
     program: &Program,
     options: &Options,
     url: &Url,
-) -> Result<(Connection<TcpStream>, Response, Timing)> {
+    first: &[u8],
+    clock: Stopwatch,
+) -> Result<(TcpStream, Duration)> {
     let limit = Duration::from_secs(options.timeout.max(1));
-    let clock = Stopwatch::start();
-    let request = request(options, url);
-    // With Fast Open the request goes with the SYN, if the server's cookie is known.
     let early = FastOpen(options.common.fast_open).has(FastOpen::CLIENT);
     let stream = if early {
-        early_connect(program, url, request.as_bytes())
+        early_connect(program, url, first)
     } else {
         client::connect(program, &url.authority, limit)
     };
-    let stream = stream.map_err(|error| client::explain(error, &url.authority))?;
+    let mut stream = stream.map_err(|error| client::explain(error, &url.authority))?;
     let connected = clock.elapsed();
     if options.verbose {
         eprintln!("* connected to {} in {}", url.authority, human::time(connected));
     }
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
-    let mut connection = Connection::new(stream);
-    if options.verbose {
-        request.trim_end().lines().for_each(|line| eprintln!("> {line}"));
-    }
     if !early {
-        connection.stream_mut().write_all(request.as_bytes()).context("sending the request")?;
+        stream.write_all(first).context("sending the request")?;
     }
-    let response = response(options, &mut connection)?;
-    Ok((connection, response, Timing { clock, connected, first_byte: clock.elapsed() }))
+    Ok((stream, connected))
 }
 
-/// Connects with the request in the SYN.
-fn early_connect(program: &Program, url: &Url, request: &[u8]) -> io::Result<TcpStream> {
+/// Connects with `first` in the SYN.
+fn early_connect(program: &Program, url: &Url, first: &[u8]) -> io::Result<TcpStream> {
     let address = client::resolve(program, &url.authority)?;
-    TcpStream::connect_and_send(program.host(), address, ConnectOptions::default(), request)
+    TcpStream::connect_and_send(program.host(), address, ConnectOptions::default(), first)
 }
 
 fn request(options: &Options, url: &Url) -> String {
@@ -165,7 +214,7 @@ fn method(options: &Options) -> &'static str {
 }
 
 /// The head of the final reply: those before it (100 to 199) are passed over.
-fn response(options: &Options, connection: &mut Connection<TcpStream>) -> Result<Response> {
+fn response(options: &Options, connection: &mut Server) -> Result<Response> {
     loop {
         let response = connection
             .read_response()
@@ -188,7 +237,7 @@ fn status_line(response: &Response) -> String {
 /// Writes the body to where it belongs, and says how it went.
 fn take(
     options: &Options,
-    connection: &mut Connection<TcpStream>,
+    connection: &mut Server,
     response: &Response,
     timing: &Timing,
 ) -> Result<()> {

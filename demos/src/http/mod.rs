@@ -20,4 +20,4 @@ pub use framing::Framing;
 pub use head::{Connection, HeadError, Headers, MAX_HEAD, Request, Response};
 pub use range::{Range, parse_range};
 pub use target::{BadTarget, decode_path, encode_path};
-pub use url::{Url, UrlError};
+pub use url::{Scheme, Url, UrlError};

@@ -1,13 +1,15 @@
-//! URLs: as much as a client without encryption can use.
+//! URLs: as much as a client can use.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use stack::DomainName;
 
-/// `http://HOST[:PORT]/TARGET`.
+/// `http://HOST[:PORT]/TARGET`, or with `https`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
+    /// How it is fetched.
+    pub scheme: Scheme,
     /// Where to connect: NAME:PORT or ADDRESS:PORT.
     pub authority: String,
     /// The host as it stands in the URL, with the port if there is one: for the `Host` field.
@@ -16,10 +18,38 @@ pub struct Url {
     pub target: String,
 }
 
+/// What HTTP goes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// TCP.
+    Http,
+    /// TLS over TCP.
+    Https,
+}
+
+impl Scheme {
+    /// The port where nothing else is said (RFC 9110 §4.2).
+    fn port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        })
+    }
+}
+
 /// Why a URL cannot be fetched, and what could be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UrlError {
-    /// Another scheme than `http`.
+    /// Another scheme than `http` and `https`.
     Scheme(String),
     /// A user name before the host.
     UserInfo,
@@ -35,10 +65,11 @@ impl Url {
     /// # Errors
     /// [`UrlError`].
     pub fn parse(text: &str) -> Result<Url, UrlError> {
-        let rest = match text.split_once("://") {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-            Some((scheme, _)) => return Err(UrlError::Scheme(scheme.to_owned())),
-            None => text,
+        let (scheme, rest) = match text.split_once("://") {
+            Some((it, rest)) if it.eq_ignore_ascii_case("http") => (Scheme::Http, rest),
+            Some((it, rest)) if it.eq_ignore_ascii_case("https") => (Scheme::Https, rest),
+            Some((it, _)) => return Err(UrlError::Scheme(it.to_owned())),
+            None => (Scheme::Http, text),
         };
         let rest = rest.split('#').next().unwrap_or_default();
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -46,9 +77,9 @@ impl Url {
         if host.contains('@') {
             return Err(UrlError::UserInfo);
         }
-        let authority = parse_host(host)?;
+        let authority = parse_host(host, scheme.port())?;
         let target = if target.starts_with('/') { target.into() } else { format!("/{target}") };
-        Ok(Url { authority, host: host.to_owned(), target: printable(&target) })
+        Ok(Url { scheme, authority, host: host.to_owned(), target: printable(&target) })
     }
 
     /// The URL that a `Location` field names, seen from this one.
@@ -60,7 +91,7 @@ impl Url {
             return Url::parse(location);
         }
         if let Some(rest) = location.strip_prefix("//") {
-            return Url::parse(rest);
+            return Url::parse(&format!("{}://{rest}", self.scheme));
         }
         let target = if location.starts_with('/') {
             location.to_owned()
@@ -72,26 +103,33 @@ impl Url {
         let target = target.split('#').next().unwrap_or_default();
         Ok(Url { target: printable(target), ..self.clone() })
     }
+
+    /// The name or the address of the server, as its certificate has it.
+    pub fn name(&self) -> &str {
+        let name = self.authority.rsplit_once(':').map_or("", |(name, _)| name);
+        name.trim_matches(['[', ']'])
+    }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.host, self.target)
+        write!(f, "{}://{}{}", self.scheme, self.host, self.target)
     }
 }
 
-fn parse_host(host: &str) -> Result<String, UrlError> {
+/// With the port that it has, or `usual`.
+fn parse_host(host: &str, usual: u16) -> Result<String, UrlError> {
     if let Ok(address) = host.parse::<SocketAddr>() {
         return Ok(address.to_string());
     }
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = bare.parse::<IpAddr>() {
-        return Ok(SocketAddr::new(address, 80).to_string());
+        return Ok(SocketAddr::new(address, usual).to_string());
     }
-    let (name, port) = host.rsplit_once(':').unwrap_or((host, "80"));
-    if port.parse::<u16>().is_err() {
-        return Err(UrlError::Port(port.to_owned()));
-    }
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) => (name, port.parse().map_err(|_| UrlError::Port(port.to_owned()))?),
+        None => (host, usual),
+    };
     match name.parse::<DomainName>() {
         Ok(_) => Ok(format!("{name}:{port}")),
         Err(_) => Err(UrlError::Name(host.to_owned())),
@@ -115,7 +153,7 @@ impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             UrlError::Scheme(scheme) => {
-                write!(f, "{scheme}: is not spoken here, only http: (no encryption)")
+                write!(f, "{scheme}: is not spoken here, only http: and https:")
             }
             UrlError::UserInfo => write!(f, "user names in a URL are not supported"),
             UrlError::Name(name) => write!(
@@ -150,6 +188,10 @@ mod tests {
             ("http://web.example:8/a", "web.example:8", "/a"),
             ("web", "web:80", "/"),
             ("http://[2001:db8::1]/", "[2001:db8::1]:80", "/"),
+            ("https://192.0.2.1", "192.0.2.1:443", "/"),
+            ("https://[2001:db8::1]/", "[2001:db8::1]:443", "/"),
+            ("https://web/a", "web:443", "/a"),
+            ("https://web:80/a", "web:80", "/a"),
         ] {
             assert_eq!(shown(text), (address.into(), target.into()), "{text}");
         }
@@ -158,10 +200,21 @@ mod tests {
     #[test]
     fn what_cannot_be_fetched_is_named() {
         let error = |text| Url::parse(text).unwrap_err();
-        assert_eq!(error("https://192.0.2.1/"), UrlError::Scheme("https".into()));
+        assert_eq!(error("ftp://192.0.2.1/"), UrlError::Scheme("ftp".into()));
         assert_eq!(error("http://exa_mple..com/"), UrlError::Name("exa_mple..com".into()));
         assert_eq!(error("http://a@192.0.2.1/"), UrlError::UserInfo);
         assert_eq!(error("http://192.0.2.1:99999/"), UrlError::Port("99999".into()));
+    }
+
+    #[test]
+    fn a_certificate_has_no_brackets_and_no_port() {
+        for (text, name) in [
+            ("https://[2001:db8::1]:8/", "2001:db8::1"),
+            ("https://192.0.2.1", "192.0.2.1"),
+            ("https://web.example", "web.example"),
+        ] {
+            assert_eq!(Url::parse(text).unwrap().name(), name);
+        }
     }
 
     #[test]
@@ -175,5 +228,8 @@ mod tests {
         ] {
             assert_eq!(base.join(location).unwrap().to_string(), whole);
         }
+        let base = Url::parse("https://192.0.2.1/a").unwrap();
+        assert_eq!(base.join("//192.0.2.3/y").unwrap().to_string(), "https://192.0.2.3/y");
+        assert_eq!(base.join("b").unwrap().to_string(), "https://192.0.2.1/b");
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use demos::http::{Connection, Framing, HeadError, Request};
 use demos::patient::{Patient, is_timeout};
+use demos::tls::Stream;
+use rustls::ServerConnection;
 use stack::host::TcpStream;
 
 use crate::reply::Reply;
@@ -17,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The most requests on one connection.
 const MAX_REQUESTS: usize = 100_000;
+
+/// A client, encrypted or not.
+type Client = Connection<Stream<Patient>>;
 
 /// What became of a request.
 enum Next {
@@ -38,28 +43,31 @@ pub(crate) fn serve(site: &Site, stream: TcpStream, peer: SocketAddr) {
 }
 
 fn talk(site: &Site, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
-    let mut connection = Connection::new(Patient::new(stream, PATIENCE)?);
+    let patient = Patient::new(stream, PATIENCE)?;
+    let session = site.tls.clone().map(ServerConnection::new).transpose();
+    let session = session.map_err(io::Error::other)?.map(Into::into);
+    let mut connection = Connection::new(Stream::new(patient, session));
     for _ in 0..MAX_REQUESTS {
-        connection.stream_mut().begin();
+        connection.stream_mut().transport_mut().begin();
         let request = match connection.read_request() {
             Ok(Some(request)) => request,
-            Ok(None) => return Ok(()),
+            Ok(None) => return connection.stream_mut().close_notify(),
             Err(error) => return refuse(&mut connection, error),
         };
-        connection.stream_mut().end();
+        connection.stream_mut().transport_mut().end();
         match answer(site, &mut connection, &request, peer)? {
             Next::Stay => {}
             Next::Close => break,
             Next::Gone => return Ok(()),
         }
     }
-    connection.stream_mut().leave()
+    leave(&mut connection)
 }
 
 /// Answers one request.
 fn answer(
     site: &Site,
-    connection: &mut Connection<Patient>,
+    connection: &mut Client,
     request: &Request,
     peer: SocketAddr,
 ) -> io::Result<Next> {
@@ -95,11 +103,7 @@ fn answer(
     }
 }
 
-fn receive(
-    site: &Site,
-    connection: &mut Connection<Patient>,
-    request: &Request,
-) -> io::Result<Reply> {
+fn receive(site: &Site, connection: &mut Client, request: &Request) -> io::Result<Reply> {
     match request.headers.get("expect") {
         None => {}
         Some(what) if what.eq_ignore_ascii_case("100-continue") => {
@@ -120,7 +124,7 @@ fn receive(
 }
 
 /// Says why a head was not understood, where there is somebody to hear it.
-fn refuse(connection: &mut Connection<Patient>, error: HeadError) -> io::Result<()> {
+fn refuse(connection: &mut Client, error: HeadError) -> io::Result<()> {
     let reply = match error {
         HeadError::Io(error) if is_timeout(&error) => {
             Reply::error(408, "No whole request came in time.")
@@ -131,14 +135,20 @@ fn refuse(connection: &mut Connection<Patient>, error: HeadError) -> io::Result<
         HeadError::Malformed(why) => Reply::error(400, &format!("Not HTTP: {why}.")),
     };
     reply.write(connection.stream_mut(), false, false)?;
-    connection.stream_mut().leave()
+    leave(connection)
+}
+
+/// Says that there is no more to come, encrypted too, and goes.
+fn leave(connection: &mut Client) -> io::Result<()> {
+    connection.stream_mut().close_notify()?;
+    connection.stream_mut().transport_mut().leave()
 }
 
 /// Turns a client away because there are too many.
-pub(crate) fn turn_away(mut stream: TcpStream) {
+pub(crate) fn turn_away(site: &Site, mut stream: TcpStream) {
     let reply = Reply::error(503, "Too many connections: try again later.");
-    // Never wait for a client that there is no place for.
-    if stream.set_nonblocking(true).is_ok() {
+    // Never wait for a client that there is no place for, not for its side of a handshake either.
+    if site.tls.is_none() && stream.set_nonblocking(true).is_ok() {
         let _ = reply.write(&mut stream, false, false);
     }
 }

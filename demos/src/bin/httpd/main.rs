@@ -1,4 +1,5 @@
-//! httpd: serves a directory over HTTP/1.1, and a page about its own connections.
+//! httpd: serves a directory over HTTP/1.1, with TLS or without, and a page about its own
+//! connections.
 //!
 //! A thread for each client and blocking calls: the shape of a program for `std::net`. What has a
 //! limit: the number of clients, the size of a head, the time for a head, and silence.
@@ -21,18 +22,20 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use demos::clients::Clients;
 use demos::config;
-use demos::http::Request;
+use demos::http::{Request, Scheme};
 use demos::human;
 use demos::options::CommonOptions;
 use demos::outside::Stopwatch;
 use demos::program::{Program, Role};
+use demos::tls::Identity;
+use rustls::ServerConfig;
 use stack::host::{Host, TcpListener};
 
 use crate::files::Files;
 use crate::reply::Reply;
 use crate::status::Snapshot;
 
-/// Serves a directory over HTTP.
+/// Serves a directory over HTTP, or with --tls over HTTPS.
 ///
 /// /status is a page about the server's own connections (also /status.json and /status.txt), and
 /// /upload takes PUT and POST, and answers with the length and the SHA-256 of what came. Symbolic
@@ -44,9 +47,22 @@ struct Options {
     #[arg(default_value = ".")]
     root: PathBuf,
 
-    /// The port.
-    #[arg(short, long, default_value_t = 8080)]
+    /// The port (with --tls 8443, unless another is named).
+    #[arg(short, long, default_value_t = 8080, default_value_if("tls", "true", "8443"))]
     port: u16,
+
+    /// Encrypt. Without --cert with a certificate that is made at the start and that nobody vouches
+    /// for: clients know it by its fingerprint.
+    #[arg(long)]
+    tls: bool,
+
+    /// With --tls: the certificate, and those between it and one that clients trust, in a PEM file.
+    #[arg(long, value_name = "FILE", requires_all = ["tls", "key"])]
+    cert: Option<PathBuf>,
+
+    /// The private key of --cert, in a PEM file.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
 
     /// The most clients at a time; one more is turned away.
     #[arg(long, value_name = "COUNT", default_value_t = 1024)]
@@ -60,6 +76,7 @@ struct Options {
 struct Site {
     host: Host,
     files: Files,
+    tls: Option<Arc<ServerConfig>>,
     started: Stopwatch,
     totals: Totals,
 }
@@ -85,9 +102,12 @@ fn main() -> ExitCode {
 }
 
 fn serve(program: &Program, options: &Options) -> Result<()> {
+    let identity = options.tls.then(|| identity(program, options)).transpose()?;
+    let fingerprint = identity.as_ref().map(Identity::fingerprint);
     let site = Arc::new(Site {
         host: program.host().clone(),
         files: Files::new(&options.root)?,
+        tls: identity.map(Identity::config).transpose()?,
         started: Stopwatch::start(),
         totals: Totals::default(),
     });
@@ -101,16 +121,28 @@ fn serve(program: &Program, options: &Options) -> Result<()> {
     });
     for address in program.addresses() {
         let host = SocketAddr::new(address, options.port);
-        program.say(&format!("http://{host}/ is {}", site.files.root().display()));
+        let scheme = if options.tls { Scheme::Https } else { Scheme::Http };
+        program.say(&format!("{scheme}://{host}/ is {}", site.files.root().display()));
+    }
+    if let Some(fingerprint) = fingerprint {
+        program.say(&format!("its certificate's SHA-256 is {fingerprint}"));
     }
     program.ready()?;
     let clients = Clients::new(options.max_clients);
     loop {
         let (stream, peer) = listener.accept().context("accept")?;
         Totals::add(&site.totals.connections, 1);
-        let site = Arc::clone(&site);
-        let serve = move |stream| connection::serve(&site, stream, peer);
-        clients.admit(stream, peer, connection::turn_away, serve);
+        let (served, site) = (Arc::clone(&site), &site);
+        let turn_away = |stream| connection::turn_away(site, stream);
+        clients.admit(stream, peer, turn_away, move |it| connection::serve(&served, it, peer));
+    }
+}
+
+/// Who this server is: as the options say, or somebody new.
+fn identity(program: &Program, options: &Options) -> Result<Identity> {
+    match (&options.cert, &options.key) {
+        (Some(cert), Some(key)) => Identity::load(cert, key),
+        _ => Identity::make(program.addresses().map(|address| address.to_string()).collect()),
     }
 }
 
