@@ -130,7 +130,8 @@ fn rfc8415_16_10_what_is_no_answer() {
     for bytes in &bad {
         assert_eq!(client.on_message(now, bytes), None, "{bytes:?}");
     }
-    for len in 0..good.len() {
+    // Cut between two options it is another answer.
+    for len in (0..good.len()).filter(|len| ![18, 32].contains(len)) {
         assert_eq!(client.on_message(now, &good[..len]), None);
     }
     // Nothing of it has ended the question.
