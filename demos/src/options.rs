@@ -55,6 +55,10 @@ pub struct CommonOptions {
     #[arg(long, requires = "autoconf")]
     pub dhcpv6: bool,
 
+    /// The stack stands for all addresses: for programs that say so, and no option.
+    #[arg(skip)]
+    pub any_address: bool,
+
     /// Ask a DHCP server for an address, beside those of --addr.
     #[arg(long)]
     pub dhcp: bool,

@@ -52,6 +52,7 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
     );
     let mut config = Config::new(mac);
     config.addresses = options.addr.clone();
+    config.any_address = options.any_address;
     if options.autoconf {
         config.autoconfigure = Autoconfigure::On;
         config.temporary_addresses = options.temporary;
