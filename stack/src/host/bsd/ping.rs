@@ -156,8 +156,9 @@ impl Bsd {
     ) -> Result<usize, Errno> {
         let (head, payload) = bytes.split_first_chunk::<HEADER>().ok_or(Errno::EINVAL)?;
         let is_request = head[..2] == [request(sock.family), 0];
-        let is_known = control.tos.is_none() && control.packet_info.is_none();
-        if !is_request || !is_known || control.error.is_some() || control.ttl == Some(0) {
+        // Nothing but the time to live can be this request's own.
+        let others = Control { ttl: None, ..*control };
+        if !is_request || others != Control::default() || control.ttl == Some(0) {
             return Err(Errno::EINVAL);
         }
         let (peer, ttl) = {
