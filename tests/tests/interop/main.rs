@@ -14,6 +14,7 @@ mod endings;
 mod fast_open;
 mod ftp;
 mod http;
+mod https;
 mod ipv6;
 mod link;
 mod lossy;
