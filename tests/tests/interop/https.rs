@@ -111,7 +111,8 @@ fn get_fetches_over_https_and_notices_what_was_cut_off() {
         let wait = "until ss -Hltn 'sport = 443' | grep -q .; do sleep 0.02; done";
         let line = format!(
             "timeout 20 python3 {script} & {wait}; \
-             {get} --tap tap0 {arguments} -o got https://{KERNEL}/x; status=$?; kill $!; exit $status"
+             {get} --tap tap0 {arguments} -o got https://{KERNEL}/x; \
+             status=$?; kill $!; exit $status"
         );
         let output = ns.try_sh(20, &line);
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn dots_in_front_are_doubled_on_the_way() {
         let (verdict, text, is_next_there) = take("a\r\n..b\r\n...\r\n.c\r\n\r\n.\r\nQUIT\r\n");
-        assert_eq!((verdict, is_next_there), (Some(Verdict::Taken(17)), true));
+        assert_eq!((verdict, is_next_there), (Some(Verdict::Taken(16)), true));
         assert_eq!(text, "a\r\n.b\r\n..\r\nc\r\n\r\n");
         assert_eq!(take(".\r\nQUIT\r\n").0, Some(Verdict::Taken(0)));
     }
