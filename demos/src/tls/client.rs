@@ -97,6 +97,12 @@ fn certificate(why: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet, or this clock is wrong".to_owned()
         }
+        // As `openssl req -x509` makes them unless it is told otherwise.
+        CertificateError::Other(why) if format!("{why:?}").contains("CaUsedAsEndEntity") => {
+            "its certificate is one to sign others with: make one with basicConstraints=CA:FALSE, \
+             or take whoever answers with --insecure"
+                .to_owned()
+        }
         why => format!("its certificate: {why}"),
     }
 }

@@ -6,11 +6,15 @@ use tests::netns::{KERNEL, Netns, STACK, demo_path, have};
 
 /// Makes `NAME.pem` and `NAME.key` of somebody with that address, in the test's directory.
 fn certificate(ns: &Netns, name: &str, address: &str) {
+    certificate_with(ns, name, address, "-addext basicConstraints=critical,CA:FALSE");
+}
+
+fn certificate_with(ns: &Netns, name: &str, address: &str, options: &str) {
     ns.sh(
         20,
         &format!(
             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
-             -subj /CN={name} -addext subjectAltName=IP:{address} -days 2 \
+             -subj /CN={name} -addext subjectAltName=IP:{address} {options} -days 2 \
              -keyout {name}.key -out {name}.pem 2>openssl.log"
         ),
     );
@@ -133,6 +137,10 @@ fn get_fetches_over_https_and_notices_what_was_cut_off() {
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("its certificate is that of"), "{said}");
     assert!(said.contains("192.0.2.77"), "{said}");
+    certificate_with(&ns, "server", KERNEL, "");
+    let (status, said) = get("server.py", "--cacert server.pem");
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("CA:FALSE"), "{said}");
     let (status, said) = get("cut.py", "--insecure");
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("close_notify"), "{said}");
