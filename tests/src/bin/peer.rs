@@ -9,6 +9,7 @@
 //! peer sequence ADDRESS COUNT PATH    so many HTTP requests, each on a connection of its own
 //! peer reset ADDRESS PATH             an HTTP request whose answer is refused with a RST
 //! peer answer ADDRESS                 listens for one connection, and says it all back at its end
+//! peer socks ADDRESS                  a SOCKS5 proxy, on which everything leads to this machine
 //! peer redirect ADDRESS               an HTTP server that lets its first client come again
 //! peer udp-echo ADDRESS FROM TO STEP  datagrams of these sizes, each echoed
 //! peer udp-refused ADDRESS            a datagram to a closed port: ECONNREFUSED
@@ -60,13 +61,14 @@ fn run() -> Result<()> {
         "sequence" => sequence(argument(2)?, argument(3)?, &argument::<String>(4)?)?,
         "reset" => reset(argument(2)?, &argument::<String>(3)?)?,
         "answer" => answer(argument(2)?)?,
+        "socks" => socks(argument(2)?)?,
         "redirect" => redirect(argument(2)?)?,
         "udp-echo" => udp_echo(argument(2)?, argument(3)?, argument(4)?, argument(5)?)?,
         "udp-refused" => udp_refused(argument(2)?)?,
         "udp-flood" => udp_flood(argument(2)?, argument(3)?)?,
         _ => bail!(
-            "{what}: not one of make, check, give, take, crowd, sequence, reset, answer, redirect, \
-             udp-*"
+            "{what}: not one of make, check, give, take, crowd, sequence, reset, answer, socks, \
+             redirect, udp-*"
         ),
     }
     println!("ok");
@@ -101,6 +103,39 @@ fn take(address: SocketAddr, bytes: u64, seed: u64) -> Result<()> {
     let (mut stream, _) = listener.accept()?;
     stream.set_read_timeout(Some(PATIENCE))?;
     pattern::check(seed, bytes, &mut stream).map_err(anyhow::Error::msg)
+}
+
+/// A proxy (RFC 1928) for one client at a time, to whatever port it asks for, of this machine.
+fn socks(address: SocketAddr) -> Result<()> {
+    let listener = TcpListener::bind(address)?;
+    println!("ready");
+    for client in listener.incoming() {
+        let mut client = client?;
+        let mut hello = [0; 3];
+        client.read_exact(&mut hello)?;
+        ensure!(hello == [5, 1, 0], "{hello:?} is no greeting");
+        client.write_all(&[5, 0])?;
+        let mut head = [0; 4];
+        client.read_exact(&mut head)?;
+        let mut target = vec![0; if head[3] == 1 { 4 + 2 } else { 16 + 2 }];
+        client.read_exact(&mut target)?;
+        let port = u16::from_be_bytes([target[target.len() - 2], target[target.len() - 1]]);
+        println!("asked {:?}", &target[..target.len() - 2]);
+        let server = TcpStream::connect(SocketAddr::new(address.ip(), port));
+        let code = if server.is_ok() { 0 } else { 5 };
+        client.write_all(&[5, code, 0, 1, 0, 0, 0, 0, 0, 0])?;
+        let Ok(server) = server else { continue };
+        // Whoever is gone has no need to be told.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _ = io::copy(&mut &server, &mut &client);
+                let _ = client.shutdown(std::net::Shutdown::Write);
+            });
+            let _ = io::copy(&mut &client, &mut &server);
+            let _ = server.shutdown(std::net::Shutdown::Write);
+        });
+    }
+    Ok(())
 }
 
 /// All connections are open before the first of them says a word, and all talk at once.

@@ -12,6 +12,7 @@ mod dhcp;
 mod ecn;
 mod endings;
 mod fast_open;
+mod forward;
 mod ftp;
 mod http;
 mod https;
