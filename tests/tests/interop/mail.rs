@@ -50,7 +50,7 @@ fn pythons_smtplib_sends_many_and_is_refused_what_is_wrong() {
          c.ehlo()\n\
          print(sorted(c.esmtp_features))\n\
          for i in range(20):\n\
-         \x20   c.sendmail('a@b', ['c@d'], 'Subject: %d\\n\\n%s\\n' % (i, '.\\n' * 100))\n\
+         \x20   c.sendmail('a@b', ['c@d'], 'Subject: %d\\n\\n%s' % (i, '.\\n' * 100))\n\
          def code(f, *a):\n\
          \x20   try: return f(*a)\n\
          \x20   except (s.SMTPResponseException) as e: return e.smtp_code\n\
