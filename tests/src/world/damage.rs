@@ -99,9 +99,10 @@ pub(super) fn is_v6(frame: &[u8]) -> bool {
 /// longer than `mtu` (RFC 1191 §4, RFC 4443 §3.2).
 pub(super) fn too_big(i: usize, frame: &[u8], mtu: usize) -> Option<Vec<u8>> {
     if is_v6(frame) {
+        // Addresses of the link alone have no twins: a router has nothing to say of them.
+        let twin = Some(to_v4(frame)).filter(|twin| !is_v6(twin))?;
         // The translator makes the header longer, and what fits.
-        let word = too_big(i, &to_v4(frame), mtu - LONGER);
-        return word.map(|word| to_v6(&word));
+        return too_big(i, &twin, mtu - LONGER).map(|word| to_v6(&word));
     }
     let quoted = frame.get(14..14 + 28)?;
     // Without DF a router would cut it in pieces; here it is lost.
