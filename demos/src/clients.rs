@@ -1,12 +1,57 @@
 //! A thread for each client of a server, as long as there is a place.
 
-use std::net::SocketAddr;
+use std::io::{self, Write};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use stack::host::TcpStream;
+use anyhow::{Context, Result};
+use stack::host::{TcpListener, TcpStream};
 
 use crate::outside;
+use crate::patient::is_timeout;
+use crate::program::Program;
+
+/// Listens on `port` of every address.
+///
+/// # Errors
+/// Somebody has the port.
+pub fn listen(program: &Program, port: u16) -> Result<TcpListener> {
+    TcpListener::bind(program.host(), SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
+        .with_context(|| format!("port {port}: cannot listen"))
+}
+
+/// Says a last word to a client that there is no place for, and never waits for it.
+pub fn turn_away(mut stream: TcpStream, word: &[u8]) {
+    if stream.set_nonblocking(true).is_ok() {
+        let _ = stream.write_all(word);
+    }
+}
+
+/// How it ended with a client, for the log.
+pub fn log_end(peer: SocketAddr, end: io::Result<()>) {
+    match end {
+        Ok(()) => log::debug!("{peer}: done"),
+        Err(error) if is_timeout(&error) => log::info!("{peer}: silent for too long"),
+        Err(error) => log::info!("{peer}: {error}"),
+    }
+}
+
+/// How much there was of something, of all clients together.
+#[derive(Debug, Default)]
+pub struct Total(AtomicU64);
+
+impl Total {
+    /// There was more of it.
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// So far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// The places of a server for its clients.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ pub mod clients;
 pub mod config;
 pub mod date;
 pub mod dialogue;
+pub mod directory;
 pub mod http;
 pub mod human;
 mod kernel_side;

@@ -13,21 +13,20 @@ mod session;
 mod transfer;
 mod tree;
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use demos::clients::Clients;
+use demos::clients::{self, Clients, Total};
 use demos::config;
 use demos::human;
 use demos::options::CommonOptions;
 use demos::program::{Program, Role};
 use demos::units;
-use stack::host::{Host, TcpListener};
+use stack::host::Host;
 
 use crate::tree::Tree;
 
@@ -74,27 +73,22 @@ struct Site {
 /// What was served.
 #[derive(Debug, Default)]
 struct Totals {
-    clients: AtomicU64,
-    files_out: AtomicU64,
-    files_in: AtomicU64,
-    bytes_out: AtomicU64,
-    bytes_in: AtomicU64,
+    clients: Total,
+    files_out: Total,
+    files_in: Total,
+    bytes_out: Total,
+    bytes_in: Total,
 }
 
 impl Totals {
-    fn add(total: &AtomicU64, count: u64) {
-        total.fetch_add(count, Ordering::Relaxed);
-    }
-
     fn summary(&self) -> String {
-        let load = |total: &AtomicU64| total.load(Ordering::Relaxed);
         format!(
             "{}; {} sent ({}) and {} received ({})",
-            human::count(load(&self.clients), "client"),
-            human::count(load(&self.files_out), "file"),
-            human::bytes(load(&self.bytes_out)),
-            human::count(load(&self.files_in), "file"),
-            human::bytes(load(&self.bytes_in)),
+            human::count(self.clients.get(), "client"),
+            human::count(self.files_out.get(), "file"),
+            human::bytes(self.bytes_out.get()),
+            human::count(self.files_in.get(), "file"),
+            human::bytes(self.bytes_in.get()),
         )
     }
 }
@@ -111,9 +105,7 @@ fn serve(program: &Program, options: &Options) -> Result<()> {
         upload: options.upload.then_some(options.max_file),
         totals: Totals::default(),
     });
-    let local = SocketAddr::from((Ipv6Addr::UNSPECIFIED, options.port));
-    let listener = TcpListener::bind(program.host(), local)
-        .with_context(|| format!("port {}: cannot listen", options.port))?;
+    let listener = clients::listen(program, options.port)?;
     let summed = Arc::clone(&site);
     program.on_stop(move || {
         eprintln!("ftpd: {}", summed.totals.summary());

@@ -6,18 +6,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use demos::clients;
 use demos::date;
 use demos::dialogue::{Dialogue, Line};
 use demos::patient::{Patient, is_timeout};
 use stack::host::{TcpListener, TcpStream};
 
+use crate::Site;
 use crate::address::{self, BadAddress};
 use crate::command::{Command, Reply};
 use crate::data::Way;
 use crate::listing::{self, Style};
 use crate::transfer::{self, Broken};
 use crate::tree::place;
-use crate::{Site, Totals};
 
 /// How long a client may take for one line.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -65,22 +66,14 @@ struct Session<'a> {
 
 /// Serves one client.
 pub(crate) fn serve(site: &Site, stream: TcpStream, client: SocketAddr) {
-    Totals::add(&site.totals.clients, 1);
+    site.totals.clients.add(1);
     let result = Session::new(site, stream, client).and_then(|mut session| session.talk());
-    match result {
-        Ok(()) => log::debug!("{client}: done"),
-        Err(error) if is_timeout(&error) => log::info!("{client}: silent for too long"),
-        Err(error) => log::info!("{client}: {error}"),
-    }
+    clients::log_end(client, result);
 }
 
 /// Turns a client away because there are too many.
-pub(crate) fn turn_away(mut stream: TcpStream) {
-    use std::io::Write;
-    // Never wait for a client that there is no place for.
-    if stream.set_nonblocking(true).is_ok() {
-        let _ = stream.write_all(b"421 Too many clients: try again later.\r\n");
-    }
+pub(crate) fn turn_away(stream: TcpStream) {
+    clients::turn_away(stream, b"421 Too many clients: try again later.\r\n");
 }
 
 /// The reply to a command, good or bad.
@@ -303,8 +296,8 @@ impl<'a> Session<'a> {
         let stream = self.open_data(&format!("{} bytes follow.", meta.len() - at))?;
         let count = finish(transfer::send(file, &stream, self.is_ascii))?;
         let totals = &self.site.totals;
-        Totals::add(&totals.files_out, 1);
-        Totals::add(&totals.bytes_out, count);
+        totals.files_out.add(1);
+        totals.bytes_out.add(count);
         Ok(Reply::new(226, format!("{count} bytes were sent.")))
     }
 
@@ -320,8 +313,8 @@ impl<'a> Session<'a> {
         let room = most.saturating_sub(at);
         let count = finish(transfer::receive(&stream, file, self.is_ascii, room))?;
         let totals = &self.site.totals;
-        Totals::add(&totals.files_in, 1);
-        Totals::add(&totals.bytes_in, count);
+        totals.files_in.add(1);
+        totals.bytes_in.add(count);
         Ok(Reply::new(226, format!("{count} bytes were stored.")))
     }
 

@@ -4,7 +4,8 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
+use demos::directory::Directory;
 
 /// The served directory.
 ///
@@ -12,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 /// own parent, and a symbolic link is followed only where it ends inside the directory.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    root: PathBuf,
+    served: Directory,
 }
 
 /// The place that `name` means for a client which is at `here`. Both places are relative to the
@@ -32,29 +33,17 @@ pub(crate) fn place(here: &Path, name: &str) -> PathBuf {
 impl Tree {
     /// Everything below `root`.
     pub(crate) fn new(root: &Path) -> Result<Tree> {
-        let root =
-            root.canonicalize().with_context(|| format!("{}: cannot be served", root.display()))?;
-        ensure!(root.is_dir(), "{}: is not a directory", root.display());
-        Ok(Tree { root })
+        Ok(Tree { served: Directory::new(root)? })
     }
 
     /// The directory's path.
     pub(crate) fn root(&self) -> &Path {
-        &self.root
+        self.served.root()
     }
 
-    /// What is at `place`, once all links are followed: a file or a directory.
+    /// What is at `place`: a file or a directory.
     pub(crate) fn find(&self, place: &Path) -> io::Result<(PathBuf, Metadata)> {
-        let path = self.root.join(place).canonicalize()?;
-        if !path.starts_with(&self.root) {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        let meta = fs::metadata(&path)?;
-        // Opening a pipe would wait for its other end.
-        if !meta.is_file() && !meta.is_dir() {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        Ok((path, meta))
+        self.served.find(place)
     }
 
     /// The directory at `place`.

@@ -4,15 +4,16 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use demos::clients;
 use demos::http::{Connection, Framing, HeadError, Request};
 use demos::patient::{Patient, is_timeout};
 use demos::tls::Stream;
 use rustls::ServerConnection;
 use stack::host::TcpStream;
 
+use crate::Site;
 use crate::reply::Reply;
 use crate::upload;
-use crate::{Site, Totals};
 
 /// How long a client may be silent, or take to send one head.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,11 +36,7 @@ enum Next {
 
 /// Serves one client.
 pub(crate) fn serve(site: &Site, stream: TcpStream, peer: SocketAddr) {
-    match talk(site, stream, peer) {
-        Ok(()) => log::debug!("{peer}: done"),
-        Err(error) if is_timeout(&error) => log::info!("{peer}: silent for too long"),
-        Err(error) => log::info!("{peer}: {error}"),
-    }
+    clients::log_end(peer, talk(site, stream, peer));
 }
 
 fn talk(site: &Site, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
@@ -87,12 +84,12 @@ fn answer(
     };
     keep_alive &= !matches!(reply.status, 400 | 408 | 417);
     let (status, length) = (reply.status, reply.length());
-    Totals::add(&site.totals.requests, 1);
+    site.totals.requests.add(1);
     let sent = reply.write(connection.stream_mut(), is_head, keep_alive);
     let (method, target) = (&request.method, &request.target);
     match sent {
         Ok(sent) => {
-            Totals::add(&site.totals.bytes_out, sent);
+            site.totals.bytes_out.add(sent);
             log::info!("{peer} {method} {target} {status} {length}");
             Ok(if keep_alive { Next::Stay } else { Next::Close })
         }
@@ -113,7 +110,7 @@ fn receive(site: &Site, connection: &mut Client, request: &Request) -> io::Resul
     }
     match upload::receive(connection, request) {
         Ok((count, reply)) => {
-            Totals::add(&site.totals.bytes_in, count);
+            site.totals.bytes_in.add(count);
             Ok(reply)
         }
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {

@@ -1,11 +1,12 @@
 //! Files below the served directory.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io::{self, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use demos::date;
+use demos::directory::Directory;
 use demos::http::{Range, Request, content_type, decode_path, parse_range};
 
 use crate::listing;
@@ -17,21 +18,18 @@ use crate::reply::Reply;
 /// refused, and a symbolic link is followed only where it ends inside the directory.
 #[derive(Debug)]
 pub(crate) struct Files {
-    root: PathBuf,
+    served: Directory,
 }
 
 impl Files {
     /// Everything below `root`.
     pub(crate) fn new(root: &Path) -> Result<Files> {
-        let root =
-            root.canonicalize().with_context(|| format!("{}: cannot be served", root.display()))?;
-        ensure!(root.is_dir(), "{}: is not a directory", root.display());
-        Ok(Files { root })
+        Ok(Files { served: Directory::new(root)? })
     }
 
     /// The directory's path.
     pub(crate) fn root(&self) -> &Path {
-        &self.root
+        self.served.root()
     }
 
     /// The reply to `GET` or `HEAD`.
@@ -39,25 +37,11 @@ impl Files {
         let Ok(relative) = decode_path(&request.target) else {
             return Reply::error(400, "This path leads nowhere.");
         };
-        match self.find(&relative) {
+        match self.served.find(&relative) {
             Ok((path, meta)) if meta.is_dir() => self.folder(request, &relative, &path),
             Ok((path, meta)) => send(request, &path, &meta).unwrap_or_else(|error| refuse(&error)),
             Err(error) => refuse(&error),
         }
-    }
-
-    /// The file that a path means, once all links are followed.
-    fn find(&self, relative: &Path) -> io::Result<(PathBuf, Metadata)> {
-        let path = self.root.join(relative).canonicalize()?;
-        if !path.starts_with(&self.root) {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        let meta = fs::metadata(&path)?;
-        // Opening a pipe would wait for its other end.
-        if !meta.is_file() && !meta.is_dir() {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        Ok((path, meta))
     }
 
     fn folder(&self, request: &Request, relative: &Path, path: &Path) -> Reply {
@@ -67,7 +51,7 @@ impl Files {
             let location = format!("/{}/", target.trim_start_matches('/'));
             return Reply::error(301, "It is a directory.").with("Location", location);
         }
-        if let Ok((index, meta)) = self.find(&relative.join("index.html"))
+        if let Ok((index, meta)) = self.served.find(&relative.join("index.html"))
             && meta.is_file()
         {
             return send(request, &index, &meta).unwrap_or_else(|error| refuse(&error));
@@ -122,6 +106,8 @@ fn refuse(error: &io::Error) -> Reply {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use demos::http::Connection;
 
     use super::*;

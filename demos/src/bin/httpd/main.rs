@@ -12,15 +12,14 @@ mod reply;
 mod status;
 mod upload;
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use demos::clients::Clients;
+use demos::clients::{self, Clients, Total};
 use demos::config;
 use demos::http::{Request, Scheme};
 use demos::human;
@@ -29,7 +28,7 @@ use demos::outside::Stopwatch;
 use demos::program::{Program, Role};
 use demos::tls::Identity;
 use rustls::ServerConfig;
-use stack::host::{Host, TcpListener};
+use stack::host::Host;
 
 use crate::files::Files;
 use crate::reply::Reply;
@@ -84,16 +83,10 @@ struct Site {
 /// What was served.
 #[derive(Debug, Default)]
 struct Totals {
-    connections: AtomicU64,
-    requests: AtomicU64,
-    bytes_out: AtomicU64,
-    bytes_in: AtomicU64,
-}
-
-impl Totals {
-    fn add(total: &AtomicU64, count: u64) {
-        total.fetch_add(count, Ordering::Relaxed);
-    }
+    connections: Total,
+    requests: Total,
+    bytes_out: Total,
+    bytes_in: Total,
 }
 
 fn main() -> ExitCode {
@@ -111,9 +104,7 @@ fn serve(program: &Program, options: &Options) -> Result<()> {
         started: Stopwatch::start(),
         totals: Totals::default(),
     });
-    let local = SocketAddr::from((Ipv6Addr::UNSPECIFIED, options.port));
-    let listener = TcpListener::bind(program.host(), local)
-        .with_context(|| format!("port {}: cannot listen", options.port))?;
+    let listener = clients::listen(program, options.port)?;
     let summed = Arc::clone(&site);
     program.on_stop(move || {
         eprintln!("httpd: {}", summed.summary());
@@ -131,7 +122,7 @@ fn serve(program: &Program, options: &Options) -> Result<()> {
     let clients = Clients::new(options.max_clients);
     loop {
         let (stream, peer) = listener.accept().context("accept")?;
-        Totals::add(&site.totals.connections, 1);
+        site.totals.connections.add(1);
         let (served, site) = (Arc::clone(&site), &site);
         let turn_away = |stream| connection::turn_away(site, stream);
         clients.admit(stream, peer, turn_away, move |it| connection::serve(&served, it, peer));
@@ -161,9 +152,9 @@ impl Site {
         let counters = self.host.counters();
         let mut snapshot = Snapshot {
             uptime: self.started.elapsed(),
-            requests: self.totals.requests.load(Ordering::Relaxed),
-            bytes_out: self.totals.bytes_out.load(Ordering::Relaxed),
-            bytes_in: self.totals.bytes_in.load(Ordering::Relaxed),
+            requests: self.totals.requests.get(),
+            bytes_out: self.totals.bytes_out.get(),
+            bytes_in: self.totals.bytes_in.get(),
             connections: self.host.connections(),
             counters: counters
                 .iter()
@@ -176,13 +167,12 @@ impl Site {
     }
 
     fn summary(&self) -> String {
-        let load = |total: &AtomicU64| total.load(Ordering::Relaxed);
         format!(
             "{} and {}, {} sent and {} received in {}",
-            human::count(load(&self.totals.connections), "connection"),
-            human::count(load(&self.totals.requests), "request"),
-            human::bytes(load(&self.totals.bytes_out)),
-            human::bytes(load(&self.totals.bytes_in)),
+            human::count(self.totals.connections.get(), "connection"),
+            human::count(self.totals.requests.get(), "request"),
+            human::bytes(self.totals.bytes_out.get()),
+            human::bytes(self.totals.bytes_in.get()),
             human::time(self.started.elapsed())
         )
     }

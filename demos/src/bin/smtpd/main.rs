@@ -9,21 +9,19 @@ mod session;
 mod store;
 mod text;
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use demos::clients::Clients;
+use demos::clients::{self, Clients, Total};
 use demos::config;
 use demos::human;
 use demos::options::CommonOptions;
 use demos::program::{Program, Role};
 use demos::units;
-use stack::host::TcpListener;
 
 use crate::store::Store;
 
@@ -63,23 +61,18 @@ struct Site {
 /// What was taken.
 #[derive(Debug, Default)]
 struct Totals {
-    clients: AtomicU64,
-    mails: AtomicU64,
-    bytes: AtomicU64,
+    clients: Total,
+    mails: Total,
+    bytes: Total,
 }
 
 impl Totals {
-    fn add(total: &AtomicU64, count: u64) {
-        total.fetch_add(count, Ordering::Relaxed);
-    }
-
     fn summary(&self) -> String {
-        let load = |total: &AtomicU64| total.load(Ordering::Relaxed);
         format!(
             "{} ({}) from {}",
-            human::count(load(&self.mails), "mail"),
-            human::bytes(load(&self.bytes)),
-            human::count(load(&self.clients), "client"),
+            human::count(self.mails.get(), "mail"),
+            human::bytes(self.bytes.get()),
+            human::count(self.clients.get(), "client"),
         )
     }
 }
@@ -95,9 +88,7 @@ fn serve(program: &Program, options: &Options) -> Result<()> {
         max_size: options.max_size,
         totals: Totals::default(),
     });
-    let local = SocketAddr::from((Ipv6Addr::UNSPECIFIED, options.port));
-    let listener = TcpListener::bind(program.host(), local)
-        .with_context(|| format!("port {}: cannot listen", options.port))?;
+    let listener = clients::listen(program, options.port)?;
     let summed = Arc::clone(&site);
     program.on_stop(move || {
         eprintln!("smtpd: {}", summed.totals.summary());

@@ -5,15 +5,16 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use demos::clients;
 use demos::date;
 use demos::dialogue::{Dialogue, Line};
 use demos::outside::wall_clock;
 use demos::patient::{Patient, is_timeout};
 use stack::host::TcpStream;
 
+use crate::Site;
 use crate::envelope;
 use crate::text::{self, Verdict};
-use crate::{Site, Totals};
 
 /// How long a client may take for one line (RFC 5321 §4.5.3.2.7).
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -51,25 +52,18 @@ fn reply(code: u16, text: impl Into<String>) -> Reply {
 
 /// Serves one client.
 pub(crate) fn serve(site: &Site, stream: TcpStream, client: SocketAddr) {
-    Totals::add(&site.totals.clients, 1);
+    site.totals.clients.add(1);
     let patient = Patient::new(stream, PATIENCE);
     let result = patient.and_then(|patient| {
         let dialogue = Dialogue::new(patient, LONGEST_LINE);
         Session { site, dialogue, client, hello: None, from: None, to: Vec::new() }.talk()
     });
-    match result {
-        Ok(()) => log::debug!("{client}: done"),
-        Err(error) if is_timeout(&error) => log::info!("{client}: silent for too long"),
-        Err(error) => log::info!("{client}: {error}"),
-    }
+    clients::log_end(client, result);
 }
 
 /// Turns a client away because there are too many.
-pub(crate) fn turn_away(mut stream: TcpStream) {
-    // Never wait for a client that there is no place for.
-    if stream.set_nonblocking(true).is_ok() {
-        let _ = stream.write_all(b"421 Too many clients: try again later.\r\n");
-    }
+pub(crate) fn turn_away(stream: TcpStream) {
+    clients::turn_away(stream, b"421 Too many clients: try again later.\r\n");
 }
 
 impl Session<'_> {
@@ -218,8 +212,8 @@ impl Session<'_> {
         let reply = match verdict {
             Verdict::Taken(count) => match draft.finish() {
                 Ok(()) => {
-                    Totals::add(&self.site.totals.mails, 1);
-                    Totals::add(&self.site.totals.bytes, count);
+                    self.site.totals.mails.add(1);
+                    self.site.totals.bytes.add(count);
                     reply(250, format!("{count} bytes were kept."))
                 }
                 Err(error) => {
