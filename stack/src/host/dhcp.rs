@@ -6,10 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::clock::entropy;
-use super::keeper::{Keeper, Shared};
-use super::poller::{Events, Interest, Poller, Token};
+use super::keeper::{Keeper, Shared, Talk};
 use super::runtime::Host;
-use super::udp::UdpSocket;
 use crate::net::dhcp::client::{Client, LeaseEvent};
 use crate::random::Random;
 use crate::{
@@ -19,12 +17,6 @@ use crate::{
 
 const CLIENT_PORT: u16 = 68;
 const SERVER_PORT: u16 = 67;
-
-/// Room for a server's message, bytes; a longer one is cut, and then of no use.
-const MESSAGE: usize = 2048;
-
-/// Datagrams read before the clock is looked at.
-const MESSAGES_AT_ONCE: usize = 64;
 
 /// How often others are asked whether they have the address (RFC 2131 §4.4.1). The server has
 /// asked, too.
@@ -81,17 +73,13 @@ impl DhcpClient {
         previous: Option<Ipv4Addr>,
         alone: WithoutServer,
     ) -> io::Result<DhcpClient> {
-        let socket = UdpSocket::bind(host, (Ipv4Addr::UNSPECIFIED, CLIENT_PORT))?;
-        socket.set_broadcast(true)?;
-        socket.set_nonblocking(true)?;
-        let poller = Poller::new(host);
-        poller.register(&socket, Token(0), Interest::READABLE)?;
-        let waker = poller.waker();
+        let talk = Talk::open(host, (Ipv4Addr::UNSPECIFIED, CLIENT_PORT), SERVER_PORT)?;
+        talk.socket().set_broadcast(true)?;
+        let waker = talk.waker();
         let random = Random::new(&entropy()?);
         let (now, mac) = host.with_stack(|stack, now| (now, stack.config().mac));
         let client = Client::new(now, mac, previous, random);
-        let mut worker =
-            Worker { host: host.clone(), socket, poller, client, routes: Vec::new(), alone };
+        let mut worker = Worker { host: host.clone(), talk, client, routes: Vec::new(), alone };
         let keeper = Keeper::start("dhcp", waker, move |shared| worker.run(shared))?;
         Ok(DhcpClient { keeper })
     }
@@ -116,8 +104,7 @@ impl fmt::Debug for DhcpClient {
 /// What the thread has.
 struct Worker {
     host: Host,
-    socket: UdpSocket,
-    poller: Poller,
+    talk: Talk,
     client: Client,
     /// The routes that the lease has brought.
     routes: Vec<Route>,
@@ -126,10 +113,9 @@ struct Worker {
 
 impl Worker {
     fn run(&mut self, shared: &Shared<Lease>) {
-        let mut events = Events::with_capacity(1);
         loop {
             let now = self.host.with_stack(|_, now| now);
-            self.take_in(now);
+            self.talk.hear(|message, _| self.client.on_message(now, message));
             self.client.advance(now);
             if shared.is_stopping() {
                 // The farewell is sent by the address that is then given up.
@@ -146,7 +132,7 @@ impl Worker {
                 return;
             }
             let until = (self.client.next_timeout() - now).min(self.leisure(shared));
-            if let Err(error) = self.poller.wait(&mut events, Some(until)) {
+            if let Err(error) = self.talk.wait(until) {
                 return log::debug!("DHCP ends: {error}");
             }
         }
@@ -161,23 +147,10 @@ impl Worker {
         }
     }
 
-    fn take_in(&mut self, now: Instant) {
-        let mut message = [0; MESSAGE];
-        for _ in 0..MESSAGES_AT_ONCE {
-            match self.socket.recv_from(&mut message) {
-                Ok((length, from)) if from.port() == SERVER_PORT => {
-                    self.client.on_message(now, message.get(..length).unwrap_or_default());
-                }
-                Ok(_) => (),
-                Err(_) => return,
-            }
-        }
-    }
-
     fn speak(&mut self) {
         while let Some(out) = self.client.poll_transmit() {
             let to = SocketAddr::from((out.to, SERVER_PORT));
-            if let Err(error) = self.socket.send_to(&out.message, to) {
+            if let Err(error) = self.talk.socket().send_to(&out.message, to) {
                 log::debug!("DHCP to {to}: {error}");
             }
         }

@@ -6,10 +6,8 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use super::clock::entropy;
-use super::keeper::{Keeper, Shared};
-use super::poller::{Events, Interest, Poller, Token};
+use super::keeper::{Keeper, Shared, Talk};
 use super::runtime::Host;
-use super::udp::UdpSocket;
 use crate::net::dhcpv6::client::Client;
 use crate::random::Random;
 use crate::{Instant, NetworkInformation};
@@ -18,12 +16,6 @@ use crate::{Instant, NetworkInformation};
 const SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
 const SERVER_PORT: u16 = 547;
 const CLIENT_PORT: u16 = 546;
-
-/// Room for a server's message, bytes; a longer one is cut, and then of no use.
-const MESSAGE: usize = 2048;
-
-/// Datagrams read before the clock is looked at.
-const MESSAGES_AT_ONCE: usize = 64;
 
 /// Asks DHCPv6 servers what they know of the network besides addresses (RFC 8415 §6.1), and again
 /// when that is to be renewed. Routers say whether there is something to be asked for
@@ -51,15 +43,12 @@ impl Dhcpv6Client {
     /// `AddrInUse` if the host has a client already; the operating system's refusal of entropy or
     /// a thread; the host has been shut down.
     pub fn start(host: &Host) -> io::Result<Dhcpv6Client> {
-        let socket = UdpSocket::bind(host, (Ipv6Addr::UNSPECIFIED, CLIENT_PORT))?;
-        socket.set_nonblocking(true)?;
-        let poller = Poller::new(host);
-        poller.register(&socket, Token(0), Interest::READABLE)?;
-        let waker = poller.waker();
+        let talk = Talk::open(host, (Ipv6Addr::UNSPECIFIED, CLIENT_PORT), SERVER_PORT)?;
+        let waker = talk.waker();
         let random = Random::new(&entropy()?);
         let (now, mac) = host.with_stack(|stack, now| (now, stack.config().mac));
         let client = Client::new(now, mac, random);
-        let mut worker = Worker { host: host.clone(), socket, poller, client };
+        let mut worker = Worker { host: host.clone(), talk, client };
         let keeper = Keeper::start("dhcpv6", waker, move |shared| worker.run(shared))?;
         Ok(Dhcpv6Client { keeper })
     }
@@ -84,40 +73,33 @@ impl fmt::Debug for Dhcpv6Client {
 /// What the thread has.
 struct Worker {
     host: Host,
-    socket: UdpSocket,
-    poller: Poller,
+    talk: Talk,
     client: Client,
 }
 
 impl Worker {
     fn run(&mut self, shared: &Shared<NetworkInformation>) {
-        let mut events = Events::with_capacity(1);
         while !shared.is_stopping() {
             let now = self.host.with_stack(|_, now| now);
             self.take_in(now, shared);
             if let Some(question) = self.client.advance(now)
-                && let Err(error) = self.socket.send_to(&question, (SERVERS, SERVER_PORT))
+                && let Err(error) = self.talk.socket().send_to(&question, (SERVERS, SERVER_PORT))
             {
                 log::debug!("DHCPv6: {error}");
             }
             let until = self.client.next_timeout() - now;
-            if let Err(error) = self.poller.wait(&mut events, Some(until)) {
+            if let Err(error) = self.talk.wait(until) {
                 return log::debug!("DHCPv6 ends: {error}");
             }
         }
     }
 
     fn take_in(&mut self, now: Instant, shared: &Shared<NetworkInformation>) {
-        let mut message = [0; MESSAGE];
-        for _ in 0..MESSAGES_AT_ONCE {
-            let Ok((length, from)) = self.socket.recv_from(&mut message) else { return };
-            let bytes = message.get(..length).unwrap_or_default();
-            if from.port() == SERVER_PORT
-                && let Some(information) = self.client.on_message(now, bytes)
-            {
-                log::info!("DHCPv6: {information:?} from {}", from.ip());
+        self.talk.hear(|message, from| {
+            if let Some(information) = self.client.on_message(now, message) {
+                log::info!("DHCPv6: {information:?} from {from}");
                 shared.set(Some(information));
             }
-        }
+        });
     }
 }

@@ -1,11 +1,20 @@
 //! A client that keeps something for the host, on a thread of its own, for as long as it is held.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::poller::PollWaker;
+use super::poller::{Events, Interest, PollWaker, Poller, Token};
+use super::runtime::Host;
+use super::udp::UdpSocket;
+
+/// Room for a server's message, bytes; a longer one is cut, and then of no use.
+const MESSAGE: usize = 2048;
+
+/// Datagrams read before the clock is looked at.
+const MESSAGES_AT_ONCE: usize = 64;
 
 /// The thread, and what it has got so far.
 pub(super) struct Keeper<T> {
@@ -93,5 +102,48 @@ impl<T: Clone> Shared<T> {
     /// What is there now.
     pub(super) fn get(&self) -> Option<T> {
         self.status().got.clone()
+    }
+}
+
+/// What the thread talks to servers with.
+pub(super) struct Talk {
+    socket: UdpSocket,
+    poller: Poller,
+    events: Events,
+    /// The port of those that are heard.
+    server: u16,
+}
+
+impl Talk {
+    pub(super) fn open(host: &Host, local: impl Into<SocketAddr>, server: u16) -> io::Result<Talk> {
+        let socket = UdpSocket::bind(host, local.into())?;
+        socket.set_nonblocking(true)?;
+        let poller = Poller::new(host);
+        poller.register(&socket, Token(0), Interest::READABLE)?;
+        Ok(Talk { socket, poller, events: Events::with_capacity(1), server })
+    }
+
+    pub(super) fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    pub(super) fn waker(&self) -> PollWaker {
+        self.poller.waker()
+    }
+
+    /// What servers have said, and which.
+    pub(super) fn hear(&self, mut each: impl FnMut(&[u8], IpAddr)) {
+        let mut message = [0; MESSAGE];
+        for _ in 0..MESSAGES_AT_ONCE {
+            let Ok((length, from)) = self.socket.recv_from(&mut message) else { return };
+            if from.port() == self.server {
+                each(message.get(..length).unwrap_or_default(), from.ip());
+            }
+        }
+    }
+
+    /// Waits for servers, the waker, or the time.
+    pub(super) fn wait(&mut self, time: Duration) -> io::Result<()> {
+        self.poller.wait(&mut self.events, Some(time)).map(drop)
     }
 }
