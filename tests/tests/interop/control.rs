@@ -128,8 +128,10 @@ fn one_call_sends_and_receives_many_datagrams() {
     std::fs::write(ns.dir().join("client.py"), format!("{SEGMENTS}{client}")).unwrap();
     for joined in [0, 1] {
         let open = "until ss -Hlun 'sport = 7' | grep -q .; do sleep 0.02; done";
-        let server = format!("python3 server.py {joined}");
-        let line = format!("{server} & {open}; {run} python3 client.py {joined} {KERNEL}; wait");
+        // Not to one pipe: an unbuffered Python writes a line and its end one after the other.
+        let server = format!("python3 server.py {joined} >heard");
+        let client = format!("{run} python3 client.py {joined} {KERNEL}");
+        let line = format!("{server} & {open}; {client}; wait; cat heard");
         assert_eq!(ns.sh(30, &line), "[1000, 1000, 500]\n".repeat(2), "joined {joined}");
     }
 }

@@ -185,13 +185,13 @@ fn a_browser_shows_the_status_page_over_https() {
         return;
     }
     let _httpd = ns.serve("httpd", "--tls --port 443");
-    let page = ns.sh(
-        60,
-        &format!(
-            "HOME=$PWD timeout 50 chromium --headless --no-sandbox --disable-gpu \
-             --disable-dev-shm-usage --user-data-dir=$PWD/profile \
-             --ignore-certificate-errors --dump-dom https://{STACK}/status 2>chromium.log"
-        ),
+    let browse = format!(
+        "HOME=$PWD timeout 50 chromium --headless --no-sandbox --disable-gpu \
+         --disable-dev-shm-usage --user-data-dir=$PWD/profile \
+         --ignore-certificate-errors --dump-dom https://{STACK}/status 2>>chromium.log"
     );
+    // One start of this browser in ten gives its first page up before it has asked for it.
+    let pages = (0..5).map(|_| ns.sh(60, &browse));
+    let page = pages.into_iter().find(|page| !page.trim().is_empty()).unwrap_or_default();
     assert!(page.contains("ESTABLISHED") && page.contains(KERNEL), "{page}");
 }
