@@ -44,6 +44,8 @@ pub(super) struct Side {
     /// Bytes before the FIN, once the application has asked for one.
     said: Option<u64>,
     saw_end: bool,
+    /// The handshake came through.
+    met: bool,
     dice: Dice,
 }
 
@@ -76,6 +78,7 @@ impl Connection {
             got: 0,
             said: None,
             saw_end: false,
+            met: false,
             dice: Dice::new(seed ^ index as u64, if which == 0 { "client" } else { "server" }),
         };
         Connection {
@@ -144,6 +147,7 @@ impl Connection {
         while let Some(handle) = self.sides[which].handle
             && self.sides[which].outcome.is_none()
         {
+            self.sides[which].met |= host.is_established(handle);
             if self.leaves_early(which, now, host, handle) {
                 return Ok(true);
             }
@@ -317,9 +321,10 @@ impl Connection {
     ) -> Result<(), String> {
         let other = &self.sides[1 - which];
         let cut = !matches!(other.outcome, None | Some(Outcome::Done));
-        // The other side forgot the handshake before it was through: nobody was ever there.
-        let unmet = which == 0 && other.handle.is_none();
         let side = &self.sides[which];
+        // Nobody was ever there: the other side forgot the handshake before it was through, or
+        // this one gave up a handshake whose SYN had brought text (Fast Open).
+        let unmet = which == 0 && (other.handle.is_none() || !side.met);
         let all_said = side.said == Some(side.plan.bytes);
         let nothing_lost = all_said && other.said == Some(side.got);
         if !(cut || unmet || nothing_lost || self.excused || self.deceived) {

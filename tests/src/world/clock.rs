@@ -129,6 +129,10 @@ impl Host for Timed {
         self.host.unsent(handle)
     }
 
+    fn is_established(&mut self, handle: Handle) -> bool {
+        self.host.is_established(handle)
+    }
+
     fn shutdown(&mut self, now: Instant, handle: Handle) {
         self.called(now, "shutdown()");
         self.host.shutdown(self.clock.local(now), handle);

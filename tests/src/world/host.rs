@@ -52,6 +52,10 @@ pub trait Host {
     fn recv(&mut self, now: Instant, handle: Handle, out: &mut [u8]) -> Io;
     /// Bytes that were written and that the other side has not acknowledged.
     fn unsent(&mut self, handle: Handle) -> usize;
+    /// Whether the handshake is through. Bytes may go before (Fast Open).
+    fn is_established(&mut self, _handle: Handle) -> bool {
+        true
+    }
     /// Says that nothing more will be written.
     fn shutdown(&mut self, now: Instant, handle: Handle);
     /// Gives the connection up; what was written is still delivered.

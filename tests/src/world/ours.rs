@@ -307,6 +307,12 @@ impl Host for Ours {
         tcp.map_or(0, |tcp| tcp.unsent())
     }
 
+    fn is_established(&mut self, handle: Handle) -> bool {
+        let tcp = self.ids.get(&handle).and_then(|id| self.stack.tcp(*id));
+        let state = tcp.map_or(State::Closed, |tcp| tcp.state());
+        !matches!(state, State::Closed | State::SynSent | State::SynReceived)
+    }
+
     fn shutdown(&mut self, now: Instant, handle: Handle) {
         if let Some(mut tcp) = self.ids.get(&handle).and_then(|id| self.stack.tcp(*id)) {
             // A connection that is lost by now says so at the next read.

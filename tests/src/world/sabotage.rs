@@ -116,6 +116,10 @@ impl Host for Saboteur {
         self.host.unsent(handle)
     }
 
+    fn is_established(&mut self, handle: Handle) -> bool {
+        self.host.is_established(handle)
+    }
+
     fn shutdown(&mut self, now: Instant, handle: Handle) {
         self.host.shutdown(now, handle);
     }
