@@ -176,8 +176,8 @@ impl Flow {
             return Ok(());
         }
         if tcp.syn {
-            self.reopened = false;
             self.opened(tcp);
+            self.reopened = false;
         }
         if let Some(ack) = tcp.ack
             && self.incoming.is_none()
@@ -252,9 +252,12 @@ impl Flow {
         if !again {
             self.agreed = None;
             if tcp.ack.is_none() {
-                // What came before belongs to an earlier life of these two ports.
+                // What came before belongs to an earlier life of these two ports, but for a SYN
+                // that this one met while it waited for the neighbour's address.
+                let met = self.offers.pop_back().filter(|_| self.reopened);
                 self.offers.clear();
-                self.early.clear();
+                self.early.retain(|(seq, _)| met.as_ref().is_some_and(|(syn, _)| seq == syn));
+                self.offers.extend(met);
             }
             self.out = Some(Outgoing::new(tcp, self.offer().filter(|_| tcp.ack.is_some())));
         }
