@@ -145,7 +145,8 @@ pub struct TcpConfig {
     pub receive_buffer_max: usize,
     /// Send buffer of a connection that has not asked for another, to begin with; bytes.
     pub send_buffer: usize,
-    /// Send buffer that such a connection may grow to.
+    /// Send buffer that such a connection may grow to. A writer is woken when a third is free: the
+    /// default lets one that waits for that fill a path of 300 ms with 140 Mbit/s.
     pub send_buffer_max: usize,
     /// Out-of-order ranges of one connection, of eight bytes each; text that would need more is
     /// dropped. By default every other segment of the greatest window can be missing, as after a
@@ -267,7 +268,7 @@ impl Default for TcpConfig {
             receive_buffer: 128 << 10,
             receive_buffer_max: 6 << 20,
             send_buffer: 128 << 10,
-            send_buffer_max: 4 << 20,
+            send_buffer_max: 8 << 20,
             ranges_max: 4096,
             records_max: 65_536,
             give_up: Duration::from_secs(924),

@@ -2,8 +2,8 @@
 //! for what a transfer does over seconds, where every byte is sound.
 
 use stack::{
-    Cidr, Config, ConnectOptions, Counters, Instant, ListenOptions, ListenerId, Mac, RxFrame, Seed,
-    Stack, State, TcpId, TcpInfo,
+    Cidr, Config, ConnectOptions, Counters, Instant, ListenOptions, ListenerId, Mac, Readiness,
+    RxFrame, Seed, Stack, State, TcpId, TcpInfo,
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -171,11 +171,12 @@ impl Path {
         }
     }
 
-    /// The first end writes as much as is taken.
+    /// The first end, when a poller would wake it, writes as much as is taken.
     pub fn write_all(&mut self) {
         let text = [7; 65_536];
         if let Some(mut socket) = self.sockets[0].and_then(|id| self.hosts[0].tcp(id))
             && socket.state() == State::Established
+            && socket.readiness().contains(Readiness::WRITABLE)
         {
             while socket.send_room() > 0 && socket.send(self.now, &text).is_ok() {}
         }
