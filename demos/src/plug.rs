@@ -81,7 +81,7 @@ fn default_route(gateway: IpAddr) -> Route {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
-    Route { destination: Cidr::new(all, 0), gateway: Some(gateway) }
+    Route::new(Cidr::new(all, 0), Some(gateway))
 }
 
 fn open(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {

@@ -1,5 +1,6 @@
 //! Every limit and default of a stack, by name (law 6).
 
+use crate::link::interface::Setup;
 use crate::net::cidr::Cidr;
 use crate::net::limiter::RateLimits;
 use crate::net::route::Route;
@@ -438,10 +439,17 @@ impl Config {
         }
     }
 
-    /// How often others are asked whether they have `address` before it is used.
-    pub(crate) fn probes(&self, address: IpAddr) -> u8 {
-        let asks = self.autoconfigure == Autoconfigure::On && address.is_ipv6();
-        if asks { self.duplicate_probes } else { 0 }
+    /// What the first interface begins with.
+    pub(crate) fn interface(&self) -> Setup {
+        Setup {
+            mac: self.mac,
+            mtu: self.mtu,
+            device_checksums: self.device_checksums,
+            neighbors: self.neighbors,
+            groups_max: self.groups_max,
+            autoconfigures: self.autoconfigure == Autoconfigure::On,
+            temporary_addresses: self.temporary_addresses,
+        }
     }
 
     /// `routes`, and the one through `gateway`.

@@ -2,8 +2,9 @@
 //! borrow the stack for one call.
 
 use crate::counters::Counters;
-use crate::net::multicast::{GroupError, Groups};
-use crate::net::pmtu::{LinkMtu, PathMtus};
+use crate::link::interface::Interfaces;
+use crate::net::multicast::GroupError;
+use crate::net::pmtu::PathMtus;
 use crate::net::route::{HopKind, RouteTable};
 use crate::readiness::Readiness;
 use crate::store::arena::Key;
@@ -23,6 +24,7 @@ use crate::udp::error::{NetworkError, UdpError, UdpRecvError, UdpSendError};
 use crate::udp::socket::{MtuDiscovery, ReceivedDatagram, SendDatagram, UdpOptions, UdpSocket};
 use crate::udp::table::{UdpTable, Way};
 use crate::wire::address::{Address, Endpoint};
+use crate::wire::interface::InterfaceId;
 use core::net::{IpAddr, SocketAddr};
 
 macro_rules! ids {
@@ -292,9 +294,8 @@ impl Tcp<'_> {
 pub struct Udp<'a> {
     pub(crate) table: &'a mut UdpTable,
     pub(crate) routes: &'a RouteTable,
-    pub(crate) groups: &'a mut Groups,
+    pub(crate) interfaces: &'a mut Interfaces,
     pub(crate) paths: &'a PathMtus,
-    pub(crate) link: LinkMtu,
     pub(crate) key: Key<UdpSocket>,
 }
 
@@ -365,7 +366,7 @@ impl Udp<'_> {
         bytes: &[u8],
         how: SendDatagram,
     ) -> Result<(), UdpSendError> {
-        let (routes, paths, link) = (self.routes, self.paths, self.link);
+        let (routes, paths, interfaces) = (self.routes, self.paths, &*self.interfaces);
         let is_lost = |local: Address| local.is_of_a_host() && !routes.is_local(local);
         let from = how.from.map(Address::from);
         if from.is_some_and(|from| is_lost(from) || from.is_multicast()) {
@@ -378,10 +379,11 @@ impl Udp<'_> {
         let asks = self.options().mtu_discovery == MtuDiscovery::Probe;
         self.table.send(self.key, bytes, how, |to| {
             let hop = routes.way(to).ok_or(UdpSendError::NetworkUnreachable)?;
+            let link = interfaces.get(hop.interface).mtu.to(to);
             let mtu = match hop.kind {
                 HopKind::Loopback => usize::MAX,
-                _ if asks => link.to(to),
-                _ => paths.mtu(now, to, link.to(to)),
+                _ if asks => link,
+                _ => paths.mtu(now, to, link),
             };
             let broadcast = hop.kind == HopKind::Broadcast;
             Ok(Way { source: hop.source, broadcast, mtu })
@@ -392,7 +394,9 @@ impl Udp<'_> {
     /// (`IP_MTU`).
     pub fn path_mtu(&self, now: Instant) -> Option<usize> {
         let peer = self.socket()?.remote()?;
-        Some(self.paths.mtu(now, peer.address, self.link.to(peer.address)))
+        let hop = self.routes.way(peer.address)?;
+        let link = self.interfaces.get(hop.interface).mtu.to(peer.address);
+        Some(self.paths.mtu(now, peer.address, link))
     }
 
     /// Takes the next datagram into `out`: its length, cut to `out`, and its sender. The rest of
@@ -451,13 +455,15 @@ impl Udp<'_> {
     /// See [`GroupError`].
     pub fn join_group(&mut self, group: IpAddr) -> Result<(), GroupError> {
         let group = Address::from(group);
-        if group.is_multicast() && self.routes.lookup(group).is_none() {
+        let hop = self.routes.lookup(None, group);
+        if group.is_multicast() && hop.is_none() {
             return Err(GroupError::NoAddress);
         }
-        self.table.join_group(self.key, group)?;
-        let joined = self.groups.join(group);
+        let interface = hop.map_or(InterfaceId::FIRST, |hop| hop.interface);
+        self.table.join_group(self.key, interface, group)?;
+        let joined = self.interfaces.get_mut(interface).groups.join(group);
         if joined.is_err() {
-            self.table.leave_group(self.key, group);
+            let _: Option<InterfaceId> = self.table.leave_group(self.key, group);
         }
         joined
     }
@@ -468,10 +474,8 @@ impl Udp<'_> {
     /// `NotJoined`.
     pub fn leave_group(&mut self, group: IpAddr) -> Result<(), GroupError> {
         let group = Address::from(group);
-        if !self.table.leave_group(self.key, group) {
-            return Err(GroupError::NotJoined);
-        }
-        self.groups.leave(group);
+        let left = self.table.leave_group(self.key, group).ok_or(GroupError::NotJoined)?;
+        self.interfaces.get_mut(left).groups.leave(group);
         Ok(())
     }
 
@@ -488,8 +492,8 @@ impl Udp<'_> {
 
     /// Gives the socket up. What is queued is still sent.
     pub fn close(self) {
-        for group in self.table.socket(self.key).map_or(&[][..], UdpSocket::groups) {
-            self.groups.leave(*group);
+        for (interface, group) in self.table.socket(self.key).map_or(&[][..], UdpSocket::groups) {
+            self.interfaces.get_mut(*interface).groups.leave(*group);
         }
         self.table.close(self.key);
     }

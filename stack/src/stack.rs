@@ -16,26 +16,25 @@ mod sockets;
 
 pub use sockets::ConnectOptions;
 
-use crate::config::Config;
+use crate::config::{Autoconfigure, Config};
 use crate::counters::Counters;
-use crate::link::Link;
+use crate::link::interface::{Interface, Interfaces};
 use crate::link::neighbor::NeighborCounters;
 use crate::net::addresses::{AddressTable, NewAddress};
 use crate::net::fragment::{Piece, Reassembler};
 use crate::net::limiter::RateLimiter;
 use crate::net::link_local::LinkLocal;
-use crate::net::multicast::Groups;
 use crate::net::route::{Route, RouteTable};
-use crate::net::routers::Routers;
 use crate::random::{Random, Secret, Seed};
 use crate::socket::{self, EchoId, Event, ListenerId, SocketId, TcpId, UdpId};
 use crate::tcp::layer::{Changed, TcpLayer};
 use crate::time::Instant;
 use crate::udp::echo::EchoTable;
 use crate::udp::table::UdpTable;
-use crate::wire::address::Address;
+use crate::wire::address::{Address, Mac};
 use crate::wire::emit::{Head, IpFields};
 use crate::wire::frame::TxFrame;
+use crate::wire::interface::InterfaceId;
 use output::Body;
 use std::collections::VecDeque;
 
@@ -66,16 +65,13 @@ pub struct Stack {
     config: Config,
     counters: Counters,
     random: Random,
-    link: Link,
+    interfaces: Interfaces,
     addresses: AddressTable,
     /// Of the configuration and of `add_route`, at most `config.routes_max`.
     static_routes: Vec<Route>,
-    /// What routers have said.
-    routers: Routers,
     link_local: LinkLocal,
     /// What `addresses` and routes come to.
     routes: RouteTable,
-    groups: Groups,
     reassembler: Reassembler,
     /// Of IPv6's flow labels.
     labels: Secret,
@@ -90,14 +86,23 @@ pub struct Stack {
     /// Their bytes, at most `config.replies_bytes_max`.
     message_bytes: usize,
     /// Frames from this host to itself, at most `config.loopback_max` bytes.
-    loopback: VecDeque<Vec<u8>>,
+    loopback: VecDeque<(InterfaceId, Vec<u8>)>,
     loopback_bytes: usize,
     /// A datagram being sent in fragments: its fields, and the pieces still to go.
-    fragmenting: Option<(IpFields, crate::wire::address::Mac, VecDeque<Piece>)>,
+    fragmenting: Option<(IpFields, Exit, VecDeque<Piece>)>,
     /// Headers of the frame that `poll_transmit` last returned.
     head: Head,
     /// Its payload, where that is not in a send ring.
     body: Vec<u8>,
+    /// The interface that the frame leaves by.
+    leaves_by: InterfaceId,
+}
+
+/// The station that a frame goes to, and the interface that leads there.
+#[derive(Clone, Copy, Debug)]
+struct Exit {
+    to: Mac,
+    interface: InterfaceId,
 }
 
 /// An ICMP message on its way out.
@@ -153,8 +158,9 @@ impl Stack {
     pub fn new(config: Config, seed: Seed) -> Stack {
         let dice = |purpose| Random::from_secret(Secret::derive(&seed, purpose));
         let mut addresses = AddressTable::new(config.addresses_max, dice("addresses"));
+        let speaks = config.autoconfigure == Autoconfigure::On;
         for &cidr in &config.addresses {
-            let probes = config.probes(cidr.address);
+            let probes = if speaks && cidr.address.is_ipv6() { config.duplicate_probes } else { 0 };
             let new = NewAddress { probes, ..NewAddress::configured(cidr) };
             // One that is refused is counted.
             let _: Result<(), _> = addresses.add(Instant::ZERO, new);
@@ -162,12 +168,10 @@ impl Stack {
         let mut stack = Stack {
             counters: Counters::default(),
             random: Random::new(&seed),
-            link: Link::new(config.mac, config.neighbors, &seed),
+            interfaces: Interfaces::new(Interface::new(config.interface(), &seed)),
             addresses,
             static_routes: config.all_routes().collect(),
-            routers: Routers::new(dice("routers")),
             link_local: LinkLocal::new(config.mac),
-            groups: Groups::new(config.groups_max, dice("groups")),
             routes: RouteTable::new(&[], &[]),
             reassembler: Reassembler::new(config.fragments),
             labels: Secret::derive(&seed, "flow labels"),
@@ -183,10 +187,11 @@ impl Stack {
             fragmenting: None,
             head: Head::new(),
             body: Vec::new(),
+            leaves_by: InterfaceId::FIRST,
             config,
         };
         stack.counters.addresses_refused = stack.addresses.refused();
-        stack.add_link_local(Instant::ZERO);
+        stack.add_link_local(Instant::ZERO, InterfaceId::FIRST);
         stack.follow_routes();
         stack.begin_asking(Instant::ZERO);
         stack
@@ -210,7 +215,8 @@ impl Stack {
 
     /// What happened among the neighbours so far.
     pub fn neighbor_counters(&self) -> NeighborCounters {
-        self.link.neighbors.counters()
+        let all = self.interfaces.iter().map(|it| it.link.neighbors.counters());
+        all.fold(NeighborCounters::default(), NeighborCounters::with)
     }
 
     /// How many objects there are: what a leak would make grow.
@@ -227,7 +233,7 @@ impl Stack {
             udp_sockets: self.udp.len(),
             echo_sockets: self.echo.len(),
             reassemblies: self.reassembler.len(),
-            neighbors: self.link.neighbors.len(),
+            neighbors: self.interfaces.iter().map(|it| it.link.neighbors.len()).sum(),
             memory: self.memory_used(),
         }
     }
@@ -263,7 +269,7 @@ impl Stack {
             + self.udp.bytes()
             + self.echo.bytes()
             + self.reassembler.bytes()
-            + self.link.neighbors.held_bytes()
+            + self.interfaces.iter().map(|it| it.link.neighbors.held_bytes()).sum::<usize>()
             + self.loopback_bytes
             + self.message_bytes
     }
@@ -272,20 +278,26 @@ impl Stack {
     /// neither retransmit nor back off; what is not synchronized, or waits too long, is given up
     /// as ever. Once it can again the neighbours are asked anew: it may be another cable.
     pub fn set_link(&mut self, up: bool) {
-        if up && self.tcp.link_down {
-            self.link.neighbors.forget();
+        let interface = self.interfaces.get_mut(InterfaceId::FIRST);
+        let is_new = up && !interface.up;
+        interface.up = up;
+        if is_new {
+            interface.link.neighbors.forget();
             self.begin_asking(Instant::ZERO);
         }
+        self.routes.set_down(self.interfaces.down());
         self.tcp.link_down = !up;
     }
 
     /// Time has passed: handles every timer that is due.
     pub fn advance(&mut self, now: Instant) {
         self.tcp.advance(now, &mut self.counters);
-        self.link.neighbors.advance(now);
+        for interface in self.interfaces.iter_mut() {
+            interface.link.neighbors.advance(now);
+            interface.groups.advance(now);
+        }
         self.report_failed_neighbors(now);
         self.advance_addresses(now);
-        self.groups.advance(now);
         self.reassembler.advance(now);
         self.report_expired_fragments(now);
     }
@@ -295,11 +307,9 @@ impl Stack {
     pub fn next_timeout(&self) -> Option<Instant> {
         let timeouts = [
             self.tcp.next_timeout(),
-            self.link.neighbors.next_timeout(),
+            self.interfaces.iter().filter_map(Interface::next_timeout).min(),
             self.addresses.next_timeout(),
-            self.routers.next_timeout(),
             self.link_local.next_timeout(),
-            self.groups.next_timeout(),
             self.reassembler.next_timeout(),
         ];
         timeouts.into_iter().flatten().min()
@@ -321,7 +331,8 @@ impl Stack {
             Body::Scratch { start, end } => [self.body.get(start..end).unwrap_or(&[]), &[]],
         };
         let (checksum, gso) = (self.head.checksum, self.head.gso);
-        Some(TxFrame { head: self.head.as_slice(), body, checksum, gso })
+        let (head, interface) = (self.head.as_slice(), self.leaves_by);
+        Some(TxFrame { head, body, checksum, gso, interface })
     }
 
     /// The next socket whose readiness may have changed, or None.

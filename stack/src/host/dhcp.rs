@@ -212,7 +212,12 @@ impl Worker {
             time => Lifetimes::lease(time.saturating_sub(age)),
         };
         let (cidr, origin) = (lease.address, AddressOrigin::Dhcp);
-        self.host.add_address(NewAddress { cidr, origin, lifetimes, probes: PROBES })
+        self.host.add_address(NewAddress {
+            origin,
+            lifetimes,
+            probes: PROBES,
+            ..NewAddress::configured(cidr)
+        })
     }
 
     fn set_routes(&mut self, wanted: &[Route]) {

@@ -2,6 +2,7 @@
 //! feeds them.
 
 pub(crate) mod arp;
+pub(crate) mod interface;
 pub(crate) mod ndp;
 pub(crate) mod neighbor;
 

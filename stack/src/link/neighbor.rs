@@ -89,6 +89,21 @@ pub struct NeighborCounters {
     pub switched: u64,
 }
 
+impl NeighborCounters {
+    /// The sum of both.
+    pub(crate) fn with(self, other: NeighborCounters) -> NeighborCounters {
+        NeighborCounters {
+            dropped: self.dropped + other.dropped,
+            refused: self.refused + other.refused,
+            evicted: self.evicted + other.evicted,
+            failed: self.failed + other.failed,
+            lost: self.lost + other.lost,
+            contested: self.contested + other.contested,
+            switched: self.switched + other.switched,
+        }
+    }
+}
+
 /// What is known about a next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resolution {

@@ -6,6 +6,7 @@ use super::selection::Candidate;
 use crate::random::Random;
 use crate::time::Instant;
 use crate::wire::address::Address;
+use crate::wire::interface::InterfaceId;
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -73,13 +74,16 @@ pub struct NewAddress {
     /// DupAddrDetectTransmits, RFC 5227 §1.1 PROBE_NUM); 0: it is used at once. An address that is
     /// in use already is not asked for again.
     pub probes: u8,
+    /// The interface that has it: no address is on two.
+    pub interface: InterfaceId,
 }
 
 impl NewAddress {
     /// An address that is good for ever and at once, because somebody says so.
     pub const fn configured(cidr: Cidr) -> NewAddress {
         let (origin, lifetimes) = (AddressOrigin::Configured, Lifetimes::FOREVER);
-        NewAddress { cidr, origin, lifetimes, probes: 0 }
+        let interface = InterfaceId::FIRST;
+        NewAddress { cidr, origin, lifetimes, probes: 0, interface }
     }
 }
 
@@ -97,13 +101,16 @@ pub struct AddressInfo {
     pub preferred_until: Option<Instant>,
     /// When it will be taken away; None: never.
     pub valid_until: Option<Instant>,
+    /// The interface that has it.
+    pub interface: InterfaceId,
 }
 
 impl AddressInfo {
     #[cfg(test)]
     pub(crate) fn configured(cidr: Cidr) -> AddressInfo {
         let (origin, state) = (AddressOrigin::Configured, AddressState::Preferred);
-        AddressInfo { cidr, origin, state, preferred_until: None, valid_until: None }
+        let (interface, preferred_until, valid_until) = (InterfaceId::FIRST, None, None);
+        AddressInfo { cidr, origin, state, preferred_until, valid_until, interface }
     }
 
     /// Its network is on the link. Of an address that a router's prefix has made only the router
@@ -116,6 +123,7 @@ impl AddressInfo {
     pub(crate) fn candidate(&self) -> Option<Candidate> {
         let candidate = Candidate {
             address: self.cidr.address.into(),
+            interface: self.interface,
             prefix: self.cidr.length(),
             deprecated: self.state == AddressState::Deprecated,
             temporary: self.origin == AddressOrigin::Temporary,
@@ -136,6 +144,8 @@ pub enum AddAddressError {
     TooManyAddresses,
     /// The link's MTU is less than IPv6 needs (RFC 8200 §5).
     Mtu,
+    /// Another interface has it.
+    Elsewhere,
 }
 
 impl fmt::Display for AddAddressError {
@@ -149,6 +159,7 @@ impl fmt::Display for AddAddressError {
                 "too many addresses: remove one or raise Config::addresses_max"
             }
             AddAddressError::Mtu => "the MTU is too little for IPv6: at least 1280",
+            AddAddressError::Elsewhere => "another interface has the address: remove it there",
         })
     }
 }
@@ -207,6 +218,7 @@ struct Entry {
     /// When its effort goes on.
     effort_at: Instant,
     nonce: u64,
+    interface: InterfaceId,
 }
 
 impl Entry {
@@ -265,7 +277,7 @@ impl Entry {
     }
 }
 
-/// The addresses of a host with one link, few enough to be walked.
+/// The addresses of a host on all its links, few enough to be walked.
 #[derive(Clone)]
 pub(crate) struct AddressTable {
     limit: usize,
@@ -277,7 +289,7 @@ pub(crate) struct AddressTable {
     gone: Vec<Address>,
     /// To be said: at most one word for each address and deadline, for whoever lets time pass takes
     /// them at once.
-    utterances: VecDeque<Utterance>,
+    utterances: VecDeque<(InterfaceId, Utterance)>,
     random: Random,
     /// Grows with each change.
     changes: u64,
@@ -320,12 +332,16 @@ impl AddressTable {
             effort_at: now + self.random.part_of(PROBE_WAIT),
             // As many bits as the option has.
             nonce: self.random.next_u64() >> 16,
+            interface: new.interface,
         };
         if new.probes == 0 {
             (entry.effort, entry.effort_at) = (Effort::None, Instant::FAR_FUTURE);
             entry.state = entry.by_lifetime(now);
         }
         if let Some(known) = self.entries.iter_mut().find(|known| known.address() == address) {
+            if known.interface != new.interface {
+                return Err(AddAddressError::Elsewhere);
+            }
             self.deadlines.remove(&(known.due(), address));
             let in_use = !matches!(known.state, AddressState::Tentative | AddressState::Duplicate);
             if known.state == AddressState::Tentative || (in_use && new.probes > 0) {
@@ -400,7 +416,8 @@ impl AddressTable {
             }
             let before = entry.state;
             if entry.effort_at <= now {
-                self.utterances.extend(entry.go_on(now, &mut self.random));
+                let word = entry.go_on(now, &mut self.random);
+                self.utterances.extend(word.map(|word| (entry.interface, word)));
             }
             if entry.state == AddressState::Preferred {
                 entry.state = entry.by_lifetime(now);
@@ -420,11 +437,14 @@ impl AddressTable {
     /// it was tentative: it is not ours then (RFC 4862 §5.4.5).
     pub(crate) fn on_conflict(
         &mut self,
+        interface: InterfaceId,
         address: Address,
         nonce: Option<u64>,
     ) -> Option<AddressInfo> {
         let tentative = |entry: &&mut Entry| {
-            entry.address() == address && entry.state == AddressState::Tentative
+            entry.address() == address
+                && entry.interface == interface
+                && entry.state == AddressState::Tentative
         };
         let entry = self.entries.iter_mut().find(tentative)?;
         if nonce == Some(entry.nonce) {
@@ -440,14 +460,15 @@ impl AddressTable {
         self.iter().find(|info| Address::from(info.cidr.address) == address)
     }
 
-    /// Others are being asked whether they have it.
-    pub(crate) fn is_tentative(&self, address: Address) -> bool {
-        let tentative = |entry: &Entry| entry.state == AddressState::Tentative;
-        self.entries.iter().any(|entry| entry.address() == address && tentative(entry))
+    /// The interface on whose link others are being asked whether they have it.
+    pub(crate) fn tentative_on(&self, address: Address) -> Option<InterfaceId> {
+        let tentative = |entry: &&Entry| entry.state == AddressState::Tentative;
+        let mut entries = self.entries.iter().filter(tentative);
+        Some(entries.find(|entry| entry.address() == address)?.interface)
     }
 
     /// The next word to be said.
-    pub(crate) fn take_utterance(&mut self) -> Option<Utterance> {
+    pub(crate) fn take_utterance(&mut self) -> Option<(InterfaceId, Utterance)> {
         self.utterances.pop_front()
     }
 
@@ -475,6 +496,7 @@ impl AddressTable {
             state: entry.state,
             preferred_until: at(entry.preferred_until),
             valid_until: at(entry.valid_until),
+            interface: entry.interface,
         })
     }
 }
@@ -536,13 +558,13 @@ mod tests {
         let (mut said, mut preferred_at) = (Vec::new(), None);
         while let Some(now) = table.next_timeout() {
             table.advance(now);
-            while let Some(utterance) = table.take_utterance() {
+            while let Some((_, utterance)) = table.take_utterance() {
                 let probe =
                     matches!(utterance, Utterance::Probe { address: it, .. } if it == address);
                 assert!(probe || utterance == Utterance::Announce(address));
                 said.push((now, probe));
             }
-            if preferred_at.is_none() && !table.is_tentative(address) {
+            if preferred_at.is_none() && table.tentative_on(address).is_none() {
                 preferred_at = Some(now);
             }
         }
@@ -560,8 +582,8 @@ mod tests {
         assert_eq!(table.next_timeout(), None, "what is in use is not asked for again");
         table.remove(address).unwrap();
         table.add(Instant::from_secs(60), NewAddress { probes: 3, ..new }).unwrap();
-        assert!(table.on_conflict(address, None).is_some());
-        assert_eq!((table.next_timeout(), table.is_tentative(address)), (None, false));
+        assert!(table.on_conflict(InterfaceId::FIRST, address, None).is_some());
+        assert_eq!((table.next_timeout(), table.tentative_on(address).is_some()), (None, false));
         assert_eq!(states(&table)[0].1, AddressState::Duplicate);
     }
 

@@ -7,6 +7,7 @@ use super::addresses::{AddressInfo, AddressState};
 use super::cidr::Cidr;
 use super::selection::{self, Candidate};
 use crate::wire::address::Address;
+use crate::wire::interface::InterfaceId;
 use core::fmt;
 use core::net::IpAddr;
 
@@ -17,13 +18,29 @@ pub struct Route {
     pub destination: Cidr,
     /// A router on the link; None: the network itself is on the link.
     pub gateway: Option<IpAddr>,
+    /// The interface that it leaves by; None: the one with an address in the gateway's network, or
+    /// else the first that has an address of this IP version.
+    pub interface: Option<InterfaceId>,
+    /// Of two routes to the same network the one with the lower metric is taken.
+    pub metric: u32,
 }
 
 impl Route {
+    /// A route of metric 0 that leaves where its gateway is.
+    pub fn new(destination: Cidr, gateway: Option<IpAddr>) -> Route {
+        Route { destination, gateway, interface: None, metric: 0 }
+    }
+
     /// The way to everywhere of `gateway`'s IP version.
     pub fn default_via(gateway: IpAddr) -> Route {
         let any = if is_v4(gateway) { IpAddr::from([0u8; 4]) } else { [0u8; 16].into() };
-        Route { destination: Cidr::new(any, 0), gateway: Some(gateway) }
+        Route::new(Cidr::new(any, 0), Some(gateway))
+    }
+
+    /// The same route by this interface.
+    #[must_use]
+    pub fn by(self, interface: InterfaceId) -> Route {
+        Route { interface: Some(interface), ..self }
     }
 
     /// A router forwards packets of its own IP version.
@@ -94,116 +111,156 @@ pub(crate) struct Hop {
     /// only for a broadcast from a host that has no address yet (RFC 1122 §3.2.1.3 a).
     pub(crate) source: Address,
     pub(crate) kind: HopKind,
+    /// The one that it leaves by. Of a packet that stays: the one that has the address.
+    pub(crate) interface: InterfaceId,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     network: u128,
+    metric: u32,
     gateway: Option<Address>,
     source: Address,
+    interface: InterfaceId,
 }
 
-/// All prefixes of one length, sorted by network.
+/// All prefixes of one length, sorted by network and metric.
 #[derive(Clone)]
 struct Level {
     prefix: u8,
     entries: Vec<Entry>,
 }
 
-/// The routes of a host with one link. Immutable: a change of configuration makes a new one.
+/// The source of a packet where no network decides: the first address of each version. Of IPv6 one
+/// that is good beyond the link, if there is one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Firsts {
+    v4: Option<Address>,
+    v6: Option<Address>,
+    /// For what stays on the link.
+    link_local: Option<Address>,
+}
+
+impl Firsts {
+    fn of(own: impl Iterator<Item = Address> + Clone) -> Firsts {
+        let link_local = own.clone().find(|a| a.is_link_local());
+        let beyond = own.clone().find(|a| !a.is_v4() && !a.is_link_local());
+        Firsts { v4: own.clone().find(|a| a.is_v4()), v6: beyond.or(link_local), link_local }
+    }
+
+    fn source(&self, destination: Address) -> Option<Address> {
+        match () {
+            () if destination.is_v4() => self.v4,
+            () if destination.is_link_group() => self.link_local,
+            () => self.v6,
+        }
+    }
+}
+
+/// The routes of a host. Immutable but for links that come and go: a change of configuration makes
+/// a new one.
 ///
 /// A look-up is one binary search for each length of prefix in use, which are two or three on a
-/// host however many routes it has.
+/// host however many routes it has. Where several interfaces lead to one network, the one that has
+/// the packet's source is taken: so what came in by a link is answered there, whatever the metrics
+/// say (RFC 1122 §3.3.4.2, RFC 8028 §3.3).
 #[derive(Clone)]
 pub(crate) struct RouteTable {
     /// Longest prefix first.
     levels: Vec<Level>,
-    /// Our addresses, sorted.
-    own: Vec<Address>,
+    /// Our addresses, sorted, each with its interface.
+    own: Vec<(Address, InterfaceId)>,
     /// Those of IPv6, from which the source of a packet is chosen.
     candidates: Vec<Candidate>,
     /// The broadcast addresses of our networks, sorted, each with our address in that network.
     broadcasts: Vec<(Address, Address)>,
     /// The IPv6 groups that hosts with our addresses belong to (RFC 4291 §2.8), sorted.
-    groups: Vec<Address>,
-    /// The first configured address of each version: the source where no network decides. Of IPv6
-    /// one that is good beyond the link, if there is one.
-    first_v4: Option<Address>,
-    first_v6: Option<Address>,
-    /// Our address for what stays on the link, if we speak IPv6.
-    link_local: Option<Address>,
+    groups: Vec<(InterfaceId, Address)>,
+    /// Of the whole host, and of each interface by its place.
+    any: Firsts,
+    links: Vec<Firsts>,
+    /// Interfaces that cannot send, a bit each.
+    down: u64,
 }
 
 const LOOPBACK_V4: Address = Address::v4([127, 0, 0, 1]);
 
 impl RouteTable {
-    /// The table of a host with these `addresses` on its link, and `routes`. Those that the host
-    /// does not have for certain count only among its groups.
+    /// The table of a host with these addresses and `routes`. Addresses that the host does not have
+    /// for certain count only among its groups.
     ///
-    /// Of two routes to the same network the first counts: networks of our own addresses, then
-    /// `routes`. A route of a version in which we have no address is
-    /// left out: nothing could be sent along it.
+    /// Of two routes to the same network the one with the lower metric counts, and of equals the
+    /// first: networks of our own addresses, then `routes`. A route of a version in which we have
+    /// no address is left out: nothing could be sent along it.
     pub(crate) fn new(all: &[AddressInfo], routes: &[Route]) -> RouteTable {
         let of = |state| all.iter().filter(move |info| info.state == state);
         let usable = of(AddressState::Preferred).chain(of(AddressState::Deprecated));
-        let addresses: &[Cidr] = &usable.clone().map(|info| info.cidr).collect::<Vec<_>>();
-        let own = || addresses.iter().map(|a| Address::from(a.address));
-        let asked_for = all.iter().filter(|info| info.state != AddressState::Duplicate);
-        let mut groups: Vec<Address> = asked_for
-            .map(|info| Address::from(info.cidr.address))
-            .filter(|a| !a.is_v4())
-            .map(Address::solicited_node)
-            .collect();
-        if !groups.is_empty() {
-            groups.push(Address::ALL_NODES);
-        }
-        groups.sort_unstable();
-        groups.dedup();
-        let link_local = own().find(|a| a.is_link_local());
+        let own = usable.clone().map(|info| (Address::from(info.cidr.address), info.interface));
+        let on = |id| own.clone().filter(move |(_, at)| *at == id).map(|(address, _)| address);
+        let last = all.iter().map(|info| info.interface).max().unwrap_or_default();
         let mut table = RouteTable {
             levels: Vec::new(),
-            own: own().collect(),
+            own: own.clone().collect(),
             candidates: usable.clone().filter_map(AddressInfo::candidate).collect(),
-            broadcasts: addresses
-                .iter()
-                .filter_map(|a| Some((IpAddr::from(a.broadcast()?).into(), a.address.into())))
+            broadcasts: usable
+                .clone()
+                .filter_map(|info| {
+                    let broadcast = info.cidr.broadcast()?;
+                    Some((IpAddr::from(broadcast).into(), info.cidr.address.into()))
+                })
                 .collect(),
-            groups,
-            first_v4: own().find(|a| a.is_v4()),
-            first_v6: own().find(|a| !a.is_v4() && !a.is_link_local()).or(link_local),
-            link_local,
+            groups: groups(all),
+            any: Firsts::of(own.clone().map(|(address, _)| address)),
+            links: InterfaceId::up_to(last).map(|id| Firsts::of(on(id))).collect(),
+            down: 0,
         };
         table.own.sort_unstable();
-        table.own.dedup();
+        table.own.dedup_by_key(|(address, _)| *address);
         // Stable: of two addresses in one network the first configured is the source.
         table.broadcasts.sort_by_key(|(broadcast, _)| *broadcast);
-        table.broadcasts.dedup_by_key(|(broadcast, _)| *broadcast);
-        for own in usable.filter(|info| info.says_what_is_on_the_link()) {
-            table.insert(own.cidr, None, own.cidr.address.into());
+        for own in usable.clone().filter(|info| info.says_what_is_on_the_link()) {
+            let route = Route::new(own.cidr, None);
+            table.insert(&route, own.cidr.address.into(), own.interface);
         }
+        let usable: Vec<&AddressInfo> = usable.collect();
         for route in routes {
-            if let Some(source) = table.source_of(addresses, route) {
-                table.insert(route.destination, route.gateway.map(Address::from), source);
+            if let Some((source, interface)) = table.source_of(&usable, route) {
+                table.insert(route, source, interface);
             }
         }
         table
     }
 
-    /// Our address in the network of the route's gateway, or else our first of that version.
-    fn source_of(&self, addresses: &[Cidr], route: &Route) -> Option<Address> {
+    /// Our address in the network of the route's gateway, or else our first of that version; and
+    /// the interface that the route leaves by.
+    fn source_of(&self, own: &[&AddressInfo], route: &Route) -> Option<(Address, InterfaceId)> {
         let via = route.gateway.unwrap_or(route.destination.address);
         if !route.is_of_one_version() {
             return None;
         }
-        let near = addresses.iter().find(|a| a.contains(via)).map(|a| Address::from(a.address));
+        let is_near = |info: &&&AddressInfo| {
+            info.cidr.contains(via) && route.interface.is_none_or(|only| only == info.interface)
+        };
+        let near = own.iter().find(is_near);
+        let first = |firsts: Firsts| if is_v4(via) { firsts.v4 } else { firsts.v6 };
+        let by_default = || self.interface_of(first(self.any)?);
+        let interface = route.interface.or(near.map(|info| info.interface));
+        let interface = interface.or_else(by_default)?;
+        let near = near.map(|info| Address::from(info.cidr.address));
         // A router's address on the link says nothing about ours beyond it.
         let near = near.filter(|source| !source.is_link_local());
-        near.or(if is_v4(via) { self.first_v4 } else { self.first_v6 })
+        // Who has no address there lends one from elsewhere.
+        let source = near.or(first(self.on(interface))).or(first(self.any))?;
+        Some((source, interface))
     }
 
-    fn insert(&mut self, destination: Cidr, gateway: Option<Address>, source: Address) {
-        let prefix = mapped_prefix(&destination);
-        let network = bits(destination.address.into()) & mask(prefix);
+    fn on(&self, interface: InterfaceId) -> Firsts {
+        self.links.get(interface.place()).copied().unwrap_or_default()
+    }
+
+    fn insert(&mut self, route: &Route, source: Address, interface: InterfaceId) {
+        let prefix = mapped_prefix(&route.destination);
+        let network = bits(route.destination.address.into()) & mask(prefix);
         let at = match self.levels.binary_search_by(|level| prefix.cmp(&level.prefix)) {
             Ok(at) => at,
             Err(at) => {
@@ -212,19 +269,40 @@ impl RouteTable {
             }
         };
         let Some(level) = self.levels.get_mut(at) else { return };
-        if let Err(at) = level.entries.binary_search_by_key(&network, |entry| entry.network) {
-            level.entries.insert(at, Entry { network, gateway, source });
-        }
+        let (metric, gateway) = (route.metric, route.gateway.map(Address::from));
+        let before = |entry: &Entry| (entry.network, entry.metric) <= (network, metric);
+        let at = level.entries.partition_point(before);
+        level.entries.insert(at, Entry { network, metric, gateway, source, interface });
+    }
+
+    /// Says which interfaces cannot send, a bit each: of several ways those are the last.
+    pub(crate) fn set_down(&mut self, down: u64) {
+        self.down = down;
+    }
+
+    /// The routers in use.
+    pub(crate) fn gateways(&self) -> impl Iterator<Item = (InterfaceId, Address)> + '_ {
+        let entries = self.levels.iter().flat_map(|level| &level.entries);
+        entries.filter_map(|entry| Some((entry.interface, entry.gateway?)))
     }
 
     /// As [`lookup`](RouteTable::lookup), with the source that RFC 6724 chooses: for whatever
     /// begins, and for a packet that may come from any address of ours.
     pub(crate) fn way(&self, destination: Address) -> Option<Hop> {
-        let hop = self.lookup(destination)?;
+        self.way_by(None, destination)
+    }
+
+    /// As [`way`](RouteTable::way), by this interface if it leads there.
+    pub(crate) fn way_by(
+        &self,
+        interface: Option<InterfaceId>,
+        destination: Address,
+    ) -> Option<Hop> {
+        let hop = self.lookup(interface, destination)?;
         if destination.is_v4() || hop.kind == HopKind::Loopback {
             return Some(hop);
         }
-        let source = selection::source(&self.candidates, destination)?;
+        let source = selection::source(&self.candidates, hop.interface, destination)?;
         Some(Hop { source, ..hop })
     }
 
@@ -239,61 +317,94 @@ impl RouteTable {
     }
 
     /// The next step of a packet for `destination`; None when no route leads there, and for the
-    /// unspecified address, which is nobody's.
-    pub(crate) fn lookup(&self, destination: Address) -> Option<Hop> {
-        let hop = |source, kind| Some(Hop { next_hop: destination, source, kind });
+    /// unspecified address, which is nobody's. Where several interfaces lead there, `from` is
+    /// taken: the one that has the packet's source.
+    pub(crate) fn lookup(&self, from: Option<InterfaceId>, destination: Address) -> Option<Hop> {
+        let hop =
+            |source, kind, interface| Some(Hop { next_hop: destination, source, kind, interface });
         if destination.is_unspecified() {
             return None;
         }
-        if self.is_own(destination) {
-            return hop(destination, HopKind::Loopback);
+        if let Some(interface) = self.interface_of(destination) {
+            return hop(destination, HopKind::Loopback, interface);
         }
         if destination.is_loopback() {
-            let v4 = destination.is_v4();
-            return hop(if v4 { LOOPBACK_V4 } else { destination }, HopKind::Loopback);
+            let source = if destination.is_v4() { LOOPBACK_V4 } else { destination };
+            return hop(source, HopKind::Loopback, InterfaceId::FIRST);
         }
-        if destination.is_limited_broadcast() {
-            return hop(self.first_v4.unwrap_or(Address::UNSPECIFIED_V4), HopKind::Broadcast);
-        }
-        if destination.is_multicast() {
-            let source = if destination.is_v4() {
-                self.first_v4
-            } else if destination.is_link_group() {
-                self.link_local
-            } else {
-                self.first_v6
+        if destination.is_limited_broadcast() || destination.is_multicast() {
+            let kind = match destination.is_multicast() {
+                true => HopKind::Multicast,
+                false => HopKind::Broadcast,
             };
-            return hop(source?, HopKind::Multicast);
+            let there = from.and_then(|from| Some((self.on(from).source(destination)?, from)));
+            let by_default = || {
+                let source = self.any.source(destination)?;
+                Some((source, self.interface_of(source)?))
+            };
+            let nameless = (kind == HopKind::Broadcast)
+                .then_some((Address::UNSPECIFIED_V4, from.unwrap_or_default()));
+            let (source, interface) = there.or_else(by_default).or(nameless)?;
+            return hop(source, kind, interface);
         }
-        if let Some(source) = self.broadcast_source(destination) {
-            return hop(source, HopKind::Broadcast);
+        if let Some((source, interface)) = self.broadcast_source(from, destination) {
+            return hop(source, HopKind::Broadcast, interface);
         }
-        let entry = self.longest_match(destination)?;
-        match entry.gateway {
-            None => hop(entry.source, HopKind::Direct),
-            Some(next_hop) => Some(Hop { next_hop, source: entry.source, kind: HopKind::Gateway }),
+        let Entry { gateway, source, interface, .. } = *self.longest_match(from, destination)?;
+        match gateway {
+            None => hop(source, HopKind::Direct, interface),
+            Some(next_hop) => Some(Hop { next_hop, source, kind: HopKind::Gateway, interface }),
         }
     }
 
-    fn longest_match(&self, destination: Address) -> Option<&Entry> {
+    fn longest_match(&self, from: Option<InterfaceId>, destination: Address) -> Option<&Entry> {
         let shortest = if destination.is_v4() { 96 } else { 0 };
         let bits = bits(destination);
         // An IPv6 prefix shorter than the mapped one must not catch IPv4.
         self.levels.iter().take_while(|level| level.prefix >= shortest).find_map(|level| {
             let network = bits & mask(level.prefix);
-            let at = level.entries.binary_search_by_key(&network, |entry| entry.network).ok()?;
-            level.entries.get(at)
+            let at = level.entries.partition_point(|entry| entry.network < network);
+            let equals = level.entries.get(at..)?;
+            let equals = equals.iter().take_while(|entry| entry.network == network);
+            let first = equals.clone().next()?;
+            if self.down == 0 && from.is_none_or(|from| from == first.interface) {
+                return Some(first);
+            }
+            // Of equals the first, which has the lowest metric.
+            equals.min_by_key(|entry| {
+                let elsewhere = from.is_some_and(|from| from != entry.interface);
+                // The same address may be on each link, so that no other link can help out.
+                let is_down = self.is_down(entry.interface) && !destination.is_link_local();
+                (is_down, elsewhere)
+            })
         })
     }
 
-    fn broadcast_source(&self, address: Address) -> Option<Address> {
-        let at = self.broadcasts.binary_search_by_key(&address, |(broadcast, _)| *broadcast);
-        self.broadcasts.get(at.ok()?).map(|(_, source)| *source)
+    fn is_down(&self, interface: InterfaceId) -> bool {
+        self.down >> interface.place() & 1 != 0
     }
 
-    /// True for the addresses configured on the link: what a packet from outside may be for.
+    fn broadcast_source(
+        &self,
+        from: Option<InterfaceId>,
+        address: Address,
+    ) -> Option<(Address, InterfaceId)> {
+        let at = self.broadcasts.partition_point(|(broadcast, _)| *broadcast < address);
+        let equals = self.broadcasts.get(at..)?.iter();
+        let equals = equals.take_while(|(broadcast, _)| *broadcast == address);
+        let equals = equals.filter_map(|(_, own)| Some((*own, self.interface_of(*own)?)));
+        equals.min_by_key(|(_, interface)| from.is_some_and(|from| from != *interface))
+    }
+
+    /// The interface that has this address of ours: what a packet from outside may be for.
+    pub(crate) fn interface_of(&self, address: Address) -> Option<InterfaceId> {
+        let at = self.own.binary_search_by_key(&address, |(own, _)| *own).ok()?;
+        self.own.get(at).map(|(_, interface)| *interface)
+    }
+
+    /// True for the addresses configured on our links.
     pub(crate) fn is_own(&self, address: Address) -> bool {
-        self.own.binary_search(&address).is_ok()
+        self.interface_of(address).is_some()
     }
 
     /// True for what a socket here may be bound to: our addresses, and loopback, which must never
@@ -304,18 +415,32 @@ impl RouteTable {
 
     /// True for 255.255.255.255 and the broadcast addresses of our networks (RFC 1122 §3.3.6).
     pub(crate) fn is_broadcast(&self, address: Address) -> bool {
-        address.is_limited_broadcast() || self.broadcast_source(address).is_some()
+        let is_ours = || self.broadcasts.binary_search_by_key(&address, |(it, _)| *it).is_ok();
+        address.is_limited_broadcast() || is_ours()
     }
 
-    /// Our address on the link itself, of IPv6.
-    pub(crate) fn link_local(&self) -> Option<Address> {
-        self.link_local
+    /// Our address on this link itself, of IPv6.
+    pub(crate) fn link_local(&self, interface: InterfaceId) -> Option<Address> {
+        self.on(interface).link_local
     }
 
-    /// True for the IPv6 groups that this host belongs to.
-    pub(crate) fn is_group(&self, address: Address) -> bool {
-        self.groups.binary_search(&address).is_ok()
+    /// True for the IPv6 groups that this host belongs to on a link.
+    pub(crate) fn is_group(&self, interface: InterfaceId, address: Address) -> bool {
+        self.groups.binary_search(&(interface, address)).is_ok()
     }
+}
+
+/// The IPv6 groups of a host with these addresses, sorted.
+fn groups(all: &[AddressInfo]) -> Vec<(InterfaceId, Address)> {
+    let asked_for = all.iter().filter(|info| info.state != AddressState::Duplicate);
+    let v6 = asked_for.map(|info| (info.interface, Address::from(info.cidr.address)));
+    let v6 = v6.filter(|(_, address)| !address.is_v4());
+    let mut groups: Vec<_> =
+        v6.clone().map(|(interface, address)| (interface, address.solicited_node())).collect();
+    groups.extend(v6.map(|(interface, _)| (interface, Address::ALL_NODES)));
+    groups.sort_unstable();
+    groups.dedup();
+    groups
 }
 
 /// IPv4 as the engine sees it: mapped addresses, however written, are IPv4.
@@ -349,7 +474,7 @@ mod tests {
     }
 
     fn route(destination: &str, gateway: Option<&str>) -> Route {
-        Route { destination: destination.parse().unwrap(), gateway: gateway.map(ip) }
+        Route::new(destination.parse().unwrap(), gateway.map(ip))
     }
 
     fn table_of(own: &[Cidr], routes: &[Route]) -> RouteTable {
@@ -369,8 +494,9 @@ mod tests {
     }
 
     fn expect(table: &RouteTable, to: &str, next_hop: &str, source: &str, kind: HopKind) {
-        let hop = Hop { next_hop: address(next_hop), source: address(source), kind };
-        assert_eq!(table.lookup(address(to)), Some(hop), "{to}");
+        let interface = InterfaceId::FIRST;
+        let hop = Hop { next_hop: address(next_hop), source: address(source), kind, interface };
+        assert_eq!(table.lookup(None, address(to)), Some(hop), "{to}");
     }
 
     #[test]
@@ -387,8 +513,12 @@ mod tests {
         expect(&table, "224.0.0.1", "224.0.0.1", "192.0.2.2", HopKind::Multicast);
         expect(&table, "10.0.0.2", "10.0.0.2", "10.0.0.2", HopKind::Loopback);
         expect(&table, "127.9.9.9", "127.9.9.9", "127.0.0.1", HopKind::Loopback);
-        assert_eq!(table.lookup(address("0.0.0.0")), None);
-        assert_eq!(table.lookup(address("2001:db8::1")), None, "no IPv6 address, no IPv6 route");
+        assert_eq!(table.lookup(None, address("0.0.0.0")), None);
+        assert_eq!(
+            table.lookup(None, address("2001:db8::1")),
+            None,
+            "no IPv6 address, no IPv6 route"
+        );
     }
 
     #[test]
@@ -405,7 +535,7 @@ mod tests {
     #[test]
     fn without_an_address_only_broadcast_can_leave() {
         let table = table_of(&[], &[Route::default_via(ip("192.0.2.1"))]);
-        assert_eq!(table.lookup(address("198.51.100.1")), None);
+        assert_eq!(table.lookup(None, address("198.51.100.1")), None);
         expect(&table, "255.255.255.255", "255.255.255.255", "0.0.0.0", HopKind::Broadcast);
     }
 
@@ -415,7 +545,7 @@ mod tests {
             ["2001:db8::2/64", "192.0.2.2/24"].iter().map(|text| text.parse().unwrap()).collect();
         let table = table_of(&own, &[Route::default_via(ip("2001:db8::1"))]);
         expect(&table, "2001:db9::7", "2001:db8::1", "2001:db8::2", HopKind::Gateway);
-        assert_eq!(table.lookup(address("198.51.100.1")), None);
+        assert_eq!(table.lookup(None, address("198.51.100.1")), None);
     }
 
     #[test]
@@ -430,9 +560,12 @@ mod tests {
         expect(&table, "ff0e::1", "ff0e::1", "2001:db8::2", HopKind::Multicast);
         expect(&table, "::1", "::1", "::1", HopKind::Loopback);
         for group in ["ff02::1", "ff02::1:ff00:2"] {
-            assert!(table.is_group(address(group)), "{group}");
+            assert!(table.is_group(InterfaceId::FIRST, address(group)), "{group}");
         }
-        assert!(!table.is_group(address("ff02::2")) && !home().is_group(address("ff02::1")));
+        assert!(
+            !table.is_group(InterfaceId::FIRST, address("ff02::2"))
+                && !home().is_group(InterfaceId::FIRST, address("ff02::1"))
+        );
     }
 
     /// The obvious twin: walk all routes, keep the longest that contains, the first of equals.
@@ -484,11 +617,11 @@ mod tests {
             let routes: Vec<Route> = nets
                 .into_iter()
                 .filter(|(d, g)| g.is_none_or(|g| g.is_ipv4() == d.address.is_ipv4()))
-                .map(|(destination, gateway)| Route { destination, gateway })
+                .map(|(destination, gateway)| Route::new(destination, gateway))
                 .collect();
             let table = table_of(&own, &routes);
             for to in destinations {
-                let hop = table.lookup(to.into());
+                let hop = table.lookup(None, to.into());
                 let special = hop.is_some_and(|hop| {
                     matches!(hop.kind, HopKind::Loopback | HopKind::Broadcast)
                 });

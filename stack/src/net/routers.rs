@@ -220,7 +220,7 @@ impl Routers {
     /// The routes that follow: what is on the link, and the best way out.
     pub(crate) fn routes(&self) -> impl Iterator<Item = Route> + '_ {
         let on_link = self.prefixes.iter();
-        let on_link = on_link.map(|known| Route { destination: known.prefix, gateway: None });
+        let on_link = on_link.map(|known| Route::new(known.prefix, None));
         on_link.chain(self.best().map(|router| Route::default_via(router.address.to_ip())))
     }
 

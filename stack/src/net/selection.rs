@@ -2,11 +2,13 @@
 //! another host's to try first.
 
 use crate::wire::address::Address;
+use crate::wire::interface::InterfaceId;
 
 /// An address of ours, as far as the choice goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
     pub(crate) address: Address,
+    pub(crate) interface: InterfaceId,
     /// The length of its prefix, of 128 bits.
     pub(crate) prefix: u8,
     pub(crate) deprecated: bool,
@@ -61,17 +63,23 @@ fn common(one: Address, other: Address) -> u8 {
     (one ^ other).leading_zeros() as u8
 }
 
-/// The address of ours from which to send to `to` (§5), among those of its IP version; of equals
-/// the first.
-pub(crate) fn source(candidates: &[Candidate], to: Address) -> Option<Address> {
-    let same_version = candidates.iter().filter(|own| own.address.is_v4() == to.is_v4());
-    let best = same_version.reduce(|best, own| if is_better(own, best, to) { own } else { best });
+/// The address of ours from which to send to `to` by this interface (§5), among those of its IP
+/// version; of equals the first. What is of one link is of no use on another (§4).
+pub(crate) fn source(candidates: &[Candidate], by: InterfaceId, to: Address) -> Option<Address> {
+    let fits = |own: &&Candidate| {
+        let elsewhere = own.interface != by && scope(own.address) == SCOPE_LINK;
+        own.address.is_v4() == to.is_v4() && !elsewhere
+    };
+    let best = candidates
+        .iter()
+        .filter(fits)
+        .reduce(|best, own| if is_better(own, best, by, to) { own } else { best });
     best.map(|own| own.address)
 }
 
 /// `one` comes before `other` as the source of what goes to `to`: the first rule that tells them
-/// apart decides. Rules 4 and 5 are about mobile hosts and several links.
-fn is_better(one: &Candidate, other: &Candidate, to: Address) -> bool {
+/// apart decides. Rule 4 is about mobile hosts.
+fn is_better(one: &Candidate, other: &Candidate, by: InterfaceId, to: Address) -> bool {
     let (a, b) = (one.address, other.address);
     // Rule 1: the same address.
     if (a == to) != (b == to) {
@@ -85,6 +93,10 @@ fn is_better(one: &Candidate, other: &Candidate, to: Address) -> bool {
     // Rule 3: not a deprecated one.
     if one.deprecated != other.deprecated {
         return other.deprecated;
+    }
+    // Rule 5: one of the interface that it leaves by.
+    if one.interface != other.interface {
+        return one.interface == by;
     }
     // Rule 6: the same label.
     let label = policy(to).1;
@@ -135,6 +147,7 @@ mod tests {
         let (ip, marks) = text.split_once(' ').unwrap_or((text, ""));
         Candidate {
             address: address(ip),
+            interface: InterfaceId::FIRST,
             prefix: 64,
             deprecated: marks.contains("deprecated"),
             temporary: marks.contains("temporary"),
@@ -144,9 +157,9 @@ mod tests {
     fn chosen(ours: &[&str], to: &str) -> String {
         let ours: Vec<_> = ours.iter().map(|text| own(text)).collect();
         // Whatever the order: no two of these are equal.
-        let forth = source(&ours, address(to));
+        let forth = source(&ours, InterfaceId::FIRST, address(to));
         let back: Vec<_> = ours.iter().rev().copied().collect();
-        assert_eq!(source(&back, address(to)), forth, "{to}");
+        assert_eq!(source(&back, InterfaceId::FIRST, address(to)), forth, "{to}");
         format!("{:?}", forth.unwrap())
     }
 
@@ -175,19 +188,23 @@ mod tests {
             let wanted = format!("{:?}", address(wanted));
             assert_eq!(chosen(ours, to), wanted, "{to}");
         }
-        assert_eq!(source(&[own("2001:db8::1")], address("192.0.2.1")), None);
+        assert_eq!(source(&[own("2001:db8::1")], InterfaceId::FIRST, address("192.0.2.1")), None);
     }
 
     #[test]
     fn rfc6724_5_rule_8_the_interface_identifier_does_not_count() {
         let ours = [own("2001:db8::ffff:0:0:1"), own("2001:db8::1")];
-        assert_eq!(source(&ours, address("2001:db8::2")), Some(ours[0].address), "the first");
+        assert_eq!(
+            source(&ours, InterfaceId::FIRST, address("2001:db8::2")),
+            Some(ours[0].address),
+            "the first"
+        );
     }
 
     fn sorted(ours: &[&str], to: &[&str]) -> Vec<Address> {
         let ours: Vec<_> = ours.iter().map(|text| own(text)).collect();
         let source_of = |to| {
-            let source = source(&ours, to)?;
+            let source = source(&ours, InterfaceId::FIRST, to)?;
             let own = ours.iter().find(|own| own.address == source)?;
             Some((source, own.deprecated))
         };

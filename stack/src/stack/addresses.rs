@@ -1,14 +1,16 @@
 //! Addresses and routes that change while the host runs.
 
 use super::Stack;
-use crate::config::Autoconfigure;
+use crate::link::interface::Interface;
 use crate::net::addresses::{
     AddAddressError, AddressInfo, AddressOrigin, NewAddress, NoSuchAddress,
 };
 use crate::net::route::{AddRouteError, NoSuchRoute, Route, RouteTable};
 use crate::net::stable;
+use crate::random::Secret;
 use crate::time::Instant;
 use crate::wire::address::Address;
+use crate::wire::interface::InterfaceId;
 use core::net::IpAddr;
 
 /// The smallest MTU of a link that carries IPv6 (RFC 8200 §5).
@@ -21,13 +23,14 @@ impl Stack {
     /// # Errors
     /// See [`AddAddressError`].
     pub fn add_address(&mut self, now: Instant, new: NewAddress) -> Result<(), AddAddressError> {
-        if new.cidr.address.is_ipv6() && self.config.mtu < MTU_MIN_V6 {
+        let mtu = self.interfaces.get(new.interface).mtu.v4;
+        if new.cidr.address.is_ipv6() && mtu < MTU_MIN_V6 {
             return Err(AddAddressError::Mtu);
         }
         let added = self.addresses.add(now, new);
         self.counters.addresses_refused = self.addresses.refused();
         added?;
-        self.add_link_local(now);
+        self.add_link_local(now, new.interface);
         self.follow_addresses(now);
         Ok(())
     }
@@ -94,17 +97,36 @@ impl Stack {
     }
 
     /// Where IPv6 is spoken there is an address for the link itself.
-    pub(super) fn add_link_local(&mut self, now: Instant) {
-        let own = || self.addresses.iter().map(|info| Address::from(info.cidr.address));
-        let speaks = self.config.autoconfigure == Autoconfigure::On;
+    pub(super) fn add_link_local(&mut self, now: Instant, interface: InterfaceId) {
+        let own = || {
+            let here = self.addresses.iter().filter(|info| info.interface == interface);
+            here.map(|info| Address::from(info.cidr.address))
+        };
+        let speaks = self.interfaces.get(interface).autoconfigures;
         if (!speaks && own().all(Address::is_v4)) || own().any(Address::is_link_local) {
             return;
         }
-        let cidr = stable::link_local(self.stable, self.config.mac);
-        let (origin, probes) = (AddressOrigin::LinkLocal, self.config.probes(cidr.address));
-        let new = NewAddress { origin, probes, ..NewAddress::configured(cidr) };
+        let mac = self.interfaces.get(interface).link.mac;
+        let cidr = stable::link_local(self.stable_secret(interface), mac);
+        let (origin, probes) = (AddressOrigin::LinkLocal, self.probes(interface, cidr.address));
+        let new = NewAddress { origin, probes, interface, ..NewAddress::configured(cidr) };
         // A table full of others has none: what stays on the link then comes from one of them.
         let _: Result<(), AddAddressError> = self.addresses.add(now, new);
+    }
+
+    /// Of addresses that an interface makes itself (RFC 7217 §5, Net_Iface): two may have one
+    /// Ethernet address, and on one network.
+    pub(super) fn stable_secret(&self, interface: InterfaceId) -> Secret {
+        match interface {
+            InterfaceId::FIRST => self.stable,
+            further => self.stable.numbered(further.place() as u64),
+        }
+    }
+
+    /// How often others are asked whether they have `address` before it is used.
+    pub(super) fn probes(&self, interface: InterfaceId, address: IpAddr) -> u8 {
+        let asks = self.interfaces.get(interface).autoconfigures && address.is_ipv6();
+        if asks { self.config.duplicate_probes } else { 0 }
     }
 
     /// Time has passed for addresses.
@@ -116,10 +138,12 @@ impl Stack {
             self.follow_addresses(now);
             self.begin_asking(now);
         }
-        while let Some(utterance) = self.addresses.take_utterance() {
-            self.link.utter(utterance);
+        while let Some((interface, utterance)) = self.addresses.take_utterance() {
+            self.interfaces.get_mut(interface).link.utter(utterance);
         }
-        self.advance_routers(now);
+        for interface in self.interfaces.ids() {
+            self.advance_routers(now, interface);
+        }
         self.advance_link_local(now);
     }
 
@@ -129,7 +153,9 @@ impl Stack {
         while let Some(gone) = self.addresses.take_gone() {
             self.tcp.lose_address(now, &mut self.counters, gone);
             self.udp.lose_address(gone);
-            self.link.lose_address(gone);
+            for interface in self.interfaces.iter_mut() {
+                interface.link.lose_address(gone);
+            }
             if self.fragmenting.as_ref().is_some_and(|(ip, ..)| ip.source == gone) {
                 self.fragmenting = None;
             }
@@ -138,11 +164,18 @@ impl Stack {
 
     /// After a change of addresses or routes: a new table.
     pub(super) fn follow_routes(&mut self) {
-        let routes: Vec<Route> =
-            self.static_routes.iter().copied().chain(self.routers.routes()).collect();
+        let mut routes = self.static_routes.clone();
+        for id in self.interfaces.ids() {
+            let heard = self.interfaces.get(id).routers.routes();
+            routes.extend(heard.map(|route| route.by(id)));
+        }
         self.routes = RouteTable::new(&self.addresses.iter().collect::<Vec<_>>(), &routes);
-        let gateways = routes.iter().filter_map(|route| route.gateway);
-        let routers = self.routers.addresses().map(Address::to_ip);
-        self.link.neighbors.pin_only(gateways.chain(routers));
+        self.routes.set_down(self.interfaces.down());
+        for id in self.interfaces.ids() {
+            let Interface { link, routers, .. } = self.interfaces.get_mut(id);
+            let here = self.routes.gateways().filter(|(interface, _)| *interface == id);
+            let gateways = here.map(|(_, gateway)| gateway);
+            link.neighbors.pin_only(gateways.chain(routers.addresses()).map(Address::to_ip));
+        }
     }
 }

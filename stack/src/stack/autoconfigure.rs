@@ -1,7 +1,7 @@
 //! How a host of IPv6 finds its addresses and its way out by itself (RFC 4861 §6.3, RFC 4862).
 
 use super::Stack;
-use crate::config::Autoconfigure;
+use super::input::Arrival;
 use crate::counters::DropReason;
 use crate::link::Heard;
 use crate::link::neighbor::Claim;
@@ -12,8 +12,10 @@ use crate::net::advertisement::{Advertisement, Prefix};
 use crate::net::cidr::Cidr;
 use crate::net::dns::name::DomainName;
 use crate::net::stable;
+use crate::random::Secret;
 use crate::time::Instant;
-use crate::wire::address::Address;
+use crate::wire::address::{Address, Mac};
+use crate::wire::interface::InterfaceId;
 use crate::wire::parse::IpPacket;
 use core::net::{IpAddr, Ipv6Addr};
 use core::time::Duration;
@@ -39,18 +41,20 @@ const REGEN_ADVANCE: Duration = Duration::from_secs(5);
 impl Stack {
     /// Servers of names that routers have told of (RFC 8106).
     pub fn name_servers(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.routers.servers().map(Address::to_ip)
+        let servers = self.interfaces.iter().flat_map(|interface| interface.routers.servers());
+        servers.map(Address::to_ip)
     }
 
     /// Domains that routers say short names are to be looked for in (RFC 8106).
     pub fn search_domains(&self) -> impl Iterator<Item = &DomainName> {
-        self.routers.domains()
+        self.interfaces.iter().flat_map(|interface| interface.routers.domains())
     }
 
     /// Whether routers say that addresses, and that other things, are to be had from DHCPv6
     /// (RFC 4861 §4.2, the flags M and O).
     pub fn routers_recommend_dhcp(&self) -> (bool, bool) {
-        self.routers.dhcp()
+        let all = self.interfaces.iter().map(|interface| interface.routers.dhcp());
+        all.fold((false, false), |(managed, other), (m, o)| (managed | m, other | o))
     }
 
     /// Sorts the addresses of another host: the one to be tried first comes first (RFC 6724 §6).
@@ -64,31 +68,43 @@ impl Stack {
 
     /// Once there is an address for the link, routers are asked to speak.
     pub(super) fn begin_asking(&mut self, now: Instant) {
-        let first = self.routes.link_local().is_some() && self.routers.addresses().next().is_none();
-        if self.config.autoconfigure == Autoconfigure::On && first && !self.routers.is_asking() {
-            self.routers.begin(now);
+        for id in self.interfaces.ids() {
+            let interface = self.interfaces.get_mut(id);
+            let routers = &mut interface.routers;
+            let first =
+                self.routes.link_local(id).is_some() && routers.addresses().next().is_none();
+            if interface.autoconfigures && first && !routers.is_asking() {
+                routers.begin(now);
+            }
         }
     }
 
-    pub(super) fn advance_routers(&mut self, now: Instant) {
-        if self.routers.next_timeout().is_none_or(|due| due > now) {
+    pub(super) fn advance_routers(&mut self, now: Instant, id: InterfaceId) {
+        let routers = &mut self.interfaces.get_mut(id).routers;
+        if routers.next_timeout().is_none_or(|due| due > now) {
             return;
         }
-        if self.routers.forget(now) {
+        if routers.forget(now) {
             self.follow_routes();
         }
-        if self.routers.take_question(now) {
-            self.link.ask_routers(self.routes.link_local());
+        let interface = self.interfaces.get_mut(id);
+        if interface.routers.take_question(now) {
+            interface.link.ask_routers(self.routes.link_local(id));
         }
     }
 
     /// After a message of ARP or Neighbor Discovery.
-    pub(super) fn after_hearing(&mut self, now: Instant, heard: Heard) -> Result<(), DropReason> {
+    pub(super) fn after_hearing(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        heard: Heard,
+    ) -> Result<(), DropReason> {
         match heard {
             Heard::Used => Ok(()),
             Heard::Dropped(reason) => Err(reason),
             Heard::Conflict { address, nonce } => {
-                if let Some(lost) = self.addresses.on_conflict(address, nonce) {
+                if let Some(lost) = self.addresses.on_conflict(interface, address, nonce) {
                     self.counters.addresses_duplicate += 1;
                     self.try_another(now, &lost);
                     self.move_link_local(now, address);
@@ -108,13 +124,14 @@ impl Stack {
     fn try_another(&mut self, now: Instant, lost: &AddressInfo) {
         let IpAddr::V6(address) = lost.cidr.address else { return };
         let network = network_of(address_of(lost));
-        let made = |tries| stable::address(self.stable, network, self.config.mac, tries);
+        let (secret, mac) = self.maker(lost.interface);
+        let made = |tries| stable::address(secret, network, mac, tries);
         let next = match lost.origin {
             AddressOrigin::Slaac | AddressOrigin::LinkLocal => {
                 let tries = (0..TRIES).find(|tries| made(*tries) == address);
                 tries.map(|tries| made(tries + 1))
             }
-            AddressOrigin::Temporary => Some(self.random_address(network)),
+            AddressOrigin::Temporary => Some(self.random_address(lost.interface, network)),
             AddressOrigin::Configured | AddressOrigin::Dhcp => None,
         };
         let Some(next) = next else { return };
@@ -122,25 +139,30 @@ impl Stack {
         let lifetimes =
             Lifetimes { preferred: left(lost.preferred_until), valid: left(lost.valid_until) };
         let _: Result<(), _> = self.addresses.remove(address_of(lost));
-        self.make_address(now, next, lost.origin, lifetimes);
+        self.make_address(now, lost.interface, next, (lost.origin, lifetimes));
     }
 
-    fn random_address(&mut self, network: u64) -> Ipv6Addr {
+    /// What an interface makes its addresses of.
+    fn maker(&self, interface: InterfaceId) -> (Secret, Mac) {
+        (self.stable_secret(interface), self.interfaces.get(interface).link.mac)
+    }
+
+    fn random_address(&mut self, interface: InterfaceId, network: u64) -> Ipv6Addr {
+        let (secret, mac) = self.maker(interface);
         // The dice are secret, so that nobody can link two of them (RFC 8981 §3.3.1).
-        let secret = self.stable.numbered(self.random.next_u64());
-        stable::address(secret, network, self.config.mac, 0)
+        stable::address(secret.numbered(self.random.next_u64()), network, mac, 0)
     }
 
     fn make_address(
         &mut self,
         now: Instant,
+        interface: InterfaceId,
         address: Ipv6Addr,
-        origin: AddressOrigin,
-        lifetimes: Lifetimes,
+        (origin, lifetimes): (AddressOrigin, Lifetimes),
     ) {
         let cidr = Cidr::new(address.into(), PREFIX_LENGTH);
         let probes = self.config.duplicate_probes;
-        let new = NewAddress { cidr, origin, lifetimes, probes };
+        let new = NewAddress { cidr, origin, lifetimes, probes, interface };
         // One that is refused is counted.
         let _: Result<(), AddAddressError> = self.addresses.add(now, new);
         self.counters.addresses_refused = self.addresses.refused();
@@ -149,30 +171,34 @@ impl Stack {
     /// RFC 4861 §6.3.4.
     pub(super) fn on_router_advertisement(
         &mut self,
-        now: Instant,
+        arrival: Arrival,
         packet: &IpPacket<'_>,
     ) -> Result<(), DropReason> {
-        if self.config.autoconfigure == Autoconfigure::Off {
+        let (now, id) = (arrival.now, arrival.interface);
+        if !self.interfaces.get(id).autoconfigures {
             return Err(DropReason::NdpIgnored);
         }
         let said = Advertisement::parse(packet).ok_or(DropReason::NdpMalformed)?;
-        let changed = self.routers.hear(now, &said);
-        self.counters.routers_refused = self.routers.refused();
+        let changed = self.interfaces.get_mut(id).routers.hear(now, &said);
+        let refused = self.interfaces.iter().map(|interface| interface.routers.refused());
+        self.counters.routers_refused = refused.sum();
         if changed {
             self.follow_routes();
         }
+        let interface = self.interfaces.get_mut(id);
         if let Some(mac) = said.mac {
-            let _ = self.link.neighbors.learn(now, said.router, mac, Claim::Request);
+            let _ = interface.link.neighbors.learn(now, said.router, mac, Claim::Request);
         }
         if let Some(time) = said.reachable {
-            self.link.neighbors.set_reachable_time(time);
+            interface.link.neighbors.set_reachable_time(time);
         }
-        if let Some(mtu) = self.routers.mtu() {
-            self.tcp.link.v6 = self.config.mtu.min(mtu as usize);
+        if let Some(mtu) = interface.routers.mtu() {
+            interface.mtu.v6 = interface.mtu.v4.min(mtu as usize);
+            self.tcp.link = interface.mtu;
         }
         let before = self.addresses.changes();
         for prefix in said.prefixes.iter().filter(|prefix| prefix.autonomous) {
-            self.on_prefix(now, prefix);
+            self.on_prefix(now, id, prefix);
         }
         if self.addresses.changes() != before {
             self.follow_addresses(now);
@@ -181,12 +207,13 @@ impl Stack {
     }
 
     /// RFC 4862 §5.5.3: addresses of this prefix are made, or last longer.
-    fn on_prefix(&mut self, now: Instant, prefix: &Prefix) {
+    fn on_prefix(&mut self, now: Instant, interface: InterfaceId, prefix: &Prefix) {
         if prefix.length != PREFIX_LENGTH || prefix.preferred > prefix.valid {
             return;
         }
         let network = Cidr::new(prefix.address.to_ip(), prefix.length);
-        let made = |info: &AddressInfo| !info.says_what_is_on_the_link();
+        let made =
+            |info: &AddressInfo| !info.says_what_is_on_the_link() && info.interface == interface;
         let all: Vec<AddressInfo> = self.addresses.iter().filter(made).collect();
         let there = all.iter().filter(|info| network.contains(info.cidr.address));
         for info in there.clone() {
@@ -202,34 +229,33 @@ impl Stack {
             return;
         }
         let id = network_of(prefix.address);
-        let address = stable::address(self.stable, id, self.config.mac, 0);
+        let (secret, mac) = self.maker(interface);
+        let address = stable::address(secret, id, mac, 0);
         let lifetimes = Lifetimes { preferred: prefix.preferred, valid: prefix.valid };
-        self.make_address(now, address, AddressOrigin::Slaac, lifetimes);
+        self.make_address(now, interface, address, (AddressOrigin::Slaac, lifetimes));
     }
 
     /// Beside each address of a router's prefix one that soon makes place for another (RFC 8981
     /// §3.4, §3.5). Where that one ends the next is begun; what it is used for it keeps.
     pub(super) fn keep_temporary_addresses(&mut self, now: Instant) {
-        if !self.config.temporary_addresses {
-            return;
-        }
-        let all: Vec<AddressInfo> = self.addresses.iter().collect();
+        let wanted = |info: &AddressInfo| self.interfaces.get(info.interface).temporary_addresses;
+        let all: Vec<AddressInfo> = self.addresses.iter().filter(wanted).collect();
         let is_temporary = |info: &&AddressInfo| {
             info.origin == AddressOrigin::Temporary && info.state != AddressState::Deprecated
         };
-        let temporary: Vec<u64> =
-            all.iter().filter(is_temporary).map(|info| network_of(address_of(info))).collect();
+        let place = |info: &AddressInfo| (info.interface, network_of(address_of(info)));
+        let temporary: Vec<_> = all.iter().filter(is_temporary).map(place).collect();
         for info in all.iter().filter(|info| info.origin == AddressOrigin::Slaac) {
-            let id = network_of(address_of(info));
+            let (interface, network) = place(info);
             let left = |until: Option<Instant>| until.map_or(Duration::MAX, |until| until - now);
             let shift = self.random.part_of(MAX_DESYNC_FACTOR);
             let preferred = left(info.preferred_until).min(TEMP_PREFERRED_LIFETIME - shift);
             let usable = info.state == AddressState::Preferred && preferred > REGEN_ADVANCE;
-            if usable && !temporary.contains(&id) {
+            if usable && !temporary.contains(&(interface, network)) {
                 let valid = left(info.valid_until).min(TEMP_VALID_LIFETIME);
-                let address = self.random_address(id);
-                let lifetimes = Lifetimes { preferred, valid };
-                self.make_address(now, address, AddressOrigin::Temporary, lifetimes);
+                let address = self.random_address(interface, network);
+                let made = (AddressOrigin::Temporary, Lifetimes { preferred, valid });
+                self.make_address(now, interface, address, made);
             }
         }
     }

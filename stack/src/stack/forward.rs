@@ -72,7 +72,7 @@ impl Stack {
             && !address.is_link_local()
             && !self.routes.is_local(address)
             && !self.routes.is_broadcast(address)
-            && !self.addresses.is_tentative(address)
+            && self.addresses.tentative_on(address).is_none()
     }
 }
 

@@ -22,6 +22,7 @@ use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
 use crate::wire::ecn::Codepoint;
 use crate::wire::extensions::Problem;
 use crate::wire::frame::{Gso, RxChecksum, RxFrame};
+use crate::wire::interface::InterfaceId;
 use crate::wire::parse::{self, IpPacket};
 
 /// How a packet came: what the transport layers must know of the link.
@@ -31,6 +32,8 @@ pub(super) struct Arrival {
     pub(super) checksum: RxChecksum,
     /// It stands for several packets.
     pub(super) gso: Option<Gso>,
+    /// Where the frame came in.
+    pub(super) interface: InterfaceId,
     /// Who sent the frame.
     pub(super) station: Mac,
     /// The frame was for a group of stations.
@@ -48,14 +51,15 @@ pub(super) enum Trouble {
     Problem(Problem),
 }
 
-/// What the link is told of our addresses.
+/// What a link is told of our addresses: only of those that are on it.
 pub(super) fn standing(
     routes: &RouteTable,
     addresses: &AddressTable,
+    interface: InterfaceId,
 ) -> impl Fn(Address) -> Standing {
     move |address| match () {
-        () if routes.is_own(address) => Standing::Own,
-        () if addresses.is_tentative(address) => Standing::Tentative,
+        () if routes.interface_of(address) == Some(interface) => Standing::Own,
+        () if addresses.tentative_on(address) == Some(interface) => Standing::Tentative,
         () => Standing::Other,
     }
 }
@@ -67,7 +71,7 @@ impl Stack {
     /// A frame arrived. It changes state and marks who has something to say, no more.
     pub fn receive(&mut self, now: Instant, frame: RxFrame<'_>) {
         self.counters.frames_in += 1;
-        let ended = self.take_frame(now, frame, false);
+        let ended = self.take_frame(now, InterfaceId::FIRST, frame, false);
         self.count(ended);
     }
 
@@ -81,32 +85,35 @@ impl Stack {
     pub(super) fn take_frame(
         &mut self,
         now: Instant,
+        interface: InterfaceId,
         frame: RxFrame<'_>,
         looped: bool,
     ) -> Result<(), DropReason> {
         let ethernet = parse::ethernet(frame.bytes)?;
         let to = ethernet.destination;
-        if to != self.config.mac && !to.is_multicast() {
+        if to != self.interfaces.get(interface).link.mac && !to.is_multicast() {
             return Err(DropReason::NotOurMac);
         }
         let (station, link_group, reassembled) = (ethernet.source, to.is_multicast(), false);
         let RxFrame { checksum, gso, .. } = frame;
-        let arrival = Arrival { now, checksum, gso, station, link_group, reassembled, looped };
+        let arrival =
+            Arrival { now, checksum, gso, interface, station, link_group, reassembled, looped };
         match ethernet.ethertype {
             parse::ETHERTYPE_IPV4 => self.on_ipv4(arrival, ethernet.payload),
             parse::ETHERTYPE_IPV6 => self.on_ipv6(arrival, ethernet.payload),
-            parse::ETHERTYPE_ARP => self.on_arp(now, ethernet.source, ethernet.payload),
+            parse::ETHERTYPE_ARP => self.on_arp(arrival, ethernet.payload),
             _ => Err(DropReason::EtherType),
         }
     }
 
-    fn on_arp(&mut self, now: Instant, source: Mac, payload: &[u8]) -> Result<(), DropReason> {
-        if source == self.config.mac {
+    fn on_arp(&mut self, arrival: Arrival, payload: &[u8]) -> Result<(), DropReason> {
+        let Arrival { now, interface, .. } = arrival;
+        let link = &mut self.interfaces.get_mut(interface).link;
+        if arrival.station == link.mac {
             return Err(DropReason::ArpIgnored);
         }
-        let standing = standing(&self.routes, &self.addresses);
-        let heard = self.link.on_arp(now, standing, payload);
-        self.after_hearing(now, heard)
+        let heard = link.on_arp(now, standing(&self.routes, &self.addresses, interface), payload);
+        self.after_hearing(now, interface, heard)
     }
 
     fn on_ipv4(&mut self, arrival: Arrival, bytes: &[u8]) -> Result<(), DropReason> {
@@ -144,12 +151,16 @@ impl Stack {
                 return Err(DropReason::IpNotForUs);
             }
         }
-        let routes = &self.routes;
-        let group = to.is_multicast() && (routes.is_group(to) || self.groups.contains(to));
-        if !self.answers_for(to) && !routes.is_broadcast(to) && !group {
-            return Err(DropReason::IpNotForUs);
-        }
-        Ok(())
+        let (routes, here) = (&self.routes, arrival.interface);
+        let ours = match routes.interface_of(to) {
+            // What is of one link is nothing on another (RFC 4291 §2.5.6).
+            Some(interface) => interface == here || !to.is_link_local(),
+            None if to.is_multicast() => {
+                routes.is_group(here, to) || self.interfaces.get(here).groups.contains(to)
+            }
+            None => self.answers_for(to) || routes.is_broadcast(to),
+        };
+        if ours { Ok(()) } else { Err(DropReason::IpNotForUs) }
     }
 
     /// A packet for this host, or a fragment of one.
@@ -232,7 +243,7 @@ impl Stack {
             parse::PROTOCOL_TCP => self.on_tcp(arrival, packet),
             parse::PROTOCOL_UDP => self.on_udp(arrival, packet),
             parse::PROTOCOL_ICMP => self.on_icmp(arrival, packet),
-            parse::PROTOCOL_IGMP if packet.source.is_v4() => self.on_igmp(arrival.now, packet),
+            parse::PROTOCOL_IGMP if packet.source.is_v4() => self.on_igmp(arrival, packet),
             parse::PROTOCOL_ICMPV6 if !packet.source.is_v4() => self.on_icmpv6(arrival, packet),
             _ => {
                 self.report(arrival, packet, Trouble::Unreachable(Unreachable::Protocol));
@@ -257,9 +268,10 @@ impl Stack {
         self.counters.tcp_in_segs += u64::from(segment.count() - 1);
         let dropped = self.tcp.receive(arrival.now, &mut self.counters, flow, segment);
         if let Some(remote) = self.tcp.take_reached()
-            && let Some(hop) = self.routes.lookup(remote)
+            && let Some(hop) = self.routes.lookup(Some(arrival.interface), remote)
         {
-            self.link.neighbors.confirm(arrival.now, hop.next_hop);
+            let link = &mut self.interfaces.get_mut(hop.interface).link;
+            link.neighbors.confirm(arrival.now, hop.next_hop);
         }
         dropped.map_or(Ok(()), Err)
     }
@@ -319,9 +331,10 @@ impl Stack {
     }
 
     /// RFC 3376 §5.2.
-    fn on_igmp(&mut self, now: Instant, packet: &IpPacket<'_>) -> Result<(), DropReason> {
+    fn on_igmp(&mut self, arrival: Arrival, packet: &IpPacket<'_>) -> Result<(), DropReason> {
         let query = message::igmp_query(packet).ok_or(DropReason::IgmpIgnored)?;
-        self.groups.on_query(now, true, query);
+        let groups = &mut self.interfaces.get_mut(arrival.interface).groups;
+        groups.on_query(arrival.now, true, query);
         Ok(())
     }
 
@@ -454,7 +467,7 @@ impl Stack {
     /// What a router says of a packet that a socket may have sent.
     fn learn_path(&mut self, now: Instant, quoted: &Quoted, reason: Unreachable) {
         if let Unreachable::TooBig { mtu } = reason {
-            let (sizes, link) = ((mtu, quoted.len), self.tcp.link.to(quoted.dst));
+            let (sizes, link) = ((mtu, quoted.len), self.link_mtu(quoted.src, quoted.dst));
             let _: Option<PathMtu> = self.tcp.paths.learn(now, quoted.dst, sizes, link);
             self.counters.path_mtus_evicted = self.tcp.paths.evicted();
         }
@@ -552,7 +565,7 @@ impl Stack {
             }
         };
         // A group cannot answer: the address of ours that is next to the sender does.
-        let source = match self.routes.way(packet.source) {
+        let source = match self.routes.way_by(Some(arrival.interface), packet.source) {
             Some(hop) if packet.destination.is_multicast() => hop.source,
             _ => packet.destination,
         };
@@ -604,13 +617,17 @@ impl Stack {
 
     /// Neighbours that did not answer: who sent the packets that waited learns it.
     pub(super) fn report_failed_neighbors(&mut self, now: Instant) {
-        while let Some((neighbor, packets)) = self.link.neighbors.poll_failed() {
-            if self.routers.on_silence(neighbor) {
-                self.follow_routes();
-            }
-            for packet in packets {
-                self.counters.ip_out_discards += 1;
-                self.report_undeliverable(now, &packet);
+        for id in self.interfaces.ids() {
+            let failed =
+                |stack: &mut Stack| stack.interfaces.get_mut(id).link.neighbors.poll_failed();
+            while let Some((neighbor, packets)) = failed(self) {
+                if self.interfaces.get_mut(id).routers.on_silence(neighbor) {
+                    self.follow_routes();
+                }
+                for packet in packets {
+                    self.counters.ip_out_discards += 1;
+                    self.report_undeliverable(now, &packet);
+                }
             }
         }
     }

@@ -84,7 +84,8 @@ impl Stack {
         }
         if packet.payload.first() == Some(&message::MLD_QUERY) {
             let query = message::mld_query(packet).ok_or(DropReason::IcmpIgnored)?;
-            self.groups.on_query(arrival.now, false, query);
+            let groups = &mut self.interfaces.get_mut(arrival.interface).groups;
+            groups.on_query(arrival.now, false, query);
             return Ok(());
         }
         if packet.source.is_unspecified() {
@@ -100,15 +101,17 @@ impl Stack {
         arrival: Arrival,
         packet: &IpPacket<'_>,
     ) -> Result<(), DropReason> {
-        if arrival.reassembled || arrival.station == self.config.mac {
+        let Arrival { now, interface, station, .. } = arrival;
+        let link = &mut self.interfaces.get_mut(interface).link;
+        if arrival.reassembled || station == link.mac {
             return Err(DropReason::NdpIgnored);
         }
         if packet.payload.first() == Some(&advertisement::KIND) {
-            return self.on_router_advertisement(arrival.now, packet);
+            return self.on_router_advertisement(arrival, packet);
         }
-        let standing = standing(&self.routes, &self.addresses);
-        let heard = self.link.on_ndp(arrival.now, standing, packet, arrival.station);
-        self.after_hearing(arrival.now, heard)
+        let standing = standing(&self.routes, &self.addresses, interface);
+        let heard = link.on_ndp(now, standing, packet, station);
+        self.after_hearing(now, interface, heard)
     }
 }
 

@@ -2,14 +2,15 @@
 //! packets that waited for a neighbour, ICMP, TCP, UDP, echo requests.
 
 use super::ipv6::flow_label;
-use super::{Message, Stack};
+use super::{Exit, Message, Stack};
 use crate::counters::DropReason;
 use crate::link::neighbor::Resolution;
 use crate::link::{LinkPacket, ndp};
 use crate::net::fragment::{Piece, fragments};
 use crate::net::icmp;
 use crate::net::multicast::{Report, message};
-use crate::net::route::HopKind;
+use crate::net::route::{Hop, HopKind};
+use crate::net::routers::Routers;
 use crate::store::arena::Key;
 use crate::tcp::layer::Departure;
 use crate::tcp::segment::Flags;
@@ -20,6 +21,7 @@ use crate::udp::socket::{Datagram, MtuDiscovery};
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
 use crate::wire::emit::{IpFields, Summing, TcpFields, UDP_HEADER};
 use crate::wire::frame::{Gso, RxChecksum, RxFrame};
+use crate::wire::interface::InterfaceId;
 use crate::wire::parse::{
     ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP,
     PROTOCOL_UDP,
@@ -63,8 +65,7 @@ impl Stack {
     pub(super) fn is_silent(&self) -> bool {
         self.tcp.is_silent()
             && self.udp.is_silent()
-            && self.link.is_silent()
-            && self.groups.is_silent()
+            && self.interfaces.is_silent()
             && self.messages.is_empty()
             && self.fragmenting.is_none()
             && self.loopback.is_empty()
@@ -90,49 +91,58 @@ impl Stack {
         }
     }
 
-    /// ARP and Neighbor Discovery, and packets whose neighbour has answered.
+    /// What the links have to say, one after the other.
     fn next_link_frame(&mut self) -> Option<Body> {
-        self.counters.replies_dropped += self.link.take_dropped();
-        let routes = &self.routes;
-        let source_for = |target| routes.way(target).map(|hop| hop.source);
-        if let Some((to, packet)) = self.link.poll(source_for) {
-            return Some(self.link_frame(to, packet));
+        self.interfaces.ids().find_map(|interface| self.next_frame_of(interface))
+    }
+
+    /// ARP and Neighbor Discovery, and packets whose neighbour has answered.
+    fn next_frame_of(&mut self, interface: InterfaceId) -> Option<Body> {
+        let link = &mut self.interfaces.get_mut(interface).link;
+        self.counters.replies_dropped += link.take_dropped();
+        let (routes, by) = (&self.routes, Some(interface));
+        let source_for = |target| routes.way_by(by, target).map(|hop| hop.source);
+        if let Some((to, packet)) = link.poll(source_for) {
+            return Some(self.link_frame(Exit { to, interface }, packet));
         }
-        while let Some(report) = self.groups.poll_report() {
-            if let Some(body) = self.report_frame(&report) {
+        while let Some(report) = self.interfaces.get_mut(interface).groups.poll_report() {
+            if let Some(body) = self.report_frame(interface, &report) {
                 return Some(body);
             }
         }
-        let (to, packet) = self.link.neighbors.poll_released()?;
+        let link = &mut self.interfaces.get_mut(interface).link;
+        let (to, packet) = link.neighbors.poll_released()?;
         let is_v6 = packet.first().is_some_and(|first| first >> 4 == 6);
-        self.start_frame(to, if is_v6 { ETHERTYPE_IPV6 } else { ETHERTYPE_IPV4 });
+        let ethertype = if is_v6 { ETHERTYPE_IPV6 } else { ETHERTYPE_IPV4 };
+        self.start_frame(Exit { to, interface }, ethertype);
         self.body.clear();
         self.body.extend_from_slice(&packet);
         Some(self.whole_body())
     }
 
     /// What routers are told of a group, from our address on the link (RFC 3810 §5.2.13).
-    fn report_frame(&mut self, report: &Report) -> Option<Body> {
+    fn report_frame(&mut self, interface: InterfaceId, report: &Report) -> Option<Body> {
         let source = if report.group.is_v4() {
-            self.routes.lookup(report.group)?.source
+            self.routes.lookup(Some(interface), report.group)?.source
         } else {
-            self.routes.link_local().unwrap_or(Address::UNSPECIFIED_V6)
+            self.routes.link_local(interface).unwrap_or(Address::UNSPECIFIED_V6)
         };
         let (to, packet) = message::packet(report, source)?;
         let ethertype = if to.is_v4() { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 };
-        self.start_frame(to.group_mac(), ethertype);
+        self.start_frame(Exit { to: to.group_mac(), interface }, ethertype);
         self.body = packet;
         self.counters.group_reports += 1;
         Some(self.whole_body())
     }
 
-    fn link_frame(&mut self, to: Mac, packet: LinkPacket) -> Body {
+    fn link_frame(&mut self, exit: Exit, packet: LinkPacket) -> Body {
         self.body.clear();
         match packet {
             LinkPacket::Arp(packet) => {
                 // Everybody hears what is said for such an address, whoever has it (RFC 3927 §2.5).
                 let all = Address::v4(packet.sender).is_link_local_v4();
-                self.start_frame(if all { Mac::BROADCAST } else { to }, ETHERTYPE_ARP);
+                let to = Exit { to: if all { Mac::BROADCAST } else { exit.to }, ..exit };
+                self.start_frame(to, ETHERTYPE_ARP);
                 self.body.extend_from_slice(&packet.to_bytes());
             }
             LinkPacket::Ndp(packet) => {
@@ -143,7 +153,7 @@ impl Stack {
                 };
                 let mut fields = self.ip_fields(flow, PROTOCOL_ICMPV6, ndp::HOP_LIMIT, 0);
                 fields.payload_len = packet.message.len();
-                self.start_frame(to, ETHERTYPE_IPV6);
+                self.start_frame(exit, ETHERTYPE_IPV6);
                 self.head.ip(&fields);
                 self.body.extend_from_slice(&packet.message);
             }
@@ -151,9 +161,10 @@ impl Stack {
         self.whole_body()
     }
 
-    fn start_frame(&mut self, to: Mac, ethertype: u16) {
+    fn start_frame(&mut self, exit: Exit, ethertype: u16) {
         self.head.clear();
-        self.head.ethernet(to, self.link.mac, ethertype);
+        self.head.ethernet(exit.to, self.interfaces.get(exit.interface).link.mac, ethertype);
+        self.leaves_by = exit.interface;
     }
 
     fn whole_body(&self) -> Body {
@@ -215,7 +226,12 @@ impl Stack {
 
     /// Of what no socket has said anything about: routers may (RFC 4861 §6.3.4).
     fn default_ttl(&self, to: Address) -> u8 {
-        self.routers.hop_limit().filter(|_| !to.is_v4()).unwrap_or(self.config.ttl)
+        if to.is_v4() {
+            return self.config.ttl;
+        }
+        let hop = self.routes.way(to);
+        let routers = hop.map(|hop| &self.interfaces.get(hop.interface).routers);
+        routers.and_then(Routers::hop_limit).unwrap_or(self.config.ttl)
     }
 
     fn send_icmp(&mut self, now: Instant, message: Message, ttl: u8) -> Option<Body> {
@@ -303,53 +319,29 @@ impl Stack {
     ) -> Option<Body> {
         self.counters.ip_out_requests += 1;
         // What an address had still to say when it was lost (RFC 4862 §5.5.4).
-        if !self.answers_for(ip.source) && !ip.source.is_unspecified() {
+        let from = self.routes.interface_of(ip.source);
+        if from.is_none() && !self.answers_for(ip.source) && !ip.source.is_unspecified() {
             self.counters.ip_out_discards += 1;
             return None;
         }
-        let Some(hop) = self.routes.lookup(ip.destination) else {
+        let Some(hop) = self.routes.lookup(from, ip.destination) else {
             self.counters.ip_out_no_routes += 1;
             return None;
         };
         ip.payload_len = transport_len(&transport) + self.body_len(body);
-        let mtu = self.packet_mtu(now, ip.destination, &transport);
+        let mtu = self.packet_mtu(now, hop.interface, ip.destination, &transport);
         let is_long = ip.header_len() + ip.payload_len > mtu && hop.kind != HopKind::Loopback;
         if is_long && !self.may_cut(&mut ip, &transport) {
             return None;
         }
-        let to = match hop.kind {
-            HopKind::Loopback => {
-                for (ip, transport, body) in packets(ip, transport, body) {
-                    self.loop_back(&ip, &transport, body);
-                }
-                return None;
-            }
-            HopKind::Broadcast => Mac::BROADCAST,
-            HopKind::Multicast => self.leave_for_group(&ip, &transport, body)?,
-            HopKind::Direct | HopKind::Gateway => {
-                match self.link.neighbors.resolve(now, hop.next_hop) {
-                    Resolution::Known(mac) => mac,
-                    Resolution::Pending => {
-                        for (ip, transport, body) in packets(ip, transport, body) {
-                            self.hold(hop.next_hop, mtu, &ip, &transport, body);
-                        }
-                        return None;
-                    }
-                    Resolution::Failed => {
-                        self.counters.ip_out_discards += 1;
-                        let packet = self.packet_bytes(&ip, &transport, body);
-                        self.report_undeliverable(now, &packet);
-                        return None;
-                    }
-                }
-            }
-        };
+        let to = self.station(now, &hop, mtu, (ip, transport, body))?;
+        let exit = Exit { to, interface: hop.interface };
         let gso = match transport {
             Transport::Tcp { size, .. } => size.map(|segment| Gso { segment }),
             _ => None,
         };
         if ip.header_len() + ip.payload_len > mtu && gso.is_none() {
-            return self.begin_fragments((ip, to), mtu, &transport, body);
+            return self.begin_fragments((ip, exit), mtu, &transport, body);
         }
         let (body, gso) = match transport {
             Transport::Udp { datagram, .. } if self.may_join(hop.kind) => {
@@ -358,11 +350,50 @@ impl Stack {
             _ => (body, gso),
         };
         // Nobody can sum a super-frame before it is cut.
-        let summing = Summing::by_device(self.config.device_checksums || gso.is_some());
-        self.start_frame(to, ip.ethertype());
+        let device_sums = self.interfaces.get(hop.interface).device_checksums;
+        let summing = Summing::by_device(device_sums || gso.is_some());
+        self.start_frame(exit, ip.ethertype());
         self.write_headers(&ip, &transport, body, summing);
         self.head.gso = gso;
         Some(body)
+    }
+
+    /// The station that the packet's frame goes to; None: it waits, goes round, or ends here.
+    fn station(
+        &mut self,
+        now: Instant,
+        hop: &Hop,
+        mtu: usize,
+        (ip, transport, body): (IpFields, Transport, Body),
+    ) -> Option<Mac> {
+        match hop.kind {
+            HopKind::Loopback => {
+                for (ip, transport, body) in packets(ip, transport, body) {
+                    self.loop_back(hop.interface, &ip, &transport, body);
+                }
+                None
+            }
+            HopKind::Broadcast => Some(Mac::BROADCAST),
+            HopKind::Multicast => self.leave_for_group(hop.interface, &ip, &transport, body),
+            HopKind::Direct | HopKind::Gateway => {
+                let neighbors = &mut self.interfaces.get_mut(hop.interface).link.neighbors;
+                match neighbors.resolve(now, hop.next_hop) {
+                    Resolution::Known(mac) => Some(mac),
+                    Resolution::Pending => {
+                        for (ip, transport, body) in packets(ip, transport, body) {
+                            self.hold(hop, mtu, &ip, &transport, body);
+                        }
+                        None
+                    }
+                    Resolution::Failed => {
+                        self.counters.ip_out_discards += 1;
+                        let packet = self.packet_bytes(&ip, &transport, body);
+                        self.report_undeliverable(now, &packet);
+                        None
+                    }
+                }
+            }
+        }
     }
 
     /// A packet longer than what goes in one piece: nobody else may cut what is cut here. False: it
@@ -381,8 +412,14 @@ impl Stack {
 
     /// The longest packet that goes in one piece: what the path carries, as far as is known. Of a
     /// segment its connection knows better, and who asks the path himself is let.
-    fn packet_mtu(&self, now: Instant, destination: Address, transport: &Transport) -> usize {
-        let link = self.tcp.link.to(destination);
+    fn packet_mtu(
+        &self,
+        now: Instant,
+        interface: InterfaceId,
+        destination: Address,
+        transport: &Transport,
+    ) -> usize {
+        let link = self.interfaces.get(interface).mtu.to(destination);
         match transport {
             Transport::Tcp { .. } => link,
             Transport::Udp { datagram, .. } if datagram.mtu_discovery == MtuDiscovery::Probe => {
@@ -402,6 +439,13 @@ impl Stack {
         // It fits the MTU.
         let gso = (joined > 0).then_some(Gso { segment: size as u16 });
         (self.whole_body(), gso)
+    }
+
+    /// The longest packet that the link carries between these.
+    pub(super) fn link_mtu(&self, source: Address, destination: Address) -> usize {
+        let hop = self.routes.lookup(self.routes.interface_of(source), destination);
+        let interface = hop.map_or(InterfaceId::FIRST, |hop| hop.interface);
+        self.interfaces.get(interface).mtu.to(destination)
     }
 
     fn body_len(&self, body: Body) -> usize {
@@ -454,17 +498,10 @@ impl Stack {
     }
 
     /// The neighbour is being asked for: the packet waits, as long as there is room.
-    fn hold(
-        &mut self,
-        next_hop: Address,
-        mtu: usize,
-        ip: &IpFields,
-        transport: &Transport,
-        body: Body,
-    ) {
+    fn hold(&mut self, hop: &Hop, mtu: usize, ip: &IpFields, transport: &Transport, body: Body) {
         let packet = self.packet_bytes(ip, transport, body);
         if packet.len() <= mtu {
-            self.hold_one(next_hop, packet);
+            self.hold_one(hop, packet);
             return;
         }
         let payload = packet.get(ip.header_len()..).unwrap_or(&[]).to_vec();
@@ -481,12 +518,13 @@ impl Stack {
             let mut bytes = self.head.as_slice().to_vec();
             let text = payload.get(piece.offset..piece.offset + piece.len).unwrap_or(&[]);
             bytes.extend_from_slice(text);
-            self.hold_one(next_hop, bytes);
+            self.hold_one(hop, bytes);
         }
     }
 
-    fn hold_one(&mut self, next_hop: Address, packet: Vec<u8>) {
-        if self.link.neighbors.hold(next_hop, packet.into_boxed_slice()).is_err() {
+    fn hold_one(&mut self, hop: &Hop, packet: Vec<u8>) {
+        let neighbors = &mut self.interfaces.get_mut(hop.interface).link.neighbors;
+        if neighbors.hold(hop.next_hop, packet.into_boxed_slice()).is_err() {
             self.counters.ip_out_discards += 1;
         }
     }
@@ -498,20 +536,33 @@ impl Stack {
 
     /// The station that a packet for a group goes to; None: with no hops it does not leave. Members
     /// here get a copy, unless the sender does not want that.
-    fn leave_for_group(&mut self, ip: &IpFields, transport: &Transport, body: Body) -> Option<Mac> {
+    fn leave_for_group(
+        &mut self,
+        interface: InterfaceId,
+        ip: &IpFields,
+        transport: &Transport,
+        body: Body,
+    ) -> Option<Mac> {
         if let Transport::Udp { datagram, .. } = transport
             && datagram.loops
-            && self.groups.contains(ip.destination)
+            && self.interfaces.get(interface).groups.contains(ip.destination)
         {
-            self.loop_back(ip, transport, body);
+            self.loop_back(interface, ip, transport, body);
         }
         (ip.ttl > 0).then(|| ip.destination.group_mac())
     }
 
     /// The packet is for this host: it comes back in, bounded, when everything else is said.
-    fn loop_back(&mut self, ip: &IpFields, transport: &Transport, body: Body) {
+    fn loop_back(
+        &mut self,
+        interface: InterfaceId,
+        ip: &IpFields,
+        transport: &Transport,
+        body: Body,
+    ) {
         let mut frame = Vec::new();
-        self.start_frame(self.link.mac, ip.ethertype());
+        let to = self.interfaces.get(interface).link.mac;
+        self.start_frame(Exit { to, interface }, ip.ethertype());
         frame.extend_from_slice(self.head.as_slice());
         frame.extend_from_slice(&self.packet_bytes(ip, transport, body));
         if self.loopback_bytes + frame.len() > self.config.loopback_max {
@@ -520,16 +571,16 @@ impl Stack {
             return;
         }
         self.loopback_bytes += frame.len();
-        self.loopback.push_back(frame);
+        self.loopback.push_back((interface, frame));
     }
 
     /// Takes one frame that this host sent to itself. False when there is none.
     fn receive_looped(&mut self, now: Instant) -> bool {
-        let Some(bytes) = self.loopback.pop_front() else { return false };
+        let Some((interface, bytes)) = self.loopback.pop_front() else { return false };
         self.loopback_bytes -= bytes.len();
         self.counters.frames_in += 1;
         let frame = RxFrame { bytes: &bytes, checksum: RxChecksum::Verified, gso: None };
-        let ended = self.take_frame(now, frame, true);
+        let ended = self.take_frame(now, interface, frame, true);
         self.count(ended);
         true
     }
@@ -537,7 +588,7 @@ impl Stack {
     /// Cuts a datagram that does not fit; the transport header goes into the first piece.
     fn begin_fragments(
         &mut self,
-        (ip, to): (IpFields, Mac),
+        (ip, exit): (IpFields, Exit),
         mtu: usize,
         transport: &Transport,
         body: Body,
@@ -546,7 +597,7 @@ impl Stack {
         self.body = packet;
         self.body.drain(..ip.header_len());
         let pieces = pieces(&ip, self.body.len(), mtu).collect();
-        self.fragmenting = Some((ip, to, pieces));
+        self.fragmenting = Some((ip, exit, pieces));
         self.next_fragment()
     }
 }

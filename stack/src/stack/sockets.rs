@@ -150,9 +150,9 @@ impl Stack {
     /// A UDP socket, for one call; None for a stale id.
     pub fn udp(&mut self, id: UdpId) -> Option<Udp<'_>> {
         self.udp.socket(id.0)?;
-        let (paths, link, key) = (&self.tcp.paths, self.tcp.link, id.0);
-        let (table, routes, groups) = (&mut self.udp, &self.routes, &mut self.groups);
-        Some(Udp { table, routes, groups, paths, link, key })
+        let (table, interfaces) = (&mut self.udp, &mut self.interfaces);
+        let (routes, paths) = (&self.routes, &self.tcp.paths);
+        Some(Udp { table, routes, interfaces, paths, key: id.0 })
     }
 
     /// Makes an ICMP echo socket; `ident` of None picks one.

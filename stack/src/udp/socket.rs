@@ -9,6 +9,7 @@ use crate::net::sharing::Sharing;
 use crate::store::arena::Key;
 use crate::store::queue::{Link, Linked};
 use crate::wire::address::{Address, Endpoint, FlowKey};
+use crate::wire::interface::InterfaceId;
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 
@@ -209,8 +210,8 @@ pub(crate) struct UdpSocket {
     pub(super) place: usize,
     pub(super) options: UdpOptions,
     pub(super) error: Option<UdpError>,
-    /// That it is a member of: at most `UdpLimits::groups`.
-    pub(super) groups: Vec<Address>,
+    /// That it is a member of, and where: at most `UdpLimits::groups`.
+    pub(super) groups: Vec<(InterfaceId, Address)>,
     /// At most `UdpLimits::errors`.
     pub(super) errors: VecDeque<NetworkError>,
     pub(super) received: Datagrams<Arrived>,
@@ -271,7 +272,7 @@ impl UdpSocket {
         self.local
     }
 
-    pub(crate) fn groups(&self) -> &[Address] {
+    pub(crate) fn groups(&self) -> &[(InterfaceId, Address)] {
         &self.groups
     }
 

@@ -16,6 +16,7 @@ use crate::store::arena::{Arena, Key};
 use crate::store::queue::Queue;
 use crate::wire::address::{Address, Endpoint, FlowKey};
 use crate::wire::emit::{IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
+use crate::wire::interface::InterfaceId;
 
 /// The limits of UDP, each with what happens there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,10 +175,11 @@ impl UdpTable {
         self.names.nth(local, n)
     }
 
-    /// The socket is a member of `group` from now on.
+    /// The socket is a member of `group` on a link from now on.
     pub(crate) fn join_group(
         &mut self,
         key: Key<UdpSocket>,
+        interface: InterfaceId,
         group: Address,
     ) -> Result<(), GroupError> {
         let most = self.limits.groups;
@@ -185,22 +187,25 @@ impl UdpTable {
         if !group.is_multicast() || !socket.reach().speaks_to(group) {
             return Err(GroupError::NotAGroup);
         }
-        if socket.groups.contains(&group) {
+        if socket.groups.contains(&(interface, group)) {
             return Err(GroupError::AlreadyJoined);
         }
         if socket.groups.len() >= most {
             return Err(GroupError::TooManyGroups);
         }
-        socket.groups.push(group);
+        socket.groups.push((interface, group));
         Ok(())
     }
 
-    /// It is so no longer; false: it was not.
-    pub(crate) fn leave_group(&mut self, key: Key<UdpSocket>, group: Address) -> bool {
-        let Some(socket) = self.socket_mut(key) else { return false };
-        let before = socket.groups.len();
-        socket.groups.retain(|other| *other != group);
-        socket.groups.len() < before
+    /// It is so no longer, where it became one first; None: it was not.
+    pub(crate) fn leave_group(
+        &mut self,
+        key: Key<UdpSocket>,
+        group: Address,
+    ) -> Option<InterfaceId> {
+        let socket = self.socket_mut(key)?;
+        let at = socket.groups.iter().position(|(_, other)| *other == group)?;
+        Some(socket.groups.remove(at).0)
     }
 
     /// Gives a received datagram to a socket; false if its buffer is full.

@@ -1,6 +1,7 @@
 //! What crosses the engine's edge: frames in, frames out, and the work a device may take over.
 
 use super::checksum;
+use super::interface::InterfaceId;
 
 /// A frame as the device delivered it.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +61,8 @@ pub struct TxFrame<'a> {
     pub checksum: Option<ChecksumAt>,
     /// Set when the frame stands for several segments; only when the configuration allows it.
     pub gso: Option<Gso>,
+    /// Whose device sends it.
+    pub interface: InterfaceId,
 }
 
 impl TxFrame<'_> {

@@ -6,5 +6,6 @@ pub(crate) mod ecn;
 pub(crate) mod emit;
 pub(crate) mod extensions;
 pub(crate) mod frame;
+pub(crate) mod interface;
 pub(crate) mod options;
 pub(crate) mod parse;

@@ -60,8 +60,7 @@ impl World {
         config.mtu = flags.mtu;
         config.addresses = vec![flags.cidr()];
         // Every address is on the link: the neighbour answers for all.
-        config.routes =
-            vec![Route { destination: stack::Cidr::new([0, 0, 0, 0].into(), 0), gateway: None }];
+        config.routes = vec![Route::new(stack::Cidr::new([0, 0, 0, 0].into(), 0), None)];
         config.tcp.fast_open = FastOpen(flags.fast_open);
         config.tcp.fast_open_keys =
             flags.fast_open_key.map(|current| FastOpenKeys { current, previous: None });

@@ -304,7 +304,7 @@ fn classless(bytes: &[u8]) -> Option<(Route, &[u8])> {
     let router = Ipv4Addr::from(*router);
     // Router 0.0.0.0: the network is on this link.
     let gateway = (!router.is_unspecified()).then_some(router.into());
-    Some((Route { destination, gateway }, rest))
+    Some((Route::new(destination, gateway), rest))
 }
 
 /// A single host of a network can have this address.
