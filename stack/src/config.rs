@@ -5,6 +5,7 @@ use crate::net::cidr::Cidr;
 use crate::net::limiter::RateLimits;
 use crate::net::route::Route;
 use crate::wire::address::{Address, Mac};
+use crate::wire::interface::InterfaceId;
 use core::fmt;
 use core::net::IpAddr;
 use core::str::FromStr;
@@ -61,10 +62,13 @@ pub struct Config {
     /// Addresses, those configured and all others; more are refused and counted as
     /// `AddressesRefused`.
     pub addresses_max: usize,
+    /// Interfaces, VLANs among them: 1 to 64; one more is refused (`TooManyInterfaces`).
+    pub interfaces_max: usize,
     /// Routes, those to the networks of our own addresses aside; more are refused and counted as
     /// `RoutesRefused`.
     pub routes_max: usize,
-    /// Groups that sockets are members of, all together; one more is refused (`TooManyGroups`).
+    /// Groups that sockets are members of on one interface, all together; one more is refused
+    /// (`TooManyGroups`).
     pub groups_max: usize,
     /// TTL of packets that no socket has set one for (RFC 1122 §3.2.1.7): 1 to 255.
     pub ttl: u8,
@@ -89,6 +93,56 @@ pub struct Config {
     pub fragments: crate::net::fragment::FragmentLimits,
     /// Limits of the neighbour table.
     pub neighbors: crate::link::neighbor::NeighborLimits,
+}
+
+/// A further interface of a host. Its addresses and routes are added when it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceConfig {
+    /// What carries its frames.
+    pub wire: Wire,
+    /// What of IPv6 it finds out by itself.
+    pub autoconfigure: Autoconfigure,
+    /// As [`Config::temporary_addresses`].
+    pub temporary_addresses: bool,
+}
+
+impl InterfaceConfig {
+    /// An interface with a device of its own that carries packets of 1500 bytes.
+    pub const fn new(mac: Mac) -> InterfaceConfig {
+        InterfaceConfig::on(Wire::Device { mac, mtu: 1500, device_checksums: false })
+    }
+
+    /// A VLAN on the device of `parent`.
+    pub const fn vlan(parent: InterfaceId, tag: u16) -> InterfaceConfig {
+        InterfaceConfig::on(Wire::Vlan { parent, tag })
+    }
+
+    const fn on(wire: Wire) -> InterfaceConfig {
+        let (autoconfigure, temporary_addresses) = (Autoconfigure::Off, false);
+        InterfaceConfig { wire, autoconfigure, temporary_addresses }
+    }
+}
+
+/// What carries the frames of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// A device of its own.
+    Device {
+        /// This host's Ethernet address there.
+        mac: Mac,
+        /// As [`Config::mtu`].
+        mtu: usize,
+        /// As [`Config::device_checksums`]. Whether super-frames are cut is one for all devices.
+        device_checksums: bool,
+    },
+    /// The device of another interface, in frames with a tag (IEEE 802.1Q). Its Ethernet address
+    /// and its MTU are those of the other.
+    Vlan {
+        /// An interface with a device of its own.
+        parent: InterfaceId,
+        /// The VLAN's number, 1 to 4094.
+        tag: u16,
+    },
 }
 
 /// What of IPv6 a host finds out by itself.
@@ -423,6 +477,7 @@ impl Config {
             gateway: None,
             routes: Vec::new(),
             addresses_max: 32,
+            interfaces_max: 16,
             routes_max: 256,
             groups_max: 64,
             ttl: 64,
@@ -449,6 +504,7 @@ impl Config {
             groups_max: self.groups_max,
             autoconfigures: self.autoconfigure == Autoconfigure::On,
             temporary_addresses: self.temporary_addresses,
+            vlan: None,
         }
     }
 
@@ -459,11 +515,9 @@ impl Config {
 
     /// Checks that the values make sense together.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if self.mac.is_multicast() {
-            return Err(ConfigError::GroupMac(self.mac));
-        }
-        if !(576..=65_535).contains(&self.mtu) {
-            return Err(ConfigError::Mtu(self.mtu));
+        check_link(self.mac, self.mtu)?;
+        if !(1..=INTERFACES_MAX).contains(&self.interfaces_max) {
+            return Err(ConfigError::Interfaces(self.interfaces_max));
         }
         if self.super_frame_max > 65_535 {
             return Err(ConfigError::SuperFrame(self.super_frame_max));
@@ -497,6 +551,20 @@ impl Config {
     }
 }
 
+/// Who is down has a bit in a word of 64.
+const INTERFACES_MAX: usize = 64;
+
+/// Checks what a device is said to be.
+pub(crate) fn check_link(mac: Mac, mtu: usize) -> Result<(), ConfigError> {
+    if mac.is_multicast() {
+        return Err(ConfigError::GroupMac(mac));
+    }
+    if !(576..=65_535).contains(&mtu) {
+        return Err(ConfigError::Mtu(mtu));
+    }
+    Ok(())
+}
+
 /// A configuration that contradicts itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -519,6 +587,8 @@ pub enum ConfigError {
     DelayedAck(Duration),
     /// A TTL of zero never leaves the host.
     Ttl,
+    /// No host has so many interfaces, or none.
+    Interfaces(usize),
 }
 
 impl fmt::Display for ConfigError {
@@ -548,6 +618,9 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::DelayedAck(delay) => {
                 write!(f, "a delayed ACK of {delay:?} is not below 500 ms")
+            }
+            ConfigError::Interfaces(most) => {
+                write!(f, "interfaces_max of {most} is not within 1 to {INTERFACES_MAX}")
             }
             ConfigError::Ttl => f.write_str("a TTL of 0 never leaves the host: use 1 to 255"),
         }

@@ -253,6 +253,10 @@ drop_reasons! {
     FrameTooShort,
     /// An Ethernet type that the stack does not speak.
     EtherType,
+    /// For a VLAN that the device does not have.
+    VlanUnknown,
+    /// By an interface that is not there, or has no device of its own.
+    NoInterface,
     /// Sent to another station.
     NotOurMac,
     /// An ARP packet that is malformed.

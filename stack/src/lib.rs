@@ -34,8 +34,8 @@ mod udp;
 mod wire;
 
 pub use config::{
-    Autoconfigure, Config, ConfigError, Congestion, EcnMode, FastOpen, FastOpenKeys, TcpConfig,
-    UnknownCongestion, UnknownEcnMode,
+    Autoconfigure, Config, ConfigError, Congestion, EcnMode, FastOpen, FastOpenKeys,
+    InterfaceConfig, TcpConfig, UnknownCongestion, UnknownEcnMode, Wire,
 };
 pub use counters::{Counters, DropReason, Drops};
 pub use link::neighbor::{NeighborCounters, NeighborLimits};
@@ -59,7 +59,7 @@ pub use socket::{
     Echo, EchoId, Event, Incoming, IncomingId, ListenerId, ListenerStatus, SocketId, Tcp, TcpId,
     Udp, UdpId,
 };
-pub use stack::{ConnectOptions, Stack, Usage, Work};
+pub use stack::{AddInterfaceError, ConnectOptions, InterfaceInfo, Stack, Usage, Work};
 pub use tcp::error::{
     AcceptError, ConnectError, DecideError, ListenError, NotConnected, RecvError, SendError,
     TcpError,

@@ -326,6 +326,7 @@ impl Udp<'_> {
     /// `InvalidRemote`, `NetworkUnreachable`; `AddressInUse` where another socket that shares the
     /// name has this peer.
     pub fn connect(&mut self, remote: SocketAddr) -> Result<(), ConnectError> {
+        let by = scope(remote);
         let remote = Endpoint::from(remote);
         if remote.port == 0 || remote.address.is_unspecified() {
             return Err(ConnectError::InvalidRemote);
@@ -333,7 +334,8 @@ impl Udp<'_> {
         if !self.socket().is_some_and(|socket| socket.reach().speaks_to(remote.address)) {
             return Err(ConnectError::NetworkUnreachable);
         }
-        let hop = self.routes.way(remote.address).ok_or(ConnectError::NetworkUnreachable)?;
+        let hop = self.routes.way_by(by, remote.address);
+        let hop = hop.ok_or(ConnectError::NetworkUnreachable)?;
         let connected = self.table.connect(self.key, hop.source, remote);
         if connected { Ok(()) } else { Err(ConnectError::AddressInUse) }
     }
@@ -377,8 +379,9 @@ impl Udp<'_> {
             return Err(UdpSendError::Failed(UdpError::AddressLost));
         }
         let asks = self.options().mtu_discovery == MtuDiscovery::Probe;
+        let by = how.to.and_then(scope);
         self.table.send(self.key, bytes, how, |to| {
-            let hop = routes.way(to).ok_or(UdpSendError::NetworkUnreachable)?;
+            let hop = routes.way_by(by, to).ok_or(UdpSendError::NetworkUnreachable)?;
             let link = interfaces.get(hop.interface).mtu.to(to);
             let mtu = match hop.kind {
                 HopKind::Loopback => usize::MAX,
@@ -454,12 +457,26 @@ impl Udp<'_> {
     /// # Errors
     /// See [`GroupError`].
     pub fn join_group(&mut self, group: IpAddr) -> Result<(), GroupError> {
+        self.join_group_on(None, group)
+    }
+
+    /// As [`Udp::join_group`], on this interface; None: where this host speaks to the group.
+    ///
+    /// # Errors
+    /// See [`GroupError`].
+    pub fn join_group_on(
+        &mut self,
+        interface: Option<InterfaceId>,
+        group: IpAddr,
+    ) -> Result<(), GroupError> {
         let group = Address::from(group);
-        let hop = self.routes.lookup(None, group);
-        if group.is_multicast() && hop.is_none() {
+        let hop = self.routes.lookup(interface, group);
+        let here = hop.map_or(InterfaceId::FIRST, |hop| hop.interface);
+        let elsewhere = interface.is_some_and(|wanted| wanted != here);
+        if group.is_multicast() && (hop.is_none() || elsewhere) {
             return Err(GroupError::NoAddress);
         }
-        let interface = hop.map_or(InterfaceId::FIRST, |hop| hop.interface);
+        let interface = here;
         self.table.join_group(self.key, interface, group)?;
         let joined = self.interfaces.get_mut(interface).groups.join(group);
         if joined.is_err() {
@@ -496,6 +513,16 @@ impl Udp<'_> {
             self.interfaces.get_mut(*interface).groups.leave(*group);
         }
         self.table.close(self.key);
+    }
+}
+
+/// The interface that an address of a link names (RFC 4007 §6).
+pub(crate) fn scope(remote: SocketAddr) -> Option<InterfaceId> {
+    match remote {
+        SocketAddr::V6(remote) if remote.scope_id() != 0 => {
+            InterfaceId::from_index(remote.scope_id())
+        }
+        _ => None,
     }
 }
 

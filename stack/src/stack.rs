@@ -9,11 +9,13 @@ mod addresses;
 mod autoconfigure;
 mod forward;
 mod input;
+mod interfaces;
 mod ipv6;
 mod link_local;
 mod output;
 mod sockets;
 
+pub use interfaces::{AddInterfaceError, InterfaceInfo};
 pub use sockets::ConnectOptions;
 
 use crate::config::{Autoconfigure, Config};
@@ -274,19 +276,9 @@ impl Stack {
             + self.message_bytes
     }
 
-    /// Says whether the device can send, which it can at first. While it cannot, time-outs of TCP
-    /// neither retransmit nor back off; what is not synchronized, or waits too long, is given up
-    /// as ever. Once it can again the neighbours are asked anew: it may be another cable.
+    /// [`Stack::set_interface_link`] of the first interface.
     pub fn set_link(&mut self, up: bool) {
-        let interface = self.interfaces.get_mut(InterfaceId::FIRST);
-        let is_new = up && !interface.up;
-        interface.up = up;
-        if is_new {
-            interface.link.neighbors.forget();
-            self.begin_asking(Instant::ZERO);
-        }
-        self.routes.set_down(self.interfaces.down());
-        self.tcp.link_down = !up;
+        self.set_interface_link(InterfaceId::FIRST, up);
     }
 
     /// Time has passed: handles every timer that is due.

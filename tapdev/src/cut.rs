@@ -7,8 +7,12 @@ use std::ops::Range;
 use crate::debt::{Checksum, Debt};
 use crate::device::ETHERNET_HEADER;
 
-/// Room for the headers of a packet: Ethernet, IPv4 with options or IPv6, TCP with options.
-const HEAD_MAX: usize = ETHERNET_HEADER + 60 + 60;
+/// The tag of a VLAN, bytes.
+const VLAN_TAG: usize = 4;
+
+/// Room for the headers of a packet: Ethernet with a tag, IPv4 with options or IPv6, TCP with
+/// options.
+const HEAD_MAX: usize = ETHERNET_HEADER + VLAN_TAG + 60 + 60;
 
 /// Parts of which a frame is gathered at most, one more than its sender may give.
 pub(crate) const PARTS_MAX: usize = 8;
@@ -24,7 +28,8 @@ const CWR: u8 = 0x80;
 pub(crate) struct Layout {
     pub(crate) is_v6: bool,
     protocol: u8,
-    /// Where the transport header begins, and where the payload does.
+    /// Where the header of IP begins, the transport header, and the payload.
+    network: usize,
     transport: usize,
     payload: usize,
 }
@@ -32,12 +37,14 @@ pub(crate) struct Layout {
 impl Layout {
     /// Reads the headers of a packet of TCP or UDP, of which all must be in `head`.
     pub(crate) fn of(head: &[u8]) -> Option<Layout> {
-        let (is_v6, protocol, transport) = match head.get(12..14)? {
+        let tag = if head.get(12..14)? == [0x81, 0x00] { VLAN_TAG } else { 0 };
+        let network = ETHERNET_HEADER + tag;
+        let (is_v6, protocol, transport) = match head.get(network - 2..network)? {
             [0x08, 0x00] => {
-                let length = usize::from(*head.get(14)? & 0x0f) * 4;
-                (false, *head.get(23)?, ETHERNET_HEADER + length.max(20))
+                let length = usize::from(*head.get(network)? & 0x0f) * 4;
+                (false, *head.get(network + 9)?, network + length.max(20))
             }
-            [0x86, 0xdd] => (true, *head.get(20)?, ETHERNET_HEADER + 40),
+            [0x86, 0xdd] => (true, *head.get(network + 6)?, network + 40),
             _ => return None,
         };
         let length = match protocol {
@@ -48,7 +55,7 @@ impl Layout {
         let payload = transport + length;
         let least = if protocol == TCP { 20 } else { 8 };
         let fits = length >= least && payload <= head.len() && payload <= HEAD_MAX;
-        fits.then_some(Layout { is_v6, protocol, transport, payload })
+        fits.then_some(Layout { is_v6, protocol, network, transport, payload })
     }
 
     pub(crate) fn is_udp(self) -> bool {
@@ -63,7 +70,8 @@ impl Layout {
     /// The sum of the pseudo header (RFC 9293 §3.1, RFC 8200 §8.1).
     fn pseudo_header(self, head: &[u8], length: usize) -> Sum {
         let mut sum = Sum::default();
-        sum.add(if self.is_v6 { &head[22..54] } else { &head[26..34] });
+        let addresses = if self.is_v6 { 8..40 } else { 12..20 };
+        sum.add(&head[self.network..][addresses]);
         sum.add(&(length as u32).to_be_bytes());
         sum.add(&[0, self.protocol]);
         sum
@@ -242,18 +250,19 @@ struct Piece {
 fn rewrite(head: &mut [u8], layout: Layout, piece: Piece, text: &[IoSlice<'_>]) {
     let text_len: usize = text.iter().map(|part| part.len()).sum();
     let length = layout.payload - layout.transport + text_len;
+    let ip = &mut head[layout.network..layout.transport];
     if layout.is_v6 {
-        head[18..20].copy_from_slice(&(length as u16).to_be_bytes());
+        ip[4..6].copy_from_slice(&(length as u16).to_be_bytes());
     } else {
-        let total = layout.transport - ETHERNET_HEADER + length;
-        head[16..18].copy_from_slice(&(total as u16).to_be_bytes());
-        let id = u16::from_be_bytes([head[18], head[19]]).wrapping_add(piece.index);
-        head[18..20].copy_from_slice(&id.to_be_bytes());
-        head[24..26].fill(0);
+        let total = ip.len() + length;
+        ip[2..4].copy_from_slice(&(total as u16).to_be_bytes());
+        let id = u16::from_be_bytes([ip[4], ip[5]]).wrapping_add(piece.index);
+        ip[4..6].copy_from_slice(&id.to_be_bytes());
+        ip[10..12].fill(0);
         let mut sum = Sum::default();
-        sum.add(&head[ETHERNET_HEADER..layout.transport]);
+        sum.add(ip);
         let sum = sum.finish();
-        head[24..26].copy_from_slice(&sum);
+        ip[10..12].copy_from_slice(&sum);
     }
     let mut sum = layout.pseudo_header(head, length);
     let transport = &mut head[layout.transport..];
@@ -369,6 +378,18 @@ mod tests {
             assert!(frames.iter().all(|frame| is_whole(frame)));
             let last = &frames[2][frames[2].len() - 5..];
             assert_eq!((last[1], last[4]), (9, text[1000]), "{last:?}");
+        }
+    }
+
+    #[test]
+    fn ieee802_1q_a_tag_stands_before_each_piece() {
+        let text = text(2500);
+        let tagged = |frame: &[u8]| [&frame[..12], &[0x81, 0, 0, 7], &frame[12..]].concat();
+        for (is_v6, protocol) in [(false, TCP), (true, TCP), (false, UDP), (true, UDP)] {
+            let head = head(is_v6, protocol, 0x10);
+            let frames = cut_all(&[&head, &text], 1000);
+            let frames: Vec<_> = frames.iter().map(|frame| tagged(frame)).collect();
+            assert_eq!(cut_all(&[&tagged(&head), &text], 1000), frames);
         }
     }
 

@@ -20,7 +20,18 @@ pub(crate) struct Setup {
     pub(crate) groups_max: usize,
     pub(crate) autoconfigures: bool,
     pub(crate) temporary_addresses: bool,
+    pub(crate) vlan: Option<Vlan>,
 }
+
+/// The interface whose device carries a VLAN's frames, and the tag that they have there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Vlan {
+    pub(crate) parent: InterfaceId,
+    pub(crate) tag: u16,
+}
+
+/// A tag has twelve bits.
+const TAGS: usize = 4096;
 
 /// A host on one of its links.
 #[derive(Clone)]
@@ -35,12 +46,16 @@ pub(crate) struct Interface {
     /// It finds its addresses and routers by itself.
     pub(crate) autoconfigures: bool,
     pub(crate) temporary_addresses: bool,
-    /// Frames can leave.
+    /// Frames can leave, as far as its own device goes.
     pub(crate) up: bool,
+    pub(crate) vlan: Option<Vlan>,
+    /// The places of the VLANs on its device by their tags, 0 for none: a frame is not looked for
+    /// among them. Empty while there are none.
+    vlans: Vec<u8>,
 }
 
 impl Interface {
-    /// The interface `id`, whose chance comes from `seed`.
+    /// An interface whose chance comes from `seed`.
     pub(crate) fn new(setup: Setup, seed: &Seed) -> Interface {
         let dice = |purpose| Random::from_secret(Secret::derive(seed, purpose));
         Interface {
@@ -52,7 +67,15 @@ impl Interface {
             autoconfigures: setup.autoconfigures,
             temporary_addresses: setup.temporary_addresses,
             up: true,
+            vlan: setup.vlan,
+            vlans: Vec::new(),
         }
+    }
+
+    /// The VLAN on its device that has this tag.
+    pub(crate) fn vlan_with(&self, tag: u16) -> Option<InterfaceId> {
+        let place = self.vlans.get(usize::from(tag)).copied().filter(|&place| place > 0);
+        place.map(InterfaceId::at)
     }
 
     /// When time has something for it to do.
@@ -104,9 +127,39 @@ impl Interfaces {
         InterfaceId::up_to(InterfaceId::at(self.further.len() as u8))
     }
 
-    /// Those that cannot send, a bit each by their places.
+    /// Adds an interface; how many there may be is the caller's matter, 256 at most.
+    pub(crate) fn add(&mut self, interface: Interface) -> InterfaceId {
+        let vlan = interface.vlan;
+        self.further.push(interface);
+        let place = self.further.len() as u8;
+        if let Some(Vlan { parent, tag }) = vlan {
+            let vlans = &mut self.get_mut(parent).vlans;
+            vlans.resize(TAGS, 0);
+            if let Some(slot) = vlans.get_mut(usize::from(tag)) {
+                *slot = place;
+            }
+        }
+        InterfaceId::at(place)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        1 + self.further.len()
+    }
+
+    /// There is such an interface.
+    pub(crate) fn has(&self, id: InterfaceId) -> bool {
+        id.place() < self.len()
+    }
+
+    /// There is, and it has a device of its own.
+    pub(crate) fn has_device(&self, id: InterfaceId) -> bool {
+        self.has(id) && self.get(id).vlan.is_none()
+    }
+
+    /// Those that cannot send, a bit each by their places. A VLAN fares as its device does.
     pub(crate) fn down(&self) -> u64 {
-        self.iter().enumerate().fold(0, |down, (place, it)| down | u64::from(!it.up) << place)
+        let is_up = |it: &Interface| it.up && it.vlan.is_none_or(|vlan| self.get(vlan.parent).up);
+        self.iter().enumerate().fold(0, |down, (place, it)| down | u64::from(!is_up(it)) << place)
     }
 
     /// Nobody has anything to send.

@@ -85,6 +85,12 @@ impl NewAddress {
         let interface = InterfaceId::FIRST;
         NewAddress { cidr, origin, lifetimes, probes: 0, interface }
     }
+
+    /// The same address on this interface.
+    #[must_use]
+    pub const fn on(self, interface: InterfaceId) -> NewAddress {
+        NewAddress { interface, ..self }
+    }
 }
 
 /// An address of a host at a glance.
@@ -146,6 +152,8 @@ pub enum AddAddressError {
     Mtu,
     /// Another interface has it.
     Elsewhere,
+    /// There is no such interface.
+    NoInterface,
 }
 
 impl fmt::Display for AddAddressError {
@@ -159,6 +167,7 @@ impl fmt::Display for AddAddressError {
                 "too many addresses: remove one or raise Config::addresses_max"
             }
             AddAddressError::Mtu => "the MTU is too little for IPv6: at least 1280",
+            AddAddressError::NoInterface => "there is no such interface: add it first",
             AddAddressError::Elsewhere => "another interface has the address: remove it there",
         })
     }

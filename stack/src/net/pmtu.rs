@@ -3,6 +3,7 @@
 
 use crate::time::Instant;
 use crate::wire::address::Address;
+use crate::wire::interface::InterfaceId;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,42 @@ pub(crate) struct LinkMtu {
 impl LinkMtu {
     pub(crate) fn to(self, destination: Address) -> usize {
         if destination.is_v4() { self.v4 } else { self.v6 }
+    }
+}
+
+/// A host's own links, each by the place of its interface.
+#[derive(Clone, Debug)]
+pub(crate) struct Links {
+    first: LinkMtu,
+    further: Vec<LinkMtu>,
+    /// Those by which nothing can leave: their devices are down. A bit each.
+    pub(crate) down: u64,
+}
+
+impl Links {
+    pub(crate) fn new(first: LinkMtu) -> Links {
+        Links { first, further: Vec::new(), down: 0 }
+    }
+
+    pub(crate) fn mtu(&self, interface: InterfaceId) -> LinkMtu {
+        let further = interface.place().checked_sub(1).and_then(|at| self.further.get(at));
+        *further.unwrap_or(&self.first)
+    }
+
+    /// Takes note of a link that is new, or carries more or less than it did.
+    pub(crate) fn set_mtu(&mut self, interface: InterfaceId, mtu: LinkMtu) {
+        let Some(at) = interface.place().checked_sub(1) else {
+            self.first = mtu;
+            return;
+        };
+        if at >= self.further.len() {
+            self.further.resize(at + 1, mtu);
+        }
+        self.further.iter_mut().skip(at).take(1).for_each(|known| *known = mtu);
+    }
+
+    pub(crate) fn is_down(&self, interface: InterfaceId) -> bool {
+        self.down >> interface.place() & 1 != 0
     }
 }
 

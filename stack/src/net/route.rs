@@ -57,6 +57,8 @@ pub enum AddRouteError {
     Exists,
     /// Network and gateway are of different IP versions.
     Versions,
+    /// There is no such interface.
+    NoInterface,
     /// The limit `Config::routes_max` is reached.
     TooManyRoutes,
 }
@@ -65,6 +67,7 @@ impl fmt::Display for AddRouteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             AddRouteError::Exists => "there is such a route already",
+            AddRouteError::NoInterface => "there is no such interface: add it first",
             AddRouteError::Versions => "the gateway is of another IP version than the network",
             AddRouteError::TooManyRoutes => {
                 "too many routes: remove one or raise Config::routes_max"

@@ -23,6 +23,9 @@ impl Stack {
     /// # Errors
     /// See [`AddAddressError`].
     pub fn add_address(&mut self, now: Instant, new: NewAddress) -> Result<(), AddAddressError> {
+        if !self.interfaces.has(new.interface) {
+            return Err(AddAddressError::NoInterface);
+        }
         let mtu = self.interfaces.get(new.interface).mtu.v4;
         if new.cidr.address.is_ipv6() && mtu < MTU_MIN_V6 {
             return Err(AddAddressError::Mtu);
@@ -59,7 +62,7 @@ impl Stack {
         self.addresses.changes()
     }
 
-    /// Adds a route. Of two to the same network the older counts.
+    /// Adds a route. Of two to the same network the one with the lower metric counts, or the older.
     ///
     /// # Errors
     /// See [`AddRouteError`].
@@ -69,6 +72,9 @@ impl Stack {
         }
         if !route.is_of_one_version() {
             return Err(AddRouteError::Versions);
+        }
+        if route.interface.is_some_and(|interface| !self.interfaces.has(interface)) {
+            return Err(AddRouteError::NoInterface);
         }
         if self.static_routes.len() >= self.config.routes_max {
             self.counters.routes_refused += 1;

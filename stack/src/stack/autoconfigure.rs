@@ -194,7 +194,7 @@ impl Stack {
         }
         if let Some(mtu) = interface.routers.mtu() {
             interface.mtu.v6 = interface.mtu.v4.min(mtu as usize);
-            self.tcp.link = interface.mtu;
+            self.tcp.links.set_mtu(id, interface.mtu);
         }
         let before = self.addresses.changes();
         for prefix in said.prefixes.iter().filter(|prefix| prefix.autonomous) {

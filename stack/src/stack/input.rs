@@ -68,10 +68,19 @@ pub(super) fn standing(
 const QUOTE_MAX: usize = 1280;
 
 impl Stack {
-    /// A frame arrived. It changes state and marks who has something to say, no more.
+    /// A frame arrived at the first interface. It changes state and marks who has something to say,
+    /// no more.
     pub fn receive(&mut self, now: Instant, frame: RxFrame<'_>) {
+        self.receive_on(now, InterfaceId::FIRST, frame);
+    }
+
+    /// A frame arrived at the device of this interface; if it has a tag it is for a VLAN there.
+    pub fn receive_on(&mut self, now: Instant, interface: InterfaceId, frame: RxFrame<'_>) {
         self.counters.frames_in += 1;
-        let ended = self.take_frame(now, InterfaceId::FIRST, frame, false);
+        let ended = match self.interfaces.has_device(interface) {
+            true => self.take_frame(now, interface, frame, false),
+            false => Err(DropReason::NoInterface),
+        };
         self.count(ended);
     }
 
@@ -89,7 +98,7 @@ impl Stack {
         frame: RxFrame<'_>,
         looped: bool,
     ) -> Result<(), DropReason> {
-        let ethernet = parse::ethernet(frame.bytes)?;
+        let (interface, ethernet) = self.untag(interface, parse::ethernet(frame.bytes)?)?;
         let to = ethernet.destination;
         if to != self.interfaces.get(interface).link.mac && !to.is_multicast() {
             return Err(DropReason::NotOurMac);
@@ -266,6 +275,7 @@ impl Stack {
         };
         let segment = Segment::new(&header, arrival.gso.map(|gso| gso.segment));
         self.counters.tcp_in_segs += u64::from(segment.count() - 1);
+        self.tcp.interface = arrival.interface;
         let dropped = self.tcp.receive(arrival.now, &mut self.counters, flow, segment);
         if let Some(remote) = self.tcp.take_reached()
             && let Some(hop) = self.routes.lookup(Some(arrival.interface), remote)
@@ -282,7 +292,8 @@ impl Stack {
         let remote = Endpoint::new(packet.source, header.source_port);
         // What is for many hosts is for many sockets, too.
         let many = !self.answers_for(packet.destination);
-        let how = Arrived { from: remote, to: local.address, ttl: packet.ttl, tos: packet.tos() };
+        let (from, to, interface) = (remote, local.address, arrival.interface);
+        let how = Arrived { from, to, ttl: packet.ttl, tos: packet.tos(), interface };
         let mut taken = None;
         for n in 0.. {
             let next = if many { self.udp.nth(local, n) } else { self.udp.find(local, remote) };

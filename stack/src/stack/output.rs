@@ -4,6 +4,7 @@
 use super::ipv6::flow_label;
 use super::{Exit, Message, Stack};
 use crate::counters::DropReason;
+use crate::link::interface::Vlan;
 use crate::link::neighbor::Resolution;
 use crate::link::{LinkPacket, ndp};
 use crate::net::fragment::{Piece, fragments};
@@ -163,8 +164,17 @@ impl Stack {
 
     fn start_frame(&mut self, exit: Exit, ethertype: u16) {
         self.head.clear();
-        self.head.ethernet(exit.to, self.interfaces.get(exit.interface).link.mac, ethertype);
-        self.leaves_by = exit.interface;
+        let interface = self.interfaces.get(exit.interface);
+        match interface.vlan {
+            None => {
+                self.head.ethernet(exit.to, interface.link.mac, ethertype);
+                self.leaves_by = exit.interface;
+            }
+            Some(Vlan { parent, tag }) => {
+                self.head.tagged(exit.to, interface.link.mac, tag, ethertype);
+                self.leaves_by = parent;
+            }
+        }
     }
 
     fn whole_body(&self) -> Body {
@@ -328,6 +338,9 @@ impl Stack {
             self.counters.ip_out_no_routes += 1;
             return None;
         };
+        if self.interfaces.len() > 1 {
+            self.note_exit(&transport, body, hop.interface);
+        }
         ip.payload_len = transport_len(&transport) + self.body_len(body);
         let mtu = self.packet_mtu(now, hop.interface, ip.destination, &transport);
         let is_long = ip.header_len() + ip.payload_len > mtu && hop.kind != HopKind::Loopback;
@@ -356,6 +369,15 @@ impl Stack {
         self.write_headers(&ip, &transport, body, summing);
         self.head.gso = gso;
         Some(body)
+    }
+
+    /// A connection knows its link: time-outs mean nothing while that is down.
+    fn note_exit(&mut self, transport: &Transport, body: Body, interface: InterfaceId) {
+        if let (Transport::Tcp { .. }, Body::Ring { key, .. }) = (transport, body)
+            && let Some(tcb) = self.tcp.get_mut(key)
+        {
+            tcb.interface = interface;
+        }
     }
 
     /// The station that the packet's frame goes to; None: it waits, goes round, or ends here.
@@ -561,8 +583,9 @@ impl Stack {
         body: Body,
     ) {
         let mut frame = Vec::new();
-        let to = self.interfaces.get(interface).link.mac;
-        self.start_frame(Exit { to, interface }, ip.ethertype());
+        let mac = self.interfaces.get(interface).link.mac;
+        self.head.clear();
+        self.head.ethernet(mac, mac, ip.ethertype());
         frame.extend_from_slice(self.head.as_slice());
         frame.extend_from_slice(&self.packet_bytes(ip, transport, body));
         if self.loopback_bytes + frame.len() > self.config.loopback_max {

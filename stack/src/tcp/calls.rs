@@ -94,9 +94,8 @@ impl TcpLayer {
             let cx = Cx {
                 now,
                 config: &self.config,
-                link: self.link,
+                links: &self.links,
                 super_frame: self.super_frame,
-                link_down: self.link_down,
                 counters,
                 memory: &mut self.memory,
                 replies: &mut self.replies,
@@ -174,7 +173,11 @@ impl TcpLayer {
             now,
             iss: self.isn.next(&flow, now),
             timestamp_offset: self.isn.timestamp_offset(&flow),
-            announced_mss: announced_mss(self.link.to(remote.address), remote.address, &options),
+            announced_mss: announced_mss(
+                self.links.mtu(self.interface).to(remote.address),
+                remote.address,
+                &options,
+            ),
             path: self.paths.get(now, remote.address),
             options: Arc::new(options.clamped()),
         };

@@ -20,7 +20,7 @@ use super::reply::Reply;
 use super::segment::{Flags, Segment};
 use super::seq::Seq;
 use super::syncache::{FRESH, HalfOpen, Offer};
-use super::tcb::{ACCEPT, Tcb};
+use super::tcb::{ACCEPT, Origin, Tcb};
 use crate::counters::{Counters, DropReason};
 use crate::store::arena::{Arena, Key};
 use crate::store::queue::Queue;
@@ -210,7 +210,7 @@ impl TcpLayer {
             options: Arc::clone(&listener.shared),
         };
         let mut tcb = Tcb::opened_early(&half, start, &self.config);
-        tcb.forwarded = true;
+        tcb.origin = Origin::Forwarded;
         let new = self.place(tcb, half.flow).ok_or(DecideError::TooManyConnections)?;
         counters.tcp_passive_opens += 1;
         if let Some(forwards) = forwards(&mut self.listeners, half.listener) {
@@ -261,7 +261,7 @@ impl TcpLayer {
     /// more.
     pub(super) fn end_forwarded_handshake(&mut self, key: Key<Tcb>) {
         let Some(tcb) = self.live.get_mut(key) else { return };
-        tcb.forwarded = false;
+        tcb.origin = Origin::Passive;
         let source = tcb.flow.remote.address;
         if let Some(forwarder) = self.forwarder
             && let Some(forwards) = forwards(&mut self.listeners, forwarder)

@@ -14,12 +14,12 @@ use super::segment::Segment;
 use super::starved::STARVED;
 use super::state::State;
 use super::syncache::HalfOpen;
-use super::tcb::{CHANGED, Cx, READY, Tcb};
+use super::tcb::{CHANGED, Cx, Origin, READY, Tcb};
 use super::timewait::{EXPIRY, TimeWait};
 use crate::config::{Config, TcpConfig};
 use crate::counters::{Counters, DropReason};
 use crate::net::limiter::RateLimiter;
-use crate::net::pmtu::{LinkMtu, PathMtus};
+use crate::net::pmtu::{LinkMtu, Links, PathMtus};
 use crate::net::reach::Reach;
 use crate::random::{Secret, Seed};
 use crate::store::arena::{Arena, Key};
@@ -27,6 +27,7 @@ use crate::store::queue::Queue;
 use crate::store::wheel::Wheel;
 use crate::time::Instant;
 use crate::wire::address::{Address, FlowKey};
+use crate::wire::interface::InterfaceId;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
@@ -37,11 +38,11 @@ const REACHED_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(crate) struct TcpLayer {
     pub(super) config: TcpConfig,
-    pub(crate) link: LinkMtu,
+    pub(crate) links: Links,
+    /// The link to whom the present call is about, as far as is known: who calls says so before.
+    pub(crate) interface: InterfaceId,
     /// See [`Cx::super_frame`].
     pub(super) super_frame: usize,
-    /// See [`Cx::link_down`].
-    pub(crate) link_down: bool,
     pub(super) live: Arena<Tcb>,
     pub(super) half_open: Arena<HalfOpen>,
     pub(super) waits: Arena<TimeWait>,
@@ -94,9 +95,9 @@ impl TcpLayer {
         let Config { mtu, super_frame_max, replies_max, paths, tcp: config, .. } = config;
         TcpLayer {
             config: config.clone(),
-            link: LinkMtu { v4: *mtu, v6: *mtu },
+            links: Links::new(LinkMtu { v4: *mtu, v6: *mtu }),
+            interface: InterfaceId::FIRST,
             super_frame: *super_frame_max,
-            link_down: false,
             live: Arena::new(config.connections_max),
             half_open: Arena::new(config.half_open_max),
             waits: Arena::new(config.time_wait_max),
@@ -178,9 +179,8 @@ impl TcpLayer {
         let mut cx = Cx {
             now,
             config: &self.config,
-            link: self.link,
+            links: &self.links,
             super_frame: self.super_frame,
-            link_down: self.link_down,
             counters,
             memory: &mut self.memory,
             replies: &mut self.replies,
@@ -198,7 +198,8 @@ impl TcpLayer {
         }
         let Some(tcb) = self.live.get_mut(key) else { return };
         let (state, orphan) = (tcb.state, tcb.orphan);
-        let forwarded = tcb.forwarded && (tcb.snd.is_syn_acked() || state == State::Closed);
+        let opened = tcb.snd.is_syn_acked() || state == State::Closed;
+        let forwarded = tcb.origin == Origin::Forwarded && opened;
         let event = core::mem::take(&mut tcb.marks.event) && !orphan;
         let starved = core::mem::take(&mut tcb.marks.starved);
         if !self.starved.is_empty() {
@@ -331,9 +332,8 @@ impl TcpLayer {
             let mut cx = Cx {
                 now,
                 config: &self.config,
-                link: self.link,
+                links: &self.links,
                 super_frame: self.super_frame,
-                link_down: self.link_down,
                 counters,
                 memory: &mut self.memory,
                 replies: &mut self.replies,
@@ -398,8 +398,13 @@ impl TcpLayer {
         let Some(Slot::Live(index)) = self.find(flow) else { return false };
         let Some(key) = self.live.key_at(index) else { return false };
         let remote = flow.remote.address;
-        if self.live.get(key).is_some_and(|tcb| tcb.is_in_flight(seq))
-            && let Some(path) = self.paths.learn(now, remote, (told, sent), self.link.to(remote))
+        if let Some(tcb) = self.live.get(key).filter(|tcb| tcb.is_in_flight(seq))
+            && let Some(path) = self.paths.learn(
+                now,
+                remote,
+                (told, sent),
+                self.links.mtu(tcb.interface).to(remote),
+            )
         {
             counters.path_mtus_evicted = self.paths.evicted();
             let _: Option<()> = self.with(now, counters, key, |tcb, cx| tcb.on_path_mtu(cx, path));

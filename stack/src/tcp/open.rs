@@ -31,6 +31,7 @@ use crate::net::pmtu::PathMtu;
 use crate::store::queue::Link;
 use crate::time::Instant;
 use crate::wire::address::{Address, FlowKey};
+use crate::wire::interface::InterfaceId;
 use std::sync::Arc;
 
 /// MSS that counts when the peer names none (MUST-15).
@@ -162,6 +163,7 @@ impl Tcb {
         Tcb {
             flow,
             flow_label: None,
+            interface: InterfaceId::FIRST,
             state: State::Closed,
             origin: Origin::Active,
             snd: Send::new(start.iss, mss, send_buffer),
@@ -202,7 +204,6 @@ impl Tcb {
             probes: 0,
             keepalives: 0,
             orphan: false,
-            forwarded: false,
             listener: None,
             read_shut: false,
             write_blocked: false,

@@ -179,7 +179,7 @@ impl TcpLayer {
     ) -> Option<HalfOpen> {
         let options = self.listeners.get(key)?.options.tcp;
         let remote = flow.remote.address;
-        let announced = announced_mss(self.link.to(remote), remote, &options);
+        let announced = announced_mss(self.links.mtu(self.interface).to(remote), remote, &options);
         let stamped = peer.timestamp.is_some();
         Some(HalfOpen {
             flow,
@@ -324,9 +324,8 @@ impl TcpLayer {
         let mut cx = Cx {
             now,
             config: &self.config,
-            link: self.link,
+            links: &self.links,
             super_frame: self.super_frame,
-            link_down: self.link_down,
             counters,
             memory: &mut self.memory,
             replies: &mut self.replies,
@@ -352,10 +351,11 @@ impl TcpLayer {
 
     /// Puts a new connection into its arena, the wheel and the table.
     pub(super) fn place(&mut self, tcb: Tcb, flow: FlowKey) -> Option<Key<Tcb>> {
+        let interface = self.interface;
         let key = self.live.insert(tcb).ok()?;
         let node = self.timers.insert(key.to_bits());
         if let Some(tcb) = self.live.get_mut(key) {
-            tcb.node = Some(node);
+            (tcb.node, tcb.interface) = (Some(node), interface);
         }
         self.enter(&flow, Slot::Live(key.index()));
         Some(key)

@@ -30,7 +30,7 @@ impl Tcb {
     /// Our link may carry less than when the connection began, or more again, for a router says so
     /// (RFC 4861 §6.3.4). What flies has left, so nothing is lost.
     pub(super) fn follow_link(&mut self, cx: &Cx<'_>) {
-        if self.path.on_link(cx.now, cx.link.to(self.flow.remote.address)) {
+        if self.path.on_link(cx.now, cx.links.mtu(self.interface).to(self.flow.remote.address)) {
             self.size_segments();
         }
     }

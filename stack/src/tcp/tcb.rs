@@ -29,13 +29,14 @@ use super::timers::{Timer, Timers};
 use super::timestamps::TimestampState;
 use crate::config::{Congestion, TcpConfig};
 use crate::counters::Counters;
-use crate::net::pmtu::LinkMtu;
+use crate::net::pmtu::Links;
 use crate::readiness::Readiness;
 use crate::store::arena::Key;
 use crate::store::queue::{Link, Linked};
 use crate::store::wheel::NodeId;
 use crate::time::Instant;
 use crate::wire::address::FlowKey;
+use crate::wire::interface::InterfaceId;
 use core::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -50,11 +51,9 @@ pub(crate) const ACCEPT: usize = 2;
 pub(crate) struct Cx<'a> {
     pub(crate) now: Instant,
     pub(crate) config: &'a TcpConfig,
-    pub(crate) link: LinkMtu,
+    pub(crate) links: &'a Links,
     /// The longest IP packet that the device cuts into segments, bytes; 0: it does not.
     pub(crate) super_frame: usize,
-    /// Nothing can leave: the device is down.
-    pub(crate) link_down: bool,
     pub(crate) counters: &'a mut Counters,
     pub(crate) memory: &'a mut Memory,
     pub(crate) replies: &'a mut Replies,
@@ -72,6 +71,8 @@ impl Cx<'_> {
 pub(crate) enum Origin {
     Active,
     Passive,
+    /// By a forwarder's decision, and the handshake is not finished.
+    Forwarded,
 }
 
 /// What the application says of the text behind the one it sends.
@@ -135,6 +136,8 @@ pub(crate) struct Tcb {
     pub(crate) flow: FlowKey,
     /// IPv6's, from the first segment on: it never changes. None over IPv4.
     pub(crate) flow_label: Option<NonZeroU32>,
+    /// By which its segments leave.
+    pub(crate) interface: InterfaceId,
     pub(crate) state: State,
     pub(crate) origin: Origin,
     pub(crate) snd: Send,
@@ -188,8 +191,6 @@ pub(crate) struct Tcb {
     pub(crate) keepalives: u8,
     /// The listener in whose accept queue it waits: nobody holds the id yet.
     pub(crate) listener: Option<Key<Listener>>,
-    /// A forwarder has accepted it, and its handshake is not finished.
-    pub(crate) forwarded: bool,
     /// The application has closed the socket: nobody holds the id.
     pub(crate) orphan: bool,
     /// The application reads no more (`shutdown(SHUT_RD)` or close).

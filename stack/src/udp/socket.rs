@@ -138,6 +138,8 @@ pub struct ReceivedDatagram {
     /// These are several datagrams, of so many bytes each but for the last, which may be shorter
     /// ([`UdpOptions::join`]).
     pub segment: Option<u16>,
+    /// Where it came in; what this host sent to itself came in where its address is.
+    pub interface: InterfaceId,
 }
 
 /// How a datagram is sent: what is not said is as the socket has it.
@@ -168,12 +170,19 @@ pub(crate) struct Arrived {
     pub(crate) to: Address,
     pub(crate) ttl: u8,
     pub(crate) tos: u8,
+    pub(crate) interface: InterfaceId,
 }
 
 impl Arrived {
     pub(super) fn received(&self, len: usize) -> ReceivedDatagram {
-        let (from, to) = (self.from.to_socket_addr(), self.to.to_ip());
-        ReceivedDatagram { len, from, to, ttl: self.ttl, tos: self.tos, segment: None }
+        let &Arrived { to, ttl, tos, interface, .. } = self;
+        let mut from = self.from.to_socket_addr();
+        if let SocketAddr::V6(from) = &mut from
+            && self.from.address.is_link_local()
+        {
+            from.set_scope_id(interface.index());
+        }
+        ReceivedDatagram { len, from, to: to.to_ip(), ttl, tos, segment: None, interface }
     }
 }
 

@@ -36,7 +36,7 @@ fn send(table: &mut UdpTable, key: Key<UdpSocket>, payload: &[u8]) -> Result<(),
 }
 
 fn from(from: Endpoint) -> Arrived {
-    Arrived { from, to: OURS, ttl: 60, tos: 0 }
+    Arrived { from, to: OURS, ttl: 60, tos: 0, interface: InterfaceId::FIRST }
 }
 
 fn to(to: Endpoint) -> SendDatagram {

@@ -5,7 +5,7 @@ use super::checksum::{Checksum, checksum};
 use super::extensions::{FRAGMENT, FRAGMENT_HEADER};
 use super::frame::{ChecksumAt, Gso};
 use super::options::{OPTIONS_MAX, Options};
-use super::parse::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
+use super::parse::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
 
 /// Length of an Ethernet II header.
 pub(crate) const ETHERNET_HEADER: usize = 14;
@@ -17,8 +17,11 @@ pub(crate) const IPV6_HEADER: usize = 40;
 pub(crate) const TCP_HEADER: usize = 20;
 /// Length of a UDP header.
 pub(crate) const UDP_HEADER: usize = 8;
-/// Room for the longest head: Ethernet, IPv6, TCP with all its options.
-pub(crate) const HEAD_MAX: usize = ETHERNET_HEADER + IPV6_HEADER + TCP_HEADER + OPTIONS_MAX;
+/// Length of the tag of a VLAN.
+const VLAN_TAG: usize = 4;
+/// Room for the longest head: Ethernet with a tag, IPv6, TCP with all its options.
+pub(crate) const HEAD_MAX: usize =
+    ETHERNET_HEADER + VLAN_TAG + IPV6_HEADER + TCP_HEADER + OPTIONS_MAX;
 
 /// Headers of one frame, written front to back.
 #[derive(Clone)]
@@ -120,6 +123,13 @@ impl Head {
     pub(crate) fn ethernet(&mut self, destination: Mac, source: Mac, ethertype: u16) {
         self.put(&destination.0);
         self.put(&source.0);
+        self.put(&ethertype.to_be_bytes());
+    }
+
+    /// The same of a VLAN's frame, which is never urgent (IEEE 802.1Q §9.6).
+    pub(crate) fn tagged(&mut self, destination: Mac, source: Mac, tag: u16, ethertype: u16) {
+        self.ethernet(destination, source, ETHERTYPE_VLAN);
+        self.put(&tag.to_be_bytes());
         self.put(&ethertype.to_be_bytes());
     }
 

@@ -14,6 +14,8 @@ use etherparse::{
 pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
 /// Ethernet type of IPv6.
 pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// A frame with a tag of IEEE 802.1Q.
+pub(crate) const ETHERTYPE_VLAN: u16 = 0x8100;
 /// Ethernet type of ARP.
 pub(crate) const ETHERTYPE_ARP: u16 = 0x0806;
 

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod datagrams;
+mod interfaces;
 mod ipv4;
 mod ipv6;
 mod link_local;

@@ -10,13 +10,13 @@ use super::{
 use crate::host::errno::Errno;
 use crate::{NetworkError, ReceivedDatagram, SendDatagram};
 
-/// The number of a host's one network interface.
+/// The number of a host's first network interface.
 pub const INTERFACE: u32 = 1;
 
 /// Linux's `struct in_pktinfo` and `in6_pktinfo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketInfo {
-    /// The interface: [`INTERFACE`], or in sending 0 for any.
+    /// The interface that it came in by; in sending [`INTERFACE`], or 0 for any.
     pub interface: u32,
     /// The address of this host that the datagram was sent to, or is to be sent from; in sending
     /// the unspecified one stands for any.
@@ -81,7 +81,7 @@ impl Asked {
 
     pub(super) fn of(self, family: Family, datagram: &ReceivedDatagram) -> Control {
         let address = family.tell((datagram.to, 0).into()).ip();
-        let packet_info = PacketInfo { interface: INTERFACE, address };
+        let packet_info = PacketInfo { interface: datagram.interface.index(), address };
         Control {
             packet_info: self.packet_info.then_some(packet_info),
             ttl: self.ttl.then_some(datagram.ttl),
