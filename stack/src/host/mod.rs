@@ -46,6 +46,7 @@ mod echo;
 mod errand;
 mod errno;
 mod forwarder;
+mod further;
 pub mod futures;
 mod keeper;
 mod listener;

@@ -1,5 +1,6 @@
 //! The host: an engine, its device, and the thread that looks after them.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +11,14 @@ use crossbeam_channel::Sender;
 use tapdev::{Device, Offloads};
 
 use super::clock::entropy;
+use super::further;
 use super::reactor::{self, Control};
 use super::shard::{HostStats, Shard};
 use super::stop;
-use crate::{Config, Counters, Instant, Seed, Stack, TcpInfo};
+use crate::{
+    Autoconfigure, Config, Counters, Instant, InterfaceConfig, InterfaceId, NewAddress, Seed,
+    Stack, TcpInfo, Wire,
+};
 
 /// The longest IP packet of a super-frame.
 const SUPER_FRAME: usize = 65_535;
@@ -49,7 +54,8 @@ pub struct Host {
 pub(crate) struct Core {
     pub(crate) shard: Arc<Shard>,
     pub(super) control: Sender<Control>,
-    pub(super) reactor: Mutex<Option<JoinHandle<()>>>,
+    /// The reactor, and the threads of further devices.
+    pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
     pub(super) grace: Duration,
 }
 
@@ -78,6 +84,7 @@ pub struct HostBuilder {
     spin: Duration,
     grace: Duration,
     offloads: Offloads,
+    further: Vec<(Config, Arc<dyn Device>)>,
 }
 
 impl HostBuilder {
@@ -111,34 +118,92 @@ impl HostBuilder {
         self
     }
 
+    /// A further interface, on a device of its own. Of `config` counts what is about one link:
+    /// Ethernet address, MTU, addresses, gateway and routes, and what it finds out by itself. The
+    /// first that is added is the host's second interface.
+    #[must_use]
+    pub fn interface(mut self, config: Config, device: impl Device + 'static) -> HostBuilder {
+        self.further.push((config, Arc::new(device)));
+        self
+    }
+
     /// Starts the host on `device`, with the offloads that the two have in common.
     ///
     /// # Errors
     /// `InvalidInput` if the configuration is not valid or its MTU exceeds the device's; the
     /// operating system's refusal of entropy or a thread.
     pub fn start(self, device: impl Device + 'static) -> io::Result<Host> {
-        let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
-        self.config.validate().map_err(|error| invalid(error.to_string()))?;
-        if self.config.mtu > device.mtu() {
-            let (ours, its) = (self.config.mtu, device.mtu());
-            return Err(invalid(format!("an MTU of {ours} on a device with an MTU of {its}")));
+        fits(&self.config, &device)?;
+        let mut config = self.config;
+        let mut offloads = device.negotiate(self.offloads);
+        config.device_checksums = offloads.checksum;
+        let mut sums = Vec::new();
+        for (config, device) in &self.further {
+            fits(config, device)?;
+            let its = device.negotiate(self.offloads);
+            sums.push(its.checksum);
+            offloads = offloads.and(its);
         }
+        config.super_frame_max = if offloads.tcp { SUPER_FRAME } else { 0 };
+        config.device_cuts_datagrams = offloads.udp;
         let seed = match self.seed {
             Some(seed) => seed,
             None => entropy()?,
         };
+        let mut stack = Stack::new(config, seed);
+        let mut further = Vec::new();
+        for ((config, device), sums) in self.further.into_iter().zip(sums) {
+            let id = add_interface(&mut stack, &config, sums).map_err(invalid)?;
+            further.push((id, device));
+        }
         let (control, orders) = crossbeam_channel::bounded(4);
-        let mut config = self.config;
-        let offloads = device.negotiate(self.offloads);
-        config.device_checksums = offloads.checksum;
-        config.super_frame_max = if offloads.tcp { SUPER_FRAME } else { 0 };
-        config.device_cuts_datagrams = offloads.udp;
-        let stack = Stack::new(config, seed);
-        let shard = Shard::new(stack, Box::new(device), self.spin, control.clone());
+        let devices = further.iter().map(|(_, device)| Arc::clone(device)).collect();
+        let shard = Shard::new(stack, Box::new(device), devices, self.spin, control.clone());
         let shard = Arc::new(shard);
-        let reactor = Mutex::new(Some(reactor::start(Arc::clone(&shard), orders)?));
-        Ok(Host { core: Arc::new(Core { shard, control, reactor, grace: self.grace }) })
+        let threads = Mutex::new(vec![reactor::start(Arc::clone(&shard), orders)?]);
+        let host = Host { core: Arc::new(Core { shard, control, threads, grace: self.grace }) };
+        for (id, device) in &further {
+            let thread = further::start(&host.core.shard, device, *id)?;
+            host.core.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        }
+        Ok(host)
     }
+}
+
+fn invalid(why: impl fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why.to_string())
+}
+
+/// Whether an interface can be as it is said to be on this device.
+fn fits(config: &Config, device: &impl Device) -> io::Result<()> {
+    config.validate().map_err(invalid)?;
+    if config.mtu > device.mtu() {
+        let (ours, its) = (config.mtu, device.mtu());
+        return Err(invalid(format!("an MTU of {ours} on a device with an MTU of {its}")));
+    }
+    Ok(())
+}
+
+/// Adds what is about one link.
+fn add_interface(
+    stack: &mut Stack,
+    config: &Config,
+    device_checksums: bool,
+) -> Result<InterfaceId, Box<dyn Error>> {
+    let &Config { mac, mtu, autoconfigure, temporary_addresses, .. } = config;
+    let wire = Wire::Device { mac, mtu, device_checksums };
+    let link = InterfaceConfig { wire, autoconfigure, temporary_addresses };
+    let id = stack.add_interface(Instant::ZERO, link)?;
+    for &cidr in &config.addresses {
+        let asks = autoconfigure == Autoconfigure::On && cidr.address.is_ipv6();
+        let probes = if asks { config.duplicate_probes } else { 0 };
+        let new = NewAddress { probes, ..NewAddress::configured(cidr).on(id) };
+        stack.add_address(Instant::ZERO, new)?;
+    }
+    for route in config.all_routes() {
+        stack.add_route(route.by(id))?;
+    }
+    Ok(id)
 }
 
 impl Host {
@@ -158,6 +223,7 @@ impl Host {
             spin: Duration::ZERO,
             grace: GRACE,
             offloads: Offloads::ALL,
+            further: Vec::new(),
         }
     }
 
@@ -198,13 +264,14 @@ impl fmt::Debug for Host {
 }
 
 impl Core {
-    /// Waits for the reactor's end. It never holds a `Core`, so it never waits for itself.
-    pub(super) fn join_reactor(&self) {
-        let reactor = self.reactor.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = reactor
-            && thread.join().is_err()
-        {
-            log::error!("the reactor thread has panicked");
+    /// Waits for the end of the threads. They never hold a `Core`, so none waits for itself.
+    pub(super) fn join_threads(&self) {
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                log::error!("a thread of the host has panicked");
+            }
         }
     }
 }

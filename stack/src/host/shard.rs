@@ -1,4 +1,5 @@
-//! One device, one engine, one lock, one seat.
+//! One engine, one lock, one seat, and the device that is waited for there; what further devices
+//! have is brought in by threads of theirs (`further.rs`).
 //!
 //! # The protocol: whoever waits, drives
 //!
@@ -105,6 +106,8 @@ pub(super) const DOWN_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Shard {
     engine: Mutex<Engine>,
     pub(super) device: Box<dyn Device>,
+    /// Those of the interfaces after the first, in order.
+    pub(super) further: Vec<Arc<dyn Device>>,
     pub(super) clock: Clock,
     /// How long a driver polls before it sleeps.
     pub(super) spin: Duration,
@@ -125,6 +128,8 @@ pub(crate) struct Engine {
     pub(super) link: LinkState,
     /// The device's last answer was a fault.
     pub(super) faulty: bool,
+    /// Of the further devices those that do not work, a bit each by the places of their interfaces.
+    pub(super) further_down: u64,
     /// The host shuts down: no call may block any more, but that of the one who shuts down.
     pub(crate) stopping: bool,
     /// The reactor must end.
@@ -230,6 +235,7 @@ impl Shard {
     pub(super) fn new(
         stack: Stack,
         device: Box<dyn Device>,
+        further: Vec<Arc<dyn Device>>,
         spin: Duration,
         control: Sender<Control>,
     ) -> Shard {
@@ -241,6 +247,7 @@ impl Shard {
             wakes: Wakes::default(),
             link: LinkState::Up,
             faulty: false,
+            further_down: 0,
             stopping: false,
             halted: false,
             spare: vec![Batch::new(&*device)],
@@ -251,6 +258,7 @@ impl Shard {
         Shard {
             engine: Mutex::new(engine),
             device,
+            further,
             clock: Clock::start(),
             spin,
             epoch: AtomicU64::new(0),
@@ -320,7 +328,7 @@ impl Shard {
     /// Sends all there is to send, and turns the stack's events into wake-ups. When others want
     /// the lock it is offered to them between two bursts of frames.
     pub(super) fn settle<'a>(&'a self, mut guard: Guard<'a>, now: Instant) -> Guard<'a> {
-        while guard.transmit(&*self.device, now) {
+        while guard.transmit(self, now) {
             if self.contenders.load(Ordering::Relaxed) > 0 {
                 drop(guard);
                 std::thread::yield_now();
@@ -362,11 +370,18 @@ impl Shard {
 
 impl Engine {
     /// Sends a burst of frames; true if there may be more.
-    fn transmit(&mut self, device: &dyn Device, now: Instant) -> bool {
+    fn transmit(&mut self, shard: &Shard, now: Instant) -> bool {
         let mut bytes = 0;
         for _ in 0..FRAMES_PER_HOLD {
             let Some(frame) = self.stack.poll_transmit(now) else { return false };
-            if self.link != LinkState::Up {
+            let interface = frame.interface;
+            let further = interface.place().checked_sub(1).and_then(|at| shard.further.get(at));
+            let device: &dyn Device = further.map_or(&*shard.device, |device| &**device);
+            let is_up = match further {
+                None => self.link == LinkState::Up,
+                Some(_) => self.further_down >> interface.place() & 1 == 0,
+            };
+            if !is_up {
                 self.stats.device_drops += 1;
                 continue;
             }
@@ -388,8 +403,14 @@ impl Engine {
                 Err(error) => {
                     self.stats.device_drops += 1;
                     let fault = classify(&error);
-                    if matches!(fault, Fault::Gone | Fault::Down) {
-                        self.link_down(fault, now);
+                    match fault {
+                        Fault::Gone | Fault::Down if further.is_some() => {
+                            self.set_further(interface, false);
+                            // Its thread asks it from now on.
+                            device.wake();
+                        }
+                        Fault::Gone | Fault::Down => self.link_down(fault, now),
+                        _ => {}
                     }
                 }
             }

@@ -21,7 +21,7 @@ pub(super) fn shutdown(core: &Core) {
     let (mut guard, now) = shard.enter();
     if guard.stopping {
         drop(guard);
-        return core.join_reactor();
+        return core.join_threads();
     }
     guard.stopping = true;
     guard.close_all(now);
@@ -38,9 +38,10 @@ pub(super) fn shutdown(core: &Core) {
     if left > 0 {
         log::warn!("shutdown: {left} connections had to be reset");
     }
+    shard.further.iter().for_each(|device| device.wake());
     // An error means that the reactor is gone already.
     let _ = core.control.send(Control::Halt);
-    core.join_reactor();
+    core.join_threads();
 }
 
 /// Waits until every connection has sent all it had, and had an acknowledgment for its FIN; and a

@@ -8,6 +8,7 @@ mod dhcp;
 mod fast_open;
 mod faults;
 mod forwarder;
+mod interfaces;
 mod ipv6;
 mod offload;
 mod ping;
