@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use log::LevelFilter;
-use stack::{Cidr, Congestion, DomainName, EcnMode, Hosts, Mac, ResolverConfig};
+use stack::{Cidr, Congestion, DomainName, EcnMode, Hosts, Mac, ResolverConfig, Route};
 
 /// Where the stack is plugged in, and who it is there.
 #[derive(Args, Clone, Debug)]
@@ -72,6 +72,24 @@ pub struct CommonOptions {
     #[arg(long, value_name = "IP", value_delimiter = ',')]
     pub gateway: Vec<IpAddr>,
 
+    /// A further TAP, and the stack's addresses there: once for each.
+    #[arg(long, value_name = "TAP:CIDR,...", value_parser = parse_link)]
+    pub interface: Vec<Link>,
+
+    /// A VLAN on the wire, and the stack's addresses there, like 7:198.18.7.2/24; on a further TAP
+    /// TAP.7:198.18.7.2/24.
+    #[arg(long, value_name = "ID:CIDR,...", value_parser = parse_link)]
+    pub vlan: Vec<Link>,
+
+    /// A further route, like 203.0.113.0/24=192.0.2.254: several times, or with commas.
+    #[arg(
+        long,
+        value_name = "NETWORK=ROUTER",
+        value_parser = parse_route,
+        value_delimiter = ','
+    )]
+    pub route: Vec<Route>,
+
     /// The stack's Ethernet address (otherwise a random one, locally administered).
     #[arg(long)]
     pub mac: Option<Mac>,
@@ -122,6 +140,36 @@ pub struct CommonOptions {
     pub command: Vec<String>,
 }
 
+/// A link beside the first, and the stack's addresses there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// A TAP's name, or a VLAN's number.
+    pub name: String,
+    /// With their prefix lengths.
+    pub addresses: Vec<Cidr>,
+}
+
+impl Link {
+    /// Of a VLAN: the further TAP that it is on, if it is on one, and its number.
+    ///
+    /// # Errors
+    /// It has no number.
+    pub fn vlan(&self) -> anyhow::Result<(Option<&str>, u16)> {
+        let (tap, tag) = match self.name.rsplit_once('.') {
+            Some((tap, tag)) => (Some(tap), tag),
+            None => (None, &*self.name),
+        };
+        let what =
+            || format!("--vlan {}: a number from 1 to 4094, like 7:198.18.7.2/24", self.name);
+        Ok((tap, tag.parse().with_context(what)?))
+    }
+
+    /// As [`CommonOptions::kernel_address`], for this link.
+    pub fn kernel_address(&self) -> Option<(Ipv4Addr, u8)> {
+        kernel_address(&self.addresses, &[])
+    }
+}
+
 impl CommonOptions {
     /// How names are to be resolved.
     ///
@@ -142,24 +190,7 @@ impl CommonOptions {
     /// The address for the kernel's side of a TAP in own namespaces: the gateway if that is on
     /// the wire, otherwise the first of the network that is not the stack's.
     pub fn kernel_address(&self) -> Option<(Ipv4Addr, u8)> {
-        let (own, prefix) = self.addr.iter().find_map(|cidr| match cidr.address {
-            IpAddr::V4(address) => Some((address, cidr.prefix)),
-            IpAddr::V6(_) => None,
-        })?;
-        let gateway = self.gateway.iter().find_map(|gateway| match gateway {
-            IpAddr::V4(gateway) => Some(*gateway),
-            IpAddr::V6(_) => None,
-        });
-        if let Some(gateway) = gateway {
-            return Some((gateway, prefix));
-        }
-        let host_bits = 32_u32.checked_sub(prefix.into()).filter(|&bits| bits >= 1)?;
-        let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
-        let network = u32::from(own) & mask;
-        // RFC 3021: a network of two addresses has no broadcast address, both are hosts.
-        let first = if host_bits == 1 { network } else { network + 1 };
-        let other = if first == u32::from(own) { first + 1 } else { first };
-        Some((Ipv4Addr::from(other), prefix))
+        kernel_address(&self.addr, &self.gateway)
     }
 
     /// The same for IPv6, if the stack speaks it.
@@ -177,6 +208,45 @@ impl CommonOptions {
         let address = gateway.or(other).filter(|_| own.prefix <= 126)?;
         Some((address, own.prefix))
     }
+}
+
+fn kernel_address(own: &[Cidr], gateways: &[IpAddr]) -> Option<(Ipv4Addr, u8)> {
+    let (own, prefix) = own.iter().find_map(|cidr| match cidr.address {
+        IpAddr::V4(address) => Some((address, cidr.prefix)),
+        IpAddr::V6(_) => None,
+    })?;
+    let gateway = gateways.iter().find_map(|gateway| match gateway {
+        IpAddr::V4(gateway) => Some(*gateway),
+        IpAddr::V6(_) => None,
+    });
+    if let Some(gateway) = gateway {
+        return Some((gateway, prefix));
+    }
+    let host_bits = 32_u32.checked_sub(prefix.into()).filter(|&bits| bits >= 1)?;
+    let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
+    let network = u32::from(own) & mask;
+    // RFC 3021: a network of two addresses has no broadcast address, both are hosts.
+    let first = if host_bits == 1 { network } else { network + 1 };
+    let other = if first == u32::from(own) { first + 1 } else { first };
+    Some((Ipv4Addr::from(other), prefix))
+}
+
+fn parse_link(text: &str) -> Result<Link, String> {
+    let (name, addresses) = text.split_once(':').filter(|(name, _)| !name.is_empty()).ok_or(
+        "write the TAP or the VLAN, a colon, and the stack's addresses there, like \
+         tap1:198.51.100.2/24",
+    )?;
+    let addresses = addresses.split(',').map(parse_cidr).collect::<Result<_, _>>()?;
+    Ok(Link { name: name.to_owned(), addresses })
+}
+
+fn parse_route(text: &str) -> Result<Route, String> {
+    let (network, router) = text.split_once('=').ok_or_else(|| {
+        "write the network, a sign of equality, and the router, like 203.0.113.0/24=192.0.2.254"
+            .to_owned()
+    })?;
+    let router = router.parse().map_err(|_| format!("{router} is no router's address"))?;
+    Ok(Route::new(parse_cidr(network)?, Some(router)))
 }
 
 fn parse_cidr(text: &str) -> Result<Cidr, String> {
@@ -245,6 +315,32 @@ mod tests {
         assert_eq!(options.kernel_address_v6().unwrap().0.to_string(), "2001:db8::77");
         assert_eq!((options.gateway.len(), options.kernel_address()), (2, None));
         assert_eq!(parse("").unwrap().kernel_address_v6(), None);
+    }
+
+    #[test]
+    fn further_links_have_their_addresses() {
+        let line = "--interface tap1:198.51.100.2/24,2001:db8:1::2/64 --vlan 7:198.18.7.2/24 \
+                    --vlan tap1.9:2001:db8:9::2/64 --route 203.0.113.0/24=198.51.100.1";
+        let options = parse(line).unwrap();
+        assert_eq!(
+            (&*options.interface[0].name, options.interface[0].addresses.len()),
+            ("tap1", 2)
+        );
+        let (kernel, _) = options.interface[0].kernel_address().unwrap();
+        assert_eq!(kernel.to_string(), "198.51.100.1");
+        let vlans: Vec<_> = options.vlan.iter().map(|vlan| vlan.vlan().unwrap()).collect();
+        assert_eq!(vlans, [(None, 7), (Some("tap1"), 9)]);
+        assert_eq!(options.route[0].gateway.unwrap().to_string(), "198.51.100.1");
+        for (line, remedy) in [
+            ("--interface tap1", "like tap1:198.51.100.2/24"),
+            ("--vlan 7:198.18.7.2", "like 192.0.2.2/24"),
+            ("--route 192.0.2.1", "like 203.0.113.0/24=192.0.2.254"),
+        ] {
+            let error = parse(line).unwrap_err().to_string();
+            assert!(error.contains(remedy), "{error}");
+        }
+        let error = parse("--vlan tap1:192.0.2.1/24").unwrap().vlan[0].vlan().unwrap_err();
+        assert!(error.to_string().contains("from 1 to 4094"), "{error}");
     }
 
     #[test]

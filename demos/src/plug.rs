@@ -26,6 +26,8 @@ const QUEUE: Duration = Duration::from_millis(10);
 pub(crate) struct Plugged {
     pub(crate) device: Arc<dyn Device>,
     pub(crate) config: Config,
+    /// The further ones, by their names.
+    pub(crate) further: Vec<(String, Config, Tap)>,
     /// What the person at the terminal should know.
     pub(crate) hints: Vec<String>,
 }
@@ -64,6 +66,7 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
     config.tcp.fast_open = FastOpen(options.fast_open);
     config.mtu = options.mtu.unwrap_or(tap.mtu());
     config.validate()?;
+    let further = further(options, &mut hints)?;
     let device = match &options.pcap {
         None => Arc::new(tap) as Arc<dyn Device>,
         Some(path) => {
@@ -72,7 +75,40 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
             Arc::new(tee.with_context(|| format!("{}: cannot be written", path.display()))?)
         }
     };
-    Ok(Plugged { device, config, hints })
+    Ok(Plugged { device, config, further, hints })
+}
+
+/// The TAPs beside the first.
+fn further(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Vec<(String, Config, Tap)>> {
+    let mut further: Vec<(String, Config, Tap)> = Vec::new();
+    for link in &options.interface {
+        let name = &link.name;
+        ensure!(
+            options.tap.as_ref() != Some(name) && further.iter().all(|(other, ..)| other != name),
+            "{name} is plugged in twice: give all its addresses at once"
+        );
+        let is_new = is_new(name);
+        let tap = Tap::open(tap_options(name, options))?;
+        let kernel = link.kernel_address();
+        if options.ns {
+            tapdev::configure(name, kernel)
+                .with_context(|| format!("{name}: giving the kernel its address"))?;
+        } else if let Some(address) = kernel.filter(|_| is_new) {
+            hints.push(new_tap(name, address));
+        }
+        bring_up(&tap)?;
+        await_carrier(&tap);
+        let mut config = Config::new(random_mac()?);
+        config.addresses = link.addresses.clone();
+        config.mtu = options.mtu.unwrap_or(tap.mtu());
+        if options.autoconf {
+            config.autoconfigure = Autoconfigure::On;
+            config.temporary_addresses = options.temporary;
+        }
+        config.validate().with_context(|| format!("--interface {name}"))?;
+        further.push((name.clone(), config, tap));
+    }
+    Ok(further)
 }
 
 /// All of the gateway's IP version goes there.
@@ -97,16 +133,24 @@ fn open(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
 }
 
 fn open_named(name: &str, options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
-    // Not from /sys, which may show another namespace.
-    let is_new = Interface::named(name).is_ok_and(|interface| interface.mtu().is_err());
+    let is_new = is_new(name);
     let tap = Tap::open(tap_options(name, options))?;
-    if is_new && let Some((address, prefix)) = options.kernel_address() {
-        hints.push(format!(
-            "{name} is new and goes away with this program; give this machine an address on it: \
-             ip address add {address}/{prefix} dev {name}"
-        ));
+    if is_new && let Some(address) = options.kernel_address() {
+        hints.push(new_tap(name, address));
     }
     Ok(tap)
+}
+
+fn is_new(name: &str) -> bool {
+    // Not from /sys, which may show another namespace.
+    Interface::named(name).is_ok_and(|interface| interface.mtu().is_err())
+}
+
+fn new_tap(name: &str, (address, prefix): (Ipv4Addr, u8)) -> String {
+    format!(
+        "{name} is new and goes away with this program; give this machine an address on it: \
+         ip address add {address}/{prefix} dev {name}"
+    )
 }
 
 fn open_own(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {

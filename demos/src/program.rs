@@ -14,14 +14,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use stack::host::{DhcpClient, Dhcpv6Client, Host, Resolver, WithoutServer};
 use stack::{
-    AddressInfo, AddressOrigin, AddressState, DomainName, Lease, NetworkInformation,
-    ResolverConfig, State,
+    AddressInfo, AddressOrigin, AddressState, DomainName, InterfaceConfig, Lease,
+    NetworkInformation, NewAddress, ResolverConfig, State,
 };
 use tapdev::Device;
 
 use crate::kernel_side::KernelSide;
 use crate::lease;
-use crate::options::CommonOptions;
+use crate::options::{CommonOptions, Link};
 use crate::plug;
 
 /// How long connections have to close before the program ends without them.
@@ -70,11 +70,20 @@ impl Plug {
     /// # Errors
     /// What is missing, and the remedy.
     pub fn start(options: &CommonOptions) -> Result<Plug> {
-        let plug::Plugged { device, config, hints } = plug::plug_in(options)?;
-        let host = Host::builder(config)
-            .grace(GRACE)
-            .start(Arc::clone(&device))
-            .context("the stack cannot start")?;
+        let plug::Plugged { device, config, further, hints } = plug::plug_in(options)?;
+        let names: Vec<String> = further.iter().map(|(name, ..)| name.clone()).collect();
+        let mut builder = Host::builder(config).grace(GRACE);
+        for (_, config, tap) in further {
+            builder = builder.interface(config, tap);
+        }
+        let host = builder.start(Arc::clone(&device)).context("the stack cannot start")?;
+        for vlan in &options.vlan {
+            add_vlan(&host, &names, vlan).with_context(|| format!("--vlan {}", vlan.name))?;
+        }
+        for route in &options.route {
+            let added = host.with_stack(|stack, _| stack.add_route(*route));
+            added.with_context(|| format!("--route {}", route.destination))?;
+        }
         let alone =
             if options.link_local { WithoutServer::HelpsItself } else { WithoutServer::Waits };
         let dhcp = options.dhcp.then(|| DhcpClient::start_or(&host, None, alone)).transpose();
@@ -214,6 +223,26 @@ fn learn<A: Into<IpAddr>>(names: &mut ResolverConfig, servers: Vec<A>, search: V
     if names.search.is_empty() {
         names.search = search;
     }
+}
+
+/// `further` are the TAPs beside the first, in order.
+fn add_vlan(host: &Host, further: &[String], vlan: &Link) -> Result<()> {
+    let (tap, tag) = vlan.vlan()?;
+    let place = match tap {
+        None => 0,
+        Some(tap) => {
+            let at = further.iter().position(|name| name == tap);
+            1 + at.with_context(|| format!("there is no --interface {tap}"))?
+        }
+    };
+    host.with_stack(|stack, now| {
+        let parent = stack.interfaces().nth(place).context("there is no such interface")?.id;
+        let id = stack.add_interface(now, InterfaceConfig::vlan(parent, tag))?;
+        for &cidr in &vlan.addresses {
+            stack.add_address(now, NewAddress::configured(cidr).on(id))?;
+        }
+        Ok(())
+    })
 }
 
 /// What to do when the program is told to end; a status that it returns is the program's.
