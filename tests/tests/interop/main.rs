@@ -16,6 +16,7 @@ mod forward;
 mod ftp;
 mod http;
 mod https;
+mod interfaces;
 mod ipv6;
 mod link;
 mod lossy;
