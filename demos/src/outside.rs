@@ -1,10 +1,11 @@
-//! Clocks and threads: what the engine may not have (law 1) and a program needs.
+//! Clocks, threads and chance: what the engine may not have (law 1) and a program needs.
 #![expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,
-    reason = "a program has a clock and threads"
+    reason = "a program has a clock, threads and chance"
 )]
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -52,4 +53,9 @@ pub fn spawn<T: Send + 'static>(
 /// Does nothing for a while.
 pub fn sleep(time: Duration) {
     std::thread::sleep(time);
+}
+
+/// Another number each time.
+pub fn chance() -> u64 {
+    RandomState::new().hash_one(())
 }

@@ -30,6 +30,7 @@ mod programs;
 mod resets;
 mod router;
 mod services;
+mod stream;
 mod udp;
 mod volume;
 

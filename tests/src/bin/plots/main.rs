@@ -1,12 +1,14 @@
 //! Draws the pictures of docs/pictures.
 //!
 //! `algorithms` and `sequence` are simulations in virtual time: the same picture on every machine.
-//! `loss` shows what `scripts/lossy-bench` has measured, from its result file.
+//! `loss` shows what `scripts/lossy-bench` has measured, from its result file, and `stream` what
+//! `stream compare` has simulated.
 #![expect(clippy::print_stdout, reason = "a command line program")]
 
 mod algorithms;
 mod loss;
 mod sequence;
+mod stream;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +26,7 @@ struct Options {
     dir: PathBuf,
 
     /// Only these.
-    #[arg(long, value_delimiter = ',', default_value = "algorithms,sequence,loss")]
+    #[arg(long, value_delimiter = ',', default_value = "algorithms,sequence,loss,stream")]
     only: Vec<Picture>,
 
     /// The results that `loss` shows (otherwise DIR/lossy-bench.tsv).
@@ -40,6 +42,8 @@ enum Picture {
     Sequence,
     /// Goodput against loss, of Linux, Tapstack and smoltcp.
     Loss,
+    /// How late sound is heard over UDP and over TCP, at several rates of loss.
+    Stream,
 }
 
 fn main() -> ExitCode {
@@ -60,6 +64,7 @@ fn run(options: &Options) -> Result<()> {
             Picture::Algorithms => ("algorithms.svg", algorithms::picture()?),
             Picture::Sequence => ("sequence.svg", sequence::picture()?),
             Picture::Loss => ("loss.svg", loss::picture(&results(options))?),
+            Picture::Stream => ("stream.svg", stream::picture(&dir.join("stream.tsv"))?),
         };
         let path = dir.join(name);
         fs::write(&path, svg).with_context(|| format!("{}: cannot be written", path.display()))?;
