@@ -1,7 +1,5 @@
 //! Sound from one of our hosts to another, over a bridge of Linux's.
 
-use std::time::Duration;
-
 use tests::netns::{Netns, demo_path};
 
 /// A namespace with two TAPs on one bridge, and a sound in `sent.wav`.
@@ -49,11 +47,8 @@ fn an_interruption_leaves_a_good_file() {
         receiver.wait_for("ready");
         let send = format!("send 192.0.2.3:5004 {over} --seconds 30 --tap tap0 {}", addresses(2));
         let sender = ns.spawn(&stream, &send);
-        // The file grows by what it writes in one go.
-        let heard = || std::fs::metadata(ns.dir().join("heard.wav")).map_or(0, |it| it.len());
-        while heard() < 10_000 {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        // The file grows by what is written in one go.
+        ns.sh(20, "until [ $(stat -c %s heard.wav) -gt 10000 ]; do sleep 0.02; done");
         let said = receiver.interrupt();
         assert!(said.contains(" of sound; "), "{said}");
         sender.interrupt();
