@@ -15,5 +15,6 @@ pub mod outside;
 pub mod patient;
 mod plug;
 pub mod program;
+pub mod site;
 pub mod tls;
 pub mod units;

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, ClientConnection, Connection};
 use rustls::{DigitallySignedStruct, InvalidMessage, RootCertStore, SignatureScheme};
 
-use super::ALPN;
+use super::HTTP_1;
 use super::server::certificates;
 
 /// Whose word it takes that a server is who it says.
@@ -48,7 +48,7 @@ pub fn client(trust: &Trust, name: &str) -> Result<Connection> {
             .with_custom_certificate_verifier(Arc::new(Credulous::new(&provider))),
     };
     let mut config = builder.with_no_client_auth();
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![HTTP_1.to_vec()];
     let name = ServerName::try_from(name.to_owned())?;
     Ok(ClientConnection::new(Arc::new(config), name)?.into())
 }

@@ -1,6 +1,7 @@
 //! TLS between HTTP and a socket: rustls, which wants nothing of a socket but `Read` and `Write`.
 
 mod client;
+mod options;
 mod server;
 
 use std::io::{self, Read, Write};
@@ -10,10 +11,14 @@ use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 
 pub use client::{Trust, client, explain};
+pub use options::TlsOptions;
 pub use server::Identity;
 
-/// The protocol that is offered and taken (RFC 7301): nobody here speaks HTTP/2.
-const ALPN: &[u8] = b"http/1.1";
+/// HTTP/1.1 by the name under which TLS has it (RFC 7301).
+pub const HTTP_1: &[u8] = b"http/1.1";
+
+/// HTTP/2 (RFC 9113 §3.2).
+pub const HTTP_2: &[u8] = b"h2";
 
 /// A transport, with TLS on top of it or without.
 pub struct Stream<T> {

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, crypto};
 
-use super::{ALPN, fingerprint};
+use super::fingerprint;
 
 /// A certificate, those of who vouch for it, and its key.
 pub struct Identity {
@@ -49,11 +49,11 @@ impl Identity {
         self.chain.first().map(fingerprint).unwrap_or_default()
     }
 
-    /// How to speak TLS as this server.
+    /// How to speak TLS as this server, and in it one of `protocols`, the first one rather.
     ///
     /// # Errors
     /// The key is not that of the certificate, or neither is understood.
-    pub fn config(self) -> Result<Arc<ServerConfig>> {
+    pub fn config(self, protocols: &[&[u8]]) -> Result<Arc<ServerConfig>> {
         let provider = Arc::new(crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -63,7 +63,7 @@ impl Identity {
                 rustls::Error::InconsistentKeys(_) => anyhow!("the key is another certificate's"),
                 error => anyhow!(error),
             })?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(Arc::new(config))
     }
 }

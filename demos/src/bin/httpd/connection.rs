@@ -84,12 +84,12 @@ fn answer(
     };
     keep_alive &= !matches!(reply.status, 400 | 408 | 417);
     let (status, length) = (reply.status, reply.length());
-    site.totals.requests.add(1);
+    site.served.requests.add(1);
     let sent = reply.write(connection.stream_mut(), is_head, keep_alive);
     let (method, target) = (&request.method, &request.target);
     match sent {
         Ok(sent) => {
-            site.totals.bytes_out.add(sent);
+            site.served.bytes_out.add(sent);
             log::info!("{peer} {method} {target} {status} {length}");
             Ok(if keep_alive { Next::Stay } else { Next::Close })
         }
@@ -110,7 +110,7 @@ fn receive(site: &Site, connection: &mut Client, request: &Request) -> io::Resul
     }
     match upload::receive(connection, request) {
         Ok((count, reply)) => {
-            site.totals.bytes_in.add(count);
+            site.served.bytes_in.add(count);
             Ok(reply)
         }
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {

@@ -7,8 +7,7 @@ use std::path::Path;
 
 use demos::http::{encode_path, escape_html};
 use demos::human;
-
-use crate::page;
+use demos::site::page;
 
 /// The most entries that are shown.
 const MAX_ENTRIES: usize = 5000;

@@ -3,9 +3,7 @@
 use std::io::{self, Read};
 
 use demos::http::{Body, Connection, Request};
-use demos::human;
-use demos::outside::Stopwatch;
-use sha2::{Digest, Sha256};
+use demos::site::Receipt;
 
 use crate::reply::Reply;
 
@@ -27,25 +25,18 @@ pub(crate) fn receive<S: Read>(
         Ok(framing) => framing,
         Err(why) => return Err(io::Error::new(io::ErrorKind::InvalidData, why)),
     };
-    let clock = Stopwatch::start();
     let mut body = Body::new(connection, framing);
-    let mut digest = Sha256::new();
+    let mut receipt = Receipt::begin();
     let mut buffer = vec![0; READ_SIZE];
-    let mut total = 0;
     loop {
         let count = body.read(&mut buffer)?;
         if count == 0 {
             break;
         }
-        digest.update(&buffer[..count]);
-        total += count as u64;
+        receipt.add(&buffer[..count]);
     }
-    let sum: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let time = clock.elapsed();
-    log::info!("{}: {} at {}", request.target, human::bytes(total), human::rate(total, time));
-    let seconds = time.as_secs_f64();
-    let text = format!("{{\"bytes\":{total},\"sha256\":\"{sum}\",\"seconds\":{seconds:.6}}}\n");
-    Ok((total, Reply::text("application/json", text)))
+    let total = receipt.total();
+    Ok((total, Reply::text("application/json", receipt.sign(&request.target))))
 }
 
 #[cfg(test)]

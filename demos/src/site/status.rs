@@ -3,46 +3,100 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use demos::http::{escape_html, escape_json};
-use demos::human;
+use stack::host::Host;
 use stack::{Limit, State, TcpInfo};
 
-use crate::page;
-use crate::reply::Reply;
+use super::page;
+use crate::clients::Total;
+use crate::http::{escape_html, escape_json};
+use crate::human;
+use crate::outside::Stopwatch;
 
 /// The most connections that are shown as rows; all of them are counted.
 const MAX_ROWS: usize = 500;
 
+/// What a server has done since its start.
+pub struct Served {
+    host: Host,
+    started: Stopwatch,
+    /// Clients that came.
+    pub connections: Total,
+    /// Requests that were answered.
+    pub requests: Total,
+    /// What was sent to them.
+    pub bytes_out: Total,
+    /// What they sent.
+    pub bytes_in: Total,
+}
+
+impl Served {
+    /// Nothing yet.
+    pub fn by(host: &Host) -> Served {
+        Served {
+            host: host.clone(),
+            started: Stopwatch::start(),
+            connections: Total::default(),
+            requests: Total::default(),
+            bytes_out: Total::default(),
+            bytes_in: Total::default(),
+        }
+    }
+
+    /// For one of the targets of this file, the media type and the text.
+    pub fn status(&self, target: &str) -> Option<(&'static str, String)> {
+        Some(match target.split('?').next()? {
+            "/status" => ("text/html; charset=utf-8", self.snapshot().html()),
+            "/status.json" => ("application/json", self.snapshot().json()),
+            "/status.txt" => ("text/plain; charset=utf-8", self.snapshot().text()),
+            _ => return None,
+        })
+    }
+
+    /// All of it in one line.
+    pub fn summary(&self) -> String {
+        format!(
+            "{} and {}, {} sent and {} received in {}",
+            human::count(self.connections.get(), "connection"),
+            human::count(self.requests.get(), "request"),
+            human::bytes(self.bytes_out.get()),
+            human::bytes(self.bytes_in.get()),
+            human::time(self.started.elapsed())
+        )
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let counters = self.host.counters();
+        let mut connections = self.host.connections();
+        // Live connections first, then by the peer.
+        connections.sort_by_key(|info| (rank(info.state), info.remote, info.local));
+        Snapshot {
+            uptime: self.started.elapsed(),
+            requests: self.requests.get(),
+            bytes_out: self.bytes_out.get(),
+            bytes_in: self.bytes_in.get(),
+            connections,
+            counters: counters
+                .iter()
+                .filter(|&(_, value)| value != 0)
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        }
+    }
+}
+
 /// A moment of the server and its stack.
-#[derive(Debug)]
-pub(crate) struct Snapshot {
-    pub(crate) uptime: Duration,
-    pub(crate) requests: u64,
-    pub(crate) bytes_out: u64,
-    pub(crate) bytes_in: u64,
+struct Snapshot {
+    uptime: Duration,
+    requests: u64,
+    bytes_out: u64,
+    bytes_in: u64,
     /// Every TCP object: listeners, half-open, live and TIME-WAIT.
-    pub(crate) connections: Vec<TcpInfo>,
+    connections: Vec<TcpInfo>,
     /// The stack's counters that are not zero.
-    pub(crate) counters: Vec<(String, u64)>,
+    counters: Vec<(String, u64)>,
 }
 
 impl Snapshot {
-    /// Live connections first, then by the peer.
-    pub(crate) fn sort(&mut self) {
-        self.connections.sort_by_key(|info| (rank(info.state), info.remote, info.local));
-    }
-
-    /// The reply for one of the targets of this file.
-    pub(crate) fn reply(&self, target: &str) -> Option<Reply> {
-        match target.split('?').next()? {
-            "/status" => Some(Reply::text("text/html; charset=utf-8", self.html())),
-            "/status.json" => Some(Reply::text("application/json", self.json())),
-            "/status.txt" => Some(Reply::text("text/plain; charset=utf-8", self.text())),
-            _ => None,
-        }
-        .map(|reply| reply.with("Cache-Control", "no-store"))
-    }
-
     fn html(&self) -> String {
         let mut body = String::new();
         body.push_str("<div class=big>");
@@ -81,7 +135,7 @@ impl Snapshot {
         }
         body.push_str(
             "</div><p>This page refreshes itself. <a href=\"/status.json\">As JSON</a>, \
-             <a href=\"/\">the files</a>.",
+             <a href=\"/\">the first page</a>.",
         );
         page::html("Tapstack", "<meta http-equiv=refresh content=2>", &body)
     }

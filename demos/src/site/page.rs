@@ -1,6 +1,6 @@
 //! What all pages look like: no script, and nothing from elsewhere.
 
-use demos::http::escape_html;
+use crate::http::escape_html;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8884;--soft:#888}\
@@ -21,7 +21,7 @@ td.n,th.n{text-align:right}\
 ";
 
 /// A whole page. `head` is further markup for its head.
-pub(crate) fn html(title: &str, head: &str, body: &str) -> String {
+pub fn html(title: &str, head: &str, body: &str) -> String {
     let title = escape_html(title);
     format!(
         "<!doctype html><html lang=en><meta charset=utf-8>\
