@@ -33,6 +33,7 @@ mod services;
 mod stream;
 mod udp;
 mod volume;
+mod web;
 
 /// The program for the kernel's end.
 const PEER: &str = env!("CARGO_BIN_EXE_peer");

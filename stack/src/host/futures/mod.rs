@@ -3,7 +3,8 @@
 //!
 //! The sockets are those of [`host`](super), and a stream can become one of those and back. With
 //! the feature `futures` they have `AsyncRead`, `AsyncWrite` and `Stream` of the futures project,
-//! with the feature `tokio` the traits of tokio.
+//! with the feature `tokio` the traits of tokio: hyper takes such a stream as it is, and
+//! `axum::serve` a type of one's own around a listener (`demos/src/bin/web/door.rs`).
 //!
 //! Every future here may be dropped at any time, and nothing is lost: no byte, no datagram, no
 //! connection, and no wake-up that another future waits for. What a stream has reported as
