@@ -3,6 +3,7 @@
 
 mod addresses;
 mod datagrams;
+mod fragments;
 mod interfaces;
 mod ipv4;
 mod ipv6;
