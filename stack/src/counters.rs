@@ -98,6 +98,8 @@ counters! {
     udp_rcvbuf_errors = "UdpRcvbufErrors",
     /// Words of the network on datagrams whose sockets had as many as they may keep.
     udp_errors_dropped = "UdpErrorsDropped",
+    /// Words of the network on echo requests whose sockets had as many as they may keep.
+    echo_errors_dropped = "EchoErrorsDropped",
     /// What routers were told of groups that sockets have joined or left.
     group_reports = "GroupReports",
     /// UDP datagrams sent.

@@ -536,6 +536,7 @@ pub(crate) fn udp_readiness(socket: &UdpSocket) -> Readiness {
 /// An ICMP echo socket, borrowed for a call.
 pub struct Echo<'a> {
     pub(crate) table: &'a mut EchoTable,
+    pub(crate) counters: &'a mut Counters,
     pub(crate) routes: &'a RouteTable,
     pub(crate) key: Key<EchoSocket>,
 }
@@ -579,6 +580,17 @@ impl Echo<'_> {
     /// Takes the next answer, its payload into `payload`.
     pub fn recv(&mut self, payload: &mut [u8]) -> Option<EchoReply> {
         self.table.recv(self.key, payload)
+    }
+
+    /// Keeps what the network said of a request, for [`Echo::take_error`].
+    pub(crate) fn keep_error(&mut self, said: NetworkError, sequence: u16) {
+        let kept = self.table.keep_error(self.key, said, sequence);
+        self.counters.echo_errors_dropped += u64::from(!kept);
+    }
+
+    /// Takes the oldest that was kept, with the sequence number of the request.
+    pub(crate) fn take_error(&mut self) -> Option<(NetworkError, u16)> {
+        self.table.take_error(self.key)
     }
 
     /// Gives the socket up.

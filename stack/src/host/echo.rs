@@ -71,12 +71,19 @@ impl PingSocket {
         SocketId::Echo(self.id)
     }
 
+    /// Does something with the engine's socket.
+    pub(crate) fn with<T>(&self, call: impl FnOnce(&mut Echo<'_>) -> T) -> Result<T, Errno> {
+        self.core.shard.call(|engine, _| {
+            let mut echo = engine.stack.echo(self.id).ok_or(Errno::ESHUTDOWN)?;
+            Ok(call(&mut echo))
+        })
+    }
+
     /// The length of the next answer with its header; 0 if there is none, or it is an error.
     pub(crate) fn unread(&self) -> Result<usize, Errno> {
-        self.core.shard.call(|engine, _| {
-            let echo = engine.stack.echo(self.id).ok_or(Errno::ESHUTDOWN)?;
+        self.with(|echo| {
             let next = echo.next_answer().filter(|(kind, _)| *kind == EchoReplyKind::Reply);
-            Ok(next.map_or(0, |(_, length)| 8 + length))
+            next.map_or(0, |(_, length)| 8 + length)
         })
     }
 

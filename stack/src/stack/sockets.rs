@@ -171,7 +171,8 @@ impl Stack {
     /// An ICMP echo socket, for one call; None for a stale id.
     pub fn echo(&mut self, id: EchoId) -> Option<Echo<'_>> {
         self.echo.socket(id.0)?;
-        Some(Echo { table: &mut self.echo, routes: &self.routes, key: id.0 })
+        let (table, counters) = (&mut self.echo, &mut self.counters);
+        Some(Echo { table, counters, routes: &self.routes, key: id.0 })
     }
 
     /// Every TCP object, with the ids of those an application holds: listeners, handshakes,

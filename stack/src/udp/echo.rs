@@ -1,7 +1,7 @@
 //! ICMP echo sockets: what `ping` needs (RFC 792, RFC 1122 §3.2.2.6). The ident is the port.
 
 use super::datagrams::Datagrams;
-use super::error::{BindError, UdpSendError};
+use super::error::{BindError, NetworkError, UdpSendError};
 use super::max_payload;
 use crate::random::Random;
 use crate::store::arena::{Arena, Key};
@@ -9,7 +9,7 @@ use crate::store::queue::{Link, Linked, Queue};
 use crate::time::Instant;
 use crate::wire::address::Address;
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The limits of echo sockets, each with what happens there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +22,15 @@ pub struct EchoLimits {
     /// Bytes of replies that wait in a socket; beyond, new ones are dropped and counted. Default
     /// 208 KiB.
     pub receive_buffer: usize,
+    /// What the network said of a socket's requests, until it looks (`MSG_ERRQUEUE`); more is
+    /// dropped and counted as `EchoErrorsDropped`. Default 64.
+    pub errors: usize,
 }
 
 impl Default for EchoLimits {
     fn default() -> EchoLimits {
-        EchoLimits { sockets: 1_024, send_buffer: 208 << 10, receive_buffer: 208 << 10 }
+        let buffer = 208 << 10;
+        EchoLimits { sockets: 1_024, send_buffer: buffer, receive_buffer: buffer, errors: 64 }
     }
 }
 
@@ -96,6 +100,8 @@ pub(crate) struct EchoSocket {
     received: Datagrams<(EchoAnswer, Instant)>,
     /// With where to, the sequence number and the TTL.
     unsent: Datagrams<(Address, u16, Option<u8>)>,
+    /// With the sequence number of the request; at most `EchoLimits::errors`.
+    errors: VecDeque<(NetworkError, u16)>,
     /// Closed by its owner: it lives until what it was given to send is sent.
     closed: bool,
     links: [Link; 2],
@@ -188,6 +194,7 @@ impl EchoTable {
             ident,
             received: Datagrams::default(),
             unsent: Datagrams::default(),
+            errors: VecDeque::new(),
             closed: false,
             links: Default::default(),
         };
@@ -293,6 +300,27 @@ impl EchoTable {
         Some(EchoReply { from: from.to_ip(), to: to.to_ip(), sequence, len, ttl, at, kind })
     }
 
+    /// Keeps what the network said of a request; false if there are as many already as may be.
+    pub(crate) fn keep_error(
+        &mut self,
+        key: Key<EchoSocket>,
+        said: NetworkError,
+        sequence: u16,
+    ) -> bool {
+        let most = self.limits.errors;
+        let Some(socket) = self.socket_mut(key) else { return true };
+        let room = socket.errors.len() < most;
+        if room {
+            socket.errors.push_back((said, sequence));
+        }
+        room
+    }
+
+    /// The oldest that was kept.
+    pub(crate) fn take_error(&mut self, key: Key<EchoSocket>) -> Option<(NetworkError, u16)> {
+        self.socket_mut(key)?.errors.pop_front()
+    }
+
     /// The next socket whose readiness may have changed; each at most once until it is polled.
     pub(crate) fn poll_event(&mut self) -> Option<Key<EchoSocket>> {
         self.events.pop(&mut self.sockets)
@@ -316,6 +344,7 @@ impl EchoTable {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::NetworkErrorKind;
     use super::*;
     use crate::random::Seed;
 
@@ -370,6 +399,25 @@ mod tests {
         let long = table.send(key, PEER, 0, &[0; 65_508], None);
         assert_eq!(long, Err(UdpSendError::MessageTooLong));
         assert_eq!(table.send(key, PEER, 0, &[0; 65_507], None), Ok(()));
+    }
+
+    #[test]
+    fn law6_so_many_errors_are_kept() {
+        let limits = EchoLimits { errors: 2, ..EchoLimits::default() };
+        let (mut table, mut random) = (EchoTable::new(limits), table().1);
+        let key = table.bind(Some(7), &mut random).unwrap();
+        let said = NetworkError {
+            kind: NetworkErrorKind::Host,
+            from: PEER.to_ip(),
+            remote: (PEER.to_ip(), 0).into(),
+        };
+        let kept: Vec<bool> = (0..4).map(|n| table.keep_error(key, said, n)).collect();
+        assert_eq!(kept, [true, true, false, false]);
+        // Whoever takes one makes room for one.
+        assert_eq!(table.take_error(key), Some((said, 0)));
+        assert!(table.keep_error(key, said, 4) && !table.keep_error(key, said, 5));
+        let rest: Vec<u16> = std::iter::from_fn(|| table.take_error(key)).map(|it| it.1).collect();
+        assert_eq!(rest, [1, 4]);
     }
 
     #[test]

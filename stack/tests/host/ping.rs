@@ -4,7 +4,7 @@ use stack::NetworkErrorKind;
 use stack::host::bsd::*;
 use stack::host::{Bsd, Errno};
 
-use crate::rig::{LEFT, RIGHT, address, hosts, within};
+use crate::rig::{LEFT, RIGHT, address, config, host_with, hosts, within};
 
 const LEFT_V6: &str = "2001:db8::1";
 
@@ -100,5 +100,39 @@ fn errors_are_told_and_wait_in_their_queue() {
         let error = message.control.error.unwrap();
         assert_eq!((error.kind, error.remote), (NetworkErrorKind::Host, nobody));
         assert_eq!(left.recvmsg(fd, &mut text, MSG_ERRQUEUE), Err(Errno::EAGAIN));
+    });
+}
+
+#[test]
+fn law6_so_many_errors_wait_in_their_queue() {
+    within(20, || {
+        let (end, _cable) = tapdev::pair(1500, 100);
+        let mut limited = config(1);
+        limited.echo.errors = 2;
+        let host = host_with(1, end, limited);
+        let left = Bsd::new(&host);
+        let fd = left.socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP).unwrap();
+        left.set_int(fd, IPPROTO_IP, IP_RECVERR, 1).unwrap();
+        let mut text = [0; 20];
+        let ask = |sequence| {
+            let request = [8, 0, 0, 0, 0, 0, 0, sequence];
+            left.sendto(fd, &request, 0, Some(address("192.0.2.77", 0))).unwrap();
+        };
+        (0..3).for_each(ask);
+        for _ in 0..3 {
+            assert_eq!(left.recv(fd, &mut text, 0), Err(Errno::EHOSTUNREACH));
+        }
+        assert_eq!(host.counters().echo_errors_dropped, 1);
+        for sequence in 0..2 {
+            left.recvmsg(fd, &mut text, MSG_ERRQUEUE).unwrap();
+            assert_eq!(text[7], sequence);
+        }
+        // There is room again, and what no longer is wanted goes.
+        ask(9);
+        assert_eq!(left.recv(fd, &mut text, 0), Err(Errno::EHOSTUNREACH));
+        left.set_int(fd, IPPROTO_IP, IP_RECVERR, 0).unwrap();
+        left.set_int(fd, IPPROTO_IP, IP_RECVERR, 1).unwrap();
+        assert_eq!(left.recvmsg(fd, &mut text, MSG_ERRQUEUE), Err(Errno::EAGAIN));
+        assert_eq!(host.counters().echo_errors_dropped, 1);
     });
 }

@@ -2,7 +2,6 @@
 //! sent and received begins with the ICMP header (RFC 792, RFC 4443 §4). Its identifier is the
 //! socket's port, and the checksum is filled in; only answers to the socket's requests arrive.
 
-use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -22,10 +21,6 @@ use crate::{Echo, EchoReply, EchoReplyKind, NetworkError, NetworkErrorKind, UdpE
 /// Bytes of the header: type, code, checksum, identifier, sequence number.
 const HEADER: usize = 8;
 
-/// Errors that wait for MSG_ERRQUEUE; the next ones are dropped, as in Linux, where the receive
-/// buffer bounds them.
-const ERRORS_MAX: usize = 64;
-
 /// What an echo socket has here, beside what the engine has.
 #[derive(Default)]
 pub(super) struct Ping {
@@ -34,20 +29,21 @@ pub(super) struct Ping {
     ttl: Option<u8>,
     /// IP_RECVERR.
     wants_errors: bool,
-    /// With the sequence number of the request.
-    errors: VecDeque<(NetworkError, u16)>,
 }
 
 impl Ping {
     /// Keeps an error if the program wants it, and says what the call under way is told.
-    fn hear(&mut self, reply: &EchoReply, kind: NetworkErrorKind) -> Option<Errno> {
+    fn hear(
+        &self,
+        socket: &PingSocket,
+        reply: &EchoReply,
+        kind: NetworkErrorKind,
+    ) -> Option<Errno> {
         let error = Errno::from(UdpError::from(kind));
         if self.wants_errors {
-            if self.errors.len() < ERRORS_MAX {
-                let said = NetworkError { kind, from: reply.from, remote: (reply.to, 0).into() };
-                self.errors.push_back((said, reply.sequence));
-            }
-            return Some(error);
+            let said = NetworkError { kind, from: reply.from, remote: (reply.to, 0).into() };
+            let kept = socket.with(|echo| echo.keep_error(said, reply.sequence));
+            return kept.err().or(Some(error));
         }
         // As in Linux, others may pass.
         let is_hard = matches!(
@@ -187,9 +183,9 @@ impl Bsd {
                 let payload = out.get_mut(HEADER..).unwrap_or_default();
                 echo.recv(payload).map(|answer| (answer, HEADER + length))
             })?;
-            let mut state = sock.state();
+            let state = sock.state();
             if let Some(kind) = error_kind(answer.kind) {
-                state.ping.hear(&answer, kind).map_or(Ok(()), Err)?;
+                state.ping.hear(&socket, &answer, kind).map_or(Ok(()), Err)?;
             } else if state.ping.is_from_peer(answer.from) {
                 let head = header(reply(sock.family), socket.ident(), answer.sequence);
                 copy(&head, out);
@@ -215,16 +211,16 @@ impl Bsd {
 
 /// An error, with the header of the request that met it.
 fn take_error(sock: &Sock, socket: &PingSocket, out: &mut [u8]) -> Result<Message, Errno> {
-    let mut state = sock.state();
+    let state = sock.state();
     let next = |echo: &mut Echo<'_>| {
         let kind = error_kind(echo.next_answer()?.0)?;
         echo.recv(&mut []).map(|answer| (answer, kind))
     };
     // Those that no call has been told of yet.
     while let Ok((answer, kind)) = socket.recv(Patience::None, next) {
-        state.ping.hear(&answer, kind);
+        state.ping.hear(socket, &answer, kind);
     }
-    let (error, sequence) = state.ping.errors.pop_front().ok_or(Errno::EAGAIN)?;
+    let (error, sequence) = socket.with(|echo| echo.take_error())?.ok_or(Errno::EAGAIN)?;
     let length = copy(&header(request(sock.family), socket.ident(), sequence), out);
     let is_cut = length < HEADER;
     Ok(Message {
@@ -247,8 +243,8 @@ pub(super) fn set_ping_int(sock: &Sock, level: i32, name: i32, value: i32) -> Re
         }
         (IPPROTO_IP, IP_RECVERR) | (IPPROTO_IPV6, IPV6_RECVERR) => {
             state.ping.wants_errors = value != 0;
-            if value == 0 {
-                state.ping.errors.clear();
+            if let (0, Role::Ping(socket)) = (value, &state.role) {
+                while socket.with(|echo| echo.take_error())?.is_some() {}
             }
         }
         (IPPROTO_IP, IP_RECVTTL) | (IPPROTO_IPV6, IPV6_RECVHOPLIMIT) => {
