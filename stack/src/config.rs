@@ -70,6 +70,9 @@ pub struct Config {
     /// Groups that sockets are members of on one interface, all together; one more is refused
     /// (`TooManyGroups`).
     pub groups_max: usize,
+    /// Sources that sockets name for their groups on one interface, to hear or not to hear them,
+    /// each counted once for each group; one more is refused (`TooManySources`).
+    pub group_sources_max: usize,
     /// TTL of packets that no socket has set one for (RFC 1122 §3.2.1.7): 1 to 255.
     pub ttl: u8,
     /// Control packets waiting to be sent (echo replies, errors, RSTs, ARP); more are dropped and
@@ -480,6 +483,7 @@ impl Config {
             interfaces_max: 16,
             routes_max: 256,
             groups_max: 64,
+            group_sources_max: 640,
             ttl: 64,
             replies_max: 1024,
             replies_bytes_max: 4 << 20,
@@ -502,6 +506,7 @@ impl Config {
             device_checksums: self.device_checksums,
             neighbors: self.neighbors,
             groups_max: self.groups_max,
+            group_sources_max: self.group_sources_max,
             autoconfigures: self.autoconfigure == Autoconfigure::On,
             temporary_addresses: self.temporary_addresses,
             vlan: None,

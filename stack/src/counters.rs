@@ -297,6 +297,8 @@ drop_reasons! {
     UdpChecksum,
     /// A UDP port that nobody has.
     UdpNoPort,
+    /// A datagram for a group, from a source that no socket wants.
+    GroupSource,
     /// A UDP socket's receive buffer is full.
     UdpBufferFull,
     /// A TCP header that is malformed.

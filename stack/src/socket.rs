@@ -4,6 +4,7 @@
 use crate::counters::Counters;
 use crate::link::interface::Interfaces;
 use crate::net::multicast::GroupError;
+use crate::net::multicast::filter::{Filter, GroupChange, SourceChange};
 use crate::net::pmtu::PathMtus;
 use crate::net::route::{HopKind, RouteTable};
 use crate::readiness::Readiness;
@@ -469,20 +470,7 @@ impl Udp<'_> {
         interface: Option<InterfaceId>,
         group: IpAddr,
     ) -> Result<(), GroupError> {
-        let group = Address::from(group);
-        let hop = self.routes.lookup(interface, group);
-        let here = hop.map_or(InterfaceId::FIRST, |hop| hop.interface);
-        let elsewhere = interface.is_some_and(|wanted| wanted != here);
-        if group.is_multicast() && (hop.is_none() || elsewhere) {
-            return Err(GroupError::NoAddress);
-        }
-        let interface = here;
-        self.table.join_group(self.key, interface, group)?;
-        let joined = self.interfaces.get_mut(interface).groups.join(group);
-        if joined.is_err() {
-            let _: Option<InterfaceId> = self.table.leave_group(self.key, group);
-        }
-        joined
+        self.change_group(interface, group.into(), GroupChange::Join)
     }
 
     /// Leaves a group. A socket that is closed leaves all its groups.
@@ -490,9 +478,71 @@ impl Udp<'_> {
     /// # Errors
     /// `NotJoined`.
     pub fn leave_group(&mut self, group: IpAddr) -> Result<(), GroupError> {
-        let group = Address::from(group);
-        let left = self.table.leave_group(self.key, group).ok_or(GroupError::NotJoined)?;
-        self.interfaces.get_mut(left).groups.leave(group);
+        self.change_group(None, group.into(), GroupChange::Leave)
+    }
+
+    /// Changes which sources of a group this socket hears, where it joined that first, or where
+    /// this host speaks to the group. What comes for the group from others is given only to sockets
+    /// that want it, and to those that have joined nothing; what nobody wants, routers are told.
+    ///
+    /// # Errors
+    /// See [`GroupError`].
+    pub fn change_source(
+        &mut self,
+        group: IpAddr,
+        source: IpAddr,
+        change: SourceChange,
+    ) -> Result<(), GroupError> {
+        self.change_group(None, group.into(), GroupChange::Source(change, source.into()))
+    }
+
+    pub(crate) fn change_group(
+        &mut self,
+        interface: Option<InterfaceId>,
+        group: Address,
+        change: GroupChange,
+    ) -> Result<(), GroupError> {
+        let joined = match change {
+            GroupChange::Join => None,
+            _ => self.socket().and_then(|socket| socket.memberships().place(group)),
+        };
+        let here = interface.or(joined);
+        let here = here.map_or_else(|| self.place(None, group), Ok)?;
+        let after = self.table.group_after(self.key, here, group, change)?;
+        self.set_group(Some(here), group, after)
+    }
+
+    /// Where the socket joins a group.
+    fn place(
+        &self,
+        interface: Option<InterfaceId>,
+        group: Address,
+    ) -> Result<InterfaceId, GroupError> {
+        if !group.is_multicast() {
+            return Err(GroupError::NotAGroup);
+        }
+        let hop = self.routes.lookup(interface, group).ok_or(GroupError::NoAddress)?;
+        if interface.is_some_and(|wanted| wanted != hop.interface) {
+            return Err(GroupError::NoAddress);
+        }
+        let speaks = self.socket().is_some_and(|socket| socket.reach().speaks_to(group));
+        if speaks { Ok(hop.interface) } else { Err(GroupError::NotAGroup) }
+    }
+
+    /// Has this filter of a group from now on; None: it is no member.
+    pub(crate) fn set_group(
+        &mut self,
+        interface: Option<InterfaceId>,
+        group: Address,
+        to: Option<Filter>,
+    ) -> Result<(), GroupError> {
+        let here = match (interface, &to) {
+            (Some(here), None) => here,
+            _ => self.place(interface, group)?,
+        };
+        let before = self.table.socket(self.key).and_then(|it| it.memberships().get(here, group));
+        self.interfaces.get_mut(here).groups.change(group, before, to.as_ref())?;
+        self.table.set_group(self.key, here, group, to);
         Ok(())
     }
 
@@ -509,8 +559,11 @@ impl Udp<'_> {
 
     /// Gives the socket up. What is queued is still sent.
     pub fn close(self) {
-        for (interface, group) in self.table.socket(self.key).map_or(&[][..], UdpSocket::groups) {
-            self.interfaces.get_mut(*interface).groups.leave(*group);
+        for (interface, group, filter) in
+            self.table.socket(self.key).iter().flat_map(|it| it.memberships().iter())
+        {
+            // Nobody is refused leaving.
+            let _ = self.interfaces.get_mut(*interface).groups.change(*group, Some(filter), None);
         }
         self.table.close(self.key);
     }

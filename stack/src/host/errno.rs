@@ -230,10 +230,12 @@ impl From<UdpSendError> for Errno {
 impl From<GroupError> for Errno {
     fn from(error: GroupError) -> Errno {
         match error {
-            GroupError::NotAGroup => Errno::EINVAL,
+            GroupError::NotAGroup | GroupError::NotASource | GroupError::OtherFilter => {
+                Errno::EINVAL
+            }
             GroupError::AlreadyJoined => Errno::EADDRINUSE,
-            GroupError::NotJoined => Errno::EADDRNOTAVAIL,
-            GroupError::TooManyGroups => Errno::ENOBUFS,
+            GroupError::NotJoined | GroupError::SameFilter => Errno::EADDRNOTAVAIL,
+            GroupError::TooManyGroups | GroupError::TooManySources => Errno::ENOBUFS,
             GroupError::NoAddress => Errno::ENODEV,
         }
     }

@@ -13,8 +13,8 @@ use super::runtime::{Core, Host};
 use super::sockaddr::{ToSocketAddrs, try_each};
 use super::watch::Key;
 use crate::{
-    NetworkError, ReceivedDatagram, SendDatagram, SocketId, Udp, UdpId, UdpOptions, UdpRecvError,
-    UdpSendError,
+    NetworkError, ReceivedDatagram, SendDatagram, SocketId, SourceChange, Udp, UdpId, UdpOptions,
+    UdpRecvError, UdpSendError,
 };
 
 /// A UDP socket, in the shape of [`std::net::UdpSocket`].
@@ -399,6 +399,22 @@ impl UdpSocket {
     /// `AddrNotAvailable`: it had not joined.
     pub fn leave_group(&self, group: IpAddr) -> io::Result<()> {
         Ok(self.socket.with(|socket| socket.leave_group(group))?.map_err(Errno::from)?)
+    }
+
+    /// Changes which sources of a group this socket hears.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no group and no source, and where the group was joined for all
+    /// sources or for some and the change is for the other; `AddrNotAvailable` where nothing
+    /// changes; ENOBUFS at the limit, ENODEV without an address of this IP version.
+    pub fn change_source(
+        &self,
+        group: IpAddr,
+        source: IpAddr,
+        change: SourceChange,
+    ) -> io::Result<()> {
+        let changed = self.socket.with(|socket| socket.change_source(group, source, change))?;
+        Ok(changed.map_err(Errno::from)?)
     }
 
     /// Whether calls fail with `WouldBlock` where they would block.

@@ -161,15 +161,18 @@ impl Stack {
             }
         }
         let (routes, here) = (&self.routes, arrival.interface);
+        let groups = &self.interfaces.get(here).groups;
         let ours = match routes.interface_of(to) {
             // What is of one link is nothing on another (RFC 4291 §2.5.6).
             Some(interface) => interface == here || !to.is_link_local(),
-            None if to.is_multicast() => {
-                routes.is_group(here, to) || self.interfaces.get(here).groups.contains(to)
-            }
+            None if to.is_multicast() => routes.is_group(here, to) || groups.contains(to),
             None => self.answers_for(to) || routes.is_broadcast(to),
         };
-        if ours { Ok(()) } else { Err(DropReason::IpNotForUs) }
+        if !ours {
+            return Err(DropReason::IpNotForUs);
+        }
+        let unwanted = packet.protocol == parse::PROTOCOL_UDP && !groups.admit(to, source);
+        if unwanted { Err(DropReason::GroupSource) } else { Ok(()) }
     }
 
     /// A packet for this host, or a fragment of one.
@@ -294,10 +297,14 @@ impl Stack {
         let many = !self.answers_for(packet.destination);
         let (from, to, interface) = (remote, local.address, arrival.interface);
         let how = Arrived { from, to, ttl: packet.ttl, tos: packet.tos(), interface };
-        let mut taken = None;
+        let (mut taken, mut is_unwanted) = (None, false);
         for n in 0.. {
             let next = if many { self.udp.nth(local, n) } else { self.udp.find(local, remote) };
             let Some(key) = next else { break };
+            if many && !self.udp.admits(key, interface, to, from.address) {
+                is_unwanted = true;
+                continue;
+            }
             let took = self.give(key, how, header.payload, arrival.gso);
             taken = Some(took || taken == Some(true));
             if !many {
@@ -307,6 +314,7 @@ impl Stack {
         match taken {
             Some(true) => Ok(()),
             Some(false) => Err(DropReason::UdpBufferFull),
+            None if is_unwanted => Err(DropReason::GroupSource),
             None => {
                 self.counters.udp_no_ports += 1;
                 self.report(arrival, packet, Trouble::Unreachable(Unreachable::Port));
@@ -345,7 +353,7 @@ impl Stack {
     fn on_igmp(&mut self, arrival: Arrival, packet: &IpPacket<'_>) -> Result<(), DropReason> {
         let query = message::igmp_query(packet).ok_or(DropReason::IgmpIgnored)?;
         let groups = &mut self.interfaces.get_mut(arrival.interface).groups;
-        groups.on_query(arrival.now, true, query);
+        groups.on_query(arrival.now, true, &query);
         Ok(())
     }
 

@@ -114,6 +114,7 @@ impl Stack {
             device_checksums,
             neighbors: self.config.neighbors,
             groups_max: self.config.groups_max,
+            group_sources_max: self.config.group_sources_max,
             autoconfigures: config.autoconfigure == Autoconfigure::On,
             temporary_addresses: config.temporary_addresses,
             vlan,

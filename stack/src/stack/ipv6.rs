@@ -85,7 +85,7 @@ impl Stack {
         if packet.payload.first() == Some(&message::MLD_QUERY) {
             let query = message::mld_query(packet).ok_or(DropReason::IcmpIgnored)?;
             let groups = &mut self.interfaces.get_mut(arrival.interface).groups;
-            groups.on_query(arrival.now, false, query);
+            groups.on_query(arrival.now, false, &query);
             return Ok(());
         }
         if packet.source.is_unspecified() {

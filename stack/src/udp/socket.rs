@@ -4,6 +4,7 @@ use super::datagrams::Datagrams;
 use super::error::{NetworkError, UdpError, UdpRecvError, UdpSendError};
 use super::max_payload;
 use super::names::Name;
+use crate::net::multicast::filter::Memberships;
 use crate::net::reach::Reach;
 use crate::net::sharing::Sharing;
 use crate::store::arena::Key;
@@ -219,8 +220,8 @@ pub(crate) struct UdpSocket {
     pub(super) place: usize,
     pub(super) options: UdpOptions,
     pub(super) error: Option<UdpError>,
-    /// That it is a member of, and where: at most `UdpLimits::groups`.
-    pub(super) groups: Vec<(InterfaceId, Address)>,
+    /// At most `UdpLimits::groups`.
+    pub(super) memberships: Memberships,
     /// At most `UdpLimits::errors`.
     pub(super) errors: VecDeque<NetworkError>,
     pub(super) received: Datagrams<Arrived>,
@@ -253,7 +254,7 @@ impl UdpSocket {
             place: 0,
             options,
             error: None,
-            groups: Vec::new(),
+            memberships: Memberships::default(),
             errors: VecDeque::new(),
             received: Datagrams::default(),
             unsent: Datagrams::default(),
@@ -281,8 +282,8 @@ impl UdpSocket {
         self.local
     }
 
-    pub(crate) fn groups(&self) -> &[(InterfaceId, Address)] {
-        &self.groups
+    pub(crate) fn memberships(&self) -> &Memberships {
+        &self.memberships
     }
 
     /// The connected peer.

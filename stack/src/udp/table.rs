@@ -9,6 +9,7 @@ use super::socket::{
     UdpSocket,
 };
 use crate::net::multicast::GroupError;
+use crate::net::multicast::filter::{Filter, GroupChange};
 use crate::net::reach::Reach;
 use crate::net::sharing::Sharing;
 use crate::random::{Random, Secret};
@@ -33,6 +34,9 @@ pub struct UdpLimits {
     pub errors: usize,
     /// Groups that one socket may be a member of; one more is refused. Default 20, as Linux.
     pub groups: usize,
+    /// Sources that one socket may name for a group, to hear or not to hear them; one more is
+    /// refused (`TooManySources`). Default 10, as Linux for IPv4.
+    pub sources: usize,
     /// First and last port for sockets that name none (RFC 6056 §3.2). Default 32,768 to 60,999.
     pub ephemeral_ports: (u16, u16),
 }
@@ -45,6 +49,7 @@ impl Default for UdpLimits {
             buffer: 8 << 20,
             errors: 64,
             groups: 20,
+            sources: 10,
             ephemeral_ports: (32_768, 60_999),
         }
     }
@@ -175,37 +180,41 @@ impl UdpTable {
         self.names.nth(local, n)
     }
 
-    /// The socket is a member of `group` on a link from now on.
-    pub(crate) fn join_group(
+    /// What the socket's filter of `group` would be after a change; None: it would be no member.
+    pub(crate) fn group_after(
+        &self,
+        key: Key<UdpSocket>,
+        interface: InterfaceId,
+        group: Address,
+        change: GroupChange,
+    ) -> Result<Option<Filter>, GroupError> {
+        let UdpLimits { groups, sources, .. } = self.limits;
+        let Some(socket) = self.socket(key) else { return Err(GroupError::NotAGroup) };
+        socket.memberships.after(interface, group, change, groups, sources)
+    }
+
+    /// The socket has this filter of `group` on a link from now on; None: it is no member.
+    pub(crate) fn set_group(
         &mut self,
         key: Key<UdpSocket>,
         interface: InterfaceId,
         group: Address,
-    ) -> Result<(), GroupError> {
-        let most = self.limits.groups;
-        let Some(socket) = self.socket_mut(key) else { return Err(GroupError::NotAGroup) };
-        if !group.is_multicast() || !socket.reach().speaks_to(group) {
-            return Err(GroupError::NotAGroup);
+        to: Option<Filter>,
+    ) {
+        if let Some(socket) = self.socket_mut(key) {
+            socket.memberships.set(interface, group, to);
         }
-        if socket.groups.contains(&(interface, group)) {
-            return Err(GroupError::AlreadyJoined);
-        }
-        if socket.groups.len() >= most {
-            return Err(GroupError::TooManyGroups);
-        }
-        socket.groups.push((interface, group));
-        Ok(())
     }
 
-    /// It is so no longer, where it became one first; None: it was not.
-    pub(crate) fn leave_group(
-        &mut self,
+    /// The socket wants what comes from `source` for `group` on a link.
+    pub(crate) fn admits(
+        &self,
         key: Key<UdpSocket>,
+        interface: InterfaceId,
         group: Address,
-    ) -> Option<InterfaceId> {
-        let socket = self.socket_mut(key)?;
-        let at = socket.groups.iter().position(|(_, other)| *other == group)?;
-        Some(socket.groups.remove(at).0)
+        source: Address,
+    ) -> bool {
+        self.socket(key).is_some_and(|it| it.memberships.admit(interface, group, source))
     }
 
     /// Gives a received datagram to a socket; false if its buffer is full.

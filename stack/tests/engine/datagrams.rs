@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use stack::{
-    BindError, ConnectOptions, GroupError, ListenError, ListenOptions, RxFrame, SendDatagram,
-    UdpOptions, UdpSendError,
+    BindError, ConnectOptions, DropReason, GroupError, ListenError, ListenOptions, RxFrame,
+    SendDatagram, SourceChange, UdpId, UdpOptions, UdpSendError,
 };
 
 use crate::net::{Net, balanced, host, host_with, mac, v4, v6};
@@ -189,6 +189,149 @@ fn rfc3376_members_hear_what_is_for_their_group() {
     let mut socket = net.hosts[1].udp(one).unwrap();
     assert_eq!(socket.join_group([192, 0, 2, 9].into()), Err(GroupError::NotAGroup));
     balanced(&net.hosts[1]);
+}
+
+/// RFC 3376 §3.1: what a socket does not want to hear it does not hear, and what none wants is told
+/// to routers and dropped.
+#[test]
+fn rfc3376_3_1_sources_are_heard_by_who_wants_them() {
+    let second = |config: &mut stack::Config| {
+        let more = ["192.0.2.7/24", "2001:db8::7/64"];
+        config.addresses.extend(more.map(|it| it.parse::<stack::Cidr>().unwrap()));
+    };
+    let mut net = Net::of([host_with(1, second), host(2)]);
+    let any: SocketAddr = "[::]:53".parse().unwrap();
+    let shared = UdpOptions { reuse_address: true, ..UdpOptions::default() };
+    let [one, other] = [any, any].map(|any| net.hosts[1].bind_udp_with(any, shared).unwrap());
+    let near = net.hosts[0].bind_udp("[::]:53".parse().unwrap()).unwrap();
+    for (version, group, [first, second]) in [
+        (4, "232.1.2.3", [v4(1, 0), v4(7, 0)].map(|it| it.ip())),
+        (6, "ff35::123", [v6(1, 0), v6(7, 0)].map(|it| it.ip())),
+    ] {
+        let group: IpAddr = group.parse().unwrap();
+        // Each of both sends one, and these hear it.
+        let hear = |net: &mut Net| {
+            for from in [first, second] {
+                let to = Some(SocketAddr::new(group, 53));
+                let how = SendDatagram { from: Some(from), to, ..SendDatagram::default() };
+                net.hosts[0].udp(near).unwrap().send_datagram(net.now, b"all", how).unwrap();
+            }
+            net.settle();
+            [one, other].map(|id| {
+                let mut socket = net.hosts[1].udp(id).unwrap();
+                let all = std::iter::from_fn(|| socket.recv_datagram(&mut [0; 9]).ok());
+                all.map(|it| it.from.ip()).collect::<Vec<_>>()
+            })
+        };
+        let change = |net: &mut Net, id: UdpId, source, change| {
+            net.hosts[1].udp(id).unwrap().change_source(group, source, change)
+        };
+        let dropped = |net: &Net| net.hosts[1].counters().drops.get(DropReason::GroupSource);
+        let before = dropped(&net);
+        reports(&mut net);
+
+        change(&mut net, one, first, SourceChange::Join).unwrap();
+        net.pass(Duration::from_secs(3));
+        assert_eq!(reports(&mut net), [(version, 5), (version, 5)], "allowed, told twice");
+        // The other has joined nothing, and hears what others want.
+        assert_eq!(hear(&mut net), [vec![first], vec![first]]);
+        assert_eq!(dropped(&net), before + 1);
+
+        net.hosts[1].udp(other).unwrap().join_group(group).unwrap();
+        change(&mut net, other, first, SourceChange::Block).unwrap();
+        net.pass(Duration::from_secs(3));
+        assert_eq!(reports(&mut net), [(version, 4), (version, 4)], "all: one wants the first");
+        assert_eq!(hear(&mut net), [vec![first], vec![second]]);
+        assert_eq!(dropped(&net), before + 1);
+
+        change(&mut net, one, first, SourceChange::Leave).unwrap();
+        net.pass(Duration::from_secs(3));
+        assert_eq!(reports(&mut net), [(version, 6), (version, 6)], "nobody wants it");
+        assert_eq!(hear(&mut net), [vec![second], vec![second]]);
+        assert_eq!(dropped(&net), before + 2);
+
+        change(&mut net, other, first, SourceChange::Unblock).unwrap();
+        net.pass(Duration::from_secs(3));
+        assert_eq!(reports(&mut net), [(version, 5), (version, 5)]);
+        assert_eq!(hear(&mut net), [vec![first, second], vec![first, second]]);
+        net.hosts[1].udp(other).unwrap().leave_group(group).unwrap();
+        net.pass(Duration::from_secs(3));
+        assert_eq!(reports(&mut net), [(version, 3), (version, 3)]);
+    }
+    balanced(&net.hosts[1]);
+}
+
+#[test]
+fn rfc3376_3_1_who_closes_hears_no_source() {
+    let mut net = Net::new();
+    let socket = net.hosts[1].bind_udp(v4(2, 53)).unwrap();
+    let (group, source) = ([232, 1, 2, 3].into(), [192, 0, 2, 9].into());
+    let mut udp = net.hosts[1].udp(socket).unwrap();
+    udp.change_source(group, source, SourceChange::Join).unwrap();
+    net.pass(Duration::from_secs(3));
+    assert_eq!(reports(&mut net), [(4, 5), (4, 5)]);
+    net.hosts[1].udp(socket).unwrap().close();
+    net.pass(Duration::from_secs(3));
+    assert_eq!(reports(&mut net), [(4, 6), (4, 6)]);
+}
+
+/// As Linux says it.
+#[test]
+fn what_is_wrong_with_a_source_is_said() {
+    let mut net = Net::new();
+    let socket = net.hosts[1].bind_udp("[::]:53".parse().unwrap()).unwrap();
+    let group = |last| IpAddr::from([232, 1, 2, last]);
+    let source = |last| IpAddr::from([198, 51, 100, last]);
+    let mut change = |to: IpAddr, from: IpAddr, change| {
+        net.hosts[1].udp(socket).unwrap().change_source(to, from, change)
+    };
+    use {GroupError::*, SourceChange::*};
+    assert_eq!(change(source(1), source(1), Join), Err(NotAGroup));
+    for bad in [group(1), [0; 4].into(), "2001:db8::1".parse().unwrap()] {
+        assert_eq!(change(group(1), bad, Join), Err(NotASource), "{bad}");
+    }
+    for what in [Leave, Block, Unblock] {
+        assert_eq!(change(group(1), source(1), what), Err(OtherFilter), "it has not joined");
+    }
+    change(group(1), source(1), Join).unwrap();
+    assert_eq!(change(group(1), source(1), Join), Err(SameFilter));
+    assert_eq!(change(group(1), source(2), Leave), Err(SameFilter));
+    assert_eq!(change(group(1), source(1), Block), Err(OtherFilter));
+    // The last one leaves the group; that for all may become that for one.
+    change(group(1), source(1), Leave).unwrap();
+    net.hosts[1].udp(socket).unwrap().join_group(group(1)).unwrap();
+    let mut change = |to: IpAddr, from: IpAddr, change| {
+        net.hosts[1].udp(socket).unwrap().change_source(to, from, change)
+    };
+    assert_eq!(change(group(1), source(1), Unblock), Err(SameFilter));
+    change(group(1), source(1), Block).unwrap();
+    assert_eq!(change(group(1), source(1), Join), Err(OtherFilter));
+    change(group(1), source(1), Unblock).unwrap();
+    for last in 0..10 {
+        change(group(1), source(last), Join).unwrap();
+    }
+    assert_eq!(change(group(1), source(10), Join), Err(TooManySources));
+    change(group(1), source(0), Leave).unwrap();
+    change(group(1), source(10), Join).unwrap();
+}
+
+#[test]
+fn law6_the_host_s_sockets_name_so_many_sources() {
+    let mut net = Net::of([host_with(1, |config| config.group_sources_max = 12), host(2)]);
+    let [one, other] = [1, 2].map(|port| net.hosts[0].bind_udp(v4(1, port)).unwrap());
+    let mut join = |id, group, last| {
+        let (group, source) = ([232, 0, 0, group], [198, 51, 100, last]);
+        net.hosts[0].udp(id).unwrap().change_source(group.into(), source.into(), SourceChange::Join)
+    };
+    assert!((0..10).all(|last| join(one, 1, last).is_ok()));
+    assert!((0..10).all(|last| join(other, 1, last).is_ok()), "the same count once");
+    assert!((0..2).all(|last| join(one, 2, last).is_ok()));
+    assert_eq!(join(one, 2, 2), Err(GroupError::TooManySources));
+    assert_eq!(join(other, 3, 1), Err(GroupError::TooManySources));
+    net.hosts[0].udp(one).unwrap().close();
+    let group = [232, 0, 0, 3];
+    let mut socket = net.hosts[0].udp(other).unwrap();
+    socket.change_source(group.into(), [198, 51, 100, 1].into(), SourceChange::Join).unwrap();
 }
 
 /// A question of IGMPv3, who is in any group.

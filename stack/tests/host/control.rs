@@ -205,3 +205,107 @@ fn groups_are_joined_before_and_after_binding() {
         assert_eq!(left.recv(server, &mut text, 0), Ok(3));
     });
 }
+
+/// A `struct group_source_req`; without a source a `group_req`.
+fn group_request(interface: u32, addresses: &[&str]) -> Vec<u8> {
+    let mut request = interface.to_ne_bytes().to_vec();
+    request.resize(size_of::<usize>(), 0);
+    for text in addresses {
+        let start = request.len();
+        let address = SocketAddr::new(text.parse().unwrap(), 0);
+        request.extend(socket_address_bytes(address));
+        request.resize(start + 128, 0);
+    }
+    request
+}
+
+/// RFC 3678, before and after binding.
+#[test]
+fn sources_of_groups_are_chosen() {
+    within(10, || {
+        let (left, right) = hosts();
+        let (left, right) = (Bsd::new(&left), Bsd::new(&right));
+        let octets = |text: &str| text.parse::<Ipv4Addr>().unwrap().octets();
+        let source_request =
+            |group, source| [octets(group), octets("0.0.0.0"), octets(source)].concat();
+        let v4 = source_request("232.1.2.3", RIGHT);
+        let stranger = source_request("232.1.2.3", "198.51.100.1");
+        let server = left.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+        let set = |name, value: &[u8]| left.setsockopt(server, IPPROTO_IP, name, value);
+        set(IP_ADD_SOURCE_MEMBERSHIP, &stranger).unwrap();
+        assert_eq!(set(IP_ADD_SOURCE_MEMBERSHIP, &stranger), Err(Errno::EADDRNOTAVAIL));
+        left.bind(server, address("0.0.0.0", 53)).unwrap();
+        assert_eq!(set(IP_ADD_SOURCE_MEMBERSHIP, &stranger), Err(Errno::EADDRNOTAVAIL));
+        assert_eq!(set(IP_BLOCK_SOURCE, &v4), Err(Errno::EINVAL));
+        assert_eq!(set(IP_ADD_SOURCE_MEMBERSHIP, &v4[..11]), Err(Errno::EINVAL));
+        let client = right.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+        // What came before the last is what comes now.
+        let hears = |expected: &[u8]| {
+            right.sendto(client, b"group", 0, Some(address("232.1.2.3", 53))).unwrap();
+            right.sendto(client, b"alone", 0, Some(address(LEFT, 53))).unwrap();
+            let mut text = [0; 8];
+            let length = left.recv(server, &mut text, 0).unwrap();
+            assert_eq!(&text[..length], expected);
+            if expected == b"group" {
+                left.recv(server, &mut text, 0).unwrap();
+            }
+        };
+        hears(b"alone");
+        set(IP_ADD_SOURCE_MEMBERSHIP, &v4).unwrap();
+        hears(b"group");
+        set(IP_DROP_SOURCE_MEMBERSHIP, &v4).unwrap();
+        hears(b"alone");
+        set(IP_DROP_SOURCE_MEMBERSHIP, &stranger).unwrap();
+        set(MCAST_JOIN_GROUP, &group_request(0, &["232.1.2.3"])).unwrap();
+        hears(b"group");
+        set(IP_BLOCK_SOURCE, &v4).unwrap();
+        hears(b"alone");
+        set(IP_UNBLOCK_SOURCE, &v4).unwrap();
+        hears(b"group");
+        let both = group_request(INTERFACE, &["232.1.2.3", RIGHT]);
+        set(MCAST_BLOCK_SOURCE, &both).unwrap();
+        hears(b"alone");
+        set(MCAST_UNBLOCK_SOURCE, &both).unwrap();
+        set(MCAST_LEAVE_GROUP, &group_request(0, &["232.1.2.3"])).unwrap();
+        hears(b"alone");
+        set(MCAST_JOIN_SOURCE_GROUP, &both).unwrap();
+        hears(b"group");
+        set(MCAST_LEAVE_SOURCE_GROUP, &both).unwrap();
+        hears(b"alone");
+        for (bad, errno) in [
+            (group_request(7, &["232.1.2.3", RIGHT]), Errno::ENODEV),
+            (group_request(0, &["232.1.2.3"]), Errno::EINVAL),
+            (group_request(0, &["ff35::9", "2001:db8::9"]), Errno::EINVAL),
+            (group_request(0, &["232.1.2.3", "2001:db8::9"]), Errno::EINVAL),
+        ] {
+            assert_eq!(set(MCAST_JOIN_SOURCE_GROUP, &bad), Err(errno));
+        }
+    });
+}
+
+#[test]
+fn sources_of_groups_of_ipv6_are_chosen() {
+    within(10, || {
+        let (left, right) = hosts();
+        let (left, right) = (Bsd::new(&left), Bsd::new(&right));
+        let server = left.socket(AF_INET6, SOCK_DGRAM, 0).unwrap();
+        let set = |name, value: &[u8]| left.setsockopt(server, IPPROTO_IPV6, name, value);
+        let request = |source| group_request(INTERFACE, &["ff35::9", source]);
+        set(MCAST_JOIN_SOURCE_GROUP, &request("2001:db8::99")).unwrap();
+        left.bind(server, "[::]:54".parse().unwrap()).unwrap();
+        let client = right.socket(AF_INET6, SOCK_DGRAM, 0).unwrap();
+        right.bind(client, "[2001:db8::2]:7".parse().unwrap()).unwrap();
+        let send = |text: &[u8], to: &str| {
+            right.sendto(client, text, 0, Some(to.parse().unwrap())).unwrap();
+        };
+        let mut text = [0; 8];
+        send(b"unheard", "[ff35::9]:54");
+        send(b"alone", "[2001:db8::1]:54");
+        assert_eq!(left.recv(server, &mut text, 0), Ok(5));
+        set(MCAST_JOIN_SOURCE_GROUP, &request("2001:db8::2")).unwrap();
+        send(b"heard!", "[ff35::9]:54");
+        assert_eq!(left.recv(server, &mut text, 0), Ok(6));
+        let v4 = group_request(0, &["232.1.2.3"]);
+        assert_eq!(set(MCAST_JOIN_GROUP, &v4), Err(Errno::EINVAL));
+    });
+}

@@ -4,6 +4,7 @@
 //!  python, 192.0.2.1 on hub ==[ bridge, snooping and asking ]== tap0: alice, tap1: bob
 //! ```
 
+use crate::programs::on_tapstack;
 use tests::netns::{Netns, Running, demo_path, have, skipped};
 
 /// A member on Linux's sockets: prints what it hears, and says what it reads.
@@ -111,4 +112,82 @@ fn members_talk_over_ipv4() {
 #[test]
 fn members_talk_over_ipv6() {
     talk_with_each_other_and_with_linux("ff15::7:7");
+}
+
+/// A program that joins a group for one source, and prints what it hears. `MCAST_JOIN_SOURCE_GROUP`
+/// takes a `struct group_source_req`.
+const OF_ONE_SOURCE: &str = r#"
+import socket as s, struct, sys
+group, source = sys.argv[1:]
+version, level = (s.AF_INET6, s.IPPROTO_IPV6) if ':' in group else (s.AF_INET, s.IPPROTO_IP)
+def storage(text):
+    packed = s.inet_pton(version, text)
+    if version == s.AF_INET6:
+        return struct.pack('=HHI16sI100x', version, 0, 0, packed, 0)
+    return struct.pack('=HH4s120x', version, 0, packed)
+k = s.socket(version, s.SOCK_DGRAM)
+k.bind(('', 7777))
+k.setsockopt(level, 46, struct.pack('@I4x', 0) + storage(group) + storage(source))
+print('ready', flush=True)
+while True:
+    print('heard', k.recv(2000).decode(), flush=True)
+"#;
+
+/// Linux speaks from two addresses: first from that which nobody asked for.
+const OF_TWO_SOURCES: &str = r#"
+import socket as s, sys
+group, *sources = sys.argv[1:]
+version = s.AF_INET6 if ':' in group else s.AF_INET
+for source in sources:
+    k = s.socket(version, s.SOCK_DGRAM)
+    k.bind((source, 0))
+    if version == s.AF_INET6:
+        k.setsockopt(s.IPPROTO_IPV6, s.IPV6_MULTICAST_IF, s.if_nametoindex('hub'))
+    else:
+        k.setsockopt(s.IPPROTO_IP, s.IP_MULTICAST_IF, s.inet_aton(source))
+    k.sendto(source.encode(), (group, 7777))
+"#;
+
+fn one_source_is_heard_of_two(group: &str, [friend, stranger]: [&str; 2]) {
+    let Some(ns) = Netns::with_ipv6() else { return };
+    if !have(&["python3", "bridge"]) || bridge(&ns).is_none() {
+        return;
+    }
+    ns.sh(
+        10,
+        "ip address add 192.0.2.9/24 dev hub; ip address add 2001:db8::9/64 dev hub nodad; \
+         ip route add default dev hub",
+    );
+    std::fs::write(ns.dir().join("member.py"), OF_ONE_SOURCE).unwrap();
+    std::fs::write(ns.dir().join("speaker.py"), OF_TWO_SOURCES).unwrap();
+    let line = format!("exec {} python3 -u member.py {group} {friend}\n", on_tapstack());
+    std::fs::write(ns.dir().join("member.sh"), line).unwrap();
+    let mut member = ns.spawn("sh", "member.sh");
+    member.wait_for("ready");
+    // Linux has read our report.
+    let joined = format!("port tap0 grp {group} src {friend} ");
+    ns.sh(
+        10,
+        &format!("until bridge -d mdb show dev hub | grep -q '{joined}'; do sleep 0.05; done"),
+    );
+    let speak = format!("python3 speaker.py {group} {stranger} {friend}");
+    ns.sh(10, &speak);
+    assert_eq!(member.wait_for("heard"), format!("heard {friend}"));
+    // Longer than a report lives: we answer Linux's questions about it.
+    ns.sh(10, &format!("sleep 3; bridge -d mdb show dev hub | grep -q '{joined}'"));
+    // A bridge that lets all pass.
+    ns.sh(10, &format!("ip link set hub type bridge mcast_snooping 0; {speak}; {speak}"));
+    for _ in 0..2 {
+        assert_eq!(member.wait_for("heard"), format!("heard {friend}"));
+    }
+}
+
+#[test]
+fn one_source_is_heard_of_two_over_ipv4() {
+    one_source_is_heard_of_two("232.1.2.3", ["192.0.2.1", "192.0.2.9"]);
+}
+
+#[test]
+fn one_source_is_heard_of_two_over_ipv6() {
+    one_source_is_heard_of_two("ff35::123", ["2001:db8::1", "2001:db8::9"]);
 }

@@ -95,6 +95,26 @@ pub const IP_MULTICAST_LOOP: i32 = 34;
 pub const IP_ADD_MEMBERSHIP: i32 = 35;
 /// Leave a group.
 pub const IP_DROP_MEMBERSHIP: i32 = 36;
+/// Hear a blocked source again: a `struct ip_mreq_source`.
+pub const IP_UNBLOCK_SOURCE: i32 = 37;
+/// Do not hear a source of a group.
+pub const IP_BLOCK_SOURCE: i32 = 38;
+/// Join a group for one source.
+pub const IP_ADD_SOURCE_MEMBERSHIP: i32 = 39;
+/// Hear a joined source no longer.
+pub const IP_DROP_SOURCE_MEMBERSHIP: i32 = 40;
+/// Join a group of either IP version: a `struct group_req` (RFC 3678 §5.1).
+pub const MCAST_JOIN_GROUP: i32 = 42;
+/// Do not hear a source of a group: a `struct group_source_req`.
+pub const MCAST_BLOCK_SOURCE: i32 = 43;
+/// Hear a blocked source again.
+pub const MCAST_UNBLOCK_SOURCE: i32 = 44;
+/// Leave a group.
+pub const MCAST_LEAVE_GROUP: i32 = 45;
+/// Join a group for one source.
+pub const MCAST_JOIN_SOURCE_GROUP: i32 = 46;
+/// Hear a joined source no longer.
+pub const MCAST_LEAVE_SOURCE_GROUP: i32 = 47;
 /// `IP_MTU_DISCOVER`: routers may cut.
 pub const IP_PMTUDISC_DONT: i32 = 0;
 /// `IP_MTU_DISCOVER`: only this host cuts.

@@ -1,6 +1,6 @@
 //! One socket of the BSD face, and what it has become: the states that std's types keep apart.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::host::block::Patience;
@@ -11,6 +11,7 @@ use crate::host::modes::Modes;
 use crate::host::runtime::Core;
 use crate::host::tcp_socket::TcpSocket;
 use crate::host::udp::DatagramSocket;
+use crate::net::multicast::filter::Memberships;
 use crate::net::sharing::Sharing;
 use crate::{ListenFastOpen, Readiness, SocketId, TcpOptions, UdpOptions};
 
@@ -51,7 +52,7 @@ pub(super) struct State {
     /// For the datagram socket to be.
     pub(super) udp: UdpOptions,
     /// Groups that it will join.
-    pub(super) groups: Vec<IpAddr>,
+    pub(super) groups: Memberships,
     /// Of an echo socket.
     pub(super) ping: Ping,
     /// What is to come with its datagrams.
@@ -94,7 +95,7 @@ impl Sock {
             fast_open: ListenFastOpen::default(),
             changed: false,
             udp: UdpOptions::default(),
-            groups: Vec::new(),
+            groups: Memberships::default(),
             ping: Ping::default(),
             asked: Asked::default(),
         };
@@ -165,8 +166,8 @@ impl State {
         local: SocketAddr,
     ) -> Result<Arc<DatagramSocket>, Errno> {
         let socket = Arc::new(DatagramSocket::open(core, local, self.udp)?);
-        for group in &self.groups {
-            socket.with(|it| it.join_group(*group))??;
+        for (_, group, filter) in self.groups.iter() {
+            socket.with(|it| it.set_group(None, *group, Some(filter.clone())))??;
         }
         self.groups.clear();
         self.role = Role::Datagram(Arc::clone(&socket));

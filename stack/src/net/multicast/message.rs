@@ -7,6 +7,7 @@ use crate::wire::address::Address;
 use crate::wire::checksum::{checksum, is_valid};
 use crate::wire::parse::{IpPacket, PROTOCOL_ICMPV6, PROTOCOL_IGMP};
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 /// The first byte of MLD's queries.
 pub(crate) const MLD_QUERY: u8 = 130;
@@ -34,7 +35,8 @@ pub(crate) fn igmp_query(packet: &IpPacket<'_>) -> Option<Query> {
         (4.., code) => (Version::Third, tenths(floating(code.into(), 4))),
         _ => return None,
     };
-    group_query(version, Address::v4(group), within)
+    let sources = sources(rest, Address::v4)?;
+    group_query(version, Address::v4(group), sources, within)
 }
 
 /// Reads a query of MLD, whose checksum is right; None as above.
@@ -50,13 +52,35 @@ pub(crate) fn mld_query(packet: &IpPacket<'_>) -> Option<Query> {
         4.. => (Version::Third, floating(code, 12)),
         _ => return None,
     };
-    let group = Address::v6(u128::from_be_bytes(group));
-    group_query(version, group, Duration::from_millis(millis.into()))
+    let address = |octets| Address::v6(u128::from_be_bytes(octets));
+    let sources = sources(rest, address)?;
+    group_query(version, address(group), sources, Duration::from_millis(millis.into()))
 }
 
-fn group_query(version: Version, group: Address, within: Duration) -> Option<Query> {
+/// What stands behind the group in a query of the third version: flags, the querier's interval, and
+/// addresses of `N` bytes with their number in front. None where these are less.
+fn sources<const N: usize>(
+    rest: &[u8],
+    address: impl Fn([u8; N]) -> Address,
+) -> Option<BTreeSet<Address>> {
+    let Some((&[_, _, high, low], list)) = rest.split_first_chunk() else {
+        return Some(BTreeSet::new());
+    };
+    let count = usize::from(u16::from_be_bytes([high, low]));
+    let (list, _) = list.as_chunks::<N>();
+    Some(list.get(..count)?.iter().map(|octets| address(*octets)).collect())
+}
+
+fn group_query(
+    version: Version,
+    group: Address,
+    sources: BTreeSet<Address>,
+    within: Duration,
+) -> Option<Query> {
     let group = (!group.is_unspecified()).then_some(group);
-    Some(Query { version, group, within })
+    // Sources of all groups make no sense (RFC 3376 §4.1.9).
+    let sources = if group.is_some() { sources } else { BTreeSet::new() };
+    Some(Query { version, group, sources, within })
 }
 
 /// A number whose uppermost bit says that it has an exponent of three bits, and `bits` of mantissa
@@ -69,42 +93,14 @@ fn floating(code: u32, bits: u32) -> u32 {
     (mantissa | 1 << bits) << (exponent + 3)
 }
 
-/// Where a report goes, and its packet; None for a good-bye of the first version, which has none.
+/// Where a report goes, and its packet; None where its version has no words for it.
 pub(crate) fn packet(report: &Report, source: Address) -> Option<(Address, Vec<u8>)> {
-    let Report { group, saying, version } = *report;
+    let Report { group, version, .. } = *report;
     let v4 = group.is_v4();
-    let to = match (version, saying) {
-        (Version::Third, _) if v4 => IGMP_ROUTERS,
-        (Version::Third, _) => MLD_ROUTERS,
-        (Version::First, Saying::Left) => return None,
-        (Version::Second, Saying::Left) if v4 => ALL_ROUTERS_V4,
-        (Version::Second, Saying::Left) => Address::ALL_ROUTERS,
-        _ => group,
-    };
-    let short = group.as_v4();
-    let name = short.as_ref().map_or(group.octets().as_slice(), |it| it.as_slice());
-    let mut message = match version {
-        Version::Third => {
-            let record = match saying {
-                Saying::IsMember => 2,
-                Saying::Left => 3,
-                Saying::Joined => 4,
-            };
-            let kind = if v4 { 0x22 } else { 143 };
-            [&[kind, 0, 0, 0, 0, 0, 0, 1, record, 0, 0, 0], name].concat()
-        }
-        _ => {
-            let kind = match (version, saying, v4) {
-                (Version::First, _, _) => 0x12,
-                (_, Saying::Left, true) => 0x17,
-                (_, Saying::Left, false) => 132,
-                (_, _, true) => 0x16,
-                (_, _, false) => 131,
-            };
-            // MLD has room for a delay.
-            let delay: &[u8] = if v4 { &[] } else { &[0; 4] };
-            [&[kind, 0, 0, 0], delay, name].concat()
-        }
+    let (to, mut message) = match version {
+        Version::Third if v4 => (IGMP_ROUTERS, record(report)),
+        Version::Third => (MLD_ROUTERS, record(report)),
+        _ => older(report)?,
     };
     if !v4 {
         icmpv6::finish(source, to, &mut message);
@@ -113,6 +109,40 @@ pub(crate) fn packet(report: &Report, source: Address) -> Option<(Address, Vec<u
     let sum = checksum(&message);
     message.get_mut(2..4)?.copy_from_slice(&sum);
     Some((to, ipv4(source, to, &message)?))
+}
+
+/// A report with one record (RFC 3376 §4.2, RFC 3810 §5.2).
+fn record(report: &Report) -> Vec<u8> {
+    let kind = if report.group.is_v4() { 0x22 } else { 143 };
+    let [high, low] = (report.sources.len() as u16).to_be_bytes();
+    let mut message = vec![kind, 0, 0, 0, 0, 0, 0, 1, report.saying as u8, 0, high, low];
+    for address in core::iter::once(&report.group).chain(&report.sources) {
+        message.extend(name(address));
+    }
+    message
+}
+
+/// Where a message of an older version goes, and the message (RFC 2236 §2, RFC 2710 §3): they know
+/// no sources.
+fn older(report: &Report) -> Option<(Address, Vec<u8>)> {
+    let Report { group, saying, .. } = *report;
+    let v4 = group.is_v4();
+    let (to, kind) = match (report.version, saying == Saying::ToInclude, v4) {
+        (Version::First, true, _) => return None,
+        (Version::First, false, _) => (group, 0x12),
+        (_, true, true) => (ALL_ROUTERS_V4, 0x17),
+        (_, true, false) => (Address::ALL_ROUTERS, 132),
+        (_, false, true) => (group, 0x16),
+        (_, false, false) => (group, 131),
+    };
+    // MLD has room for a delay.
+    let delay: &[u8] = if v4 { &[] } else { &[0; 4] };
+    Some((to, [&[kind, 0, 0, 0], delay, &name(&group)].concat()))
+}
+
+/// An address in as many bytes as its version has.
+fn name(address: &Address) -> Vec<u8> {
+    address.as_v4().map_or(address.octets().to_vec(), |octets| octets.to_vec())
 }
 
 /// With the option Router Alert (RFC 2113).

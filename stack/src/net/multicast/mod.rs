@@ -1,16 +1,20 @@
-//! Which groups this host belongs to, and what it tells routers and switches of them: IGMPv3
-//! (RFC 3376) and MLDv2 (RFC 3810), which have the same rules. All sources are welcome. Where a
+//! Which groups this host belongs to, which sources of them it hears, and what it tells routers and
+//! switches of that: IGMPv3 (RFC 3376) and MLDv2 (RFC 3810), which have the same rules. Where a
 //! querier speaks an older version, so does this host.
 
+pub(crate) mod filter;
 pub(crate) mod message;
+mod reception;
 
+use self::filter::{Filter, Mode};
+use self::reception::Reception;
 use crate::random::Random;
 use crate::time::Instant;
 use crate::wire::address::Address;
 use core::error::Error;
 use core::fmt;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Reports of one change, in case one is lost (the Robustness Variable, RFC 3376 §8.1).
 const ROBUSTNESS: u8 = 2;
@@ -21,11 +25,13 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 const OLD_QUERIER: Duration = Duration::from_secs(260);
 /// A group is reported to queriers at most once in this time, however often they ask (THREATS N-9).
 const ANSWER_INTERVAL: Duration = Duration::from_millis(500);
+/// Sources in one report: with them it fits into any link's packets (RFC 3376 §4.2.16).
+const REPORT_SOURCES: usize = 64;
 
 /// `224.0.0.1`: every IPv4 host on the link, which is never reported.
 const ALL_HOSTS: Address = Address::v4([224, 0, 0, 1]);
 
-/// A group was not joined, or not left.
+/// A group was not joined, or not left, or its sources were not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GroupError {
@@ -39,6 +45,15 @@ pub enum GroupError {
     TooManyGroups,
     /// The host has no address of this IP version (ENODEV).
     NoAddress,
+    /// It is not the address of a host of the group's IP version (EINVAL).
+    NotASource,
+    /// Sources are blocked in groups that were joined for all of them, and left in those that were
+    /// joined for some (EINVAL).
+    OtherFilter,
+    /// The source is heard, or not heard, already (EADDRNOTAVAIL).
+    SameFilter,
+    /// The socket, or the host, names as many sources as it may (ENOBUFS).
+    TooManySources,
 }
 
 impl fmt::Display for GroupError {
@@ -53,6 +68,14 @@ impl fmt::Display for GroupError {
                 "too many groups: leave some or raise the limits in the configuration"
             }
             GroupError::NoAddress => "the host has no address of the group's IP version",
+            GroupError::NotASource => "not a source: name a host of the group's IP version",
+            GroupError::OtherFilter => {
+                "join a group for all sources to block some, or for some to leave them"
+            }
+            GroupError::SameFilter => "that changes nothing of the sources that are heard",
+            GroupError::TooManySources => {
+                "too many sources: leave some or raise the limits in the configuration"
+            }
         })
     }
 }
@@ -71,48 +94,133 @@ pub(crate) enum Version {
 }
 
 /// A question of which groups have members here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Query {
     pub(crate) version: Version,
     /// None: all.
     pub(crate) group: Option<Address>,
+    /// Which of these are heard; empty: which at all.
+    pub(crate) sources: BTreeSet<Address>,
     /// The longest that the answer may take.
     pub(crate) within: Duration,
 }
 
-/// What is said of a group.
+/// What is said of a group and sources (RFC 3376 §4.2.12), with its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Saying {
-    /// To who asked.
-    IsMember,
-    Joined,
-    Left,
+    /// To who asked: these are heard.
+    IsInclude = 1,
+    /// To who asked: all are heard but these.
+    IsExclude = 2,
+    /// From now on these are heard; none: the group was left.
+    ToInclude = 3,
+    /// From now on all are heard but these.
+    ToExclude = 4,
+    /// From now on these are heard, too.
+    Allow = 5,
+    /// From now on these are not heard.
+    Block = 6,
 }
 
 /// A message to be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Report {
     pub(crate) group: Address,
     pub(crate) saying: Saying,
+    /// At most `REPORT_SOURCES`.
+    pub(crate) sources: Vec<Address>,
     pub(crate) version: Version,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// A group that sockets have joined, or whose last change is still being told.
+#[derive(Clone, Debug, Default)]
 struct Membership {
-    /// Sockets that have joined; 0: it was left, and that is still being told.
-    members: u32,
-    /// Reports of the last change that are still to be sent, and when the next.
+    reception: Reception,
+    /// Reports that are still to be sent of all that is heard, and when the next.
     changes: u8,
     change_at: Instant,
-    /// When a querier is answered.
+    /// The same of single sources; at most `REPORT_SOURCES`.
+    source_changes: BTreeMap<Address, u8>,
+    /// When a querier is answered, and of which sources; none: of all.
     answer_at: Option<Instant>,
+    asked: BTreeSet<Address>,
     answered: Option<Instant>,
 }
 
 impl Membership {
+    fn has_news(&self) -> bool {
+        self.changes > 0 || !self.source_changes.is_empty()
+    }
+
     fn next(&self) -> Option<Instant> {
-        let change = (self.changes > 0).then_some(self.change_at);
+        let change = self.has_news().then_some(self.change_at);
         change.into_iter().chain(self.answer_at).min()
+    }
+
+    /// What is heard has changed: that is told at once, and again (RFC 3376 §5.1).
+    fn change(&mut self, before: (Mode, BTreeSet<Address>), after: (Mode, BTreeSet<Address>)) {
+        let differing = before.1.symmetric_difference(&after.1).copied();
+        if before.0 != after.0 || self.changes > 0 {
+            // A report of all that is heard says everything.
+            self.changes = ROBUSTNESS;
+            self.source_changes.clear();
+        } else {
+            self.source_changes.extend(differing.map(|source| (source, ROBUSTNESS)));
+            if self.source_changes.len() > REPORT_SOURCES {
+                self.changes = ROBUSTNESS;
+                self.source_changes.clear();
+            }
+        }
+        self.change_at = Instant::ZERO;
+        if !self.reception.is_any() {
+            self.answer_at = None;
+            self.asked.clear();
+        }
+    }
+
+    /// A querier asks, and is to be answered at `at`.
+    fn ask(&mut self, at: Instant, sources: &BTreeSet<Address>) {
+        let is_open = self.answer_at.is_some();
+        if is_open && self.asked.is_empty() || sources.is_empty() {
+            self.asked.clear();
+        } else {
+            self.asked.extend(sources);
+            if self.asked.len() > REPORT_SOURCES {
+                self.asked.clear();
+            }
+        }
+        self.answer_at = Some(self.answer_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// What is to be said of the last changes, this time.
+    fn tell(&mut self) -> Vec<(Saying, Vec<Address>)> {
+        if self.changes > 0 {
+            self.changes -= 1;
+            let (mode, sources) = self.reception.state();
+            let saying = if mode == Mode::Include { Saying::ToInclude } else { Saying::ToExclude };
+            return vec![(saying, sources.into_iter().collect())];
+        }
+        let (allow, block): (Vec<Address>, Vec<Address>) =
+            self.source_changes.keys().partition(|source| self.reception.admits(**source));
+        self.source_changes.retain(|_, left| {
+            *left -= 1;
+            *left > 0
+        });
+        let all = [(Saying::Allow, allow), (Saying::Block, block)];
+        all.into_iter().filter(|it| !it.1.is_empty()).collect()
+    }
+
+    /// What is to be answered (RFC 3376 §5.2).
+    fn answer(&mut self) -> Option<(Saying, Vec<Address>)> {
+        self.answer_at = None;
+        if self.asked.is_empty() {
+            let (mode, sources) = self.reception.state();
+            let saying = if mode == Mode::Include { Saying::IsInclude } else { Saying::IsExclude };
+            return Some((saying, sources.into_iter().collect()));
+        }
+        let asked = std::mem::take(&mut self.asked).into_iter();
+        let heard: Vec<Address> = asked.filter(|it| self.reception.admits(*it)).collect();
+        (!heard.is_empty()).then_some((Saying::IsInclude, heard))
     }
 }
 
@@ -120,8 +228,11 @@ impl Membership {
 #[derive(Clone)]
 pub(crate) struct Groups {
     limit: usize,
+    sources_max: usize,
     dice: Random,
     groups: BTreeMap<Address, Membership>,
+    /// Sources that sockets name, each once for each group.
+    sources: usize,
     reports: VecDeque<Report>,
     /// The earliest of what all groups wait for.
     next: Option<Instant>,
@@ -132,52 +243,55 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    pub(crate) fn new(limit: usize, dice: Random) -> Groups {
+    pub(crate) fn new(limit: usize, sources_max: usize, dice: Random) -> Groups {
         let (groups, reports) = (BTreeMap::new(), VecDeque::new());
-        Groups { limit, dice, groups, reports, next: None, old_v4: [None; 2], old_v6: None }
+        let (old_v4, old_v6) = ([None; 2], None);
+        Groups { limit, sources_max, dice, groups, sources: 0, reports, next: None, old_v4, old_v6 }
     }
 
     /// Packets to `group` are for this host.
     pub(crate) fn contains(&self, group: Address) -> bool {
-        let joined = self.groups.get(&group).is_some_and(|it| it.members > 0);
+        let joined = self.groups.get(&group).is_some_and(|it| it.reception.is_any());
         joined || group == ALL_HOSTS && self.groups.keys().any(|it| it.is_v4())
     }
 
-    /// A socket joins.
-    pub(crate) fn join(&mut self, group: Address) -> Result<(), GroupError> {
-        if !self.groups.contains_key(&group) && self.groups.len() >= self.limit {
+    /// What comes from `source` for `group`, if that was joined, is heard by a socket.
+    pub(crate) fn admit(&self, group: Address, source: Address) -> bool {
+        let joined = self.groups.get(&group).filter(|it| it.reception.is_any());
+        joined.is_none_or(|it| it.reception.admits(source))
+    }
+
+    /// A socket changes the sources of `group` that it hears; None: it is no member.
+    pub(crate) fn change(
+        &mut self,
+        group: Address,
+        before: Option<&Filter>,
+        after: Option<&Filter>,
+    ) -> Result<(), GroupError> {
+        let known = self.groups.get(&group);
+        if known.is_none() && after.is_some() && self.groups.len() >= self.limit {
             return Err(GroupError::TooManyGroups);
         }
-        let (change_at, answer_at, answered) = (Instant::ZERO, None, None);
-        let new = Membership { members: 0, changes: 0, change_at, answer_at, answered };
-        let membership = self.groups.entry(group).or_insert(new);
-        membership.members += 1;
-        if membership.members == 1 {
-            self.change(group);
+        let old = known.map(|it| it.reception.clone()).unwrap_or_default();
+        let mut new = old.clone();
+        new.change(before, after);
+        let sources = self.sources - old.named() + new.named();
+        if new.named() > old.named() && sources > self.sources_max {
+            return Err(GroupError::TooManySources);
         }
+        self.sources = sources;
+        let (old, new_state) = (old.state(), new.state());
+        let membership = self.groups.entry(group).or_default();
+        membership.reception = new;
+        if old != new_state {
+            membership.change(old, new_state);
+        }
+        self.schedule();
         Ok(())
     }
 
-    /// A socket that has joined leaves.
-    pub(crate) fn leave(&mut self, group: Address) {
-        let Some(membership) = self.groups.get_mut(&group) else { return };
-        membership.members = membership.members.saturating_sub(1);
-        if membership.members == 0 {
-            membership.answer_at = None;
-            self.change(group);
-        }
-    }
-
-    /// The first member has come, or the last has gone: that is told at once, and again.
-    fn change(&mut self, group: Address) {
-        if let Some(membership) = self.groups.get_mut(&group) {
-            (membership.changes, membership.change_at) = (ROBUSTNESS, Instant::ZERO);
-        }
-        self.schedule();
-    }
-
     /// A querier asks.
-    pub(crate) fn on_query(&mut self, now: Instant, from_v4: bool, query: Query) {
+    pub(crate) fn on_query(&mut self, now: Instant, from_v4: bool, query: &Query) {
         let until = now + OLD_QUERIER;
         match (from_v4, query.version) {
             (_, Version::Third) => {}
@@ -187,12 +301,11 @@ impl Groups {
         }
         for (group, membership) in &mut self.groups {
             let asked = query.group.is_none_or(|it| it == *group) && group.is_v4() == from_v4;
-            if !asked || membership.members == 0 || !is_told(*group) {
+            if !asked || !membership.reception.is_any() || !is_told(*group) {
                 continue;
             }
             let rested = membership.answered.map_or(now, |at| at + ANSWER_INTERVAL);
-            let at = rested.latest(now + self.dice.part_of(query.within));
-            membership.answer_at = Some(membership.answer_at.map_or(at, |before| before.min(at)));
+            membership.ask(rested.latest(now + self.dice.part_of(query.within)), &query.sources);
         }
         self.schedule();
     }
@@ -206,28 +319,49 @@ impl Groups {
         if self.next.is_none_or(|next| next > now) {
             return;
         }
-        let versions = [true, false].map(|v4| self.version(now, v4));
+        let [v4, v6] = [true, false].map(|v4| self.version(now, v4));
+        let mut said = Vec::new();
         for (group, membership) in &mut self.groups {
-            let [v4, v6] = versions;
-            let (group, version) = (*group, if group.is_v4() { v4 } else { v6 });
-            let mut say = |saying| {
-                // Nobody has taken what there was to say: it is out of date.
-                if is_told(group) && self.reports.len() < 2 * self.limit {
-                    self.reports.push_back(Report { group, saying, version });
-                }
+            let version = if group.is_v4() { v4 } else { v6 };
+            let mut say = |(saying, sources)| {
+                said.push(Report { group: *group, saying, sources, version });
             };
-            if membership.changes > 0 && membership.change_at <= now {
-                membership.changes -= 1;
+            if membership.has_news() && membership.change_at <= now {
+                let told = membership.tell();
+                match version {
+                    Version::Third => told.into_iter().for_each(&mut say),
+                    _ if membership.reception.is_any() => say((Saying::ToExclude, Vec::new())),
+                    _ => say((Saying::ToInclude, Vec::new())),
+                }
                 membership.change_at = now + self.dice.part_of(REPORT_INTERVAL);
-                say(if membership.members > 0 { Saying::Joined } else { Saying::Left });
             }
             if membership.answer_at.is_some_and(|at| at <= now) {
-                (membership.answer_at, membership.answered) = (None, Some(now));
-                say(Saying::IsMember);
+                membership.answered = Some(now);
+                membership.answer().into_iter().for_each(&mut say);
             }
         }
-        self.groups.retain(|_, membership| membership.members > 0 || membership.changes > 0);
+        for report in said.into_iter().filter(|it| is_told(it.group)) {
+            self.say(report);
+        }
+        self.groups.retain(|_, it| it.reception.is_any() || it.has_news());
         self.schedule();
+    }
+
+    /// Queues a report, in as many messages as it takes (RFC 3376 §4.2.16).
+    fn say(&mut self, report: Report) {
+        let is_list = !matches!(report.saying, Saying::IsExclude | Saying::ToExclude);
+        let parts = report.sources.chunks(REPORT_SOURCES);
+        let parts: Vec<&[Address]> = match report.sources.is_empty() {
+            true => vec![&[]],
+            // Of those that are not heard only so many can be told.
+            false => parts.take(if is_list { usize::MAX } else { 1 }).collect(),
+        };
+        for sources in parts {
+            // Nobody has taken what there was to say: it is out of date.
+            if self.reports.len() < 2 * self.limit {
+                self.reports.push_back(Report { sources: sources.to_vec(), ..report });
+            }
+        }
     }
 
     fn schedule(&mut self) {
