@@ -498,11 +498,16 @@ impl Config {
         }
     }
 
+    /// How often others are asked whether they have `address` before it is used.
+    pub(crate) fn probes(&self, address: IpAddr) -> u8 {
+        let asks = self.autoconfigure == Autoconfigure::On && address.is_ipv6();
+        if asks { self.duplicate_probes } else { 0 }
+    }
+
     /// What the first interface begins with.
     pub(crate) fn interface(&self) -> Setup {
         Setup {
             mac: self.mac,
-            mtu: self.mtu,
             device_checksums: self.device_checksums,
             neighbors: self.neighbors,
             groups_max: self.groups_max,

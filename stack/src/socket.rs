@@ -5,7 +5,7 @@ use crate::counters::Counters;
 use crate::link::interface::Interfaces;
 use crate::net::multicast::GroupError;
 use crate::net::multicast::filter::{Filter, GroupChange, SourceChange};
-use crate::net::pmtu::PathMtus;
+use crate::net::pmtu::{Links, PathMtus};
 use crate::net::route::{HopKind, RouteTable};
 use crate::readiness::Readiness;
 use crate::store::arena::Key;
@@ -296,6 +296,7 @@ pub struct Udp<'a> {
     pub(crate) table: &'a mut UdpTable,
     pub(crate) routes: &'a RouteTable,
     pub(crate) interfaces: &'a mut Interfaces,
+    pub(crate) links: &'a Links,
     pub(crate) paths: &'a PathMtus,
     pub(crate) key: Key<UdpSocket>,
 }
@@ -369,7 +370,7 @@ impl Udp<'_> {
         bytes: &[u8],
         how: SendDatagram,
     ) -> Result<(), UdpSendError> {
-        let (routes, paths, interfaces) = (self.routes, self.paths, &*self.interfaces);
+        let (routes, paths, links) = (self.routes, self.paths, self.links);
         let is_lost = |local: Address| local.is_of_a_host() && !routes.is_local(local);
         let from = how.from.map(Address::from);
         if from.is_some_and(|from| is_lost(from) || from.is_multicast()) {
@@ -383,7 +384,7 @@ impl Udp<'_> {
         let by = how.to.and_then(scope);
         self.table.send(self.key, bytes, how, |to| {
             let hop = routes.way_by(by, to).ok_or(UdpSendError::NetworkUnreachable)?;
-            let link = interfaces.get(hop.interface).mtu.to(to);
+            let link = links.mtu(hop.interface).to(to);
             let mtu = match hop.kind {
                 HopKind::Loopback => usize::MAX,
                 _ if asks => link,
@@ -399,7 +400,7 @@ impl Udp<'_> {
     pub fn path_mtu(&self, now: Instant) -> Option<usize> {
         let peer = self.socket()?.remote()?;
         let hop = self.routes.way(peer.address)?;
-        let link = self.interfaces.get(hop.interface).mtu.to(peer.address);
+        let link = self.links.mtu(hop.interface).to(peer.address);
         Some(self.paths.mtu(now, peer.address, link))
     }
 

@@ -18,7 +18,7 @@ mod sockets;
 pub use interfaces::{AddInterfaceError, InterfaceInfo};
 pub use sockets::ConnectOptions;
 
-use crate::config::{Autoconfigure, Config};
+use crate::config::Config;
 use crate::counters::Counters;
 use crate::link::interface::{Interface, Interfaces};
 use crate::link::neighbor::NeighborCounters;
@@ -160,9 +160,8 @@ impl Stack {
     pub fn new(config: Config, seed: Seed) -> Stack {
         let dice = |purpose| Random::from_secret(Secret::derive(&seed, purpose));
         let mut addresses = AddressTable::new(config.addresses_max, dice("addresses"));
-        let speaks = config.autoconfigure == Autoconfigure::On;
         for &cidr in &config.addresses {
-            let probes = if speaks && cidr.address.is_ipv6() { config.duplicate_probes } else { 0 };
+            let probes = config.probes(cidr.address);
             let new = NewAddress { probes, ..NewAddress::configured(cidr) };
             // One that is refused is counted.
             let _: Result<(), _> = addresses.add(Instant::ZERO, new);

@@ -16,8 +16,7 @@ use super::reactor::{self, Control};
 use super::shard::{HostStats, Shard};
 use super::stop;
 use crate::{
-    Autoconfigure, Config, Counters, Instant, InterfaceConfig, InterfaceId, NewAddress, Seed,
-    Stack, TcpInfo, Wire,
+    Config, Counters, Instant, InterfaceConfig, InterfaceId, NewAddress, Seed, Stack, TcpInfo, Wire,
 };
 
 /// The longest IP packet of a super-frame.
@@ -195,8 +194,7 @@ fn add_interface(
     let link = InterfaceConfig { wire, autoconfigure, temporary_addresses };
     let id = stack.add_interface(Instant::ZERO, link)?;
     for &cidr in &config.addresses {
-        let asks = autoconfigure == Autoconfigure::On && cidr.address.is_ipv6();
-        let probes = if asks { config.duplicate_probes } else { 0 };
+        let probes = config.probes(cidr.address);
         let new = NewAddress { probes, ..NewAddress::configured(cidr).on(id) };
         stack.add_address(Instant::ZERO, new)?;
     }

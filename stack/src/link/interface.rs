@@ -3,18 +3,16 @@
 
 use super::{Link, neighbor::NeighborLimits};
 use crate::net::multicast::Groups;
-use crate::net::pmtu::LinkMtu;
 use crate::net::routers::Routers;
 use crate::random::{Random, Secret, Seed};
 use crate::time::Instant;
 use crate::wire::address::Mac;
-use crate::wire::interface::InterfaceId;
+use crate::wire::interface::{InterfaceId, InterfaceSet, PerInterface};
 
 /// What an interface begins with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
     pub(crate) mac: Mac,
-    pub(crate) mtu: usize,
     pub(crate) device_checksums: bool,
     pub(crate) neighbors: NeighborLimits,
     pub(crate) groups_max: usize,
@@ -38,7 +36,6 @@ const TAGS: usize = 4096;
 #[derive(Clone)]
 pub(crate) struct Interface {
     pub(crate) link: Link,
-    pub(crate) mtu: LinkMtu,
     /// The device finishes transport checksums.
     pub(crate) device_checksums: bool,
     /// What routers have said.
@@ -61,7 +58,6 @@ impl Interface {
         let dice = |purpose| Random::from_secret(Secret::derive(seed, purpose));
         Interface {
             link: Link::new(setup.mac, setup.neighbors, seed),
-            mtu: LinkMtu { v4: setup.mtu, v6: setup.mtu },
             device_checksums: setup.device_checksums,
             routers: Routers::new(dice("routers")),
             groups: Groups::new(setup.groups_max, setup.group_sources_max, dice("groups")),
@@ -92,75 +88,37 @@ impl Interface {
     }
 }
 
-/// The interfaces of a host: one at least, found by their numbers.
-#[derive(Clone)]
-pub(crate) struct Interfaces {
-    first: Interface,
-    further: Vec<Interface>,
-}
+/// The interfaces of a host, found by their numbers.
+pub(crate) type Interfaces = PerInterface<Interface>;
 
 impl Interfaces {
-    pub(crate) fn new(first: Interface) -> Interfaces {
-        Interfaces { first, further: Vec::new() }
-    }
-
-    /// The interface; ids are given out by this table only, and none is ever taken back.
-    pub(crate) fn get(&self, id: InterfaceId) -> &Interface {
-        let further = id.place().checked_sub(1).and_then(|at| self.further.get(at));
-        further.unwrap_or(&self.first)
-    }
-
-    pub(crate) fn get_mut(&mut self, id: InterfaceId) -> &mut Interface {
-        let further = id.place().checked_sub(1).and_then(|at| self.further.get_mut(at));
-        further.unwrap_or(&mut self.first)
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Interface> {
-        core::iter::once(&self.first).chain(&self.further)
-    }
-
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Interface> {
-        core::iter::once(&mut self.first).chain(&mut self.further)
-    }
-
-    /// All ids, in the order in which the interfaces came.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = InterfaceId> + use<> {
-        InterfaceId::up_to(InterfaceId::at(self.further.len() as u8))
-    }
-
-    /// Adds an interface; how many there may be is the caller's matter, 256 at most.
+    /// Adds an interface, which may be a VLAN on the device of another.
     pub(crate) fn add(&mut self, interface: Interface) -> InterfaceId {
         let vlan = interface.vlan;
-        self.further.push(interface);
-        let place = self.further.len() as u8;
+        let id = self.push(interface);
         if let Some(Vlan { parent, tag }) = vlan {
             let vlans = &mut self.get_mut(parent).vlans;
             vlans.resize(TAGS, 0);
             if let Some(slot) = vlans.get_mut(usize::from(tag)) {
-                *slot = place;
+                *slot = id.place() as u8;
             }
         }
-        InterfaceId::at(place)
+        id
     }
 
-    pub(crate) fn len(&self) -> usize {
-        1 + self.further.len()
-    }
-
-    /// There is such an interface.
-    pub(crate) fn has(&self, id: InterfaceId) -> bool {
-        id.place() < self.len()
-    }
-
-    /// There is, and it has a device of its own.
+    /// There is such an interface, and it has a device of its own.
     pub(crate) fn has_device(&self, id: InterfaceId) -> bool {
         self.has(id) && self.get(id).vlan.is_none()
     }
 
-    /// Those that cannot send, a bit each by their places. A VLAN fares as its device does.
-    pub(crate) fn down(&self) -> u64 {
-        let is_up = |it: &Interface| it.up && it.vlan.is_none_or(|vlan| self.get(vlan.parent).up);
-        self.iter().enumerate().fold(0, |down, (place, it)| down | u64::from(!is_up(it)) << place)
+    /// Those that cannot send. A VLAN fares as its device does.
+    pub(crate) fn down(&self) -> InterfaceSet {
+        let mut down = InterfaceSet::EMPTY;
+        for (id, it) in self.ids().zip(self.iter()) {
+            let is_up = it.up && it.vlan.is_none_or(|vlan| self.get(vlan.parent).up);
+            down.set(id, !is_up);
+        }
+        down
     }
 
     /// Nobody has anything to send.

@@ -3,7 +3,7 @@
 
 use crate::time::Instant;
 use crate::wire::address::Address;
-use crate::wire::interface::InterfaceId;
+use crate::wire::interface::{InterfaceId, InterfaceSet, PerInterface};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,44 +27,42 @@ pub(crate) struct LinkMtu {
 }
 
 impl LinkMtu {
+    fn new(mtu: usize) -> LinkMtu {
+        LinkMtu { v4: mtu, v6: mtu }
+    }
+
     pub(crate) fn to(self, destination: Address) -> usize {
         if destination.is_v4() { self.v4 } else { self.v6 }
     }
 }
 
-/// A host's own links, each by the place of its interface.
+/// What a host's own links carry, and whether they carry anything.
 #[derive(Clone, Debug)]
 pub(crate) struct Links {
-    first: LinkMtu,
-    further: Vec<LinkMtu>,
-    /// Those by which nothing can leave: their devices are down. A bit each.
-    pub(crate) down: u64,
+    mtus: PerInterface<LinkMtu>,
+    /// Those by which nothing can leave: their devices are down.
+    pub(crate) down: InterfaceSet,
 }
 
 impl Links {
-    pub(crate) fn new(first: LinkMtu) -> Links {
-        Links { first, further: Vec::new(), down: 0 }
+    /// One link, for packets of `mtu` bytes.
+    pub(crate) fn new(mtu: usize) -> Links {
+        Links { mtus: PerInterface::new(LinkMtu::new(mtu)), down: InterfaceSet::EMPTY }
     }
 
     pub(crate) fn mtu(&self, interface: InterfaceId) -> LinkMtu {
-        let further = interface.place().checked_sub(1).and_then(|at| self.further.get(at));
-        *further.unwrap_or(&self.first)
+        *self.mtus.get(interface)
     }
 
-    /// Takes note of a link that is new, or carries more or less than it did.
-    pub(crate) fn set_mtu(&mut self, interface: InterfaceId, mtu: LinkMtu) {
-        let Some(at) = interface.place().checked_sub(1) else {
-            self.first = mtu;
-            return;
-        };
-        if at >= self.further.len() {
-            self.further.resize(at + 1, mtu);
-        }
-        self.further.iter_mut().skip(at).take(1).for_each(|known| *known = mtu);
+    /// The link of one more interface.
+    pub(crate) fn add(&mut self, mtu: usize) {
+        self.mtus.push(LinkMtu::new(mtu));
     }
 
-    pub(crate) fn is_down(&self, interface: InterfaceId) -> bool {
-        self.down >> interface.place() & 1 != 0
+    /// A router says what packets of IPv6 the link carries, which is no more than the device does.
+    pub(crate) fn limit_v6(&mut self, interface: InterfaceId, mtu: usize) {
+        let known = self.mtus.get_mut(interface);
+        known.v6 = known.v4.min(mtu);
     }
 }
 

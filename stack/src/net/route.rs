@@ -7,7 +7,7 @@ use super::addresses::{AddressInfo, AddressState};
 use super::cidr::Cidr;
 use super::selection::{self, Candidate};
 use crate::wire::address::Address;
-use crate::wire::interface::InterfaceId;
+use crate::wire::interface::{InterfaceId, InterfaceSet};
 use core::fmt;
 use core::net::IpAddr;
 
@@ -182,8 +182,8 @@ pub(crate) struct RouteTable {
     /// Of the whole host, and of each interface by its place.
     any: Firsts,
     links: Vec<Firsts>,
-    /// Interfaces that cannot send, a bit each.
-    down: u64,
+    /// Interfaces that cannot send.
+    down: InterfaceSet,
 }
 
 const LOOPBACK_V4: Address = Address::v4([127, 0, 0, 1]);
@@ -215,7 +215,7 @@ impl RouteTable {
             groups: groups(all),
             any: Firsts::of(own.clone().map(|(address, _)| address)),
             links: InterfaceId::up_to(last).map(|id| Firsts::of(on(id))).collect(),
-            down: 0,
+            down: InterfaceSet::EMPTY,
         };
         table.own.sort_unstable();
         table.own.dedup_by_key(|(address, _)| *address);
@@ -278,8 +278,8 @@ impl RouteTable {
         level.entries.insert(at, Entry { network, metric, gateway, source, interface });
     }
 
-    /// Says which interfaces cannot send, a bit each: of several ways those are the last.
-    pub(crate) fn set_down(&mut self, down: u64) {
+    /// Says which interfaces cannot send: of several ways those are the last.
+    pub(crate) fn set_down(&mut self, down: InterfaceSet) {
         self.down = down;
     }
 
@@ -370,21 +370,17 @@ impl RouteTable {
             let equals = level.entries.get(at..)?;
             let equals = equals.iter().take_while(|entry| entry.network == network);
             let first = equals.clone().next()?;
-            if self.down == 0 && from.is_none_or(|from| from == first.interface) {
+            if self.down.is_empty() && from.is_none_or(|from| from == first.interface) {
                 return Some(first);
             }
             // Of equals the first, which has the lowest metric.
             equals.min_by_key(|entry| {
                 let elsewhere = from.is_some_and(|from| from != entry.interface);
                 // The same address may be on each link, so that no other link can help out.
-                let is_down = self.is_down(entry.interface) && !destination.is_link_local();
+                let is_down = self.down.contains(entry.interface) && !destination.is_link_local();
                 (is_down, elsewhere)
             })
         })
-    }
-
-    fn is_down(&self, interface: InterfaceId) -> bool {
-        self.down >> interface.place() & 1 != 0
     }
 
     fn broadcast_source(

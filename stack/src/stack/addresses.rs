@@ -26,7 +26,7 @@ impl Stack {
         if !self.interfaces.has(new.interface) {
             return Err(AddAddressError::NoInterface);
         }
-        let mtu = self.interfaces.get(new.interface).mtu.v4;
+        let mtu = self.tcp.links.mtu(new.interface).v4;
         if new.cidr.address.is_ipv6() && mtu < MTU_MIN_V6 {
             return Err(AddAddressError::Mtu);
         }

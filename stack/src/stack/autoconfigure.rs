@@ -193,8 +193,7 @@ impl Stack {
             interface.link.neighbors.set_reachable_time(time);
         }
         if let Some(mtu) = interface.routers.mtu() {
-            interface.mtu.v6 = interface.mtu.v4.min(mtu as usize);
-            self.tcp.links.set_mtu(id, interface.mtu);
+            self.tcp.links.limit_v6(id, mtu as usize);
         }
         let before = self.addresses.changes();
         for prefix in said.prefixes.iter().filter(|prefix| prefix.autonomous) {

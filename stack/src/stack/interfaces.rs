@@ -75,19 +75,20 @@ impl Stack {
         if self.interfaces.len() >= self.config.interfaces_max {
             return Err(AddInterfaceError::TooManyInterfaces);
         }
-        let setup = self.setup(config)?;
+        let (setup, mtu) = self.setup(config)?;
         let mut seed = [0; 32];
         let (words, _) = seed.as_chunks_mut::<8>();
         words.iter_mut().for_each(|word| *word = self.random.next_u64().to_le_bytes());
         let id = self.interfaces.add(Interface::new(setup, &Seed::from_bytes(seed)));
-        self.tcp.links.set_mtu(id, self.interfaces.get(id).mtu);
+        self.tcp.links.add(mtu);
         self.add_link_local(now, id);
         self.follow_addresses(now);
         self.begin_asking(now);
         Ok(id)
     }
 
-    fn setup(&self, config: InterfaceConfig) -> Result<Setup, AddInterfaceError> {
+    /// What an interface begins with, and its MTU.
+    fn setup(&self, config: InterfaceConfig) -> Result<(Setup, usize), AddInterfaceError> {
         let (vlan, mac, mtu, device_checksums) = match config.wire {
             Wire::Device { mac, mtu, device_checksums } => {
                 check_link(mac, mtu).map_err(AddInterfaceError::Device)?;
@@ -105,12 +106,11 @@ impl Stack {
                     return Err(AddInterfaceError::TagInUse(tag));
                 }
                 let vlan = Some(Vlan { parent, tag });
-                (vlan, device.link.mac, device.mtu.v4, device.device_checksums)
+                (vlan, device.link.mac, self.tcp.links.mtu(parent).v4, device.device_checksums)
             }
         };
-        Ok(Setup {
+        let setup = Setup {
             mac,
-            mtu,
             device_checksums,
             neighbors: self.config.neighbors,
             groups_max: self.config.groups_max,
@@ -118,7 +118,8 @@ impl Stack {
             autoconfigures: config.autoconfigure == Autoconfigure::On,
             temporary_addresses: config.temporary_addresses,
             vlan,
-        })
+        };
+        Ok((setup, mtu))
     }
 
     /// Every interface, in the order in which they were added.
@@ -127,8 +128,8 @@ impl Stack {
         self.interfaces.ids().zip(self.interfaces.iter()).map(move |(id, it)| InterfaceInfo {
             id,
             mac: it.link.mac,
-            mtu: it.mtu.v4,
-            up: down >> id.place() & 1 == 0,
+            mtu: self.tcp.links.mtu(id).v4,
+            up: !down.contains(id),
             vlan: it.vlan.map(|vlan| (vlan.parent, vlan.tag)),
         })
     }
@@ -146,10 +147,12 @@ impl Stack {
         let down = self.interfaces.down();
         self.routes.set_down(down);
         self.tcp.links.down = down;
-        for id in self.interfaces.ids().filter(|id| (before & !down) >> id.place() & 1 != 0) {
+        let mut is_back = false;
+        for id in self.interfaces.ids().filter(|&id| before.contains(id) && !down.contains(id)) {
             self.interfaces.get_mut(id).link.neighbors.forget();
+            is_back = true;
         }
-        if before & !down != 0 {
+        if is_back {
             self.begin_asking(Instant::ZERO);
         }
     }

@@ -441,7 +441,7 @@ impl Stack {
         destination: Address,
         transport: &Transport,
     ) -> usize {
-        let link = self.interfaces.get(interface).mtu.to(destination);
+        let link = self.tcp.links.mtu(interface).to(destination);
         match transport {
             Transport::Tcp { .. } => link,
             Transport::Udp { datagram, .. } if datagram.mtu_discovery == MtuDiscovery::Probe => {
@@ -467,7 +467,7 @@ impl Stack {
     pub(super) fn link_mtu(&self, source: Address, destination: Address) -> usize {
         let hop = self.routes.lookup(self.routes.interface_of(source), destination);
         let interface = hop.map_or(InterfaceId::FIRST, |hop| hop.interface);
-        self.interfaces.get(interface).mtu.to(destination)
+        self.tcp.links.mtu(interface).to(destination)
     }
 
     fn body_len(&self, body: Body) -> usize {

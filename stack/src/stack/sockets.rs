@@ -156,8 +156,8 @@ impl Stack {
     pub fn udp(&mut self, id: UdpId) -> Option<Udp<'_>> {
         self.udp.socket(id.0)?;
         let (table, interfaces) = (&mut self.udp, &mut self.interfaces);
-        let (routes, paths) = (&self.routes, &self.tcp.paths);
-        Some(Udp { table, routes, interfaces, paths, key: id.0 })
+        let (routes, links, paths) = (&self.routes, &self.tcp.links, &self.tcp.paths);
+        Some(Udp { table, routes, interfaces, links, paths, key: id.0 })
     }
 
     /// Makes an ICMP echo socket; `ident` of None picks one.

@@ -19,7 +19,7 @@ use super::timewait::{EXPIRY, TimeWait};
 use crate::config::{Config, TcpConfig};
 use crate::counters::{Counters, DropReason};
 use crate::net::limiter::RateLimiter;
-use crate::net::pmtu::{LinkMtu, Links, PathMtus};
+use crate::net::pmtu::{Links, PathMtus};
 use crate::net::reach::Reach;
 use crate::random::{Secret, Seed};
 use crate::store::arena::{Arena, Key};
@@ -95,7 +95,7 @@ impl TcpLayer {
         let Config { mtu, super_frame_max, replies_max, paths, tcp: config, .. } = config;
         TcpLayer {
             config: config.clone(),
-            links: Links::new(LinkMtu { v4: *mtu, v6: *mtu }),
+            links: Links::new(*mtu),
             interface: InterfaceId::FIRST,
             super_frame: *super_frame_max,
             live: Arena::new(config.connections_max),

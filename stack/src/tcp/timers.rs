@@ -142,7 +142,7 @@ impl Tcb {
             let error = self.soft_error.unwrap_or(TcpError::TimedOut);
             return self.end(cx, Ended::Failed(error));
         }
-        if cx.links.is_down(self.interface) {
+        if cx.links.down.contains(self.interface) {
             // What was sent has not gone anywhere: no sign of congestion, and no reason to back
             // off. RFC 6069 does so where a router farther on says that it cannot.
             self.timers.set(Timer::Retransmit, cx.now + LINK_RETRY);

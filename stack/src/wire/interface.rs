@@ -36,3 +36,84 @@ impl InterfaceId {
         u8::try_from(place).ok().map(InterfaceId)
     }
 }
+
+/// Some of a host's interfaces, among the first 64: a host has no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct InterfaceSet(u64);
+
+impl InterfaceSet {
+    pub(crate) const EMPTY: InterfaceSet = InterfaceSet(0);
+
+    const fn bit(id: InterfaceId) -> u64 {
+        match 1u64.checked_shl(id.0 as u32) {
+            Some(bit) => bit,
+            None => 0,
+        }
+    }
+
+    pub(crate) const fn contains(self, id: InterfaceId) -> bool {
+        self.0 & InterfaceSet::bit(id) != 0
+    }
+
+    /// With `id`, or without it.
+    pub(crate) fn set(&mut self, id: InterfaceId, is_in: bool) {
+        let bit = InterfaceSet::bit(id);
+        self.0 = if is_in { self.0 | bit } else { self.0 & !bit };
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// One `T` for each of a host's interfaces, of which there is one at least.
+#[derive(Clone, Debug)]
+pub(crate) struct PerInterface<T> {
+    first: T,
+    further: Vec<T>,
+}
+
+impl<T> PerInterface<T> {
+    pub(crate) fn new(first: T) -> PerInterface<T> {
+        PerInterface { first, further: Vec::new() }
+    }
+
+    /// That of the interface. Ids are given out for what there is, and none is ever taken back.
+    pub(crate) fn get(&self, id: InterfaceId) -> &T {
+        let further = id.place().checked_sub(1).and_then(|at| self.further.get(at));
+        further.unwrap_or(&self.first)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: InterfaceId) -> &mut T {
+        let further = id.place().checked_sub(1).and_then(|at| self.further.get_mut(at));
+        further.unwrap_or(&mut self.first)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        core::iter::once(&self.first).chain(&self.further)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        core::iter::once(&mut self.first).chain(&mut self.further)
+    }
+
+    /// All ids, in the order in which the interfaces came.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = InterfaceId> + use<T> {
+        InterfaceId::up_to(InterfaceId(self.further.len() as u8))
+    }
+
+    /// That of one more interface; how many there may be is the caller's matter, 256 at most.
+    pub(crate) fn push(&mut self, further: T) -> InterfaceId {
+        self.further.push(further);
+        InterfaceId(self.further.len() as u8)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        1 + self.further.len()
+    }
+
+    /// There is such an interface.
+    pub(crate) fn has(&self, id: InterfaceId) -> bool {
+        id.place() < self.len()
+    }
+}
