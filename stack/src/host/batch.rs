@@ -1,6 +1,9 @@
 //! Frames on their way from the device to the engine: read without the lock, handed in with it.
 
-use tapdev::{Checksum, Debt, Device, FRAME_OVERHEAD, Fault, Received, classify};
+use std::io;
+use std::time::Duration;
+
+use tapdev::{Checksum, Debt, Device, FRAME_OVERHEAD, Fault, Received, Wake, classify};
 
 use crate::{Gso, RxChecksum, RxFrame};
 
@@ -89,10 +92,7 @@ impl Batch {
                     if self.filled > 0 {
                         self.quota = self.filled;
                     }
-                    return match classify(&error) {
-                        Fault::Again => Ok(()),
-                        fault => Err(fault),
-                    };
+                    return fault_of(&error);
                 }
             }
             if self.filled == 1 {
@@ -102,6 +102,20 @@ impl Batch {
         }
         self.full = true;
         Ok(())
+    }
+
+    /// Waits until the device has something, somebody wakes it, or `limit` is over, and replaces
+    /// the frames by what it has.
+    pub(crate) fn await_frames(
+        &mut self,
+        device: &dyn Device,
+        limit: Option<Duration>,
+    ) -> Result<(), Fault> {
+        match device.wait(limit) {
+            Ok(Wake::Readable) => self.fill(device),
+            Ok(Wake::Woken | Wake::TimedOut) => Ok(()),
+            Err(error) => fault_of(&error),
+        }
     }
 
     fn note(&mut self, received: Received) {
@@ -132,6 +146,14 @@ impl Batch {
             },
             gso: debt.segment.map(|segment| Gso { segment }),
         })
+    }
+}
+
+/// To have nothing is no fault.
+fn fault_of(error: &io::Error) -> Result<(), Fault> {
+    match classify(error) {
+        Fault::Again => Ok(()),
+        fault => Err(fault),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tapdev::{Fault, Wake, classify};
+use tapdev::{Fault, classify};
 
 use super::batch::Batch;
 use super::block::{Outcome, Wish};
@@ -11,7 +11,7 @@ use super::park::Parker;
 use super::seat::{Holder, Seated};
 use super::shard::{DOWN_PAUSE, Engine, Guard, LinkState, Shard};
 use super::watch::Key;
-use crate::Instant;
+use crate::{Instant, InterfaceId};
 
 /// How a holder spends one round without the lock.
 struct Round {
@@ -92,14 +92,7 @@ impl Shard {
         if left == Some(Duration::ZERO) {
             return Ok(());
         }
-        match self.device.wait(left) {
-            Ok(Wake::Readable) => batch.fill(&*self.device),
-            Ok(Wake::Woken | Wake::TimedOut) => Ok(()),
-            Err(error) => match classify(&error) {
-                Fault::Again => Ok(()),
-                fault => Err(fault),
-            },
-        }
+        batch.await_frames(&*self.device, left)
     }
 
     /// Asks a device that was left alone for a while.
@@ -126,20 +119,25 @@ impl Engine {
     /// Hands a batch in, and takes note of what the device said.
     pub(super) fn absorb(&mut self, batch: &mut Batch, fault: Result<(), Fault>, now: Instant) {
         self.seat.roused = false;
+        self.take_in(InterfaceId::FIRST, batch, now);
+        match fault {
+            Ok(()) => self.link_answered(now),
+            Err(fault) => self.link_down(fault, now),
+        }
+    }
+
+    /// Hands the frames of an interface's device in, and lets time pass.
+    pub(super) fn take_in(&mut self, interface: InterfaceId, batch: &mut Batch, now: Instant) {
         if !batch.is_empty() {
             self.stats.batches += 1;
             self.stats.frames_in += batch.len() as u64;
             for frame in batch.frames() {
-                self.stack.receive(now, frame);
+                self.stack.receive_on(now, interface, frame);
             }
             batch.clear();
         }
         self.stack.advance(now);
         self.dispatch();
-        match fault {
-            Ok(()) => self.link_answered(now),
-            Err(fault) => self.link_down(fault, now),
-        }
     }
 
     /// The device is to be left alone for a while: asking again at once would be a busy loop.

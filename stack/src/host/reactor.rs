@@ -35,14 +35,26 @@ pub(super) enum Control {
 ///
 /// # Errors
 /// The operating system refuses a thread.
-#[expect(clippy::disallowed_methods, reason = "the shell's own thread")]
 pub(super) fn start(shard: Arc<Shard>, control: Receiver<Control>) -> io::Result<JoinHandle<()>> {
     let mut reactor = Reactor { shard, control, seen: 0, quiet: 0, deep: false };
-    std::thread::Builder::new().name("tapstack".into()).spawn(move || {
-        // A panic in the engine must not end the only thread that every vacancy counts on.
-        while catch_unwind(AssertUnwindSafe(|| reactor.run())).is_err() {
+    // A panic in the engine must not end the only thread that every vacancy counts on.
+    spawn("tapstack", AFTER_PANIC, move || reactor.run())
+}
+
+/// Starts a thread that begins `work` again, after a pause, when the engine panics in it.
+///
+/// # Errors
+/// The operating system refuses a thread.
+#[expect(clippy::disallowed_methods, reason = "the shell's own threads")]
+pub(super) fn spawn(
+    name: &str,
+    after_panic: Duration,
+    mut work: impl FnMut() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.into()).spawn(move || {
+        while catch_unwind(AssertUnwindSafe(&mut work)).is_err() {
             log::error!("the engine has panicked; going on");
-            std::thread::park_timeout(AFTER_PANIC);
+            std::thread::park_timeout(after_panic);
         }
     })
 }

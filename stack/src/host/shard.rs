@@ -87,6 +87,7 @@ use super::reactor::Control;
 use super::ready::{Offer, Polls, readiness};
 use super::seat::{Holder, Seat};
 use super::watch::Watch;
+use crate::wire::interface::InterfaceSet;
 use crate::{Event, Instant, ListenerId, Readiness, SocketId, Stack, TxFrame};
 
 /// A vacancy shorter than this harms nobody: a promoted thread would not have come much sooner.
@@ -128,8 +129,8 @@ pub(crate) struct Engine {
     pub(super) link: LinkState,
     /// The device's last answer was a fault.
     pub(super) faulty: bool,
-    /// Of the further devices those that do not work, a bit each by the places of their interfaces.
-    pub(super) further_down: u64,
+    /// The interfaces whose devices, of the further ones, do not work.
+    pub(super) further_down: InterfaceSet,
     /// The host shuts down: no call may block any more, but that of the one who shuts down.
     pub(crate) stopping: bool,
     /// The reactor must end.
@@ -247,7 +248,7 @@ impl Shard {
             wakes: Wakes::default(),
             link: LinkState::Up,
             faulty: false,
-            further_down: 0,
+            further_down: InterfaceSet::EMPTY,
             stopping: false,
             halted: false,
             spare: vec![Batch::new(&*device)],
@@ -379,7 +380,7 @@ impl Engine {
             let device: &dyn Device = further.map_or(&*shard.device, |device| &**device);
             let is_up = match further {
                 None => self.link == LinkState::Up,
-                Some(_) => self.further_down >> interface.place() & 1 == 0,
+                Some(_) => !self.further_down.contains(interface),
             };
             if !is_up {
                 self.stats.device_drops += 1;
