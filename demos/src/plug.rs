@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,8 +41,7 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
     );
     let mut hints = Vec::new();
     let tap = open(options, &mut hints)?;
-    bring_up(&tap)?;
-    await_carrier(&tap);
+    attach(&tap)?;
     let mac = match options.mac {
         Some(mac) => mac,
         None => random_mac()?,
@@ -52,19 +51,13 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
         "{mac} is the kernel's own address on {}: the stack needs another one",
         tap.name()
     );
-    let mut config = Config::new(mac);
-    config.addresses = options.addr.clone();
+    let mut config = on_link(mac, &options.addr, &tap, options);
     config.any_address = options.any_address;
-    if options.autoconf {
-        config.autoconfigure = Autoconfigure::On;
-        config.temporary_addresses = options.temporary;
-    }
     config.gateway = options.gateway.first().copied();
-    config.routes = options.gateway.iter().skip(1).map(|&gateway| default_route(gateway)).collect();
+    config.routes = options.gateway.iter().skip(1).copied().map(Route::default_via).collect();
     config.tcp.congestion = options.congestion.unwrap_or(config.tcp.congestion);
     config.tcp.ecn = options.ecn.unwrap_or(config.tcp.ecn);
     config.tcp.fast_open = FastOpen(options.fast_open);
-    config.mtu = options.mtu.unwrap_or(tap.mtu());
     config.validate()?;
     let further = further(options, &mut hints)?;
     let device = match &options.pcap {
@@ -87,42 +80,35 @@ fn further(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Vec<(Stri
             options.tap.as_ref() != Some(name) && further.iter().all(|(other, ..)| other != name),
             "{name} is plugged in twice: give all its addresses at once"
         );
-        let is_new = is_new(name);
-        let tap = Tap::open(tap_options(name, options))?;
         let kernel = link.kernel_address();
-        if options.ns {
-            tapdev::configure(name, kernel)
-                .with_context(|| format!("{name}: giving the kernel its address"))?;
-        } else if let Some(address) = kernel.filter(|_| is_new) {
-            hints.push(new_tap(name, address));
-        }
-        bring_up(&tap)?;
-        await_carrier(&tap);
-        let mut config = Config::new(random_mac()?);
-        config.addresses = link.addresses.clone();
-        config.mtu = options.mtu.unwrap_or(tap.mtu());
-        if options.autoconf {
-            config.autoconfigure = Autoconfigure::On;
-            config.temporary_addresses = options.temporary;
-        }
+        let tap = if options.ns {
+            open_for_both(name, kernel, options)?
+        } else {
+            open_named(name, kernel, options, hints)?
+        };
+        attach(&tap)?;
+        let config = on_link(random_mac()?, &link.addresses, &tap, options);
         config.validate().with_context(|| format!("--interface {name}"))?;
         further.push((name.clone(), config, tap));
     }
     Ok(further)
 }
 
-/// All of the gateway's IP version goes there.
-fn default_route(gateway: IpAddr) -> Route {
-    let all = match gateway {
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    };
-    Route::new(Cidr::new(all, 0), Some(gateway))
+/// What a configuration says of the link on `tap`.
+fn on_link(mac: Mac, addresses: &[Cidr], tap: &Tap, options: &CommonOptions) -> Config {
+    let mut config = Config::new(mac);
+    config.addresses = addresses.to_vec();
+    config.mtu = options.mtu.unwrap_or(tap.mtu());
+    if options.autoconf {
+        config.autoconfigure = Autoconfigure::On;
+        config.temporary_addresses = options.temporary;
+    }
+    config
 }
 
 fn open(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
     match (&options.tap, options.ns, options.fd) {
-        (Some(name), ..) => open_named(name, options, hints),
+        (Some(name), ..) => open_named(name, options.kernel_address(), options, hints),
         (None, true, _) => open_own(options, hints),
         (None, false, Some(number)) => Ok(Tap::inherited(number)?),
         (None, false, None) => bail!(
@@ -132,12 +118,33 @@ fn open(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
     }
 }
 
-fn open_named(name: &str, options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
+/// A TAP on the machine's own side: whose end of it `kernel` is to be, the person is told.
+fn open_named(
+    name: &str,
+    kernel: Option<(Ipv4Addr, u8)>,
+    options: &CommonOptions,
+    hints: &mut Vec<String>,
+) -> Result<Tap> {
     let is_new = is_new(name);
     let tap = Tap::open(tap_options(name, options))?;
-    if is_new && let Some(address) = options.kernel_address() {
-        hints.push(new_tap(name, address));
+    if let Some((address, prefix)) = kernel.filter(|_| is_new) {
+        hints.push(format!(
+            "{name} is new and goes away with this program; give this machine an address on it: \
+             ip address add {address}/{prefix} dev {name}"
+        ));
     }
+    Ok(tap)
+}
+
+/// A TAP in own namespaces, whose other end the kernel gets too.
+fn open_for_both(
+    name: &str,
+    kernel: Option<(Ipv4Addr, u8)>,
+    options: &CommonOptions,
+) -> Result<Tap> {
+    let tap = Tap::open(tap_options(name, options))?;
+    tapdev::configure(tap.name(), kernel)
+        .with_context(|| format!("{}: giving the kernel its address", tap.name()))?;
     Ok(tap)
 }
 
@@ -146,19 +153,10 @@ fn is_new(name: &str) -> bool {
     Interface::named(name).is_ok_and(|interface| interface.mtu().is_err())
 }
 
-fn new_tap(name: &str, (address, prefix): (Ipv4Addr, u8)) -> String {
-    format!(
-        "{name} is new and goes away with this program; give this machine an address on it: \
-         ip address add {address}/{prefix} dev {name}"
-    )
-}
-
 fn open_own(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
     let namespaces = tapdev::enter_own_namespaces()?;
-    let tap = Tap::open(tap_options(OWN_TAP, options))?;
     let address = options.kernel_address();
-    tapdev::configure(tap.name(), address)
-        .with_context(|| format!("{}: giving the kernel its address", tap.name()))?;
+    let tap = open_for_both(OWN_TAP, address, options)?;
     let user = match namespaces {
         Namespaces::Network => "",
         Namespaces::UserAndNetwork => " -U --preserve-credentials",
@@ -186,6 +184,13 @@ fn open_own(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
 /// The interface's MTU is set only where it is asked for: setting needs a privilege.
 fn tap_options(name: &str, options: &CommonOptions) -> TapOptions {
     TapOptions { mtu: options.mtu, plain: options.plain, ..TapOptions::named(name) }
+}
+
+/// Waits until frames can pass.
+fn attach(tap: &Tap) -> Result<()> {
+    bring_up(tap)?;
+    await_carrier(tap);
+    Ok(())
 }
 
 /// A device that is down is brought up, if this program may.

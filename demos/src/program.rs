@@ -245,6 +245,14 @@ fn add_vlan(host: &Host, further: &[String], vlan: &Link) -> Result<()> {
     })
 }
 
+/// A program's status after `result`: an error is said, and is status 1.
+pub fn conclude(name: &str, result: Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("{name}: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
 /// What to do when the program is told to end; a status that it returns is the program's.
 type Farewell = Box<dyn FnOnce() -> Option<u8> + Send>;
 
@@ -290,10 +298,7 @@ impl Program {
             program.finish();
             result
         });
-        result.unwrap_or_else(|error| {
-            eprintln!("{name}: {error:#}");
-            ExitCode::FAILURE
-        })
+        conclude(name, result)
     }
 
     fn start(name: &'static str, role: Role, options: &CommonOptions) -> Result<Program> {

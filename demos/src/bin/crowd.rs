@@ -13,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use demos::human;
 use demos::outside::Stopwatch;
+use demos::program::conclude;
 use stack::host::{Host, TcpListener, TcpStream};
 use stack::{Cidr, Config, Mac};
 
@@ -44,13 +45,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("crowd: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    conclude("crowd", run(&Options::parse()).map(|()| ExitCode::SUCCESS))
 }
 
 fn run(options: &Options) -> Result<()> {

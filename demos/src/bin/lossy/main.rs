@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use demos::outside::{self, Stopwatch};
+use demos::program::conclude;
 use tapdev::{Capture, Direction, Link, LinkConfig, LinkStats, Relay, Sight};
 
 use crate::end::End;
@@ -55,13 +56,7 @@ struct Lossy {
 fn main() -> ExitCode {
     let options = Options::parse();
     env_logger::Builder::new().filter_level(options.log).init();
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("lossy: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    conclude("lossy", run(&options).map(|()| ExitCode::SUCCESS))
 }
 
 fn run(options: &Options) -> Result<()> {

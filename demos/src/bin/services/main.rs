@@ -16,6 +16,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use demos::human;
 use demos::outside::{self, Stopwatch};
+use demos::program::conclude;
 use stack::host::Host;
 use stack::{Cidr, Config, Mac};
 
@@ -49,13 +50,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("services: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    conclude("services", run(&Options::parse()).map(|()| ExitCode::SUCCESS))
 }
 
 /// A host with a service on it, or without.

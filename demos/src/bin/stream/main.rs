@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use demos::config;
-use demos::program::{Program, Role};
+use demos::program::{Program, Role, conclude};
 
 /// Streams sound: 16,000 samples a second of 16 bits, one channel.
 #[derive(Parser, Debug)]
@@ -62,11 +62,5 @@ fn main() -> ExitCode {
         What::Compare(options) => compare::run(&options).map(|table| print!("{table}")),
         What::Melody { file, seconds } => sound::write(&file, &sound::melody(seconds)),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("stream: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    conclude("stream", result.map(|()| ExitCode::SUCCESS))
 }
