@@ -13,6 +13,7 @@ mod interfaces;
 mod ipv6;
 mod link_local;
 mod output;
+mod reassembly;
 mod sockets;
 
 pub use interfaces::{AddInterfaceError, InterfaceInfo};

@@ -5,7 +5,6 @@ use super::{Message as Outgoing, Stack, forward};
 use crate::counters::DropReason;
 use crate::link::Standing;
 use crate::net::addresses::AddressTable;
-use crate::net::fragment::{Expired, FragmentKey, Insert};
 use crate::net::icmp::{self, About, Message, Quoted, Unreachable};
 use crate::net::multicast::message;
 use crate::net::pmtu::PathMtu;
@@ -41,7 +40,7 @@ pub(super) struct Arrival {
     /// It came in fragments.
     pub(super) reassembled: bool,
     /// It never left this host.
-    looped: bool,
+    pub(super) looped: bool,
 }
 
 /// What is wrong with a packet that cannot be delivered.
@@ -199,46 +198,6 @@ impl Stack {
             Codepoint::Ect0 => &mut counters.ip_in_ect0_pkts,
             Codepoint::Ce => &mut counters.ip_in_ce_pkts,
         } += 1;
-    }
-
-    fn on_fragment(&mut self, arrival: Arrival, packet: &IpPacket<'_>) -> Result<(), DropReason> {
-        let Some(fragment) = packet.fragment else { return Err(DropReason::IpFragment) };
-        self.counters.ip_reasm_reqds += 1;
-        let key = FragmentKey {
-            src: packet.source,
-            dst: packet.destination,
-            id: fragment.id,
-            protocol: packet.protocol,
-        };
-        let (offset, more) = (fragment.offset, fragment.more);
-        let header = [packet.header, packet.extensions].concat();
-        let ended =
-            self.reassembler.insert(arrival.now, key, offset, more, &header, packet.payload);
-        self.counters.ip_reasm_evicted = self.reassembler.evicted();
-        match ended {
-            Insert::Held => Ok(()),
-            Insert::Dropped(reason) => {
-                self.counters.ip_reasm_fails += 1;
-                if let Some(problem) = super::ipv6::fragment_problem(packet, reason) {
-                    self.report(arrival, packet, Trouble::Problem(problem));
-                }
-                Err(DropReason::IpFragment)
-            }
-            Insert::Complete(payload, ecn, header) => {
-                self.counters.ip_reasm_oks += 1;
-                // A device sees fragments: of their sum it knows nothing.
-                let checksum = RxChecksum::Unverified;
-                let arrival = Arrival { checksum, reassembled: true, ..arrival };
-                let (header, extensions, payload) = (&header[..], &[][..], &payload[..]);
-                let whole =
-                    IpPacket { header, extensions, fragment: None, payload, ecn, ..*packet };
-                if packet.source.is_v4() {
-                    self.deliver(arrival, &whole)
-                } else {
-                    self.on_reassembled_v6(arrival, &whole)
-                }
-            }
-        }
     }
 
     /// A whole packet for this host.
@@ -409,7 +368,13 @@ impl Stack {
     }
 
     /// Queues an ICMP message with `len` bytes behind its header.
-    fn say(&mut self, source: Address, destination: Address, message: &Message<'_>, len: usize) {
+    pub(super) fn say(
+        &mut self,
+        source: Address,
+        destination: Address,
+        message: &Message<'_>,
+        len: usize,
+    ) {
         let mut bytes = Vec::with_capacity(len + icmp::HEADER_LEN);
         message.write(source, destination, &mut bytes);
         self.queue_message(Outgoing { source, destination, bytes });
@@ -600,38 +565,6 @@ impl Stack {
         } else {
             self.counters.replies_dropped += 1;
         }
-    }
-
-    /// Datagrams whose fragments did not all come in time (RFC 1122 §3.3.2).
-    pub(super) fn report_expired_fragments(&mut self, now: Instant) {
-        while let Some(expired) = self.reassembler.poll_expired() {
-            self.counters.ip_reasm_fails += 1;
-            if !self.may_report_expiry(&expired) || !self.limiter.allow(now, expired.src) {
-                continue;
-            }
-            let Some(original) = &expired.first_fragment else { continue };
-            let message = Message::TimeExceeded { reassembly: true, original };
-            self.say(expired.dst, expired.src, &message, original.len());
-        }
-    }
-
-    /// Whether the rules of RFC 1122 §3.2.2 let us report that the rest of a datagram did not come.
-    fn may_report_expiry(&self, expired: &Expired) -> bool {
-        // The first eight bytes of its payload are the last that were kept.
-        let payload = expired.first_fragment.as_deref().and_then(<[u8]>::last_chunk::<8>);
-        let Some(payload) = payload else { return false };
-        let about = About {
-            source: expired.src,
-            source_is_broadcast: self.routes.is_broadcast(expired.src),
-            destination: expired.dst,
-            destination_is_broadcast: self.routes.is_broadcast(expired.dst),
-            link_group: false,
-            of_groups_too: false,
-            fragment_offset: 0,
-            protocol: expired.protocol,
-            payload,
-        };
-        self.routes.is_own(expired.dst) && icmp::may_report(&about)
     }
 
     /// Neighbours that did not answer: who sent the packets that waited learns it.
