@@ -13,6 +13,15 @@ use crate::sys::{self, InterfaceRequest};
 /// The flags of a TAP in offload mode.
 pub(crate) const FLAGS: i32 = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
 
+/// What a descriptor is to its TAP. The kernel asks for the same of all of them, and of the one
+/// that made the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    Only,
+    /// `IFF_MULTI_QUEUE`: the kernel spreads flows over those who attach.
+    OneOfSeveral,
+}
+
 /// The bytes of a header.
 pub(crate) const HEADER: usize = 10;
 
@@ -28,10 +37,14 @@ const GSO_ECN: u8 = 0x80;
 
 /// Attaches to the TAP `name`, making it if it does not exist, whether or not it was made for
 /// headers. Returns the descriptor and the interface's real name.
-pub(crate) fn open(name: &str) -> io::Result<(OwnedFd, String)> {
+pub(crate) fn open(name: &str, queue: Queue) -> io::Result<(OwnedFd, String)> {
     let fd = OwnedFd::from(OpenOptions::new().read(true).write(true).open(TUN_NODE)?);
     let mut request = InterfaceRequest::new(name)?;
-    request.set_flags(FLAGS as i16);
+    let flags = match queue {
+        Queue::Only => FLAGS,
+        Queue::OneOfSeveral => FLAGS | libc::IFF_MULTI_QUEUE,
+    };
+    request.set_flags(flags as i16);
     request.submit(fd.as_fd(), libc::TUNSETIFF)?;
     Ok((fd, request.name()))
 }

@@ -47,6 +47,13 @@ pub enum OpenError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// An interface of this name exists that is not a TAP of several queues.
+    OneQueue {
+        /// The interface.
+        name: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The inherited descriptor is not one of a TAP.
     NotATap {
         /// What the kernel said.
@@ -81,6 +88,14 @@ impl OpenError {
         }
     }
 
+    /// Sorts the error of attaching one of several queues.
+    pub(crate) fn attaching_queue(name: &str, source: io::Error) -> OpenError {
+        match OpenError::attaching(name, source) {
+            OpenError::Mismatch { name, source } => OpenError::OneQueue { name, source },
+            error => error,
+        }
+    }
+
     /// The kernel's errno, if the kernel was asked.
     pub fn raw_os_error(&self) -> Option<i32> {
         self.io_error().and_then(io::Error::raw_os_error)
@@ -94,6 +109,7 @@ impl OpenError {
             | OpenError::NotPermitted { source, .. }
             | OpenError::Busy { source, .. }
             | OpenError::Mismatch { source, .. }
+            | OpenError::OneQueue { source, .. }
             | OpenError::NotATap { source }
             | OpenError::Step { source, .. } => Some(source),
         }
@@ -139,6 +155,12 @@ impl fmt::Display for OpenError {
                 "{name}: it exists and is not a single-queue TAP ({source}): it is another kind \
                  of interface, a TUN, or was made with `multi_queue`; recreate it with \
                  `ip link delete {name}` and `ip tuntap add {name} mode tap`"
+            ),
+            OpenError::OneQueue { name, source } => write!(
+                f,
+                "{name}: it exists and is not a TAP of several queues ({source}): recreate it with \
+                 `ip link delete {name}` and `ip tuntap add {name} mode tap multi_queue`, or do \
+                 with one queue"
             ),
             OpenError::NotATap { source } => write!(
                 f,

@@ -11,7 +11,7 @@ use crate::cut::{self, PARTS_MAX};
 use crate::debt::{Debt, Offloads, Received};
 use crate::device::{Device, FRAME_MAX, FRAME_OVERHEAD, Wake, check_frame, gone};
 use crate::interface::{Interface, is_valid_name};
-use crate::offload;
+use crate::offload::{self, Queue};
 use crate::open_error::OpenError;
 use crate::plain;
 use crate::sys::{self, InterfaceRequest};
@@ -51,6 +51,7 @@ pub struct Tap {
     offload: Option<Offload>,
     /// It was opened by name, and can be again.
     by_name: bool,
+    queue: Queue,
 }
 
 /// What belongs to offload mode.
@@ -90,6 +91,34 @@ impl Tap {
             Ok(tap) => Ok(Tap { by_name: true, ..tap }),
             Err((step, source)) => Err(OpenError::Step { name, step, source }),
         }
+    }
+
+    /// Attaches `count` times to a TAP of several queues, or makes one. What the kernel sends comes
+    /// by one of them: flow by flow by the one that last sent for the flow, and by one that the
+    /// kernel picks for a flow where none has for some three seconds.
+    ///
+    /// # Errors
+    /// The cause and its remedy; there is no plain mode here.
+    pub fn open_queues(options: &TapOptions, count: usize) -> Result<Vec<Tap>, OpenError> {
+        let mut name = options.name.clone();
+        if !name.is_empty() && !is_valid_name(&name) {
+            return Err(OpenError::InvalidName { name });
+        }
+        let mut queues = Vec::with_capacity(count);
+        for _ in 0..count {
+            let opened = offload::open(&name, Queue::OneOfSeveral);
+            let (fd, real) = opened.map_err(|error| OpenError::attaching_queue(&name, error))?;
+            name = real;
+            // The first has set it.
+            let mtu = options.mtu.filter(|_| queues.is_empty());
+            match Tap::prepare(fd, &name, mtu, false) {
+                Ok(tap) => {
+                    queues.push(Tap { by_name: true, queue: Queue::OneOfSeveral, ..tap });
+                }
+                Err((step, source)) => return Err(OpenError::Step { name, step, source }),
+            }
+        }
+        Ok(queues)
     }
 
     /// Takes over a descriptor that is attached to a TAP, as a privileged parent may pass it. It
@@ -143,7 +172,7 @@ impl Tap {
             malformed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         });
-        Ok(Tap { fd, waiter, interface, mtu, offload, by_name: false })
+        Ok(Tap { fd, waiter, interface, mtu, offload, by_name: false, queue: Queue::Only })
     }
 
     /// Attaches to the interface that has the name of the one that was deleted. It is not made:
@@ -153,7 +182,7 @@ impl Tap {
         self.interface.is_up()?;
         let (fd, _) = match &self.offload {
             None => plain::open(name).map_err(io::Error::other)?,
-            Some(_) => offload::open(name)?,
+            Some(_) => offload::open(name, self.queue)?,
         };
         set_modes(&fd, self.is_plain()).map_err(|(_, error)| error)?;
         sys::replace(self.fd.as_fd(), fd)?;
@@ -359,7 +388,7 @@ fn set_modes(fd: &OwnedFd, is_plain: bool) -> Result<(), (&'static str, io::Erro
 /// Attaches in offload mode. None where only plain mode may be possible: what is wrong then is
 /// found out by trying that.
 fn open_for_offload(name: &str) -> Result<Option<(OwnedFd, String)>, OpenError> {
-    match offload::open(name) {
+    match offload::open(name, Queue::Only) {
         Ok(opened) => Ok(Some(opened)),
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
         Err(error) => Err(OpenError::attaching(name, error)),
