@@ -20,6 +20,14 @@ macro_rules! counters {
                 let named = [$(($name, self.$field),)+];
                 named.into_iter().chain(self.drops.iter().map(|(reason, n)| (reason.name(), n)))
             }
+
+            /// Adds those of another stack.
+            pub fn add(&mut self, other: &Counters) {
+                $(self.$field += other.$field;)+
+                for (n, more) in self.drops.0.iter_mut().zip(other.drops.0) {
+                    *n += more;
+                }
+            }
         }
     };
 }
@@ -275,6 +283,8 @@ drop_reasons! {
     IpChecksum,
     /// For an address that is not ours.
     IpNotForUs,
+    /// For another part of this host (`Stack::become_part`).
+    OtherPart,
     /// From an address that cannot be a sender (RFC 1122 §3.2.1.3).
     IpBadSource,
     /// A source route, which hosts do not follow (RFC 7126).
@@ -393,5 +403,7 @@ mod tests {
         assert!(text.contains("TcpInSegs"), "{text}");
         assert!(text.contains("DropTcpChecksum                 2"), "{text}");
         assert_eq!(counters.drops.total(), 2);
+        counters.add(&counters.clone());
+        assert_eq!((counters.tcp_in_segs, counters.drops.total()), (6, 4));
     }
 }

@@ -52,6 +52,7 @@ pub use net::fragment::FragmentLimits;
 pub use net::limiter::RateLimits;
 pub use net::multicast::GroupError;
 pub use net::multicast::filter::SourceChange;
+pub use net::part::{Part, Whose};
 pub use net::pmtu::PathLimits;
 pub use net::route::{AddRouteError, NoSuchRoute, Route};
 pub use random::Seed;

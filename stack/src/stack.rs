@@ -27,6 +27,7 @@ use crate::net::addresses::{AddressTable, NewAddress};
 use crate::net::fragment::{Piece, Reassembler};
 use crate::net::limiter::RateLimiter;
 use crate::net::link_local::LinkLocal;
+use crate::net::part::Part;
 use crate::net::route::{Route, RouteTable};
 use crate::random::{Random, Secret, Seed};
 use crate::socket::{self, EchoId, Event, ListenerId, SocketId, TcpId, UdpId};
@@ -197,6 +198,15 @@ impl Stack {
         stack.follow_routes();
         stack.begin_asking(Instant::ZERO);
         stack
+    }
+
+    /// From now on this stack is one of several that are one host, each with a configuration of
+    /// the same addresses. What is another part's it drops, so it may be given all frames, or those
+    /// that [`Part::whose`] says; its connections it makes from ports that lead back to it. To be
+    /// said before anything else.
+    pub fn become_part(&mut self, part: Part) {
+        self.random = part.dice();
+        self.tcp.part = Some(part);
     }
 
     /// The configuration.

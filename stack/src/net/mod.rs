@@ -13,6 +13,7 @@ pub(crate) mod icmpv6;
 pub(crate) mod limiter;
 pub(crate) mod link_local;
 pub(crate) mod multicast;
+pub(crate) mod part;
 pub(crate) mod pmtu;
 pub(crate) mod reach;
 pub(crate) mod route;

@@ -120,6 +120,9 @@ impl Stack {
         if arrival.station == link.mac {
             return Err(DropReason::ArpIgnored);
         }
+        if self.tcp.part.is_some_and(|part| !part.takes_arp(payload)) {
+            return Err(DropReason::OtherPart);
+        }
         let heard = link.on_arp(now, standing(&self.routes, &self.addresses, interface), payload);
         self.after_hearing(now, interface, heard)
     }
@@ -208,6 +211,9 @@ impl Stack {
     ) -> Result<(), DropReason> {
         if self.stands_for(packet.destination) && !forward::is_taken_in(packet) {
             return Err(DropReason::IpNotForUs);
+        }
+        if !arrival.looped && self.tcp.part.is_some_and(|part| !part.takes(packet)) {
+            return Err(DropReason::OtherPart);
         }
         self.counters.ip_in_delivers += 1;
         match packet.protocol {

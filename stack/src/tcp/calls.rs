@@ -201,6 +201,12 @@ impl TcpLayer {
         remote: Endpoint,
         random: &mut Random,
     ) -> Result<FlowKey, ConnectError> {
+        let part = self.part;
+        let has = |flow: &FlowKey| part.is_none_or(|part| part.has(flow));
+        // Of IPv6 no other port would change whose it is.
+        if (local.port != 0 || !remote.address.is_v4()) && !has(&FlowKey { local, remote }) {
+            return Err(ConnectError::NoPorts);
+        }
         if local.port != 0 {
             let flow = FlowKey { local, remote };
             return match self.find(&flow) {
@@ -212,7 +218,7 @@ impl TcpLayer {
         for port in self.ephemeral_ports(random) {
             let local = Endpoint::new(local.address, port);
             let flow = FlowKey { local, remote };
-            if !self.conflicts(port, reach, false) && self.find(&flow).is_none() {
+            if has(&flow) && !self.conflicts(port, reach, false) && self.find(&flow).is_none() {
                 return Ok(flow);
             }
         }

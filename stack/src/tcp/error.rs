@@ -66,7 +66,7 @@ pub enum ConnectError {
     InvalidRemote,
     /// The local address is of the other IP version.
     UnsupportedFamily,
-    /// Every ephemeral port to this remote endpoint is in use.
+    /// Every ephemeral port to this remote endpoint is in use, or another part of this host's.
     NoPorts,
     /// The limit `TcpConfig::connections_max` is reached.
     TooManyConnections,

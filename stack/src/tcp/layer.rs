@@ -19,6 +19,7 @@ use super::timewait::{EXPIRY, TimeWait};
 use crate::config::{Config, TcpConfig};
 use crate::counters::{Counters, DropReason};
 use crate::net::limiter::RateLimiter;
+use crate::net::part::Part;
 use crate::net::pmtu::{Links, PathMtus};
 use crate::net::reach::Reach;
 use crate::random::{Secret, Seed};
@@ -66,6 +67,8 @@ pub(crate) struct TcpLayer {
     /// Here because each new connection asks; datagrams ask, too, through the stack.
     pub(crate) paths: PathMtus,
     pub(super) memory: Memory,
+    /// Which of this host's connections this stack has: all of them, if there is one stack.
+    pub(crate) part: Option<Part>,
     pub(super) isn: Isn,
     pub(super) cookies: Cookies,
     pub(super) cookie_keys: CookieKeys,
@@ -117,6 +120,7 @@ impl TcpLayer {
             resets: RateLimiter::new(config.resets, seed, "resets"),
             paths: PathMtus::new(*paths),
             memory: Memory::new(config.memory_max),
+            part: None,
             isn: Isn::new(seed),
             cookies: Cookies::new(seed),
             cookie_keys: CookieKeys::new(config, seed),
