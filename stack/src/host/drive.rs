@@ -132,7 +132,7 @@ impl Engine {
             self.stats.batches += 1;
             self.stats.frames_in += batch.len() as u64;
             for frame in batch.frames() {
-                self.stack.receive_on(now, interface, frame);
+                self.sort(now, interface, frame);
             }
             batch.clear();
         }

@@ -16,7 +16,8 @@ use super::reactor::{self, Control};
 use super::shard::{HostStats, Shard};
 use super::stop;
 use crate::{
-    Config, Counters, Instant, InterfaceConfig, InterfaceId, NewAddress, Seed, Stack, TcpInfo, Wire,
+    Config, Counters, Instant, InterfaceConfig, InterfaceId, NewAddress, Part, Seed, Stack,
+    TcpInfo, Wire,
 };
 
 /// The longest IP packet of a super-frame.
@@ -79,11 +80,13 @@ pub(crate) struct Core {
 #[derive(Clone)]
 pub struct HostBuilder {
     config: Config,
-    seed: Option<Seed>,
+    pub(super) seed: Option<Seed>,
+    /// Of several shards, which one.
+    pub(super) part: Option<Part>,
     spin: Duration,
     grace: Duration,
     offloads: Offloads,
-    further: Vec<(Config, Arc<dyn Device>)>,
+    pub(super) further: Vec<(Config, Arc<dyn Device>)>,
 }
 
 impl HostBuilder {
@@ -150,6 +153,9 @@ impl HostBuilder {
             None => entropy()?,
         };
         let mut stack = Stack::new(config, seed);
+        if let Some(part) = self.part {
+            stack.become_part(part);
+        }
         let mut further = Vec::new();
         for ((config, device), sums) in self.further.into_iter().zip(sums) {
             let id = add_interface(&mut stack, &config, sums).map_err(invalid)?;
@@ -218,6 +224,7 @@ impl Host {
         HostBuilder {
             config,
             seed: None,
+            part: None,
             spin: Duration::ZERO,
             grace: GRACE,
             offloads: Offloads::ALL,

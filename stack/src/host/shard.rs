@@ -83,6 +83,7 @@ use tapdev::{Checksum, Debt, Device, Fault, classify};
 use super::batch::Batch;
 use super::clock::Clock;
 use super::park::{Parked, Parker};
+use super::passing::Passing;
 use super::reactor::Control;
 use super::ready::{Offer, Polls, readiness};
 use super::seat::{Holder, Seat};
@@ -140,6 +141,8 @@ pub(crate) struct Engine {
     /// Open listeners, to close them at the end.
     pub(crate) listeners: Vec<ListenerId>,
     pub(super) stats: HostStats,
+    /// Set where the host has further shards.
+    pub(super) passing: Option<Passing>,
     /// What the device took, in bytes, and frames below [`FRAME`] as so many.
     bytes_out: u64,
 }
@@ -215,6 +218,10 @@ pub struct HostStats {
     pub yields: u64,
     /// Times the reactor took the seat.
     pub understudies: u64,
+    /// Frames that were passed to other shards, to whom they belong.
+    pub passed: u64,
+    /// Frames that were lost because another shard's inbox was full.
+    pub passed_lost: u64,
     /// Times the driver was woken for a timer or by a call of another thread.
     pub rousings: u64,
 }
@@ -254,6 +261,7 @@ impl Shard {
             spare: vec![Batch::new(&*device)],
             listeners: Vec::new(),
             stats: HostStats::default(),
+            passing: None,
             bytes_out: 0,
         };
         Shard {
@@ -340,8 +348,14 @@ impl Shard {
         guard
     }
 
-    /// Releases the lock and delivers the wake-ups.
+    /// Releases the lock, delivers the wake-ups, and hands in what other shards were given.
     pub(super) fn unlock(&self, mut guard: Guard<'_>) {
+        let given = guard.take_given();
+        self.unlock_and_wake(guard);
+        given.iter().for_each(|shard| shard.hand_in());
+    }
+
+    pub(super) fn unlock_and_wake(&self, mut guard: Guard<'_>) {
         let threads = std::mem::take(&mut guard.wakes.threads);
         let tasks = std::mem::take(&mut guard.wakes.tasks);
         let rouse = std::mem::take(&mut guard.wakes.rouse);
@@ -450,7 +464,7 @@ impl Engine {
 
     /// Somebody other than the driver changed something: the driver must look if this is what it
     /// waits for, or if it sleeps too long.
-    fn rouse_for_changes(&mut self) {
+    pub(super) fn rouse_for_changes(&mut self) {
         let matched = std::mem::take(&mut self.seat.matched);
         if self.seat.holder == Holder::Nobody {
             return;

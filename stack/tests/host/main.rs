@@ -15,6 +15,7 @@ mod ping;
 mod poller;
 mod resolver;
 mod rig;
+mod shards;
 mod shutdown;
 mod stress;
 mod tcp;

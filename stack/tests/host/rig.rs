@@ -1,6 +1,6 @@
 //! Two hosts on a cable, a watchdog, and a clock for what must take time.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -49,6 +49,26 @@ pub(crate) fn fast_hosts() -> (Host, Host) {
 pub(crate) fn hosts() -> (Host, Host) {
     let (left, right) = tapdev::pair(1500, CABLE);
     (host(1, left), host(2, right))
+}
+
+/// Echoes until the end of the stream.
+pub(crate) fn echo(mut stream: TcpStream) {
+    let mut text = [0; 4096];
+    loop {
+        match stream.read(&mut text).unwrap() {
+            0 => return,
+            length => stream.write_all(&text[..length]).unwrap(),
+        }
+    }
+}
+
+/// So many requests and answers with one that echoes.
+pub(crate) fn ping_pong(mut stream: TcpStream, rounds: u32) {
+    stream.set_nodelay(true).unwrap();
+    for round in 0..rounds {
+        stream.write_all(&round.to_be_bytes()).unwrap();
+        assert_eq!(read(&stream, 4), round.to_be_bytes());
+    }
 }
 
 /// A connection between two hosts: the end at the listener, then the one that connected.

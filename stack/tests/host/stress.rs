@@ -8,26 +8,9 @@ use std::time::Duration;
 
 use stack::host::{Host, TcpListener, TcpStream, UdpSocket};
 
-use crate::rig::{LEFT, RIGHT, config, connection, hosts, pattern, pause, read, within};
-
-/// Echoes until the end of the stream.
-fn echo(mut stream: TcpStream) {
-    let mut text = [0; 4096];
-    loop {
-        match stream.read(&mut text).unwrap() {
-            0 => return,
-            length => stream.write_all(&text[..length]).unwrap(),
-        }
-    }
-}
-
-fn ping_pong(mut stream: TcpStream, rounds: u32) {
-    stream.set_nodelay(true).unwrap();
-    for round in 0..rounds {
-        stream.write_all(&round.to_be_bytes()).unwrap();
-        assert_eq!(read(&stream, 4), round.to_be_bytes());
-    }
-}
+use crate::rig::{
+    LEFT, RIGHT, config, connection, echo, hosts, pattern, pause, ping_pong, read, within,
+};
 
 fn send_bulk(mut stream: &TcpStream, total: usize) {
     let bytes: Vec<u8> = (0..total).map(pattern).collect();
