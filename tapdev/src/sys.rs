@@ -101,6 +101,28 @@ pub(crate) fn event_counter() -> io::Result<OwnedFd> {
     }
 }
 
+/// A set of descriptors, empty at first: it is readable while one of them is, or is broken.
+pub(crate) fn descriptor_set() -> io::Result<OwnedFd> {
+    // SAFETY: takes an integer; the descriptor it returns is new and ours.
+    unsafe {
+        let fd = check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// Adds a descriptor to such a set, which it leaves by itself when it is closed.
+pub(crate) fn add_to_set(set: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
+    // SAFETY: takes two open descriptors, and a pointer into this frame.
+    let added = check(unsafe {
+        libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &raw mut event)
+    });
+    match added {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// A socket to put interface questions to. It belongs for ever to the network namespace that the
 /// calling thread is in now.
 pub(crate) fn control_socket(family: c_int) -> io::Result<OwnedFd> {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use netns::{in_own_netns, ip};
 use tapdev::{
     Device, FRAME_OVERHEAD, Fault, Interface, InterfaceDrops, LinkState, NetworkNamespace,
-    OpenError, Tap, TapOptions, Wake, classify, configure,
+    OpenError, Queues, Tap, TapOptions, Wake, classify, configure,
 };
 
 const KERNEL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -41,7 +41,7 @@ fn open(name: &str) -> Tap {
 }
 
 /// Receives until a frame satisfies `wanted`: the kernel also sends frames of its own accord.
-fn receive(tap: &Tap, wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+fn receive(tap: &impl Device, wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let end = Instant::now() + PATIENCE;
     let mut buf = vec![0; tap.mtu() + FRAME_OVERHEAD];
     loop {
@@ -96,6 +96,57 @@ fn frames_pass_both_ways() {
         socket.send_to(b"hello", (Ipv4Addr::new(192, 0, 2, 9), 9)).unwrap();
         let question = receive(&tap, is_arp_request);
         assert_eq!(question[38..42], [192, 0, 2, 9]);
+    });
+}
+
+#[test]
+fn several_queues_are_one_device() {
+    const COUNT: usize = 3;
+    const FLOWS: usize = 40;
+    in_own_netns(|| {
+        let taps = Tap::open_queues(&TapOptions::named("tap0"), COUNT).unwrap();
+        let queues = Queues::join(taps).unwrap();
+        let set_up = || {
+            configure("tap0", Some((KERNEL, 24))).unwrap();
+            ip(&format!("neighbor add {STACK} lladdr 02:00:00:00:00:02 dev tap0 nud permanent"));
+        };
+        set_up();
+        queues.send(&[IoSlice::new(&arp_request())]).unwrap();
+        receive(&queues, |frame| frame.len() >= 42 && frame[20..22] == [0, 2]);
+
+        // The kernel spreads what it begins, and may lose what it sends before it sees us.
+        let hears_all = || {
+            let sockets: Vec<_> =
+                (0..FLOWS).map(|_| UdpSocket::bind((KERNEL, 0)).unwrap()).collect();
+            let mut heard = [false; FLOWS];
+            let end = Instant::now() + PATIENCE;
+            while heard.contains(&false) {
+                assert!(Instant::now() < end, "of these flows some did not come: {heard:?}");
+                for (flow, socket) in sockets.iter().enumerate().filter(|&(flow, _)| !heard[flow]) {
+                    socket.send_to(&[flow as u8; 8], (STACK, 9)).unwrap();
+                }
+                let mut frame = [0; 2048];
+                while queues.wait(SHORT).unwrap() == Wake::Readable {
+                    let length = queues.recv(&mut frame).unwrap();
+                    if length == 50 && frame[36..38] == [0, 9] {
+                        heard[usize::from(frame[42])] = true;
+                    }
+                }
+            }
+        };
+        hears_all();
+        queues.wake();
+        assert_eq!(queues.wait(None).unwrap(), Wake::Woken);
+
+        ip("link delete tap0");
+        assert_eq!(queues.wait(Some(PATIENCE)).unwrap(), Wake::Readable, "to say that it is gone");
+        assert_eq!(classify(&queues.recv(&mut [0; 2048]).unwrap_err()), Fault::Gone);
+        assert!(queues.revive().is_err());
+        ip("tuntap add tap0 mode tap multi_queue");
+        ip("link set tap0 up");
+        queues.revive().unwrap();
+        set_up();
+        hears_all();
     });
 }
 
