@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
-use stack::host::{TcpListener, TcpStream};
+use stack::ListenOptions;
+use stack::host::{ShardsListener, TcpListener, TcpStream};
 
 use crate::outside;
 use crate::patient::is_timeout;
@@ -19,6 +20,16 @@ use crate::program::Program;
 pub fn listen(program: &Program, port: u16) -> Result<TcpListener> {
     TcpListener::bind(program.host(), SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
         .with_context(|| format!("port {port}: cannot listen"))
+}
+
+/// Listens on `port` of every address, on all shards.
+///
+/// # Errors
+/// Somebody has the port.
+pub fn listen_on_shards(program: &Program, port: u16) -> Result<ShardsListener> {
+    let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    let listener = program.shards().listen(address, ListenOptions::default());
+    listener.with_context(|| format!("port {port}: cannot listen"))
 }
 
 /// Says a last word to a client that there is no place for, and never waits for it.

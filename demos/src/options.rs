@@ -8,6 +8,9 @@ use clap::Args;
 use log::LevelFilter;
 use stack::{Cidr, Congestion, DomainName, EcnMode, Hosts, Mac, ResolverConfig, Route};
 
+/// The most queues of a TAP: Linux has 256, and each takes some hundred kilobytes.
+const QUEUES_MAX: i64 = 64;
+
 /// Where the stack is plugged in, and who it is there.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "The stack and its wire")]
@@ -24,6 +27,17 @@ pub struct CommonOptions {
     /// Make a TAP in a network namespace of this program's own: needs no root.
     #[arg(long, group = "wire")]
     pub ns: bool,
+
+    /// Use N queues of each TAP; one that exists must have been made with `multi_queue`. httpd and
+    /// perf serve run an engine for each, on N cores (on two cores that gains nothing); all other
+    /// programs have one engine for all.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=QUEUES_MAX)
+    )]
+    pub queues: u8,
 
     /// Use the inherited descriptor N, which is attached to a TAP.
     #[arg(long, value_name = "N", group = "wire")]
@@ -58,6 +72,10 @@ pub struct CommonOptions {
     /// The stack stands for all addresses: for programs that say so, and no option.
     #[arg(skip)]
     pub any_address: bool,
+
+    /// Each queue has an engine of its own: for programs that say so, and no option.
+    #[arg(skip)]
+    pub sharded: bool,
 
     /// Ask a DHCP server for an address, beside those of --addr.
     #[arg(long)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use stack::{Autoconfigure, Cidr, Config, FastOpen, Mac, Route};
-use tapdev::{Device, Interface, LinkState, Namespaces, Tap, TapOptions, Tee};
+use tapdev::{Device, Interface, LinkState, Namespaces, Queues, Tap, TapOptions, Tee};
 
 use crate::options::CommonOptions;
 use crate::outside::{self, Stopwatch};
@@ -22,15 +22,18 @@ const CARRIER: Duration = Duration::from_secs(2);
 /// How long after noticing it has a queue to send from: it says the one before it does the other.
 const QUEUE: Duration = Duration::from_millis(10);
 
-/// A device, and who the stack is on it.
+/// Devices, and who the stack is on them.
 pub(crate) struct Plugged {
-    pub(crate) device: Arc<dyn Device>,
+    /// The first TAP: one, or its queues if each is to have an engine.
+    pub(crate) devices: Vec<Arc<dyn Device>>,
     pub(crate) config: Config,
     /// The further ones, by their names.
-    pub(crate) further: Vec<(String, Config, Tap)>,
+    pub(crate) further: Vec<Further>,
     /// What the person at the terminal should know.
     pub(crate) hints: Vec<String>,
 }
+
+type Further = (String, Config, Arc<dyn Device>);
 
 /// Opens the device. Must be called before any thread is started, because `--ns` moves the
 /// process.
@@ -39,9 +42,14 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
         options.ns || options.command.is_empty(),
         "a COMMAND after -- needs --ns: it runs on the kernel's side of a wire of its own"
     );
+    ensure!(
+        options.queues == 1 || !options.plain && options.fd.is_none(),
+        "--queues does not go with --plain or --fd: do with one queue"
+    );
     let mut hints = Vec::new();
-    let tap = open(options, &mut hints)?;
-    attach(&tap)?;
+    let queues = open(options, &mut hints)?;
+    let tap = &queues[0];
+    attach(tap)?;
     let mac = match options.mac {
         Some(mac) => mac,
         None => random_mac()?,
@@ -51,7 +59,7 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
         "{mac} is the kernel's own address on {}: the stack needs another one",
         tap.name()
     );
-    let mut config = on_link(mac, &options.addr, &tap, options);
+    let mut config = on_link(mac, &options.addr, tap, options);
     config.any_address = options.any_address;
     config.gateway = options.gateway.first().copied();
     config.routes = options.gateway.iter().skip(1).copied().map(Route::default_via).collect();
@@ -60,20 +68,42 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
     config.tcp.fast_open = FastOpen(options.fast_open);
     config.validate()?;
     let further = further(options, &mut hints)?;
-    let device = match &options.pcap {
-        None => Arc::new(tap) as Arc<dyn Device>,
-        Some(path) => {
-            let name = tap.name().to_owned();
-            let tee = Tee::create(tap, &name, path);
-            Arc::new(tee.with_context(|| format!("{}: cannot be written", path.display()))?)
-        }
+    let name = tap.name().to_owned();
+    let devices: Vec<Arc<dyn Device>> = if options.sharded && is_for_shards(options) {
+        queues.into_iter().map(|tap| Arc::new(tap) as _).collect()
+    } else {
+        vec![recorded(whole(queues)?, &name, options)?]
     };
-    Ok(Plugged { device, config, further, hints })
+    if options.sharded && devices.len() < options.queues.into() {
+        hints.push(format!(
+            "{name}: one engine has all queues, because of --dhcp, --autoconf, --link-local, \
+             --interface, --vlan or --pcap"
+        ));
+    }
+    Ok(Plugged { devices, config, further, hints })
+}
+
+/// Shards know no more of their link than what they are told at the start, and write no capture.
+fn is_for_shards(options: &CommonOptions) -> bool {
+    let learns = options.dhcp || options.autoconf || options.link_local;
+    let is_simple = options.interface.is_empty() && options.vlan.is_empty();
+    !learns && is_simple && options.pcap.is_none()
+}
+
+/// A device whose frames are written to a file, if there is to be one.
+fn recorded(
+    device: Arc<dyn Device>,
+    name: &str,
+    options: &CommonOptions,
+) -> Result<Arc<dyn Device>> {
+    let Some(path) = &options.pcap else { return Ok(device) };
+    let tee = Tee::create(device, name, path);
+    Ok(Arc::new(tee.with_context(|| format!("{}: cannot be written", path.display()))?))
 }
 
 /// The TAPs beside the first.
-fn further(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Vec<(String, Config, Tap)>> {
-    let mut further: Vec<(String, Config, Tap)> = Vec::new();
+fn further(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Vec<Further>> {
+    let mut further: Vec<Further> = Vec::new();
     for link in &options.interface {
         let name = &link.name;
         ensure!(
@@ -81,15 +111,15 @@ fn further(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Vec<(Stri
             "{name} is plugged in twice: give all its addresses at once"
         );
         let kernel = link.kernel_address();
-        let tap = if options.ns {
+        let queues = if options.ns {
             open_for_both(name, kernel, options)?
         } else {
             open_named(name, kernel, options, hints)?
         };
-        attach(&tap)?;
-        let config = on_link(random_mac()?, &link.addresses, &tap, options);
+        attach(&queues[0])?;
+        let config = on_link(random_mac()?, &link.addresses, &queues[0], options);
         config.validate().with_context(|| format!("--interface {name}"))?;
-        further.push((name.clone(), config, tap));
+        further.push((name.clone(), config, whole(queues)?));
     }
     Ok(further)
 }
@@ -106,11 +136,20 @@ fn on_link(mac: Mac, addresses: &[Cidr], tap: &Tap, options: &CommonOptions) -> 
     config
 }
 
-fn open(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
+/// All queues as one device.
+fn whole(queues: Vec<Tap>) -> Result<Arc<dyn Device>> {
+    Ok(match <[Tap; 1]>::try_from(queues) {
+        Ok([tap]) => Arc::new(tap),
+        Err(queues) => Arc::new(Queues::join(queues).context("several queues")?),
+    })
+}
+
+/// A TAP by its queues, of which there is one at least.
+fn open(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Vec<Tap>> {
     match (&options.tap, options.ns, options.fd) {
         (Some(name), ..) => open_named(name, options.kernel_address(), options, hints),
         (None, true, _) => open_own(options, hints),
-        (None, false, Some(number)) => Ok(Tap::inherited(number)?),
+        (None, false, Some(number)) => Ok(vec![Tap::inherited(number)?]),
         (None, false, None) => bail!(
             "say where to plug in: --ns (a wire of this program's own, needs no root) or \
              --tap NAME (scripts/up makes one that belongs to you)"
@@ -124,16 +163,16 @@ fn open_named(
     kernel: Option<(Ipv4Addr, u8)>,
     options: &CommonOptions,
     hints: &mut Vec<String>,
-) -> Result<Tap> {
+) -> Result<Vec<Tap>> {
     let is_new = is_new(name);
-    let tap = Tap::open(tap_options(name, options))?;
+    let queues = open_queues(name, options)?;
     if let Some((address, prefix)) = kernel.filter(|_| is_new) {
         hints.push(format!(
             "{name} is new and goes away with this program; give this machine an address on it: \
              ip address add {address}/{prefix} dev {name}"
         ));
     }
-    Ok(tap)
+    Ok(queues)
 }
 
 /// A TAP in own namespaces, whose other end the kernel gets too.
@@ -141,11 +180,11 @@ fn open_for_both(
     name: &str,
     kernel: Option<(Ipv4Addr, u8)>,
     options: &CommonOptions,
-) -> Result<Tap> {
-    let tap = Tap::open(tap_options(name, options))?;
-    tapdev::configure(tap.name(), kernel)
-        .with_context(|| format!("{}: giving the kernel its address", tap.name()))?;
-    Ok(tap)
+) -> Result<Vec<Tap>> {
+    let queues = open_queues(name, options)?;
+    tapdev::configure(queues[0].name(), kernel)
+        .with_context(|| format!("{}: giving the kernel its address", queues[0].name()))?;
+    Ok(queues)
 }
 
 fn is_new(name: &str) -> bool {
@@ -153,10 +192,11 @@ fn is_new(name: &str) -> bool {
     Interface::named(name).is_ok_and(|interface| interface.mtu().is_err())
 }
 
-fn open_own(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
+fn open_own(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Vec<Tap>> {
     let namespaces = tapdev::enter_own_namespaces()?;
     let address = options.kernel_address();
-    let tap = open_for_both(OWN_TAP, address, options)?;
+    let queues = open_for_both(OWN_TAP, address, options)?;
+    let tap = &queues[0];
     let user = match namespaces {
         Namespaces::Network => "",
         Namespaces::UserAndNetwork => " -U --preserve-credentials",
@@ -178,12 +218,16 @@ fn open_own(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Tap> {
              nsenter -t {pid}{user} -n COMMAND"
         ));
     }
-    Ok(tap)
+    Ok(queues)
 }
 
 /// The interface's MTU is set only where it is asked for: setting needs a privilege.
-fn tap_options(name: &str, options: &CommonOptions) -> TapOptions {
-    TapOptions { mtu: options.mtu, plain: options.plain, ..TapOptions::named(name) }
+fn open_queues(name: &str, options: &CommonOptions) -> Result<Vec<Tap>> {
+    let tap = TapOptions { mtu: options.mtu, plain: options.plain, ..TapOptions::named(name) };
+    Ok(match options.queues {
+        1 => vec![Tap::open(tap)?],
+        count => Tap::open_queues(&tap, count.into())?,
+    })
 }
 
 /// Waits until frames can pass.

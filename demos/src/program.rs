@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use stack::host::{DhcpClient, Dhcpv6Client, Host, Resolver, WithoutServer};
+use stack::host::{DhcpClient, Dhcpv6Client, Host, Resolver, Shards, WithoutServer};
 use stack::{
     AddressInfo, AddressOrigin, AddressState, DomainName, InterfaceConfig, Lease,
     NetworkInformation, NewAddress, ResolverConfig, State,
@@ -55,7 +55,8 @@ pub enum Role {
 
 /// A stack on its wire, without a program around it.
 pub struct Plug {
-    host: Host,
+    shards: Shards,
+    /// The first TAP, or its first queue.
     device: Arc<dyn Device>,
     /// What the person at the terminal should know.
     hints: Vec<String>,
@@ -70,30 +71,34 @@ impl Plug {
     /// # Errors
     /// What is missing, and the remedy.
     pub fn start(options: &CommonOptions) -> Result<Plug> {
-        let plug::Plugged { device, config, further, hints } = plug::plug_in(options)?;
+        let plug::Plugged { devices, config, further, hints } = plug::plug_in(options)?;
         let names: Vec<String> = further.iter().map(|(name, ..)| name.clone()).collect();
         let mut builder = Host::builder(config).grace(GRACE);
-        for (_, config, tap) in further {
-            builder = builder.interface(config, tap);
+        for (_, config, device) in further {
+            builder = builder.interface(config, device);
         }
-        let host = builder.start(Arc::clone(&device)).context("the stack cannot start")?;
+        let device = Arc::clone(&devices[0]);
+        let shards = builder.start_shards(devices).context("the stack cannot start")?;
+        let host = shards.first();
         for vlan in &options.vlan {
-            add_vlan(&host, &names, vlan).with_context(|| format!("--vlan {}", vlan.name))?;
+            add_vlan(host, &names, vlan).with_context(|| format!("--vlan {}", vlan.name))?;
         }
         for route in &options.route {
-            let added = host.with_stack(|stack, _| stack.add_route(*route));
-            added.with_context(|| format!("--route {}", route.destination))?;
+            for host in shards.hosts() {
+                let added = host.with_stack(|stack, _| stack.add_route(*route));
+                added.with_context(|| format!("--route {}", route.destination))?;
+            }
         }
         let alone =
             if options.link_local { WithoutServer::HelpsItself } else { WithoutServer::Waits };
-        let dhcp = options.dhcp.then(|| DhcpClient::start_or(&host, None, alone)).transpose();
+        let dhcp = options.dhcp.then(|| DhcpClient::start_or(host, None, alone)).transpose();
         let dhcp = Mutex::new(dhcp.context("no DHCP client")?);
-        Ok(Plug { host, device, hints, dhcp, dhcpv6: Mutex::new(None) })
+        Ok(Plug { shards, device, hints, dhcp, dhcpv6: Mutex::new(None) })
     }
 
-    /// The stack.
+    /// The stack; of several shards the first.
     pub fn host(&self) -> &Host {
-        &self.host
+        self.shards.first()
     }
 
     /// Waits until the network has given the addresses that `options` ask it for, and says (`say`)
@@ -114,7 +119,7 @@ impl Plug {
             if let Some(known) = self.ask_dhcpv6(options, &say)? {
                 learn(&mut names, known.dns, known.search);
             }
-            let (servers, search): (Vec<IpAddr>, _) = self.host.with_stack(|stack, _| {
+            let (servers, search): (Vec<IpAddr>, _) = self.host().with_stack(|stack, _| {
                 (stack.name_servers().collect(), stack.search_domains().cloned().collect())
             });
             learn(&mut names, servers, search);
@@ -134,10 +139,10 @@ impl Plug {
         let made = |info: &AddressInfo| {
             info.origin == AddressOrigin::Slaac && info.state == AddressState::Preferred
         };
-        if !self.host.wait_for_addresses(AUTOCONF, |all| all.iter().any(made)) {
+        if !self.host().wait_for_addresses(AUTOCONF, |all| all.iter().any(made)) {
             say("no router on the link has given an IPv6 address; going on without");
         }
-        for info in self.host.addresses().iter().filter(|info| made(info)) {
+        for info in self.host().addresses().iter().filter(|info| made(info)) {
             say(&format!("the address {} from a router", info.cidr));
         }
     }
@@ -148,11 +153,11 @@ impl Plug {
         options: &CommonOptions,
         say: impl Fn(&str),
     ) -> Result<Option<NetworkInformation>> {
-        let (managed, other) = self.host.with_stack(|stack, _| stack.routers_recommend_dhcp());
+        let (managed, other) = self.host().with_stack(|stack, _| stack.routers_recommend_dhcp());
         if !(managed || other || options.dhcpv6) {
             return Ok(None);
         }
-        let client = Dhcpv6Client::start(&self.host).context("no DHCPv6 client")?;
+        let client = Dhcpv6Client::start(self.host()).context("no DHCPv6 client")?;
         let known = client.wait(DHCPV6);
         match &known {
             Some(known) => say(&lease::describe_information(known)),
@@ -166,11 +171,11 @@ impl Plug {
     /// it has.
     fn await_link_local(&self, unless_lent: bool, say: impl Fn(&str)) -> Result<bool> {
         if !unless_lent {
-            self.host.begin_link_local_v4();
+            self.host().begin_link_local_v4();
         }
         let origins = [AddressOrigin::LinkLocal, AddressOrigin::Dhcp];
         let mut found = None;
-        self.host.wait_for_addresses(LINK_LOCAL, |all| {
+        self.host().wait_for_addresses(LINK_LOCAL, |all| {
             let good = |info: &&AddressInfo| {
                 let own = info.cidr.address.is_ipv4() && origins.contains(&info.origin);
                 own && info.state == AddressState::Preferred
@@ -203,11 +208,11 @@ impl Plug {
     /// (RFC 2131 §4.4.6).
     pub fn close(&self) {
         let quiet = [State::Listen, State::TimeWait, State::Closed];
-        if self.host.connections().iter().all(|info| quiet.contains(&info.state)) {
+        if self.shards.connections().iter().all(|info| quiet.contains(&info.state)) {
             drop(self.dhcp().take());
         }
         drop(self.dhcpv6.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.host.shutdown();
+        self.shards.shutdown();
         // A capture is written whenever its device is waited for: the process may end without
         // running its destructor.
         let _ = self.device.wait(Some(Duration::ZERO));
@@ -326,18 +331,23 @@ impl Program {
         })
         .context("signals cannot be handled")?;
         let resolver = shared.plug.await_network(options, |text| shared.say(text))?;
-        let names = Resolver::new(&shared.plug.host, resolver).context("no resolver")?;
+        let names = Resolver::new(shared.plug.host(), resolver).context("no resolver")?;
         Ok(Program { shared, names, kernel_side })
     }
 
     /// The stack.
     pub fn host(&self) -> &Host {
-        &self.shared.plug.host
+        self.shared.plug.host()
+    }
+
+    /// The stack's shards, of which there may be only one.
+    pub fn shards(&self) -> &Shards {
+        &self.shared.plug.shards
     }
 
     /// The stack's own addresses, that for the link alone aside.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let all = self.shared.plug.host.addresses().into_iter();
+        let all = self.shared.plug.host().addresses().into_iter();
         all.filter(|info| info.state == AddressState::Preferred)
             .filter(|info| info.origin != AddressOrigin::LinkLocal || info.cidr.address.is_ipv4())
             .map(|info| info.cidr.address)

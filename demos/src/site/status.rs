@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use stack::host::Host;
+use stack::host::Shards;
 use stack::{Limit, State, TcpInfo};
 
 use super::page;
@@ -17,7 +17,7 @@ const MAX_ROWS: usize = 500;
 
 /// What a server has done since its start.
 pub struct Served {
-    host: Host,
+    shards: Shards,
     started: Stopwatch,
     /// Clients that came.
     pub connections: Total,
@@ -31,9 +31,9 @@ pub struct Served {
 
 impl Served {
     /// Nothing yet.
-    pub fn by(host: &Host) -> Served {
+    pub fn by(shards: impl Into<Shards>) -> Served {
         Served {
-            host: host.clone(),
+            shards: shards.into(),
             started: Stopwatch::start(),
             connections: Total::default(),
             requests: Total::default(),
@@ -65,8 +65,8 @@ impl Served {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let counters = self.host.counters();
-        let mut connections = self.host.connections();
+        let counters = self.shards.counters();
+        let mut connections = self.shards.connections();
         // Live connections first, then by the peer.
         connections.sort_by_key(|info| (rank(info.state), info.remote, info.local));
         Snapshot {

@@ -9,7 +9,7 @@ use tests::netns::{KERNEL, Netns, STACK, demo_path};
 const CONFIG: &str = "tap=tap0 addr=192.0.2.2/24";
 
 /// Compiles an example into the test's directory.
-fn compile(ns: &Netns, name: &str) {
+pub(crate) fn compile(ns: &Netns, name: &str) {
     let c = concat!(env!("CARGO_MANIFEST_DIR"), "/../stack/doors/c");
     let tapstack = demo_path("tapstack");
     let libraries = tapstack.parent().unwrap_or(Path::new("/")).display().to_string();

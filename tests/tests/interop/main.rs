@@ -27,6 +27,7 @@ mod nc;
 mod offload;
 mod ping;
 mod programs;
+mod queues;
 mod resets;
 mod router;
 mod services;

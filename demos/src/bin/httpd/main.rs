@@ -63,19 +63,20 @@ struct Site {
 }
 
 fn main() -> ExitCode {
-    let options = config::parse::<Options>();
+    let mut options = config::parse::<Options>();
+    options.common.sharded = true;
     Program::run("httpd", Role::Server, &options.common, |program| serve(program, &options))
 }
 
 fn serve(program: &Program, options: &Options) -> Result<()> {
     let identity = options.tls.identity(program)?;
     let files = Files::new(&options.root)?;
-    let listener = clients::listen(program, options.port)?;
+    let listener = clients::listen_on_shards(program, options.port)?;
     site::announce(program, options.port, identity.as_ref(), files.root().display());
     let site = Arc::new(Site {
         files,
         tls: identity.map(|identity| identity.config(&[tls::HTTP_1])).transpose()?,
-        served: Served::by(program.host()),
+        served: Served::by(program.shards().clone()),
     });
     let summed = Arc::clone(&site);
     program.on_stop(move || {

@@ -92,6 +92,7 @@ impl ClientOptions {
 fn main() -> ExitCode {
     match config::parse::<Options>().what {
         What::Serve { ip, counters, mut common } => {
+            common.sharded = true;
             if let Some(ip) = ip {
                 common.addr = vec![Cidr { address: IpAddr::V4(ip), prefix: IP_PREFIX }];
             }

@@ -1,4 +1,5 @@
-//! The services that are measured: one thread, one poller.
+//! The services that are measured: one thread, one poller; with several queues one of each for a
+//! queue. Datagrams all come to the first.
 //!
 //! Everything that is ready is handled before the next wait, each thing within a bound, so that
 //! no client starves another: a read or two of a connection, a batch of datagrams, a batch of a
@@ -9,6 +10,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use demos::outside;
 use demos::program::Program;
 use stack::host::UdpSocket;
 use stack::host::{Events, Host, Interest, PollEvent, Poller, TcpListener, TcpStream, Token};
@@ -88,24 +90,23 @@ const UDP_SOURCE: usize = 5;
 /// Serves until the host is shut down.
 pub(crate) fn serve(program: &Program) -> Result<()> {
     let mut server = Server::new(program.host())?;
-    program.ready()?;
-    let mut events = Events::with_capacity(EVENTS);
-    loop {
-        // A flood goes on as fast as the rest allows.
-        let timeout = if server.floods.is_empty() { None } else { Some(Duration::ZERO) };
-        server.poller.wait(&mut events, timeout).context("wait")?;
-        for event in &events {
-            server.handle(event);
-        }
-        server.flood();
+    for host in program.shards().hosts().iter().skip(1) {
+        let mut server = Server::new(host)?;
+        let work = move || {
+            let ended = server.run();
+            log::debug!("a shard's services ended: {ended:?}");
+        };
+        outside::spawn("serve", work).context("no thread for a shard")?;
     }
+    program.ready()?;
+    server.run()
 }
 
 /// Prints `NAME VALUE` of every counter that is not zero, once the program is told to end.
 pub(crate) fn tell_counters_at_the_end(program: &Program) {
-    let host = program.host().clone();
+    let shards = program.shards().clone();
     program.on_stop(move || {
-        let counters = host.counters();
+        let counters = shards.counters();
         let mut out = io::stdout().lock();
         for (name, value) in counters.iter().filter(|&(_, value)| value != 0) {
             // Nobody may be listening any more, and that is no reason to end otherwise.
@@ -146,6 +147,19 @@ impl Server {
         server.poller.register(&server.udp_echo, Token(UDP_ECHO), Interest::READABLE)?;
         server.poller.register(&server.udp_source, Token(UDP_SOURCE), Interest::READABLE)?;
         Ok(server)
+    }
+
+    fn run(&mut self) -> Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            // A flood goes on as fast as the rest allows.
+            let timeout = if self.floods.is_empty() { None } else { Some(Duration::ZERO) };
+            self.poller.wait(&mut events, timeout).context("wait")?;
+            for event in &events {
+                self.handle(event);
+            }
+            self.flood();
+        }
     }
 
     fn handle(&mut self, event: &PollEvent) {

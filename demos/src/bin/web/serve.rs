@@ -41,7 +41,7 @@ pub(crate) fn serve(program: &Program, options: &Options) -> Result<()> {
     let listener = clients::listen(program, options.port)?;
     site::announce(program, options.port, identity.as_ref(), "axum");
     let tls = identity.map(|identity| identity.config(&[tls::HTTP_2, tls::HTTP_1])).transpose()?;
-    let served = Arc::new(Served::by(program.host()));
+    let served = Arc::new(Served::by(program.shards().clone()));
     let (stop, stopped) = oneshot::channel();
     let (done, ended) = mpsc::channel();
     let summed = Arc::clone(&served);

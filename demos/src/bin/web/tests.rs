@@ -40,7 +40,7 @@ struct Scene {
 async fn server(max_clients: usize) -> Scene {
     let (left, right) = tapdev::pair(1500, 10_000);
     let (near, far) = (host(1, left), host(2, right));
-    let served = Arc::new(Served::by(&near));
+    let served = Arc::new(Served::by(near.clone()));
     let listener = TcpListener::bind(&near, SERVER).unwrap();
     let door = Door::new(listener, max_clients, Arc::clone(&served), None);
     let (stop, stopped) = oneshot::channel();
@@ -141,7 +141,7 @@ fn a_client_loses_its_place_when_it_is_silent_for_too_long() {
         let places = Arc::new(Semaphore::new(1));
         let place = Arc::clone(&places).acquire_owned().await.unwrap();
         let (mut near, far) = duplex(4);
-        let served = Arc::new(Served::by(&host(1, left)));
+        let served = Arc::new(Served::by(host(1, left)));
         let mut client = Client::new(far, Arc::clone(&served), place);
         let mut byte = [0];
         for _ in 0..3 {
