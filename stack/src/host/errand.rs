@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::block::Patience;
 use super::errno::Errno;
-use super::poller::{Interest, Poller, Token};
+use super::interest::{Interest, Token};
+use super::poller::Poller;
 use super::runtime::Host;
 use super::tcp::TcpStream;
 use super::udp::UdpSocket;

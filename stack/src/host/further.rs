@@ -5,13 +5,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use tapdev::{Device, Fault, classify};
 
 use super::batch::Batch;
-use super::reactor;
 use super::shard::{DOWN_PAUSE, Engine, Shard};
+use super::sync::{self, thread};
 use crate::InterfaceId;
 
 /// Starts the thread of the device that the shard has for `interface`.
@@ -22,11 +21,11 @@ pub(super) fn start(
     shard: &Arc<Shard>,
     device: &Arc<dyn Device>,
     interface: InterfaceId,
-) -> io::Result<JoinHandle<()>> {
+) -> io::Result<thread::JoinHandle<()>> {
     let (shard, device) = (Arc::clone(shard), Arc::clone(device));
     let mut porter = Porter { shard, device, interface, up: true };
     // A panic in the engine must not silence the link.
-    reactor::spawn("tapstack-link", DOWN_PAUSE, move || porter.run())
+    sync::spawn("tapstack-link", DOWN_PAUSE, move || porter.run())
 }
 
 struct Porter {
@@ -62,7 +61,7 @@ impl Porter {
     fn gather(&self, batch: &mut Batch) -> Result<(), Fault> {
         batch.clear();
         if !self.up {
-            std::thread::park_timeout(DOWN_PAUSE);
+            thread::park_timeout(DOWN_PAUSE);
             return self.device.revive().map_err(|error| classify(&error));
         }
         batch.await_frames(&*self.device, None)

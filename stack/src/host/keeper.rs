@@ -6,7 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::poller::{Events, Interest, PollWaker, Poller, Token};
+use super::interest::{Interest, Token};
+use super::poller::{Events, PollWaker, Poller};
 use super::runtime::Host;
 use super::udp::UdpSocket;
 

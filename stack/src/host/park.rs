@@ -2,10 +2,10 @@
 
 use std::cell::OnceCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::thread::{self, Thread};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::sync::{AtomicBool, AtomicU64, AtomicUsize, thread, thread_local};
 use crate::Instant;
 
 /// Not in the list of parked threads.
@@ -18,7 +18,7 @@ const NOWHERE: usize = usize::MAX;
 /// a device, in a logger) may swallow std's token, but never the flag.
 #[derive(Debug)]
 pub(crate) struct Parker {
-    thread: Thread,
+    thread: thread::Thread,
     notified: AtomicBool,
     /// When a driver last woke this thread, in nanoseconds; zero: not since it parked. Read and
     /// written under the lock, as is `position`.
@@ -39,7 +39,7 @@ impl Parker {
         PARKER.try_with(|parker| Arc::clone(parker.get_or_init(fresh))).unwrap_or_else(|_| fresh())
     }
 
-    fn new(thread: Thread) -> Parker {
+    fn new(thread: thread::Thread) -> Parker {
         Parker {
             thread,
             notified: AtomicBool::new(false),
@@ -117,34 +117,42 @@ impl Parked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::sync::check;
 
     #[test]
     fn a_wake_up_before_the_sleep_is_not_lost() {
-        let parker = Parker::of_this_thread();
-        parker.unpark();
-        parker.park(None);
-        parker.park(Some(Duration::from_millis(1)));
+        check(|| {
+            let parker = Parker::of_this_thread();
+            parker.unpark();
+            parker.park(None);
+            parker.park(Some(Duration::from_millis(1)));
+        });
     }
 
     #[test]
     fn a_foreign_park_does_not_swallow_the_wake_up() {
-        let parker = Parker::of_this_thread();
-        parker.unpark();
-        thread::park();
-        parker.park(None);
+        check(|| {
+            let parker = Parker::of_this_thread();
+            parker.unpark();
+            thread::park();
+            parker.park(None);
+        });
     }
 
     #[test]
     fn the_list_keeps_positions_when_one_leaves() {
-        let threads: Vec<_> = (0..4).map(|_| Arc::new(Parker::new(thread::current()))).collect();
-        let mut parked = Parked::default();
-        threads.iter().for_each(|parker| parked.add(parker));
-        parked.add(&threads[0]);
-        parked.remove(&threads[1]);
-        parked.remove(&threads[1]);
-        parked.remove(&threads[3]);
-        assert!(Arc::ptr_eq(&parked.take_latest().unwrap(), &threads[2]));
-        assert!(Arc::ptr_eq(&parked.take_latest().unwrap(), &threads[0]));
-        assert!(parked.take_latest().is_none());
+        check(|| {
+            let parker = |_| Arc::new(Parker::new(thread::current()));
+            let threads: Vec<_> = (0..4).map(parker).collect();
+            let mut parked = Parked::default();
+            threads.iter().for_each(|parker| parked.add(parker));
+            parked.add(&threads[0]);
+            parked.remove(&threads[1]);
+            parked.remove(&threads[1]);
+            parked.remove(&threads[3]);
+            assert!(Arc::ptr_eq(&parked.take_latest().unwrap(), &threads[2]));
+            assert!(Arc::ptr_eq(&parked.take_latest().unwrap(), &threads[0]));
+            assert!(parked.take_latest().is_none());
+        });
     }
 }

@@ -1,17 +1,14 @@
 //! The understudy: a thread that drives when nobody waits, and otherwise keeps out of the way.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::block::Wish;
 use super::seat::Holder;
 use super::shard::Shard;
+use super::sync::{self, QUIET_TICKS, Receiver, TryRecvError, thread};
 use super::watch::Key;
 use crate::Instant;
 
@@ -19,8 +16,6 @@ use crate::Instant;
 const TICK: Duration = Duration::from_millis(1);
 /// How long the reactor stays away from an engine that has panicked.
 const AFTER_PANIC: Duration = Duration::from_millis(100);
-/// The reactor goes to deep sleep when one thread has kept the seat for so many ticks.
-const QUIET_TICKS: u32 = 100;
 
 /// What the reactor is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,28 +30,13 @@ pub(super) enum Control {
 ///
 /// # Errors
 /// The operating system refuses a thread.
-pub(super) fn start(shard: Arc<Shard>, control: Receiver<Control>) -> io::Result<JoinHandle<()>> {
+pub(super) fn start(
+    shard: Arc<Shard>,
+    control: Receiver<Control>,
+) -> io::Result<thread::JoinHandle<()>> {
     let mut reactor = Reactor { shard, control, seen: 0, quiet: 0, deep: false };
     // A panic in the engine must not end the only thread that every vacancy counts on.
-    spawn("tapstack", AFTER_PANIC, move || reactor.run())
-}
-
-/// Starts a thread that begins `work` again, after a pause, when the engine panics in it.
-///
-/// # Errors
-/// The operating system refuses a thread.
-#[expect(clippy::disallowed_methods, reason = "the shell's own threads")]
-pub(super) fn spawn(
-    name: &str,
-    after_panic: Duration,
-    mut work: impl FnMut() + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.into()).spawn(move || {
-        while catch_unwind(AssertUnwindSafe(&mut work)).is_err() {
-            log::error!("the engine has panicked; going on");
-            std::thread::park_timeout(after_panic);
-        }
-    })
+    sync::spawn("tapstack", AFTER_PANIC, move || reactor.run())
 }
 
 struct Reactor {
@@ -78,7 +58,7 @@ impl Reactor {
             } else {
                 // Not `recv_timeout`, which yields the processor several times before it sleeps,
                 // to the very thread that it must not disturb.
-                std::thread::park_timeout(TICK);
+                thread::park_timeout(TICK);
                 self.control.try_recv()
             };
             match told {

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::interest::{Interest, PollEvent, Token};
 use super::park::Parker;
-use super::poller::{Interest, PollEvent, Token};
 use super::slots::Slots;
 use super::watch::Watch;
 use crate::{Readiness, SocketId, Stack};

@@ -3,11 +3,9 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
 use tapdev::{Device, Offloads};
 
 use super::clock::entropy;
@@ -15,6 +13,7 @@ use super::further;
 use super::reactor::{self, Control};
 use super::shard::{HostStats, Shard};
 use super::stop;
+use super::sync::{Mutex, Sender, bounded, thread};
 use crate::{
     Config, Counters, Instant, InterfaceConfig, InterfaceId, NewAddress, Part, Seed, Stack,
     TcpInfo, Wire,
@@ -55,7 +54,7 @@ pub(crate) struct Core {
     pub(crate) shard: Arc<Shard>,
     pub(super) control: Sender<Control>,
     /// The reactor, and the threads of further devices.
-    pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
+    pub(super) threads: Mutex<Vec<thread::JoinHandle<()>>>,
     pub(super) grace: Duration,
 }
 
@@ -161,7 +160,7 @@ impl HostBuilder {
             let id = add_interface(&mut stack, &config, sums).map_err(invalid)?;
             further.push((id, device));
         }
-        let (control, orders) = crossbeam_channel::bounded(4);
+        let (control, orders) = bounded(4);
         let devices = further.iter().map(|(_, device)| Arc::clone(device)).collect();
         let shard = Shard::new(stack, Box::new(device), devices, self.spin, control.clone());
         let shard = Arc::new(shard);

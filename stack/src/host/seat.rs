@@ -3,11 +3,12 @@
 //! The protocol and why it loses no wake-up stand in [`shard`](super::shard).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::park::Parker;
 use super::shard::{Engine, Guard, QUICK, Shard};
+use super::sync::AtomicU64;
 use super::watch::Key;
 use crate::{Instant, Readiness, SocketId};
 

@@ -72,12 +72,11 @@
 //!    lock; whoever moves that timeout to an earlier time rouses the holder in its `release`.
 
 use std::io::IoSlice;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::task::Waker;
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
 use tapdev::{Checksum, Debt, Device, Fault, classify};
 
 use super::batch::Batch;
@@ -87,6 +86,7 @@ use super::passing::Passing;
 use super::reactor::Control;
 use super::ready::{Offer, Polls, readiness};
 use super::seat::{Holder, Seat};
+use super::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Sender, thread};
 use super::watch::Watch;
 use crate::wire::interface::InterfaceSet;
 use crate::{Event, Instant, ListenerId, Readiness, SocketId, Stack, TxFrame};
@@ -340,7 +340,7 @@ impl Shard {
         while guard.transmit(self, now) {
             if self.contenders.load(Ordering::Relaxed) > 0 {
                 drop(guard);
-                std::thread::yield_now();
+                thread::yield_now();
                 guard = self.lock();
             }
         }
