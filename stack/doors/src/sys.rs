@@ -55,6 +55,15 @@ pub fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
     })
 }
 
+/// How many bytes there are to read.
+pub fn unread(fd: BorrowedFd<'_>) -> usize {
+    let mut count: c_int = 0;
+    let (call, at) = (libc::SYS_ioctl, &raw mut count);
+    // SAFETY: FIONREAD's argument is the address of an int.
+    let asked = unsafe { libc::syscall(call, fd.as_raw_fd(), libc::FIONREAD, at) };
+    if asked < 0 { 0 } else { usize::try_from(count).unwrap_or(0) }
+}
+
 /// `shutdown(2)`.
 pub fn shutdown(fd: BorrowedFd<'_>, how: c_int) -> Result<(), Errno> {
     // SAFETY: takes no pointers.

@@ -49,6 +49,36 @@ fn curl_says_what_is_wrong() {
     assert_eq!(status("http://no.such.name.invalid/"), Some(6), "no such name");
 }
 
+/// Reads from a client after a while, with little room, and tells how much it was.
+const SLOW_READER: &str = "
+import socket, time
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+listener.bind(('192.0.2.1', 5000))
+listener.listen()
+client, _ = listener.accept()
+time.sleep(0.5)
+print(sum(len(text) for text in iter(lambda: client.recv(65536), b'')))
+";
+
+#[test]
+fn what_a_program_wrote_before_its_end_arrives() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["python3"]) {
+        return;
+    }
+    let writer = format!(
+        "import socket\nclient = socket.create_connection(('{KERNEL}', 5000))\n\
+         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)\n\
+         client.sendall(bytes(200_000))\n"
+    );
+    std::fs::write(ns.dir().join("reader.py"), SLOW_READER).unwrap();
+    std::fs::write(ns.dir().join("writer.py"), writer).unwrap();
+    let (run, wait) = (on_tapstack(), listening(5000));
+    let said = ns.sh(30, &format!("python3 reader.py & {wait}; {run} python3 writer.py; wait"));
+    assert_eq!(said, "200000\n");
+}
+
 #[test]
 fn netcat_serves_and_every_byte_arrives() {
     let Some(ns) = Netns::new() else { return };

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use stack::host::bsd::Bsd;
 use stack::host::{Errno, Events, Host, Interest, Poller, Resolver, Token};
@@ -27,7 +28,7 @@ use crate::channel;
 use crate::protocol::{MESSAGE_MAX, Op, Request, reply_to_bytes};
 use crate::sys::{self, Epoll};
 use names::Names;
-use socket::Socket;
+use socket::{Phase, Socket};
 
 /// The most channels: one for each thread of a program that asks for something.
 const CHANNELS_MAX: usize = 4096;
@@ -38,6 +39,10 @@ const DEAD_MAX: usize = 1024;
 /// Events of the stack that are handled in one go.
 const EVENTS: usize = 256;
 
+/// How long a server that ends waits for a stack that takes no text, and how often it looks.
+const FINISH: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(2);
+
 /// What a program's end of a socket is watched for.
 const WATCHED: i32 = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
 
@@ -47,7 +52,8 @@ const WAKE: u64 = u64::MAX - 1;
 /// Set in the tokens of channels.
 const CHANNEL: u64 = 1 << 62;
 
-/// A running server. Dropping it ends its threads and closes every socket.
+/// A running server. Dropping it has the stack take what programs have written, ends its threads,
+/// and closes every socket.
 pub struct Server {
     shared: Arc<Shared>,
     path: PathBuf,
@@ -105,8 +111,22 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Waits until the stack has what programs have written, as a kernel would after their end.
+    #[expect(clippy::disallowed_methods, reason = "the server's own time")]
+    fn finish(&self) {
+        for _ in 0..FINISH.as_millis() / LOOK.as_millis() {
+            if !self.shared.has_text() {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
+        self.finish();
         self.shared.is_stopping.store(true, Ordering::Release);
         self.shared.poller.waker().wake();
         let _ = sys::send(self.wake.as_fd(), &[0]);
@@ -266,6 +286,17 @@ impl Shared {
         if let Some(oldest) = oldest {
             self.release(&oldest);
         }
+    }
+
+    /// A program has written what the stack has not yet taken.
+    fn has_text(&self) -> bool {
+        let sockets: Vec<_> = self.lock().by_token.values().cloned().collect();
+        sockets.iter().any(|socket| {
+            let state = socket.state();
+            let carries = matches!(state.phase, Phase::Stream | Phase::Datagram);
+            let waits = |end: &OwnedFd| !state.outgoing.is_empty() || sys::unread(end.as_fd()) > 0;
+            carries && !state.has_finished && state.end.as_ref().is_some_and(waits)
+        })
     }
 
     /// No code panics under this lock: a poisoned one is as good as any.
