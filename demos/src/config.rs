@@ -191,7 +191,7 @@ fn is_about_the_value(error: &clap::Error) -> bool {
 }
 
 /// An error without its frame: the first paragraph on one line.
-fn short(error: &clap::Error) -> String {
+pub fn short(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let paragraph = text.split("\n\n").next().unwrap_or_default();
     let lines: Vec<&str> = paragraph.lines().map(str::trim).collect();

@@ -12,12 +12,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use log::LevelFilter;
 use stack::host::{DhcpClient, Dhcpv6Client, Host, Resolver, Shards, WithoutServer};
 use stack::{
     AddressInfo, AddressOrigin, AddressState, DomainName, InterfaceConfig, Lease,
     NetworkInformation, NewAddress, ResolverConfig, State,
 };
-use tapdev::Device;
+use tapdev::{Device, Offloads};
 
 use crate::kernel_side::KernelSide;
 use crate::lease;
@@ -73,7 +74,9 @@ impl Plug {
     pub fn start(options: &CommonOptions) -> Result<Plug> {
         let plug::Plugged { devices, config, further, hints } = plug::plug_in(options)?;
         let names: Vec<String> = further.iter().map(|(name, ..)| name.clone()).collect();
-        let mut builder = Host::builder(config).grace(GRACE);
+        // An inherited TAP may offer more than is wanted.
+        let offloads = if options.plain { Offloads::NONE } else { Offloads::ALL };
+        let mut builder = Host::builder(config).grace(GRACE).offloads(offloads);
         for (_, config, device) in further {
             builder = builder.interface(config, device);
         }
@@ -250,6 +253,11 @@ fn add_vlan(host: &Host, further: &[String], vlan: &Link) -> Result<()> {
     })
 }
 
+/// Has messages from this level on written to standard error, unless they go elsewhere already.
+pub fn log_to_standard_error(level: LevelFilter) {
+    let _ = env_logger::Builder::new().filter_level(level).try_init();
+}
+
 /// A program's status after `result`: an error is said, and is status 1.
 pub fn conclude(name: &str, result: Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
@@ -297,7 +305,7 @@ impl Program {
         options: &CommonOptions,
         body: impl FnOnce(&Program) -> Result<ExitCode>,
     ) -> ExitCode {
-        env_logger::Builder::new().filter_level(options.log).init();
+        log_to_standard_error(options.log);
         let result = Program::start(name, role, options).and_then(|program| {
             let result = body(&program);
             program.finish();

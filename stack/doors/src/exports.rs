@@ -50,6 +50,7 @@ macro_rules! export_calls {
                 ) -> c_int;
                 shutdown = calls::shutdown(fd: c_int, how: c_int) -> c_int;
                 close = calls::close(fd: c_int) -> c_int;
+                dup = calls::dup(fd: c_int) -> c_int;
                 dup2 = calls::dup2(fd: c_int, new: c_int) -> c_int;
                 dup3 = calls::dup3(fd: c_int, new: c_int, flags: c_int) -> c_int;
                 getsockname = calls::getsockname(

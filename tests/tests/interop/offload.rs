@@ -1,7 +1,7 @@
 //! Super-frames and plain frames, one after the other on the same TAP.
 
 use crate::{LISTENING, PEER};
-use tests::netns::{KERNEL, Netns, demo_path, have};
+use tests::netns::{KERNEL, Netns, STACK, demo_path, have};
 
 /// Bytes of a transfer.
 const COUNT: u64 = 200 << 20;
@@ -144,4 +144,51 @@ fn wireshark_sees_nothing_sent_again_nor_outside_the_window() {
         .collect();
         assert!(runs.len() < 3, "sent again: {runs:?}");
     }
+}
+
+/// Attaches to the TAP with offloads, and becomes the program in its arguments, which inherits it.
+const INHERIT: &str = "
+import fcntl, os, struct, sys
+fd = os.open('/dev/net/tun', os.O_RDWR)
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, TUNSETIFF = 2, 0x1000, 0x4000, 0x400454ca
+name_and_flags = struct.pack('16sH22x', b'tap0', IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
+fcntl.ioctl(fd, TUNSETIFF, name_and_flags)
+os.dup2(fd, 9)
+os.execv(sys.argv[1], sys.argv[1:])
+";
+
+/// The longest frame of a recording.
+const LONGEST: &str = "
+import struct
+bytes, at, longest = open('all.pcapng', 'rb').read(), 0, 0
+while at < len(bytes):
+    kind, length = struct.unpack_from('<II', bytes, at)
+    if kind == 6: longest = max(longest, struct.unpack_from('<I', bytes, at + 24)[0])
+    at += length
+print(longest)
+";
+
+#[test]
+fn an_inherited_device_is_plain_if_that_is_asked_for() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["python3"]) {
+        return;
+    }
+    std::fs::write(ns.dir().join("inherit.py"), INHERIT).unwrap();
+    std::fs::write(ns.dir().join("longest.py"), LONGEST).unwrap();
+    let echo = demo_path("echo").display().to_string();
+    let longest = |option: &str| -> usize {
+        let serve = format!("python3 inherit.py {echo} --fd 9 {option} --pcap all.pcapng");
+        let ready = "until grep -q ready said; do sleep 0.02; done";
+        let talk = format!("head -c 1000000 /dev/zero | timeout 10 nc -N {STACK} 7 | wc -c");
+        let line = format!(
+            "timeout 20 {serve} >said & {ready}; {talk}; kill $!; wait; python3 longest.py"
+        );
+        let said = ns.sh(30, &line);
+        let (echoed, longest) = said.split_once('\n').unwrap();
+        assert_eq!(echoed, "1000000", "{option}");
+        longest.trim().parse().unwrap()
+    };
+    assert!(longest("") > 1514, "the device cuts, and joins");
+    assert_eq!(longest("--plain"), 1514);
 }

@@ -22,14 +22,20 @@
 extern "C" {
 #endif
 
+/* Those that the headers above keep to themselves without a feature macro. */
+struct addrinfo;
 struct mmsghdr;
+struct timespec;
 
 /* Starts the stack: the options of its demos, separated by spaces and without dashes, such as
  * "tap=tap0 addr=192.0.2.2/24 gateway=192.0.2.1". 0, or -1 with EINVAL and the reason on standard
- * error. Once in the life of a process; its children share the stack. */
+ * error, also while one runs: a process has one stack, and its children share it. What comes before
+ * finds no network (ENETDOWN), and so does what comes after tapstack_fini, until the next
+ * tapstack_init. */
 int tapstack_init(const char *config);
 
-/* Closes all connections in good order and ends the stack; exit() does so too. */
+/* Closes all connections in good order and ends the stack; exit() does so too. In a child it does
+ * nothing. */
 void tapstack_fini(void);
 
 int tapstack_socket(int domain, int type, int protocol);
@@ -45,9 +51,8 @@ int tapstack_getsockname(int fd, struct sockaddr *address, socklen_t *length);
 int tapstack_getpeername(int fd, struct sockaddr *address, socklen_t *length);
 int tapstack_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 int tapstack_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
-/* The third argument is needed, though the C library's may be left out. */
-int tapstack_fcntl(int fd, int command, long argument);
-int tapstack_ioctl(int fd, unsigned long request, void *argument);
+int tapstack_fcntl(int fd, int command, ...);
+int tapstack_ioctl(int fd, unsigned long request, ...);
 
 ssize_t tapstack_read(int fd, void *buffer, size_t length);
 ssize_t tapstack_readv(int fd, const struct iovec *parts, int count);

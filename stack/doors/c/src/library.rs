@@ -2,31 +2,38 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::panic::catch_unwind;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use demos::config;
 use demos::options::CommonOptions;
-use demos::program::Plug;
+use demos::program::{self, Plug};
+use doors::client::calls::after_fcntl;
 use doors::client::set_path;
 use doors::server::Server;
 use stack::host::Resolver;
 
 use crate::place::{self, Place};
 
+/// What to say of a string that is not understood.
+const REMEDY: &str = "options are those of `tapstack run --help`, without dashes, like \
+                      \"tap=tap0 addr=192.0.2.2/24 gateway=192.0.2.1\"";
+
 /// What `tapstack_init` has made.
 struct Running {
-    _server: Server,
+    /// Whose it is: a child has a copy of it, and neither its threads nor any right to end it.
+    process: u32,
+    server: Server,
     plug: Plug,
-    _place: Place,
+    place: Place,
 }
 
 static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 
 /// The options of `tapstack_init`, as they stand on the demos' command lines.
 #[derive(Parser)]
-#[command(no_binary_name = true)]
+#[command(no_binary_name = true, disable_help_flag = true)]
 struct Config {
     #[command(flatten)]
     common: CommonOptions,
@@ -35,11 +42,14 @@ struct Config {
 /// `tap=tap0 addr=192.0.2.2/24 plain` as a command line has it.
 fn parse(config: &str) -> Result<CommonOptions> {
     let words = config.split_whitespace().map(|word| format!("--{word}"));
-    Ok(config::parse_from::<Config>(words)?.common)
+    let parsed = config::parse_from::<Config>(words);
+    let explain = |error| anyhow!("{}; {REMEDY}", config::short(&error));
+    parsed.map(|it| it.common).map_err(explain)
 }
 
 fn start(config: &str) -> Result<Running> {
     let mut options = parse(config)?;
+    program::log_to_standard_error(options.log);
     place::know_local_names(&mut options);
     let plug = Plug::start(&options)?;
     let names = plug.await_network(&options, |_| ())?;
@@ -47,13 +57,13 @@ fn start(config: &str) -> Result<Running> {
     let place = Place::new().context("no directory for the server's socket")?;
     let server = Server::start(plug.host(), &resolver, place.socket()).context("the server")?;
     place.open().context("the server's socket")?;
-    ensure!(set_path(place.socket()), "tapstack_init was called before in this process");
-    Ok(Running { _server: server, plug, _place: place })
+    set_path(Some(place.socket())).context("the server's socket")?;
+    Ok(Running { process: std::process::id(), server, plug, place })
 }
 
 /// Starts the stack in this process: `config` has the demos' options, separated by spaces, without
 /// dashes: `"tap=tap0 addr=192.0.2.2/24 gateway=192.0.2.1"`. 0, or -1 and `errno` EINVAL, with the
-/// reason on standard error. Once in the life of a process.
+/// reason on standard error, also where a stack runs already.
 ///
 /// # Safety
 /// `config` is null or a C string.
@@ -66,14 +76,9 @@ pub unsafe extern "C" fn tapstack_init(config: *const c_char) -> c_int {
         // SAFETY: not null, and the caller passes a C string.
         false => unsafe { CStr::from_ptr(config) }.to_string_lossy().into_owned(),
     };
-    let started = catch_unwind(|| start(&config));
-    match started.unwrap_or_else(|_| Err(anyhow::anyhow!("a panic"))) {
-        Ok(running) => {
-            *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
-            // SAFETY: the function lives as long as the process.
-            unsafe { libc::atexit(at_exit) };
-            0
-        }
+    let started = catch_unwind(|| start_one(&config));
+    match started.unwrap_or_else(|_| Err(anyhow!("a panic"))) {
+        Ok(()) => 0,
         Err(error) => {
             eprintln!("tapstack_init: {error:#}");
             doors::sys::set_errno(stack::host::Errno::EINVAL);
@@ -82,13 +87,37 @@ pub unsafe extern "C" fn tapstack_init(config: *const c_char) -> c_int {
     }
 }
 
-/// Closes all connections in good order, and ends the stack.
+/// Starts the one stack that a process has.
+fn start_one(config: &str) -> Result<()> {
+    static AT_EXIT: Once = Once::new();
+    let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*running {
+        None => {}
+        Some(other) if other.process == std::process::id() => {
+            bail!("the stack runs already: tapstack_fini() ends it")
+        }
+        Some(_) => bail!("this process shares the stack of the one that it was forked from"),
+    }
+    *running = Some(start(config)?);
+    AT_EXIT.call_once(|| {
+        // SAFETY: the function lives as long as the process.
+        let _ = unsafe { libc::atexit(at_exit) };
+    });
+    Ok(())
+}
+
+/// Closes all connections in good order, and ends the stack. In a child it does nothing.
 // SAFETY: no other library exports this name.
 #[unsafe(no_mangle)]
 pub extern "C" fn tapstack_fini() {
-    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(running) = running {
-        running.plug.close();
+    let own = |it: &mut Running| it.process == std::process::id();
+    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take_if(own);
+    if let Some(Running { server, plug, place, .. }) = running {
+        // No path was wrong, and none is not either.
+        let _ = set_path(None);
+        drop(server);
+        plug.close();
+        drop(place);
     }
 }
 
@@ -98,6 +127,12 @@ extern "C" fn at_exit() {
 
 doors::export_calls!("tapstack_");
 
+// SAFETY: what the caller promises is what the call is for.
+unsafe fn fcntl(fd: c_int, command: c_int, argument: libc::c_long) -> c_int {
+    // SAFETY: the caller's promise.
+    after_fcntl(command, unsafe { libc::fcntl(fd, command, argument) })
+}
+
 /// The calls that the kernel answers rightly.
 pub mod kernel {
     use std::ffi::c_int;
@@ -105,8 +140,7 @@ pub mod kernel {
     use libc::{addrinfo, epoll_event, fd_set, nfds_t, pollfd, sigset_t, timespec, timeval};
 
     doors::export! { "tapstack_":
-        dup = libc::dup(fd: c_int) -> c_int;
-        fcntl = libc::fcntl(fd: c_int, command: c_int, argument: libc::c_long) -> c_int;
+        fcntl = super::fcntl(fd: c_int, command: c_int, argument: libc::c_long) -> c_int;
         poll = libc::poll(fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int;
         ppoll = libc::ppoll(
             fds: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t

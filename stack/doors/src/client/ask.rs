@@ -2,11 +2,12 @@
 //! a fork or when the program has closed it.
 
 use std::cell::Cell;
-use std::ffi::{CString, c_int};
+use std::ffi::{CString, NulError, c_int};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use stack::host::Errno;
 
@@ -21,17 +22,29 @@ const HIGH: RawFd = 800;
 /// No server: the program was not started by `tapstack run`, and there was no `tapstack_init`.
 const ENETDOWN: Errno = Errno::from_number(libc::ENETDOWN);
 
-static PATH: OnceLock<Option<CString>> = OnceLock::new();
+/// Where this process's own server is, or null. A path is never freed: who has read the pointer may
+/// still use it.
+static PATH: AtomicPtr<CString> = AtomicPtr::new(std::ptr::null_mut());
 
 thread_local! {
     /// This thread's channel, and the number by which it is known again.
     static CHANNEL: Cell<Option<(RawFd, u64)>> = const { Cell::new(None) };
 }
 
-/// Says where the server is; otherwise the environment says it. False if that is settled already.
-pub fn set_path(path: &Path) -> bool {
-    let path = CString::new(path.as_os_str().to_owned().into_vec()).ok();
-    PATH.set(path).is_ok()
+/// Says where this process's own server is, or that there is none (any more): then the environment
+/// says where another's is.
+///
+/// # Errors
+/// No path can be like this.
+pub fn set_path(path: Option<&Path>) -> Result<(), NulError> {
+    let own = match path {
+        None => std::ptr::null_mut(),
+        Some(path) => {
+            Box::into_raw(Box::new(CString::new(path.as_os_str().to_owned().into_vec())?))
+        }
+    };
+    PATH.store(own, Ordering::Release);
+    Ok(())
 }
 
 /// Whether there is a server to ask.
@@ -40,11 +53,14 @@ pub(super) fn has_server() -> bool {
 }
 
 fn path() -> Option<&'static CString> {
+    static INHERITED: OnceLock<Option<CString>> = OnceLock::new();
     let from_environment = || {
         let path = std::env::var_os(VARIABLE)?;
         CString::new(path.into_vec()).ok()
     };
-    PATH.get_or_init(from_environment).as_ref()
+    // SAFETY: null, or a path that is never freed.
+    let own = unsafe { PATH.load(Ordering::Acquire).as_ref() };
+    own.or_else(|| INHERITED.get_or_init(from_environment).as_ref())
 }
 
 /// Asks, and waits for the reply.

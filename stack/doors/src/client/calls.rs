@@ -18,9 +18,10 @@ use crate::sys::{self, checked};
 
 const ENOTCONN: Errno = Errno::from_number(libc::ENOTCONN);
 
-/// `socket(2)`: internet sockets are the stack's, all others the kernel's.
+/// `socket(2)`: internet sockets are the stack's, or nobody's where there is no server; all others
+/// are the kernel's.
 pub fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
-    if !matches!(domain, libc::AF_INET | libc::AF_INET6) || !ask::has_server() {
+    if !matches!(domain, libc::AF_INET | libc::AF_INET6) {
         // SAFETY: takes no pointers.
         let made = checked(unsafe { libc::syscall(libc::SYS_socket, domain, kind, protocol) });
         if let Ok(fd) = made {
@@ -253,6 +254,22 @@ pub unsafe fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulon
         table::restrict();
     }
     small(done)
+}
+
+/// `dup(2)`.
+pub fn dup(fd: c_int) -> c_int {
+    // SAFETY: takes no pointers.
+    let made = unsafe { libc::syscall(libc::SYS_dup, fd) };
+    table::forget(made as RawFd);
+    small(checked(made))
+}
+
+/// Takes note of what `fcntl(2)` has answered to a command: it may be a new descriptor.
+pub fn after_fcntl(command: c_int, answer: c_int) -> c_int {
+    if matches!(command, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC) {
+        table::forget(answer);
+    }
+    answer
 }
 
 /// `dup2(2)`.
