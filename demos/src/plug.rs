@@ -127,6 +127,7 @@ fn further(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Vec<Furth
 /// What a configuration says of the link on `tap`.
 fn on_link(mac: Mac, addresses: &[Cidr], tap: &Tap, options: &CommonOptions) -> Config {
     let mut config = Config::new(mac);
+    config.name = tap.name().parse().ok();
     config.addresses = addresses.to_vec();
     config.mtu = options.mtu.unwrap_or(tap.mtu());
     if options.autoconf {

@@ -5,7 +5,7 @@ use crate::net::cidr::Cidr;
 use crate::net::limiter::RateLimits;
 use crate::net::route::Route;
 use crate::wire::address::{Address, Mac};
-use crate::wire::interface::InterfaceId;
+use crate::wire::interface::{InterfaceId, InterfaceName};
 use core::fmt;
 use core::net::IpAddr;
 use core::str::FromStr;
@@ -23,6 +23,8 @@ use core::time::Duration;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// What the first interface is called; None: `eth0`.
+    pub name: Option<InterfaceName>,
     /// This host's Ethernet address; not a group address.
     pub mac: Mac,
     /// Largest IP packet on the link, bytes: 576 to 65,535.
@@ -101,6 +103,9 @@ pub struct Config {
 /// A further interface of a host. Its addresses and routes are added when it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InterfaceConfig {
+    /// What it is called; None: `eth1` and so on, by the order in which interfaces come, and a VLAN
+    /// by its parent and its number, like `eth0.7`.
+    pub name: Option<InterfaceName>,
     /// What carries its frames.
     pub wire: Wire,
     /// What of IPv6 it finds out by itself.
@@ -122,7 +127,7 @@ impl InterfaceConfig {
 
     const fn on(wire: Wire) -> InterfaceConfig {
         let (autoconfigure, temporary_addresses) = (Autoconfigure::Off, false);
-        InterfaceConfig { wire, autoconfigure, temporary_addresses }
+        InterfaceConfig { name: None, wire, autoconfigure, temporary_addresses }
     }
 }
 
@@ -467,6 +472,7 @@ impl Config {
     /// The defaults for a host with this Ethernet address and no IP address yet.
     pub fn new(mac: Mac) -> Config {
         Config {
+            name: None,
             mac,
             mtu: 1500,
             device_checksums: false,
@@ -507,6 +513,7 @@ impl Config {
     /// What the first interface begins with.
     pub(crate) fn interface(&self) -> Setup {
         Setup {
+            name: self.name.unwrap_or_else(|| InterfaceName::numbered(0)),
             mac: self.mac,
             device_checksums: self.device_checksums,
             neighbors: self.neighbors,

@@ -317,6 +317,8 @@ drop_reasons! {
     TcpChecksum,
     /// A TCP segment to or from a broadcast or multicast address, or port 0.
     TcpBadAddress,
+    /// A segment for a connection that is bound to another interface.
+    TcpElsewhere,
     /// A segment for no connection and no listener.
     TcpNoConnection,
     /// A segment that a listener does not accept.

@@ -81,4 +81,4 @@ pub use udp::socket::{MtuDiscovery, ReceivedDatagram, SendDatagram, UdpOptions};
 pub use udp::table::UdpLimits;
 pub use wire::address::{Mac, MacParseError};
 pub use wire::frame::{ChecksumAt, Gso, RxChecksum, RxFrame, TxFrame};
-pub use wire::interface::InterfaceId;
+pub use wire::interface::{InterfaceId, InterfaceName, InterfaceNameError};

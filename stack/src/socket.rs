@@ -6,7 +6,7 @@ use crate::link::interface::Interfaces;
 use crate::net::multicast::GroupError;
 use crate::net::multicast::filter::{Filter, GroupChange, SourceChange};
 use crate::net::pmtu::{Links, PathMtus};
-use crate::net::route::{HopKind, RouteTable};
+use crate::net::route::{By, HopKind, RouteTable};
 use crate::readiness::Readiness;
 use crate::store::arena::Key;
 use crate::store::ring::{copy_in, copy_out};
@@ -328,7 +328,7 @@ impl Udp<'_> {
     /// `InvalidRemote`, `NetworkUnreachable`; `AddressInUse` where another socket that shares the
     /// name has this peer.
     pub fn connect(&mut self, remote: SocketAddr) -> Result<(), ConnectError> {
-        let by = scope(remote);
+        let scope = scope(remote);
         let remote = Endpoint::from(remote);
         if remote.port == 0 || remote.address.is_unspecified() {
             return Err(ConnectError::InvalidRemote);
@@ -336,7 +336,8 @@ impl Udp<'_> {
         if !self.socket().is_some_and(|socket| socket.reach().speaks_to(remote.address)) {
             return Err(ConnectError::NetworkUnreachable);
         }
-        let hop = self.routes.way_by(by, remote.address);
+        let only = self.options().interface_for(remote.address).or(scope);
+        let hop = self.routes.way_by(By::only(only), remote.address);
         let hop = hop.ok_or(ConnectError::NetworkUnreachable)?;
         let connected = self.table.connect(self.key, hop.source, remote);
         if connected { Ok(()) } else { Err(ConnectError::AddressInUse) }
@@ -380,10 +381,12 @@ impl Udp<'_> {
         if how.from.is_none() && local.is_some_and(is_lost) {
             return Err(UdpSendError::Failed(UdpError::AddressLost));
         }
-        let asks = self.options().mtu_discovery == MtuDiscovery::Probe;
-        let by = how.to.and_then(scope);
+        let (options, said) = (self.options(), how.interface.or(how.to.and_then(scope)));
+        let asks = options.mtu_discovery == MtuDiscovery::Probe;
         self.table.send(self.key, bytes, how, |to| {
-            let hop = routes.way_by(by, to).ok_or(UdpSendError::NetworkUnreachable)?;
+            let only = options.interface.or(said).or(options.interface_for(to));
+            let hop = routes.way_by(By::only(only), to);
+            let hop = hop.ok_or(UdpSendError::NetworkUnreachable)?;
             let link = links.mtu(hop.interface).to(to);
             let mtu = match hop.kind {
                 HopKind::Loopback => usize::MAX,
@@ -391,7 +394,7 @@ impl Udp<'_> {
                 _ => paths.mtu(now, to, link),
             };
             let broadcast = hop.kind == HopKind::Broadcast;
-            Ok(Way { source: hop.source, broadcast, mtu })
+            Ok(Way { source: hop.source, broadcast, mtu, only })
         })
     }
 
@@ -399,7 +402,8 @@ impl Udp<'_> {
     /// (`IP_MTU`).
     pub fn path_mtu(&self, now: Instant) -> Option<usize> {
         let peer = self.socket()?.remote()?;
-        let hop = self.routes.way(peer.address)?;
+        let only = self.options().interface_for(peer.address);
+        let hop = self.routes.way_by(By::only(only), peer.address)?;
         let link = self.links.mtu(hop.interface).to(peer.address);
         Some(self.paths.mtu(now, peer.address, link))
     }
@@ -479,7 +483,19 @@ impl Udp<'_> {
     /// # Errors
     /// `NotJoined`.
     pub fn leave_group(&mut self, group: IpAddr) -> Result<(), GroupError> {
-        self.change_group(None, group.into(), GroupChange::Leave)
+        self.leave_group_on(None, group)
+    }
+
+    /// As [`Udp::leave_group`], on this interface; None: where it was joined first.
+    ///
+    /// # Errors
+    /// `NotJoined`.
+    pub fn leave_group_on(
+        &mut self,
+        interface: Option<InterfaceId>,
+        group: IpAddr,
+    ) -> Result<(), GroupError> {
+        self.change_group(interface, group.into(), GroupChange::Leave)
     }
 
     /// Changes which sources of a group this socket hears, where it joined that first, or where
@@ -522,10 +538,8 @@ impl Udp<'_> {
         if !group.is_multicast() {
             return Err(GroupError::NotAGroup);
         }
-        let hop = self.routes.lookup(interface, group).ok_or(GroupError::NoAddress)?;
-        if interface.is_some_and(|wanted| wanted != hop.interface) {
-            return Err(GroupError::NoAddress);
-        }
+        let only = interface.or(self.options().interface);
+        let hop = self.routes.lookup(By::only(only), group).ok_or(GroupError::NoAddress)?;
         let speaks = self.socket().is_some_and(|socket| socket.reach().speaks_to(group));
         if speaks { Ok(hop.interface) } else { Err(GroupError::NotAGroup) }
     }
@@ -570,14 +584,12 @@ impl Udp<'_> {
     }
 }
 
-/// The interface that an address of a link names (RFC 4007 §6).
+/// The interface that an address of a link names (RFC 4007 §6); others have no scope.
 pub(crate) fn scope(remote: SocketAddr) -> Option<InterfaceId> {
-    match remote {
-        SocketAddr::V6(remote) if remote.scope_id() != 0 => {
-            InterfaceId::from_index(remote.scope_id())
-        }
-        _ => None,
-    }
+    let SocketAddr::V6(remote) = remote else { return None };
+    let of_a_link = Address::v6(remote.ip().to_bits());
+    let of_a_link = of_a_link.is_link_local() || of_a_link.is_link_group();
+    InterfaceId::from_index(remote.scope_id()).filter(|_| of_a_link)
 }
 
 pub(crate) fn udp_readiness(socket: &UdpSocket) -> Readiness {
@@ -622,8 +634,14 @@ impl Echo<'_> {
         if to.is_unspecified() {
             return Err(UdpSendError::InvalidRemote);
         }
-        self.routes.way(to).ok_or(UdpSendError::NetworkUnreachable)?;
+        let only = self.table.socket(self.key).and_then(EchoSocket::interface);
+        self.routes.way_by(By::only(only), to).ok_or(UdpSendError::NetworkUnreachable)?;
         self.table.send(self.key, to, sequence, payload, ttl)
+    }
+
+    /// Its requests leave by this interface only (`SO_BINDTODEVICE`); None: as the routes say.
+    pub fn bind_interface(&mut self, only: Option<InterfaceId>) {
+        self.table.bind_interface(self.key, only);
     }
 
     /// What the next answer is, and the length of its payload.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use stack::host::Errno;
 use stack::host::bsd::{
-    Control, INTERFACE, IPPROTO_UDP, PacketInfo, UDP_GRO, UDP_SEGMENT, socket_address_bytes,
+    Control, IPPROTO_UDP, PacketInfo, UDP_GRO, UDP_SEGMENT, socket_address_bytes,
 };
 use stack::{NetworkError, NetworkErrorKind, UdpError};
 
@@ -45,7 +45,7 @@ pub fn split(all: &[u8]) -> Result<Option<Piece<'_>>, Errno> {
 /// What a program says of a datagram that it sends.
 ///
 /// # Errors
-/// EINVAL for what is not known here, or out of range; ENODEV for another interface.
+/// EINVAL for what is not known here, or out of range.
 pub fn from_bytes(mut all: &[u8]) -> Result<Control, Errno> {
     let mut control = Control::default();
     while let Some(piece) = split(all)? {
@@ -153,9 +153,6 @@ fn packet_info(value: &[u8]) -> Result<PacketInfo, Errno> {
     };
     let address: IpAddr = address.ok_or(Errno::EINVAL)?;
     let interface = interface.unwrap_or_default().cast_unsigned();
-    if ![0, INTERFACE].contains(&interface) {
-        return Err(Errno::ENODEV);
-    }
     Ok(PacketInfo { interface, address })
 }
 
@@ -229,7 +226,7 @@ mod tests {
     fn what_is_written_is_read() {
         for address in ["192.0.2.1", "2001:db8::1"] {
             let address: IpAddr = address.parse().unwrap();
-            let packet_info = Some(PacketInfo { interface: INTERFACE, address });
+            let packet_info = Some(PacketInfo { interface: 2, address });
             let (ttl, tos, segment) = (Some(9), Some(8), Some(1000));
             let control = Control { packet_info, ttl, tos, segment, error: None };
             let bytes = to_send(&control);
@@ -262,8 +259,6 @@ mod tests {
             assert_eq!(it, Err(Errno::EINVAL));
         }
         assert_eq!(number(v6, libc::IPV6_HOPLIMIT, -1), Ok(Control::default()));
-        let other = [&7_u32.to_ne_bytes()[..], &[0; 8]].concat();
-        assert_eq!(one(v4, libc::IP_PKTINFO, &other), Err(Errno::ENODEV));
         // A length that ends before the header, and one that goes beyond the end.
         for length in [8_usize, 40] {
             let bytes = [&length.to_ne_bytes()[..], &[0; 16]].concat();

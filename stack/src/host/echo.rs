@@ -11,7 +11,7 @@ use super::errno::Errno;
 use super::modes::Modes;
 use super::runtime::{Core, Host};
 use super::watch::Key;
-use crate::{Echo, EchoId, EchoReply, EchoReplyKind, Instant, SocketId, UdpSendError};
+use crate::{Echo, EchoId, EchoReply, EchoReplyKind, Instant, InterfaceId, SocketId, UdpSendError};
 
 /// A socket that sends ICMP echo requests and receives the answers to them.
 ///
@@ -65,6 +65,15 @@ impl PingSocket {
 
     pub(crate) fn ident(&self) -> u16 {
         self.ident
+    }
+
+    /// Requests leave by this interface only; None: as the routes say.
+    pub(crate) fn bind_interface(&self, only: Option<InterfaceId>) {
+        self.core.shard.call(|engine, _| {
+            if let Some(mut echo) = engine.stack.echo(self.id) {
+                echo.bind_interface(only);
+            }
+        });
     }
 
     pub(crate) fn socket_id(&self) -> SocketId {

@@ -120,8 +120,8 @@ impl HostBuilder {
     }
 
     /// A further interface, on a device of its own. Of `config` counts what is about one link:
-    /// Ethernet address, MTU, addresses, gateway and routes, and what it finds out by itself. The
-    /// first that is added is the host's second interface.
+    /// name, Ethernet address, MTU, addresses, gateway and routes, and what it finds out by itself.
+    /// The first that is added is the host's second interface.
     #[must_use]
     pub fn interface(mut self, config: Config, device: impl Device + 'static) -> HostBuilder {
         self.further.push((config, Arc::new(device)));
@@ -194,9 +194,9 @@ fn add_interface(
     config: &Config,
     device_checksums: bool,
 ) -> Result<InterfaceId, Box<dyn Error>> {
-    let &Config { mac, mtu, autoconfigure, temporary_addresses, .. } = config;
+    let &Config { name, mac, mtu, autoconfigure, temporary_addresses, .. } = config;
     let wire = Wire::Device { mac, mtu, device_checksums };
-    let link = InterfaceConfig { wire, autoconfigure, temporary_addresses };
+    let link = InterfaceConfig { name, wire, autoconfigure, temporary_addresses };
     let id = stack.add_interface(Instant::ZERO, link)?;
     for &cidr in &config.addresses {
         let probes = config.probes(cidr.address);

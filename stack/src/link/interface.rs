@@ -7,11 +7,12 @@ use crate::net::routers::Routers;
 use crate::random::{Random, Secret, Seed};
 use crate::time::Instant;
 use crate::wire::address::Mac;
-use crate::wire::interface::{InterfaceId, InterfaceSet, PerInterface};
+use crate::wire::interface::{InterfaceId, InterfaceName, InterfaceSet, PerInterface};
 
 /// What an interface begins with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
+    pub(crate) name: InterfaceName,
     pub(crate) mac: Mac,
     pub(crate) device_checksums: bool,
     pub(crate) neighbors: NeighborLimits,
@@ -35,6 +36,7 @@ const TAGS: usize = 4096;
 /// A host on one of its links.
 #[derive(Clone)]
 pub(crate) struct Interface {
+    pub(crate) name: InterfaceName,
     pub(crate) link: Link,
     /// The device finishes transport checksums.
     pub(crate) device_checksums: bool,
@@ -57,6 +59,7 @@ impl Interface {
     pub(crate) fn new(setup: Setup, seed: &Seed) -> Interface {
         let dice = |purpose| Random::from_secret(Secret::derive(seed, purpose));
         Interface {
+            name: setup.name,
             link: Link::new(setup.mac, setup.neighbors, seed),
             device_checksums: setup.device_checksums,
             routers: Routers::new(dice("routers")),

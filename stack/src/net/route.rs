@@ -118,6 +118,43 @@ pub(crate) struct Hop {
     pub(crate) interface: InterfaceId,
 }
 
+/// By which interface a packet is to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Any,
+    /// This one, where several lead to one network.
+    Rather(InterfaceId),
+    /// No other.
+    Only(InterfaceId),
+}
+
+impl By {
+    pub(crate) fn rather(interface: Option<InterfaceId>) -> By {
+        interface.map_or(By::Any, By::Rather)
+    }
+
+    pub(crate) fn only(interface: Option<InterfaceId>) -> By {
+        interface.map_or(By::Any, By::Only)
+    }
+
+    fn interface(self) -> Option<InterfaceId> {
+        match self {
+            By::Any => None,
+            By::Rather(interface) | By::Only(interface) => Some(interface),
+        }
+    }
+
+    /// It is another than this that is asked for.
+    fn is_other(self, interface: InterfaceId) -> bool {
+        self.interface().is_some_and(|wanted| wanted != interface)
+    }
+
+    /// This one is out of the question.
+    fn excludes(self, interface: InterfaceId) -> bool {
+        matches!(self, By::Only(only) if only != interface)
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     network: u128,
@@ -292,16 +329,12 @@ impl RouteTable {
     /// As [`lookup`](RouteTable::lookup), with the source that RFC 6724 chooses: for whatever
     /// begins, and for a packet that may come from any address of ours.
     pub(crate) fn way(&self, destination: Address) -> Option<Hop> {
-        self.way_by(None, destination)
+        self.way_by(By::Any, destination)
     }
 
-    /// As [`way`](RouteTable::way), by this interface if it leads there.
-    pub(crate) fn way_by(
-        &self,
-        interface: Option<InterfaceId>,
-        destination: Address,
-    ) -> Option<Hop> {
-        let hop = self.lookup(interface, destination)?;
+    /// As [`way`](RouteTable::way), for what is to leave so.
+    pub(crate) fn way_by(&self, by: By, destination: Address) -> Option<Hop> {
+        let hop = self.lookup(by, destination)?;
         if destination.is_v4() || hop.kind == HopKind::Loopback {
             return Some(hop);
         }
@@ -320,9 +353,9 @@ impl RouteTable {
     }
 
     /// The next step of a packet for `destination`; None when no route leads there, and for the
-    /// unspecified address, which is nobody's. Where several interfaces lead there, `from` is
-    /// taken: the one that has the packet's source.
-    pub(crate) fn lookup(&self, from: Option<InterfaceId>, destination: Address) -> Option<Hop> {
+    /// unspecified address, which is nobody's. A packet with a source leaves rather by the
+    /// interface that has it.
+    pub(crate) fn lookup(&self, by: By, destination: Address) -> Option<Hop> {
         let hop =
             |source, kind, interface| Some(Hop { next_hop: destination, source, kind, interface });
         if destination.is_unspecified() {
@@ -340,59 +373,57 @@ impl RouteTable {
                 true => HopKind::Multicast,
                 false => HopKind::Broadcast,
             };
-            let there = from.and_then(|from| Some((self.on(from).source(destination)?, from)));
+            let wanted = by.interface();
+            let there = wanted.and_then(|it| Some((self.on(it).source(destination)?, it)));
             let by_default = || {
                 let source = self.any.source(destination)?;
-                Some((source, self.interface_of(source)?))
+                self.interface_of(source).filter(|it| !by.excludes(*it)).map(|it| (source, it))
             };
             let nameless = (kind == HopKind::Broadcast)
-                .then_some((Address::UNSPECIFIED_V4, from.unwrap_or_default()));
+                .then_some((Address::UNSPECIFIED_V4, wanted.unwrap_or_default()));
             let (source, interface) = there.or_else(by_default).or(nameless)?;
             return hop(source, kind, interface);
         }
-        if let Some((source, interface)) = self.broadcast_source(from, destination) {
+        if let Some((source, interface)) = self.broadcast_source(by, destination) {
             return hop(source, HopKind::Broadcast, interface);
         }
-        let Entry { gateway, source, interface, .. } = *self.longest_match(from, destination)?;
+        let Entry { gateway, source, interface, .. } = *self.longest_match(by, destination)?;
         match gateway {
             None => hop(source, HopKind::Direct, interface),
             Some(next_hop) => Some(Hop { next_hop, source, kind: HopKind::Gateway, interface }),
         }
     }
 
-    fn longest_match(&self, from: Option<InterfaceId>, destination: Address) -> Option<&Entry> {
+    fn longest_match(&self, by: By, destination: Address) -> Option<&Entry> {
         let shortest = if destination.is_v4() { 96 } else { 0 };
         let bits = bits(destination);
         // An IPv6 prefix shorter than the mapped one must not catch IPv4.
         self.levels.iter().take_while(|level| level.prefix >= shortest).find_map(|level| {
             let network = bits & mask(level.prefix);
             let at = level.entries.partition_point(|entry| entry.network < network);
-            let equals = level.entries.get(at..)?;
-            let equals = equals.iter().take_while(|entry| entry.network == network);
-            let first = equals.clone().next()?;
-            if self.down.is_empty() && from.is_none_or(|from| from == first.interface) {
+            let first = level.entries.get(at).filter(|entry| entry.network == network)?;
+            if self.down.is_empty() && !by.is_other(first.interface) {
                 return Some(first);
             }
+            let equals = level.entries.get(at..)?.iter();
+            let equals = equals.take_while(|entry| entry.network == network);
+            let equals = equals.filter(|entry| !by.excludes(entry.interface));
             // Of equals the first, which has the lowest metric.
             equals.min_by_key(|entry| {
-                let elsewhere = from.is_some_and(|from| from != entry.interface);
                 // The same address may be on each link, so that no other link can help out.
                 let is_down = self.down.contains(entry.interface) && !destination.is_link_local();
-                (is_down, elsewhere)
+                (is_down, by.is_other(entry.interface))
             })
         })
     }
 
-    fn broadcast_source(
-        &self,
-        from: Option<InterfaceId>,
-        address: Address,
-    ) -> Option<(Address, InterfaceId)> {
+    fn broadcast_source(&self, by: By, address: Address) -> Option<(Address, InterfaceId)> {
         let at = self.broadcasts.partition_point(|(broadcast, _)| *broadcast < address);
         let equals = self.broadcasts.get(at..)?.iter();
         let equals = equals.take_while(|(broadcast, _)| *broadcast == address);
         let equals = equals.filter_map(|(_, own)| Some((*own, self.interface_of(*own)?)));
-        equals.min_by_key(|(_, interface)| from.is_some_and(|from| from != *interface))
+        let equals = equals.filter(|(_, interface)| !by.excludes(*interface));
+        equals.min_by_key(|(_, interface)| by.is_other(*interface))
     }
 
     /// The interface that has this address of ours: what a packet from outside may be for.
@@ -495,7 +526,7 @@ mod tests {
     fn expect(table: &RouteTable, to: &str, next_hop: &str, source: &str, kind: HopKind) {
         let interface = InterfaceId::FIRST;
         let hop = Hop { next_hop: address(next_hop), source: address(source), kind, interface };
-        assert_eq!(table.lookup(None, address(to)), Some(hop), "{to}");
+        assert_eq!(table.lookup(By::Any, address(to)), Some(hop), "{to}");
     }
 
     #[test]
@@ -512,9 +543,9 @@ mod tests {
         expect(&table, "224.0.0.1", "224.0.0.1", "192.0.2.2", HopKind::Multicast);
         expect(&table, "10.0.0.2", "10.0.0.2", "10.0.0.2", HopKind::Loopback);
         expect(&table, "127.9.9.9", "127.9.9.9", "127.0.0.1", HopKind::Loopback);
-        assert_eq!(table.lookup(None, address("0.0.0.0")), None);
+        assert_eq!(table.lookup(By::Any, address("0.0.0.0")), None);
         assert_eq!(
-            table.lookup(None, address("2001:db8::1")),
+            table.lookup(By::Any, address("2001:db8::1")),
             None,
             "no IPv6 address, no IPv6 route"
         );
@@ -534,7 +565,7 @@ mod tests {
     #[test]
     fn without_an_address_only_broadcast_can_leave() {
         let table = table_of(&[], &[Route::default_via(ip("192.0.2.1"))]);
-        assert_eq!(table.lookup(None, address("198.51.100.1")), None);
+        assert_eq!(table.lookup(By::Any, address("198.51.100.1")), None);
         expect(&table, "255.255.255.255", "255.255.255.255", "0.0.0.0", HopKind::Broadcast);
     }
 
@@ -544,7 +575,7 @@ mod tests {
             ["2001:db8::2/64", "192.0.2.2/24"].iter().map(|text| text.parse().unwrap()).collect();
         let table = table_of(&own, &[Route::default_via(ip("2001:db8::1"))]);
         expect(&table, "2001:db9::7", "2001:db8::1", "2001:db8::2", HopKind::Gateway);
-        assert_eq!(table.lookup(None, address("198.51.100.1")), None);
+        assert_eq!(table.lookup(By::Any, address("198.51.100.1")), None);
     }
 
     #[test]
@@ -620,7 +651,7 @@ mod tests {
                 .collect();
             let table = table_of(&own, &routes);
             for to in destinations {
-                let hop = table.lookup(None, to.into());
+                let hop = table.lookup(By::Any, to.into());
                 let special = hop.is_some_and(|hop| {
                     matches!(hop.kind, HopKind::Loopback | HopKind::Broadcast)
                 });

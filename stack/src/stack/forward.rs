@@ -2,6 +2,7 @@
 //! becomes of SYNs for nobody.
 
 use super::Stack;
+use crate::net::route::By;
 use crate::socket::{Incoming, IncomingId, ListenerId, TcpId};
 use crate::tcp::error::{DecideError, ListenError};
 use crate::tcp::options::TcpOptions;
@@ -46,7 +47,7 @@ impl Stack {
     pub fn accept_incoming(&mut self, now: Instant, id: IncomingId) -> Result<TcpId, DecideError> {
         let remote = self.tcp.undecided(id.0).map(|half| half.flow.remote.address);
         // The address is of no interface, so that the route decides.
-        let hop = remote.and_then(|remote| self.routes.lookup(None, remote));
+        let hop = remote.and_then(|remote| self.routes.lookup(By::Any, remote));
         self.tcp.interface = hop.map(|hop| hop.interface).unwrap_or_default();
         self.tcp.accept_undecided(now, &mut self.counters, id.0).map(TcpId)
     }

@@ -8,7 +8,7 @@ use crate::net::addresses::AddressTable;
 use crate::net::icmp::{self, About, Message, Quoted, Unreachable};
 use crate::net::multicast::message;
 use crate::net::pmtu::PathMtu;
-use crate::net::route::RouteTable;
+use crate::net::route::{By, RouteTable};
 use crate::store::arena::Key;
 use crate::tcp::error::TcpError;
 use crate::tcp::segment::Segment;
@@ -246,7 +246,7 @@ impl Stack {
         self.tcp.interface = arrival.interface;
         let dropped = self.tcp.receive(arrival.now, &mut self.counters, flow, segment);
         if let Some(remote) = self.tcp.take_reached()
-            && let Some(hop) = self.routes.lookup(Some(arrival.interface), remote)
+            && let Some(hop) = self.routes.lookup(By::Rather(arrival.interface), remote)
         {
             let link = &mut self.interfaces.get_mut(hop.interface).link;
             link.neighbors.confirm(arrival.now, hop.next_hop);
@@ -264,7 +264,10 @@ impl Stack {
         let how = Arrived { from, to, ttl: packet.ttl, tos: packet.tos(), interface };
         let (mut taken, mut is_unwanted) = (None, false);
         for n in 0.. {
-            let next = if many { self.udp.nth(local, n) } else { self.udp.find(local, remote) };
+            let next = match many {
+                true => self.udp.nth(interface, local, n),
+                false => self.udp.find(interface, local, remote),
+            };
             let Some(key) = next else { break };
             if many && !self.udp.admits(key, interface, to, from.address) {
                 is_unwanted = true;
@@ -422,11 +425,12 @@ impl Stack {
                 self.on_tcp_unreachable(now, &flow, Seq(quoted.sequence), reason)
             }
             parse::PROTOCOL_UDP => {
-                if self.udp.find(local, remote).is_some() {
+                let here = self.home(local);
+                if self.udp.find(here, local, remote).is_some() {
                     self.learn_path(now, &quoted, reason);
                 }
                 let kind = NetworkErrorKind::from(reason);
-                self.udp.on_icmp_error(local, remote, kind.into());
+                self.udp.on_icmp_error(here, local, remote, kind.into());
                 self.tell_udp(local, remote, packet.source, kind);
                 Ok(())
             }
@@ -441,6 +445,12 @@ impl Stack {
         }
     }
 
+    /// The interface that has this address: what was sent from there is a socket's of that
+    /// interface, or of none.
+    pub(super) fn home(&self, local: Endpoint) -> InterfaceId {
+        self.routes.interface_of(local.address).unwrap_or_default()
+    }
+
     /// Keeps what `from` said for the socket that sent the datagram, if it wants to know.
     fn tell_udp(
         &mut self,
@@ -450,7 +460,8 @@ impl Stack {
         kind: NetworkErrorKind,
     ) {
         let (from, remote) = (from.to_ip(), remote.to_socket_addr());
-        let kept = self.udp.on_network_error(local, NetworkError { kind, from, remote });
+        let said = NetworkError { kind, from, remote };
+        let kept = self.udp.on_network_error(self.home(local), local, said);
         self.counters.udp_errors_dropped += u64::from(!kept);
     }
 
@@ -555,7 +566,7 @@ impl Stack {
             }
         };
         // A group cannot answer: the address of ours that is next to the sender does.
-        let source = match self.routes.way_by(Some(arrival.interface), packet.source) {
+        let source = match self.routes.way_by(By::Rather(arrival.interface), packet.source) {
             Some(hop) if packet.destination.is_multicast() => hop.source,
             _ => packet.destination,
         };
@@ -602,7 +613,8 @@ impl Stack {
                 self.tcp.on_no_neighbor(now, &mut self.counters, &flow, seq, error);
             }
             parse::PROTOCOL_UDP => {
-                self.udp.on_icmp_error(local, remote, UdpError::HostUnreachable);
+                let here = self.home(local);
+                self.udp.on_icmp_error(here, local, remote, UdpError::HostUnreachable);
                 self.tell_udp(local, remote, quoted.src, NetworkErrorKind::Host);
             }
             parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6 => {

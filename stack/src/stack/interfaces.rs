@@ -4,10 +4,11 @@ use super::Stack;
 use crate::config::{Autoconfigure, ConfigError, InterfaceConfig, Wire, check_link};
 use crate::counters::DropReason;
 use crate::link::interface::{Interface, Setup, Vlan};
+use crate::net::route::By;
 use crate::random::Seed;
 use crate::time::Instant;
-use crate::wire::address::Mac;
-use crate::wire::interface::InterfaceId;
+use crate::wire::address::{Address, Mac};
+use crate::wire::interface::{InterfaceId, InterfaceName};
 use crate::wire::parse::{ETHERTYPE_VLAN, Ethernet};
 use core::fmt;
 
@@ -25,6 +26,8 @@ pub enum AddInterfaceError {
     TagInUse(u16),
     /// The parent of a VLAN is no interface with a device of its own.
     NoParent,
+    /// Another interface is called so.
+    NameInUse(InterfaceName),
 }
 
 impl fmt::Display for AddInterfaceError {
@@ -39,6 +42,9 @@ impl fmt::Display for AddInterfaceError {
             AddInterfaceError::NoParent => {
                 f.write_str("a VLAN is on an interface with a device of its own")
             }
+            AddInterfaceError::NameInUse(name) => {
+                write!(f, "another interface is called {name}")
+            }
         }
     }
 }
@@ -51,6 +57,8 @@ impl core::error::Error for AddInterfaceError {}
 pub struct InterfaceInfo {
     /// Which it is.
     pub id: InterfaceId,
+    /// What it is called.
+    pub name: InterfaceName,
     /// Its Ethernet address.
     pub mac: Mac,
     /// Largest IP packet, bytes.
@@ -109,7 +117,12 @@ impl Stack {
                 (vlan, device.link.mac, self.tcp.links.mtu(parent).v4, device.device_checksums)
             }
         };
+        let name = config.name.unwrap_or_else(|| self.default_name(vlan));
+        if self.interfaces.iter().any(|it| it.name == name) {
+            return Err(AddInterfaceError::NameInUse(name));
+        }
         let setup = Setup {
+            name,
             mac,
             device_checksums,
             neighbors: self.config.neighbors,
@@ -122,11 +135,21 @@ impl Stack {
         Ok((setup, mtu))
     }
 
+    /// After a VLAN's parent and its tag, if there is room, or by the number of interfaces.
+    fn default_name(&self, vlan: Option<Vlan>) -> InterfaceName {
+        let of_parent = |Vlan { parent, tag }: Vlan| {
+            format!("{}.{tag}", self.interfaces.get(parent).name).parse().ok()
+        };
+        let numbered = || InterfaceName::numbered(self.interfaces.len());
+        vlan.and_then(of_parent).unwrap_or_else(numbered)
+    }
+
     /// Every interface, in the order in which they were added.
     pub fn interfaces(&self) -> impl Iterator<Item = InterfaceInfo> + '_ {
         let down = self.interfaces.down();
         self.interfaces.ids().zip(self.interfaces.iter()).map(move |(id, it)| InterfaceInfo {
             id,
+            name: it.name,
             mac: it.link.mac,
             mtu: self.tcp.links.mtu(id).v4,
             up: !down.contains(id),
@@ -155,6 +178,13 @@ impl Stack {
         if is_back {
             self.begin_asking(Instant::ZERO);
         }
+    }
+
+    /// The longest packet that the link carries between these.
+    pub(super) fn link_mtu(&self, source: Address, destination: Address) -> usize {
+        let hop = self.routes.lookup(By::rather(self.routes.interface_of(source)), destination);
+        let interface = hop.map_or(InterfaceId::FIRST, |hop| hop.interface);
+        self.tcp.links.mtu(interface).to(destination)
     }
 
     /// Whose frame it is: that of the VLAN with its tag. A tag that says only how urgent the frame

@@ -10,7 +10,7 @@ use crate::link::{LinkPacket, ndp};
 use crate::net::fragment::{Piece, fragments};
 use crate::net::icmp;
 use crate::net::multicast::{Report, message};
-use crate::net::route::{Hop, HopKind};
+use crate::net::route::{By, Hop, HopKind};
 use crate::net::routers::Routers;
 use crate::store::arena::Key;
 use crate::tcp::layer::Departure;
@@ -51,13 +51,28 @@ enum Transport {
         fields: TcpFields,
         /// Octets of text in each segment of a super-frame.
         size: Option<u16>,
+        /// The interface that its socket is bound to.
+        only: Option<InterfaceId>,
     },
     Udp {
         flow: FlowKey,
         datagram: Datagram,
     },
     /// The message is whole in the stack's buffer.
-    Icmp,
+    Icmp {
+        /// The interface that its socket is bound to.
+        only: Option<InterfaceId>,
+    },
+}
+
+impl Transport {
+    /// The one interface that the packet may leave by.
+    fn only(&self) -> Option<InterfaceId> {
+        match self {
+            Transport::Tcp { only, .. } | Transport::Icmp { only } => *only,
+            Transport::Udp { datagram, .. } => datagram.only,
+        }
+    }
 }
 
 impl Stack {
@@ -101,7 +116,7 @@ impl Stack {
     fn next_frame_of(&mut self, interface: InterfaceId) -> Option<Body> {
         let link = &mut self.interfaces.get_mut(interface).link;
         self.counters.replies_dropped += link.take_dropped();
-        let (routes, by) = (&self.routes, Some(interface));
+        let (routes, by) = (&self.routes, By::Only(interface));
         let source_for = |target| routes.way_by(by, target).map(|hop| hop.source);
         if let Some((to, packet)) = link.poll(source_for) {
             return Some(self.link_frame(Exit { to, interface }, packet));
@@ -124,7 +139,7 @@ impl Stack {
     /// What routers are told of a group, from our address on the link (RFC 3810 §5.2.13).
     fn report_frame(&mut self, interface: InterfaceId, report: &Report) -> Option<Body> {
         let source = if report.group.is_v4() {
-            self.routes.lookup(Some(interface), report.group)?.source
+            self.routes.lookup(By::Only(interface), report.group)?.source
         } else {
             self.routes.link_local(interface).unwrap_or(Address::UNSPECIFIED_V6)
         };
@@ -219,19 +234,20 @@ impl Stack {
         }
         let request = self.echo.poll_transmit(&mut self.body)?;
         let payload = core::mem::take(&mut self.body);
-        let source = self.routes.way(request.to).map(|hop| hop.source);
-        let Some(source) = source else { return Some(None) };
+        let hop = self.routes.way_by(By::only(request.only), request.to);
+        let Some(Hop { source, .. }) = hop else { return Some(None) };
         let mut bytes = Vec::with_capacity(payload.len() + icmp::HEADER_LEN);
         let (ident, sequence) = (request.ident, request.sequence);
         let question = icmp::Message::EchoRequest { ident, sequence, payload: &payload };
         question.write(source, request.to, &mut bytes);
         let message = Message { source, destination: request.to, bytes };
-        Some(self.send_icmp(now, message, request.ttl.unwrap_or(self.default_ttl(request.to))))
+        let ttl = request.ttl.unwrap_or(self.default_ttl(request.to));
+        Some(self.send_icmp(now, message, ttl, request.only))
     }
 
     fn send_message(&mut self, now: Instant, message: Message) -> Option<Body> {
         let ttl = self.default_ttl(message.destination);
-        self.send_icmp(now, message, ttl)
+        self.send_icmp(now, message, ttl, None)
     }
 
     /// Of what no socket has said anything about: routers may (RFC 4861 §6.3.4).
@@ -244,7 +260,13 @@ impl Stack {
         routers.and_then(Routers::hop_limit).unwrap_or(self.config.ttl)
     }
 
-    fn send_icmp(&mut self, now: Instant, message: Message, ttl: u8) -> Option<Body> {
+    fn send_icmp(
+        &mut self,
+        now: Instant,
+        message: Message,
+        ttl: u8,
+        only: Option<InterfaceId>,
+    ) -> Option<Body> {
         self.counters.icmp_out_msgs += 1;
         self.body = message.bytes;
         let flow = FlowKey {
@@ -254,11 +276,11 @@ impl Stack {
         let protocol = if message.source.is_v4() { PROTOCOL_ICMP } else { PROTOCOL_ICMPV6 };
         let fields = self.ip_fields(flow, protocol, ttl, 0);
         let body = self.whole_body();
-        self.send_packet(now, fields, Transport::Icmp, body)
+        self.send_packet(now, fields, Transport::Icmp { only }, body)
     }
 
     fn send_segment(&mut self, now: Instant, departure: Departure) -> Option<Body> {
-        let (flow, label, fields, marks, body, size) = match departure {
+        let (flow, label, fields, marks, (body, size, only)) = match departure {
             Departure::Control(reply) => {
                 self.counters.tcp_out_segs += 1;
                 if reply.flags.has(Flags::RST) {
@@ -272,7 +294,8 @@ impl Stack {
                     options: reply.options,
                 };
                 let label = flow_label(self.labels, &reply.flow);
-                (reply.flow, label, fields, (reply.ttl, reply.tos), NO_BODY, None)
+                let rest = (NO_BODY, None, reply.only);
+                (reply.flow, label, fields, (reply.ttl, reply.tos), rest)
             }
             Departure::Live(key, segment) => {
                 self.counters.tcp_out_segs += u64::from(segment.segments());
@@ -281,14 +304,15 @@ impl Stack {
                 tcb.flow_label = tcb.flow_label.or_else(|| flow_label(self.labels, &tcb.flow));
                 let marks = (tcb.options.ttl, tcb.options.tos | segment.ecn.bits());
                 let body = Body::Ring { key, offset: segment.offset, len: segment.len };
-                (tcb.flow, tcb.flow_label, segment.fields, marks, body, segment.size)
+                let rest = (body, segment.size, tcb.options.interface);
+                (tcb.flow, tcb.flow_label, segment.fields, marks, rest)
             }
         };
         let mut ip = self.labelled_fields(flow, label, PROTOCOL_TCP, marks);
         // Segments fit the MTU, and say so, that a path may tell when it is smaller (RFC 1191).
         ip.dont_fragment = true;
         ip.id = 0;
-        self.send_packet(now, ip, Transport::Tcp { flow, fields, size }, body)
+        self.send_packet(now, ip, Transport::Tcp { flow, fields, size, only }, body)
     }
 
     fn ip_fields(&mut self, flow: FlowKey, protocol: u8, ttl: u8, tos: u8) -> IpFields {
@@ -334,7 +358,8 @@ impl Stack {
             self.counters.ip_out_discards += 1;
             return None;
         }
-        let Some(hop) = self.routes.lookup(from, ip.destination) else {
+        let by = transport.only().map_or(By::rather(from), By::Only);
+        let Some(hop) = self.routes.lookup(by, ip.destination) else {
             self.counters.ip_out_no_routes += 1;
             return None;
         };
@@ -425,7 +450,8 @@ impl Stack {
             && datagram.mtu_discovery.forbids_cuts()
         {
             self.counters.ip_frag_fails += 1;
-            self.udp.on_icmp_error(flow.local, flow.remote, UdpError::MessageTooLong);
+            let here = self.home(flow.local);
+            self.udp.on_icmp_error(here, flow.local, flow.remote, UdpError::MessageTooLong);
             return false;
         }
         ip.dont_fragment &= matches!(transport, Transport::Tcp { .. });
@@ -447,7 +473,9 @@ impl Stack {
             Transport::Udp { datagram, .. } if datagram.mtu_discovery == MtuDiscovery::Probe => {
                 link
             }
-            Transport::Udp { .. } | Transport::Icmp => self.tcp.paths.mtu(now, destination, link),
+            Transport::Udp { .. } | Transport::Icmp { .. } => {
+                self.tcp.paths.mtu(now, destination, link)
+            }
         }
     }
 
@@ -461,13 +489,6 @@ impl Stack {
         // It fits the MTU.
         let gso = (joined > 0).then_some(Gso { segment: size as u16 });
         (self.whole_body(), gso)
-    }
-
-    /// The longest packet that the link carries between these.
-    pub(super) fn link_mtu(&self, source: Address, destination: Address) -> usize {
-        let hop = self.routes.lookup(self.routes.interface_of(source), destination);
-        let interface = hop.map_or(InterfaceId::FIRST, |hop| hop.interface);
-        self.tcp.links.mtu(interface).to(destination)
     }
 
     fn body_len(&self, body: Body) -> usize {
@@ -495,7 +516,7 @@ impl Stack {
         match transport {
             Transport::Tcp { flow, fields, .. } => self.head.tcp(flow, fields, text, summing),
             Transport::Udp { flow, .. } => self.head.udp(flow, text, summing),
-            Transport::Icmp => {}
+            Transport::Icmp { .. } => {}
         }
     }
 
@@ -663,7 +684,7 @@ fn transport_len(transport: &Transport) -> usize {
     match transport {
         Transport::Tcp { fields, .. } => crate::wire::emit::TCP_HEADER + fields.options.len(),
         Transport::Udp { .. } => UDP_HEADER,
-        Transport::Icmp => 0,
+        Transport::Icmp { .. } => 0,
     }
 }
 
@@ -700,7 +721,7 @@ mod tests {
         };
         let body = Body::Ring { key: Key::from_bits(0), offset: 100, len: 2500 };
         let all = |size| {
-            packets(ip, Transport::Tcp { flow, fields, size }, body)
+            packets(ip, Transport::Tcp { flow, fields, size, only: None }, body)
                 .map(|(ip, transport, body)| match (transport, body) {
                     (Transport::Tcp { fields, size, .. }, Body::Ring { offset, len, .. }) => {
                         (fields.seq, fields.flags, ip.payload_len, offset, len, size)

@@ -2,7 +2,7 @@
 
 use super::Stack;
 use crate::config::FastOpenKeys;
-use crate::net::route::HopKind;
+use crate::net::route::{By, HopKind};
 use crate::readiness::Readiness;
 use crate::socket::{Echo, EchoId, ListenerId, ListenerStatus, Tcp, TcpId, Udp, UdpId, scope};
 use crate::tcp::error::{AcceptError, ConnectError, ListenError};
@@ -90,14 +90,14 @@ impl Stack {
         remote: SocketAddr,
         options: ConnectOptions,
     ) -> Result<TcpId, ConnectError> {
-        let by = scope(remote);
+        let only = options.tcp.interface.or(scope(remote));
         let remote = Endpoint::from(remote);
         // MUST-46: only a single host can be connected to.
         let group = remote.address.is_multicast() || self.routes.is_broadcast(remote.address);
         if remote.port == 0 || remote.address.is_unspecified() || group {
             return Err(ConnectError::InvalidRemote);
         }
-        let hop = self.routes.way_by(by, remote.address);
+        let hop = self.routes.way_by(By::only(only), remote.address);
         let hop = hop.ok_or(ConnectError::NetworkUnreachable)?;
         if hop.kind == HopKind::Broadcast || hop.kind == HopKind::Multicast {
             return Err(ConnectError::InvalidRemote);
@@ -115,8 +115,8 @@ impl Stack {
         }
         let ends = (local, remote);
         let from = self.routes.interface_of(local.address);
-        let hop = self.routes.lookup(from, remote.address).unwrap_or(hop);
-        self.tcp.interface = hop.interface;
+        let by = only.map_or(By::rather(from), By::Only);
+        self.tcp.interface = self.routes.lookup(by, remote.address).unwrap_or(hop).interface;
         let (counters, random) = (&mut self.counters, &mut self.random);
         self.tcp.connect(now, counters, ends, options.tcp, random).map(TcpId)
     }

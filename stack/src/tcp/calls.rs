@@ -2,7 +2,7 @@
 
 use super::close::Ended;
 use super::error::{AcceptError, ConnectError, ListenError, RecvError, TcpError};
-use super::layer::TcpLayer;
+use super::layer::{ListenerName, TcpLayer};
 use super::listener::{ListenOptions, Listener};
 use super::open::{Start, announced_mss};
 use super::options::TcpOptions;
@@ -14,6 +14,7 @@ use crate::random::Random;
 use crate::store::arena::Key;
 use crate::time::Instant;
 use crate::wire::address::{Address, Endpoint, FlowKey};
+use crate::wire::interface::InterfaceId;
 use std::sync::Arc;
 
 impl TcpLayer {
@@ -26,10 +27,14 @@ impl TcpLayer {
     ) -> Result<Key<Listener>, ListenError> {
         let reach = options.tcp.reach(local.address);
         let local = match local.port {
-            0 => Endpoint { port: self.ephemeral_listener(reach, random)?, ..local },
+            0 => Endpoint {
+                port: self.ephemeral_listener(reach, options.tcp.interface, random)?,
+                ..local
+            },
             _ => local,
         };
-        if self.conflicts(local.port, reach, options.reuse_port) {
+        let only = options.tcp.interface;
+        if self.conflicts((local.port, reach, only), options.reuse_port) {
             return Err(ListenError::AddressInUse);
         }
         let backlog = options.backlog.clamp(1, self.config.backlog_max);
@@ -38,15 +43,16 @@ impl TcpLayer {
         let options = ListenOptions { backlog, tcp, fast_open, ..options };
         let listener = Listener::new(local, options);
         let key = self.listeners.insert(listener).map_err(|_| ListenError::TooManyListeners)?;
-        self.ports.entry((local.port, reach)).or_default().push(key);
+        self.ports.entry((local.port, reach, only)).or_default().push(key);
         Ok(key)
     }
 
     /// Another listener has the port, for an address that is wanted too, and does not share it.
-    fn conflicts(&self, port: u16, wanted: Reach, shares: bool) -> bool {
-        let mut same_port =
-            self.ports.range((port, Reach::One(Address::MIN))..=(port, Reach::Both));
-        same_port.any(|((_, reach), listeners)| {
+    fn conflicts(&self, (port, wanted, only): ListenerName, shares: bool) -> bool {
+        let from_here = self.ports.range((port, Reach::One(Address::MIN), None)..);
+        let same_port = from_here.take_while(|((other, ..), _)| *other == port);
+        let mut rivals = same_port.filter(|((.., other), _)| *other == only);
+        rivals.any(|((_, reach, _), listeners)| {
             // Where there are several, all of them share it.
             let first = listeners.first().and_then(|key| self.listeners.get(*key));
             let shared = shares && first.is_some_and(|other| other.options.reuse_port);
@@ -54,9 +60,15 @@ impl TcpLayer {
         })
     }
 
-    fn ephemeral_listener(&self, reach: Reach, random: &mut Random) -> Result<u16, ListenError> {
+    fn ephemeral_listener(
+        &self,
+        reach: Reach,
+        only: Option<InterfaceId>,
+        random: &mut Random,
+    ) -> Result<u16, ListenError> {
         let mut ports = self.ephemeral_ports(random);
-        ports.find(|&port| !self.conflicts(port, reach, false)).ok_or(ListenError::NoPorts)
+        let free = ports.find(|&port| !self.conflicts((port, reach, only), false));
+        free.ok_or(ListenError::NoPorts)
     }
 
     /// Every ephemeral port once, from a random one on (RFC 6056 §3.3.1, algorithm 1).
@@ -117,7 +129,7 @@ impl TcpLayer {
         key: Key<Listener>,
     ) {
         let Some(listener) = self.listeners.get(key) else { return };
-        let name = (listener.local.port, listener.reach());
+        let name = (listener.local.port, listener.reach(), listener.options.tcp.interface);
         if let Some(listeners) = self.ports.get_mut(&name) {
             listeners.retain(|other| *other != key);
             if listeners.is_empty() {
@@ -165,7 +177,7 @@ impl TcpLayer {
         options: TcpOptions,
         random: &mut Random,
     ) -> Result<Key<Tcb>, ConnectError> {
-        let flow = self.choose_flow(local, remote, random)?;
+        let flow = self.choose_flow((local, remote), options.interface, random)?;
         if self.live.len() >= self.live.limit() {
             return Err(ConnectError::TooManyConnections);
         }
@@ -197,8 +209,8 @@ impl TcpLayer {
 
     fn choose_flow(
         &mut self,
-        local: Endpoint,
-        remote: Endpoint,
+        (local, remote): (Endpoint, Endpoint),
+        only: Option<InterfaceId>,
         random: &mut Random,
     ) -> Result<FlowKey, ConnectError> {
         let part = self.part;
@@ -218,7 +230,8 @@ impl TcpLayer {
         for port in self.ephemeral_ports(random) {
             let local = Endpoint::new(local.address, port);
             let flow = FlowKey { local, remote };
-            if has(&flow) && !self.conflicts(port, reach, false) && self.find(&flow).is_none() {
+            let free = !self.conflicts((port, reach, only), false) && self.find(&flow).is_none();
+            if has(&flow) && free {
                 return Ok(flow);
             }
         }

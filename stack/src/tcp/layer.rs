@@ -49,7 +49,7 @@ pub(crate) struct TcpLayer {
     pub(super) waits: Arena<TimeWait>,
     pub(super) listeners: Arena<Listener>,
     /// Listeners by port and address: several where they share both.
-    pub(super) ports: BTreeMap<(u16, Reach), Vec<Key<Listener>>>,
+    pub(super) ports: BTreeMap<ListenerName, Vec<Key<Listener>>>,
     /// Which of several a connection is for.
     pub(super) sharing: Secret,
     /// It hears of SYNs for which there is no listener.
@@ -77,6 +77,9 @@ pub(crate) struct TcpLayer {
     /// See [`TcpLayer::take_reached`].
     reached: Option<Address>,
 }
+
+/// Port, addresses, and the interface that it is bound to.
+pub(super) type ListenerName = (u16, Reach, Option<InterfaceId>);
 
 /// A segment on its way out.
 pub(crate) enum Departure {
@@ -141,6 +144,9 @@ impl TcpLayer {
         match self.find(&flow) {
             Some(Slot::Live(index)) => {
                 let key = self.live.key_at(index)?;
+                if self.is_elsewhere(key) {
+                    return Some(DropReason::TcpElsewhere);
+                }
                 let dropped =
                     self.with(now, counters, key, |tcb, cx| tcb.arrive(cx, seg)).flatten();
                 self.note_reached(now, key);
@@ -150,6 +156,12 @@ impl TcpLayer {
             Some(Slot::TimeWait(index)) => self.on_time_wait(now, counters, index, seg),
             None => self.on_no_connection(now, counters, flow, seg),
         }
+    }
+
+    /// The connection is bound to another interface than the one that the segment came by.
+    fn is_elsewhere(&self, key: Key<Tcb>) -> bool {
+        let only = self.live.get(key).and_then(|tcb| tcb.options.interface);
+        only.is_some_and(|only| only != self.interface)
     }
 
     fn note_reached(&mut self, now: Instant, key: Key<Tcb>) {

@@ -3,6 +3,7 @@
 use crate::config::{Congestion, TcpConfig};
 use crate::net::reach::Reach;
 use crate::wire::address::Address;
+use crate::wire::interface::InterfaceId;
 use core::time::Duration;
 
 /// Options of a TCP socket, with Linux's defaults. A listener's are inherited by what it accepts.
@@ -63,6 +64,10 @@ pub struct TcpOptions {
     /// A listener on `::` takes no connections over IPv4 (`IPV6_V6ONLY`); off by default, as in
     /// Linux.
     pub only_v6: bool,
+    /// It hears what comes in by this interface, and sends by it, only (`SO_BINDTODEVICE`). Of a
+    /// listener it counts from the start, and others may listen where it does on other interfaces,
+    /// or on none in particular.
+    pub interface: Option<InterfaceId>,
 }
 
 /// Smallest and greatest buffer that an option may ask for.
@@ -91,6 +96,7 @@ impl Default for TcpOptions {
             fast_open_connect: false,
             fast_open_no_cookie: false,
             only_v6: false,
+            interface: None,
         }
     }
 }

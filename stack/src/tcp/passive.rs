@@ -26,11 +26,14 @@ const REOPEN_GAP: u32 = 65_537;
 
 impl TcpLayer {
     /// The listener for a local endpoint: that of its own address first, then that of all
-    /// addresses of its IP version, then that of all. Of several that share it the flow decides.
+    /// addresses of its IP version, then that of all; first those that are bound to the interface.
+    /// Of several that share it the flow decides.
     fn listener_for(&self, flow: &FlowKey) -> Option<Key<Listener>> {
         let Endpoint { address, port } = flow.local;
-        let mut reaches = Reach::with(address).into_iter();
-        let listeners = reaches.find_map(|reach| self.ports.get(&(port, reach)))?;
+        let mut names = Reach::with(address)
+            .into_iter()
+            .flat_map(|reach| [(port, reach, Some(self.interface)), (port, reach, None)]);
+        let listeners = names.find_map(|name| self.ports.get(&name))?;
         let index = match listeners.len() {
             1 => 0,
             count => choose(self.sharing.table_hash(&flow.to_bytes()), count),
@@ -198,6 +201,7 @@ impl TcpLayer {
             window: options.first_receive_buffer(&self.config).min(0xffff) as u16,
             ttl: options.ttl,
             tos: options.tos,
+            only: options.interface,
             repeated: false,
             redeemed: false,
             undecided: false,

@@ -4,6 +4,7 @@
 use super::segment::{Flags, Segment};
 use super::seq::Seq;
 use crate::wire::address::FlowKey;
+use crate::wire::interface::InterfaceId;
 use crate::wire::options::Options;
 use std::collections::VecDeque;
 
@@ -18,6 +19,8 @@ pub(crate) struct Reply {
     pub(crate) options: Options,
     pub(crate) ttl: u8,
     pub(crate) tos: u8,
+    /// The interface that its socket is bound to.
+    pub(crate) only: Option<InterfaceId>,
 }
 
 /// The TTL of segments that no socket speaks for.
@@ -26,8 +29,8 @@ const TTL: u8 = 64;
 impl Reply {
     /// An empty segment with these numbers.
     pub(crate) fn new(flow: FlowKey, seq: Seq, ack: Seq, flags: Flags) -> Reply {
-        let (window, options, ttl, tos) = (0, Options::default(), TTL, 0);
-        Reply { flow, seq, ack, flags, window, options, ttl, tos }
+        let (window, options, ttl, tos, only) = (0, Options::default(), TTL, 0, None);
+        Reply { flow, seq, ack, flags, window, options, ttl, tos, only }
     }
 
     /// The RST that answers a segment for no connection (RFC 9293 §3.10.7.1); None for a RST.

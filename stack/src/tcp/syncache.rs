@@ -12,6 +12,7 @@ use crate::store::queue::{Link, Linked};
 use crate::store::wheel::NodeId;
 use crate::time::Instant;
 use crate::wire::address::FlowKey;
+use crate::wire::interface::InterfaceId;
 use crate::wire::options::{Options, Timestamps};
 use core::time::Duration;
 
@@ -77,6 +78,8 @@ pub(crate) struct HalfOpen {
     pub(crate) window: u16,
     pub(crate) ttl: u8,
     pub(crate) tos: u8,
+    /// The interface that its listener is bound to.
+    pub(crate) only: Option<InterfaceId>,
     /// The SYN came again and was answered again: the handshake cannot be timed (Karn).
     pub(crate) repeated: bool,
     /// A cookie brought it back.
@@ -176,7 +179,7 @@ impl HalfOpen {
             timestamps: self.timestamps(now),
             ..Options::default()
         };
-        (reply.ttl, reply.tos) = (self.ttl, self.tos);
+        (reply.ttl, reply.tos, reply.only) = (self.ttl, self.tos, self.only);
         reply
     }
 
@@ -186,7 +189,7 @@ impl HalfOpen {
         reply.window =
             if self.peer_scale.is_some() { self.window >> self.scale } else { self.window };
         reply.options.timestamps = self.timestamps(now);
-        (reply.ttl, reply.tos) = (self.ttl, self.tos);
+        (reply.ttl, reply.tos, reply.only) = (self.ttl, self.tos, self.only);
         reply
     }
 

@@ -8,6 +8,7 @@ use crate::store::arena::{Arena, Key};
 use crate::store::queue::{Link, Linked, Queue};
 use crate::time::Instant;
 use crate::wire::address::Address;
+use crate::wire::interface::InterfaceId;
 use core::net::IpAddr;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -73,6 +74,8 @@ pub(crate) struct EchoRequest {
     pub(crate) sequence: u16,
     /// None: the stack's default.
     pub(crate) ttl: Option<u8>,
+    /// The interface that its socket is bound to.
+    pub(crate) only: Option<InterfaceId>,
 }
 
 /// An answer or error from the network, for [`EchoTable::deliver`].
@@ -97,6 +100,8 @@ const IDENT_TRIES: usize = 256;
 #[derive(Clone)]
 pub(crate) struct EchoSocket {
     ident: u16,
+    /// By which its requests leave; None: as the routes say.
+    only: Option<InterfaceId>,
     received: Datagrams<(EchoAnswer, Instant)>,
     /// With where to, the sequence number and the TTL.
     unsent: Datagrams<(Address, u16, Option<u8>)>,
@@ -122,6 +127,10 @@ impl Linked<EVENT> for EchoSocket {
 impl EchoSocket {
     pub(crate) fn ident(&self) -> u16 {
         self.ident
+    }
+
+    pub(crate) fn interface(&self) -> Option<InterfaceId> {
+        self.only
     }
 
     /// An answer waits.
@@ -192,6 +201,7 @@ impl EchoTable {
         };
         let socket = EchoSocket {
             ident,
+            only: None,
             received: Datagrams::default(),
             unsent: Datagrams::default(),
             errors: VecDeque::new(),
@@ -216,6 +226,13 @@ impl EchoTable {
     pub(crate) fn is_writable(&self, key: Key<EchoSocket>) -> bool {
         let half = self.limits.send_buffer / 2;
         self.socket(key).is_some_and(|socket| socket.unsent.charge() <= half)
+    }
+
+    /// Its requests leave by this interface only; None: as the routes say.
+    pub(crate) fn bind_interface(&mut self, key: Key<EchoSocket>, only: Option<InterfaceId>) {
+        if let Some(socket) = self.socket_mut(key) {
+            socket.only = only;
+        }
     }
 
     /// Queues a request. Whether a route leads to `to` is the caller's matter.
@@ -256,7 +273,8 @@ impl EchoTable {
         let (to, sequence, ttl) = socket.unsent.pop_into(payload)?;
         let freed = before.saturating_sub(socket.unsent.charge());
         self.bytes = self.bytes.saturating_sub(freed);
-        let (ident, closed, more) = (socket.ident, socket.closed, !socket.unsent.is_empty());
+        let (ident, only) = (socket.ident, socket.only);
+        let (closed, more) = (socket.closed, !socket.unsent.is_empty());
         if !was_writable && self.is_writable(id) {
             self.events.push(&mut self.sockets, id);
         }
@@ -265,7 +283,7 @@ impl EchoTable {
         } else if closed {
             self.sockets.remove(id);
         }
-        Some(EchoRequest { id, to, ident, sequence, ttl })
+        Some(EchoRequest { id, to, ident, sequence, ttl, only })
     }
 
     /// Gives an answer to the socket that has `ident`; false if nobody has it or its buffer is
@@ -367,7 +385,8 @@ mod tests {
         table.send(a, PEER, 1, b"ping", Some(3)).unwrap();
         let mut payload = vec![];
         let request = table.poll_transmit(&mut payload);
-        let wanted = EchoRequest { id: a, to: PEER, ident: 7, sequence: 1, ttl: Some(3) };
+        let (to, ttl, only) = (PEER, Some(3), None);
+        let wanted = EchoRequest { id: a, to, ident: 7, sequence: 1, ttl, only };
         assert_eq!((request, &payload[..]), (Some(wanted), &b"ping"[..]));
         let now = Instant::from_millis(5);
         assert!(table.deliver(now, 7, answer(1), b"ping"));

@@ -2,7 +2,8 @@
 //!
 //! A connected socket is found by its flow. The others are found by the address and port, then the
 //! port for all addresses of its IP version, then for all of both: with at most four look-ups,
-//! however many sockets there are. Where several have one name, they share it
+//! however many sockets there are; seven where sockets are bound to interfaces, which are then
+//! asked first. Where several have one name, they share it
 //! ([`Sharing`](crate::net::sharing::Sharing)): of those that share the port the flow decides, of
 //! others the one that came last is meant, as in Linux.
 
@@ -12,6 +13,7 @@ use crate::net::sharing::{Holders, Sharing, choose};
 use crate::random::Secret;
 use crate::store::arena::Key;
 use crate::wire::address::{Address, Endpoint, FlowKey};
+use crate::wire::interface::InterfaceId;
 use hashbrown::HashTable;
 use std::collections::BTreeMap;
 
@@ -20,6 +22,9 @@ use std::collections::BTreeMap;
 pub(super) struct Name {
     pub(super) reach: Reach,
     pub(super) port: u16,
+    /// It hears this interface only (`SO_BINDTODEVICE`). Such names, and those without, are in
+    /// nobody's way but their own kind's.
+    pub(super) only: Option<InterfaceId>,
 }
 
 /// The sockets that have one name.
@@ -31,20 +36,30 @@ struct Group {
     open: Vec<Key<UdpSocket>>,
 }
 
+/// A connected socket.
+#[derive(Clone)]
+struct Connected {
+    flow: FlowKey,
+    only: Option<InterfaceId>,
+    key: Key<UdpSocket>,
+}
+
 /// The names of all sockets.
 #[derive(Clone)]
 pub(super) struct Names {
     secret: Secret,
     groups: HashTable<Group>,
-    flows: HashTable<(FlowKey, Key<UdpSocket>)>,
+    flows: HashTable<Connected>,
     /// Who has a port, for each IP version.
-    ports: BTreeMap<(Version, u16), Holders>,
+    ports: BTreeMap<(Version, u16, Option<InterfaceId>), Holders>,
+    /// How many sockets are bound to an interface.
+    bound: usize,
 }
 
 impl Names {
     pub(super) fn new(secret: Secret) -> Names {
         let (groups, flows) = (HashTable::new(), HashTable::new());
-        Names { secret, groups, flows, ports: BTreeMap::new() }
+        Names { secret, groups, flows, ports: BTreeMap::new(), bound: 0 }
     }
 
     /// Nobody has a name.
@@ -61,7 +76,7 @@ impl Names {
                 group.is_none_or(|group| group.holders.admit(sharing))
             }),
             all => versions(all).all(|version| {
-                let holders = self.ports.get(&(version, name.port));
+                let holders = self.ports.get(&(version, name.port, name.only));
                 holders.is_none_or(|holders| holders.admit(sharing))
             }),
         }
@@ -69,8 +84,9 @@ impl Names {
 
     /// Counts a socket in.
     pub(super) fn enter(&mut self, name: Name, sharing: Sharing) {
+        self.bound += usize::from(name.only.is_some());
         for version in versions(name.reach) {
-            self.ports.entry((version, name.port)).or_default().add(sharing);
+            self.ports.entry((version, name.port, name.only)).or_default().add(sharing);
         }
         let secret = self.secret;
         let rehash = |group: &Group| hash_name(secret, group.name);
@@ -81,8 +97,9 @@ impl Names {
 
     /// Counts one out that is neither open nor connected any more.
     pub(super) fn leave(&mut self, name: Name, sharing: Sharing) {
+        self.bound = self.bound.saturating_sub(name.only.is_some().into());
         for version in versions(name.reach) {
-            let place = (version, name.port);
+            let place = (version, name.port, name.only);
             let Some(holders) = self.ports.get_mut(&place) else { continue };
             holders.remove(sharing);
             if holders.is_empty() {
@@ -116,46 +133,68 @@ impl Names {
     }
 
     /// The socket is connected.
-    pub(super) fn connect(&mut self, flow: FlowKey, key: Key<UdpSocket>) {
+    pub(super) fn connect(
+        &mut self,
+        flow: FlowKey,
+        only: Option<InterfaceId>,
+        key: Key<UdpSocket>,
+    ) {
         let secret = self.secret;
-        let rehash = |(flow, _): &(FlowKey, _)| hash_flow(secret, flow);
-        self.flows.insert_unique(hash_flow(secret, &flow), (flow, key), rehash);
+        let rehash = |it: &Connected| hash_flow(secret, &it.flow);
+        self.flows.insert_unique(hash_flow(secret, &flow), Connected { flow, only, key }, rehash);
     }
 
     pub(super) fn disconnect(&mut self, flow: FlowKey) {
         let hash = hash_flow(self.secret, &flow);
-        if let Ok(entry) = self.flows.find_entry(hash, |(other, _)| *other == flow) {
+        if let Ok(entry) = self.flows.find_entry(hash, |it| it.flow == flow) {
             entry.remove();
         }
     }
 
     /// The socket that is connected so.
     pub(super) fn connected(&self, flow: FlowKey) -> Option<Key<UdpSocket>> {
+        self.connection(flow).map(|it| it.key)
+    }
+
+    fn connection(&self, flow: FlowKey) -> Option<&Connected> {
         if self.flows.is_empty() {
             return None;
         }
         let hash = hash_flow(self.secret, &flow);
-        self.flows.find(hash, |(other, _)| *other == flow).map(|(_, key)| *key)
+        self.flows.find(hash, |it| it.flow == flow)
     }
 
-    /// The socket for a datagram of this flow.
-    pub(super) fn find(&self, flow: FlowKey) -> Option<Key<UdpSocket>> {
-        let Endpoint { address, port } = flow.local;
-        self.connected(flow).or_else(|| {
-            let all = Reach::with(address).into_iter();
-            let mut groups = all.filter_map(|reach| self.group(Name { reach, port }));
-            groups.find_map(|group| self.meant(group, flow))
+    /// The socket for a datagram of this flow that has come in `here`.
+    pub(super) fn find(&self, here: InterfaceId, flow: FlowKey) -> Option<Key<UdpSocket>> {
+        let connection = self.connection(flow);
+        let connection = connection.filter(|it| it.only.is_none_or(|only| only == here));
+        connection
+            .map(|it| it.key)
+            .or_else(|| self.hearing(here, flow.local).find_map(|group| self.meant(group, flow)))
+    }
+
+    /// Those that hear what comes in `here` for `local`, the most exact first.
+    fn hearing(&self, here: InterfaceId, local: Endpoint) -> impl Iterator<Item = &Group> {
+        let Endpoint { address, port } = local;
+        let bound = (self.bound > 0).then_some(Some(here));
+        Reach::with(address).into_iter().flat_map(move |reach| {
+            let names = bound.into_iter().chain([None]);
+            names.filter_map(move |only| self.group(Name { reach, port, only }))
         })
     }
 
     /// Of the sockets that hear what is for many hosts at `local`, the `n`th. Connected ones do
     /// not.
-    pub(super) fn nth(&self, local: Endpoint, n: usize) -> Option<Key<UdpSocket>> {
+    pub(super) fn nth(
+        &self,
+        here: InterfaceId,
+        local: Endpoint,
+        n: usize,
+    ) -> Option<Key<UdpSocket>> {
         let mut left = n;
-        Reach::with(local.address).into_iter().find_map(|reach| {
-            let open = &self.group(Name { reach, port: local.port })?.open;
-            let found = open.get(left).copied();
-            left = left.saturating_sub(open.len());
+        self.hearing(here, local).find_map(|group| {
+            let found = group.open.get(left).copied();
+            left = left.saturating_sub(group.open.len());
             found
         })
     }

@@ -87,6 +87,15 @@ pub struct UdpOptions {
     /// Bound to `::`, it speaks IPv6 only (`IPV6_V6ONLY`). Default false, as in Linux. It counts
     /// when the socket is bound, and cannot be changed.
     pub only_v6: bool,
+    /// It hears what comes in by this interface, and sends by it, only (`SO_BINDTODEVICE`); others
+    /// may have its address and port on other interfaces, or on none in particular. Default None.
+    /// It counts when the socket is bound, and cannot be changed.
+    pub interface: Option<InterfaceId>,
+    /// Where nothing more exact is said, datagrams to one host leave by this interface only
+    /// (`IP_UNICAST_IF`). Default None.
+    pub unicast_interface: Option<InterfaceId>,
+    /// The same of datagrams to groups (`IP_MULTICAST_IF`). Default None.
+    pub multicast_interface: Option<InterfaceId>,
 }
 
 impl Default for UdpOptions {
@@ -106,6 +115,9 @@ impl Default for UdpOptions {
             segment: 0,
             join: false,
             only_v6: false,
+            interface: None,
+            unicast_interface: None,
+            multicast_interface: None,
         }
     }
 }
@@ -115,6 +127,15 @@ impl UdpOptions {
     pub(super) fn reach(&self, address: Address) -> Reach {
         let all = Reach::of(address);
         if self.only_v6 { all.without_v4() } else { all }
+    }
+
+    /// The one interface that what goes to this address may leave by, unless the datagram says so.
+    pub(crate) fn interface_for(&self, to: Address) -> Option<InterfaceId> {
+        let default = match to.is_multicast() {
+            true => self.multicast_interface,
+            false => self.unicast_interface,
+        };
+        self.interface.or(default)
     }
 
     pub(super) fn sharing(&self) -> Sharing {
@@ -156,6 +177,8 @@ pub struct SendDatagram {
     pub tos: Option<u8>,
     /// As [`UdpOptions::segment`].
     pub segment: Option<u16>,
+    /// It leaves by this interface only (`IP_PKTINFO`).
+    pub interface: Option<InterfaceId>,
 }
 
 impl From<Option<SocketAddr>> for SendDatagram {
@@ -198,6 +221,8 @@ pub(crate) struct Datagram {
     pub(crate) mtu_discovery: MtuDiscovery,
     /// To a group, it comes back to the members here.
     pub(crate) loops: bool,
+    /// The one interface that it may leave by.
+    pub(crate) only: Option<InterfaceId>,
 }
 
 /// Datagrams that one call sends or receives at most ([`UdpOptions::segment`]), as in Linux.
@@ -270,7 +295,7 @@ impl UdpSocket {
     }
 
     pub(super) fn name(&self) -> Name {
-        Name { reach: self.reach(), port: self.bound.port }
+        Name { reach: self.reach(), port: self.bound.port, only: self.options.interface }
     }
 
     /// What it is found by while it is connected.

@@ -71,6 +71,8 @@ pub(crate) struct Way {
     pub(crate) broadcast: bool,
     /// The longest packet that nobody has to cut, as far as is known.
     pub(crate) mtu: usize,
+    /// The one interface that it may leave by.
+    pub(crate) only: Option<InterfaceId>,
 }
 
 /// All UDP sockets.
@@ -122,18 +124,19 @@ impl UdpTable {
         options: UdpOptions,
         random: &mut Random,
     ) -> Result<Key<UdpSocket>, BindError> {
-        let (reach, sharing) = (options.reach(local.address), options.sharing());
+        let (reach, sharing, only) =
+            (options.reach(local.address), options.sharing(), options.interface);
         let port = match local.port {
             // What the stack picks is nobody else's.
-            0 => self.ephemeral(reach, random).ok_or(BindError::NoPorts)?,
-            port if !self.names.admits(Name { reach, port }, sharing) => {
+            0 => self.ephemeral(reach, only, random).ok_or(BindError::NoPorts)?,
+            port if !self.names.admits(Name { reach, port, only }, sharing) => {
                 return Err(BindError::AddressInUse);
             }
             port => port,
         };
         let socket = UdpSocket::new(Endpoint { port, ..local }, self.held(options));
         let key = self.sockets.insert(socket).map_err(|_| BindError::TooManySockets)?;
-        self.names.enter(Name { reach, port }, sharing);
+        self.names.enter(Name { reach, port, only }, sharing);
         self.open(key);
         Ok(key)
     }
@@ -159,25 +162,40 @@ impl UdpTable {
         }
     }
 
-    fn ephemeral(&self, reach: Reach, random: &mut Random) -> Option<u16> {
+    fn ephemeral(
+        &self,
+        reach: Reach,
+        only: Option<InterfaceId>,
+        random: &mut Random,
+    ) -> Option<u16> {
         let (first, last) = self.limits.ephemeral_ports;
         let count = u32::from(last.saturating_sub(first)) + 1;
         let draw = |_| {
             let port = first.saturating_add(random.below(count) as u16);
-            let name = Name { reach, port };
+            let name = Name { reach, port, only };
             self.names.admits(name, Sharing::default()).then_some(port)
         };
         (0..PORT_TRIES).find_map(draw)
     }
 
-    /// The socket for a datagram from `remote` to `local`.
-    pub(crate) fn find(&self, local: Endpoint, remote: Endpoint) -> Option<Key<UdpSocket>> {
-        self.names.find(FlowKey { local, remote })
+    /// The socket for a datagram from `remote` to `local` that has come in `here`.
+    pub(crate) fn find(
+        &self,
+        here: InterfaceId,
+        local: Endpoint,
+        remote: Endpoint,
+    ) -> Option<Key<UdpSocket>> {
+        self.names.find(here, FlowKey { local, remote })
     }
 
-    /// Of the sockets that hear what is for many hosts at `local`, the `n`th.
-    pub(crate) fn nth(&self, local: Endpoint, n: usize) -> Option<Key<UdpSocket>> {
-        self.names.nth(local, n)
+    /// Of the sockets that hear what comes in `here` for many hosts at `local`, the `n`th.
+    pub(crate) fn nth(
+        &self,
+        here: InterfaceId,
+        local: Endpoint,
+        n: usize,
+    ) -> Option<Key<UdpSocket>> {
+        self.names.nth(here, local, n)
     }
 
     /// What the socket's filter of `group` would be after a change; None: it would be no member.
@@ -251,8 +269,8 @@ impl UdpTable {
         remote: Endpoint,
     ) -> bool {
         let Some(socket) = self.socket(key) else { return true };
-        let mut local = socket.bound;
-        if !socket.bound.address.is_of_a_host() {
+        let (mut local, only) = (socket.bound, socket.options.interface);
+        if !local.address.is_of_a_host() {
             local.address = source;
         }
         let flow = FlowKey { local, remote };
@@ -260,7 +278,7 @@ impl UdpTable {
             return false;
         }
         self.hide(key);
-        self.names.connect(flow, key);
+        self.names.connect(flow, only, key);
         if let Some(socket) = self.socket_mut(key) {
             (socket.local, socket.remote, socket.error) = (local, Some(remote), None);
         }
@@ -283,7 +301,8 @@ impl UdpTable {
     pub(crate) fn set_options(&mut self, key: Key<UdpSocket>, options: UdpOptions) {
         let options = self.held(options);
         let Some(socket) = self.socket_mut(key) else { return };
-        let options = UdpOptions { only_v6: socket.options.only_v6, ..options };
+        let UdpOptions { only_v6, interface, .. } = socket.options;
+        let options = UdpOptions { only_v6, interface, ..options };
         let (name, before, after) = (socket.name(), socket.options.sharing(), options.sharing());
         socket.options = options;
         if before != after {
@@ -353,7 +372,8 @@ impl UdpTable {
             return Err(UdpSendError::InvalidSource);
         }
         let (ttl, tos) = (how.ttl.map_or(ttl, |ttl| ttl.max(1)), how.tos.unwrap_or(tos));
-        let datagram = Datagram { id: key, local, remote: to, ttl, tos, mtu_discovery, loops };
+        let datagram =
+            Datagram { id: key, local, remote: to, ttl, tos, mtu_discovery, loops, only: way.only };
         let idle = socket.unsent.is_empty();
         let own = if idle { usize::MAX } else { socket.options.send_buffer };
         let limit = own.min(socket.unsent.charge() + total);
@@ -440,8 +460,14 @@ impl UdpTable {
 
     /// An ICMP error about a datagram that went from `local` to `remote`. Only a connected socket
     /// hears of it: others could not tell which of their peers it is about (RFC 1122 §4.1.3.3).
-    pub(crate) fn on_icmp_error(&mut self, local: Endpoint, remote: Endpoint, error: UdpError) {
-        let Some(key) = self.find(local, remote) else { return };
+    pub(crate) fn on_icmp_error(
+        &mut self,
+        here: InterfaceId,
+        local: Endpoint,
+        remote: Endpoint,
+        error: UdpError,
+    ) {
+        let Some(key) = self.find(here, local, remote) else { return };
         let Some(socket) = self.socket_mut(key) else { return };
         if socket.remote.is_some() {
             socket.error = Some(error);
@@ -461,8 +487,13 @@ impl UdpTable {
 
     /// What `said` of a datagram that went from `local`, for a socket that wants to know; false if
     /// it has as much as it may keep.
-    pub(crate) fn on_network_error(&mut self, local: Endpoint, said: NetworkError) -> bool {
-        let key = self.find(local, Endpoint::from(said.remote));
+    pub(crate) fn on_network_error(
+        &mut self,
+        here: InterfaceId,
+        local: Endpoint,
+        said: NetworkError,
+    ) -> bool {
+        let key = self.find(here, local, Endpoint::from(said.remote));
         key.is_none_or(|key| self.tell(key, said))
     }
 

@@ -28,15 +28,17 @@ fn bind(table: &mut UdpTable, address: Address, port: u16) -> Result<Key<UdpSock
 }
 
 fn way(_: Address) -> Result<Way, UdpSendError> {
-    Ok(Way { source: OURS, broadcast: false, mtu: 1_500 })
+    Ok(Way { source: OURS, broadcast: false, mtu: 1_500, only: None })
 }
 
 fn send(table: &mut UdpTable, key: Key<UdpSocket>, payload: &[u8]) -> Result<(), UdpSendError> {
     table.send(key, payload, to(PEER), way)
 }
 
+const FIRST: InterfaceId = InterfaceId::FIRST;
+
 fn from(from: Endpoint) -> Arrived {
-    Arrived { from, to: OURS, ttl: 60, tos: 0, interface: InterfaceId::FIRST }
+    Arrived { from, to: OURS, ttl: 60, tos: 0, interface: FIRST }
 }
 
 fn to(to: Endpoint) -> SendDatagram {
@@ -64,7 +66,7 @@ fn a_name_of_ipv6_is_for_both_versions_unless_it_says_otherwise() {
     let (mut table, mut random) = table();
     let any = here(Address::UNSPECIFIED_V6, 7);
     let both = table.bind(any, UdpOptions::default(), &mut random).unwrap();
-    assert_eq!(table.find(here(OURS, 7), PEER), Some(both));
+    assert_eq!(table.find(FIRST, here(OURS, 7), PEER), Some(both));
     for address in [ALL, OURS, SECOND] {
         assert_eq!(bind(&mut table, address, 7), Err(BindError::AddressInUse));
     }
@@ -73,14 +75,14 @@ fn a_name_of_ipv6_is_for_both_versions_unless_it_says_otherwise() {
     assert!(table.names.is_empty());
     let only = UdpOptions { only_v6: true, ..UdpOptions::default() };
     let six = table.bind(any, only, &mut random).unwrap();
-    assert_eq!(table.find(here(OURS, 7), PEER), None);
+    assert_eq!(table.find(FIRST, here(OURS, 7), PEER), None);
     assert_eq!(send(&mut table, six, b"to IPv4"), Err(UdpSendError::NetworkUnreachable));
     table.set_options(six, UdpOptions::default());
-    assert_eq!(table.find(here(OURS, 7), PEER), None, "it is too late to choose");
+    assert_eq!(table.find(FIRST, here(OURS, 7), PEER), None, "it is too late to choose");
     let four = bind(&mut table, ALL, 7).unwrap();
-    assert_eq!(table.find(here(OURS, 7), PEER), Some(four));
+    assert_eq!(table.find(FIRST, here(OURS, 7), PEER), Some(four));
     let peer = Endpoint::new(Address::v6(0x2001_0db8 << 96 | 1), 53);
-    assert_eq!(table.find(here(Address::v6(0x2001_0db8 << 96 | 2), 7), peer), Some(six));
+    assert_eq!(table.find(FIRST, here(Address::v6(0x2001_0db8 << 96 | 2), 7), peer), Some(six));
     let refused = table.send(four, b"to IPv6", to(peer), way);
     assert_eq!(refused, Err(UdpSendError::NetworkUnreachable));
 }
@@ -90,11 +92,11 @@ fn datagrams_find_the_socket_of_their_address_then_of_all_addresses() {
     let (mut table, _) = table();
     let all = bind(&mut table, ALL, 53).unwrap();
     let ours = bind(&mut table, OURS, 54).unwrap();
-    assert_eq!(table.find(here(OURS, 53), PEER), Some(all));
-    assert_eq!(table.find(here(Address::v4([192, 0, 2, 255]), 53), PEER), Some(all));
-    assert_eq!(table.find(here(OURS, 54), PEER), Some(ours));
-    assert_eq!(table.find(here(SECOND, 54), PEER), None);
-    assert_eq!(table.find(here(OURS, 55), PEER), None);
+    assert_eq!(table.find(FIRST, here(OURS, 53), PEER), Some(all));
+    assert_eq!(table.find(FIRST, here(Address::v4([192, 0, 2, 255]), 53), PEER), Some(all));
+    assert_eq!(table.find(FIRST, here(OURS, 54), PEER), Some(ours));
+    assert_eq!(table.find(FIRST, here(SECOND, 54), PEER), None);
+    assert_eq!(table.find(FIRST, here(OURS, 55), PEER), None);
 }
 
 #[test]
@@ -103,13 +105,13 @@ fn a_connected_socket_hears_its_peer_only_at_the_address_it_speaks_from() {
     let key = bind(&mut table, ALL, 53).unwrap();
     table.connect(key, OURS, PEER);
     assert_eq!(table.socket(key).unwrap().local(), here(OURS, 53));
-    assert_eq!(table.find(here(OURS, 53), PEER), Some(key));
-    assert_eq!(table.find(here(SECOND, 53), PEER), None);
-    assert_eq!(table.find(here(OURS, 53), OTHER), None);
-    assert_eq!(table.find(here(OURS, 53), Endpoint { port: 54, ..PEER }), None);
+    assert_eq!(table.find(FIRST, here(OURS, 53), PEER), Some(key));
+    assert_eq!(table.find(FIRST, here(SECOND, 53), PEER), None);
+    assert_eq!(table.find(FIRST, here(OURS, 53), OTHER), None);
+    assert_eq!(table.find(FIRST, here(OURS, 53), Endpoint { port: 54, ..PEER }), None);
     table.disconnect(key);
     assert_eq!(table.socket(key).unwrap().local(), here(ALL, 53));
-    assert_eq!(table.find(here(SECOND, 53), OTHER), Some(key));
+    assert_eq!(table.find(FIRST, here(SECOND, 53), OTHER), Some(key));
 }
 
 #[test]
@@ -187,7 +189,7 @@ fn sending_is_bounded_and_says_when_there_is_room() {
 fn destinations_are_checked() {
     let (mut table, _) = table();
     let key = bind(&mut table, ALL, 53).unwrap();
-    let broadcast = |_| Ok(Way { source: OURS, broadcast: true, mtu: 1_500 });
+    let broadcast = |_| Ok(Way { source: OURS, broadcast: true, mtu: 1_500, only: None });
     let none = |_| Err(UdpSendError::NetworkUnreachable);
     assert_eq!(table.send(key, b"", SendDatagram::default(), way), Err(UdpSendError::NotConnected));
     let invalid = Err(UdpSendError::InvalidRemote);
@@ -333,7 +335,7 @@ fn the_pending_error_is_that_of_the_next_in_the_queue() {
     let (from, remote) = (SECOND.to_ip(), PEER.to_socket_addr());
     let kinds = [NetworkErrorKind::TimeExceeded, NetworkErrorKind::Port, NetworkErrorKind::Host];
     for kind in kinds {
-        assert!(table.on_network_error(here(OURS, 53), NetworkError { kind, from, remote }));
+        assert!(table.on_network_error(FIRST, here(OURS, 53), NetworkError { kind, from, remote }));
     }
     for (kind, next) in
         kinds.into_iter().zip([Some(UdpError::Refused), Some(UdpError::HostUnreachable), None])
@@ -361,15 +363,15 @@ fn sockets_take_turns() {
 fn rfc1122_4_1_3_3_errors_reach_the_connected_socket_once() {
     let (mut table, _) = table();
     let key = bind(&mut table, ALL, 53).unwrap();
-    table.on_icmp_error(here(OURS, 53), PEER, UdpError::Refused);
+    table.on_icmp_error(FIRST, here(OURS, 53), PEER, UdpError::Refused);
     assert!(!table.socket(key).unwrap().has_error(), "not connected");
     table.connect(key, OURS, PEER);
     while table.poll_event().is_some() {}
-    table.on_icmp_error(here(OURS, 53), OTHER, UdpError::Refused);
-    table.on_icmp_error(here(OURS, 54), PEER, UdpError::Refused);
+    table.on_icmp_error(FIRST, here(OURS, 53), OTHER, UdpError::Refused);
+    table.on_icmp_error(FIRST, here(OURS, 54), PEER, UdpError::Refused);
     assert_eq!(table.poll_event(), None);
     let raise = |table: &mut UdpTable| {
-        table.on_icmp_error(here(OURS, 53), PEER, UdpError::Refused);
+        table.on_icmp_error(FIRST, here(OURS, 53), PEER, UdpError::Refused);
         assert!(table.socket(key).unwrap().is_readable());
         assert_eq!((table.poll_event(), table.poll_event()), (Some(key), None));
     };
@@ -394,7 +396,7 @@ fn a_closed_socket_sends_what_it_was_given_and_its_key_names_nothing() {
     table.close(key);
     assert!(table.socket(key).is_none());
     assert_eq!(table.poll_event(), None);
-    assert_eq!(table.find(here(OURS, 53), PEER), None);
+    assert_eq!(table.find(FIRST, here(OURS, 53), PEER), None);
     assert!(!table.deliver(key, from(PEER), b"late"));
     let next = bind(&mut table, ALL, 53).unwrap();
     let mut payload = Vec::new();
@@ -464,6 +466,9 @@ const fn shared(address: bool, port: bool) -> UdpOptions {
         segment: 0,
         join: false,
         only_v6: false,
+        interface: None,
+        unicast_interface: None,
+        multicast_interface: None,
     }
 }
 
@@ -505,7 +510,7 @@ fn a_name_is_shared_by_those_that_all_say_so() {
 fn of_those_that_share_an_address_the_last_to_come_is_meant() {
     let (mut table, _) = table();
     let keys: Vec<_> = (0..3).map(|_| bind_with(&mut table, ALL, SHARE_ADDRESS).unwrap()).collect();
-    let find = |table: &UdpTable| table.find(here(OURS, 53), PEER);
+    let find = |table: &UdpTable| table.find(FIRST, here(OURS, 53), PEER);
     assert_eq!(find(&table), Some(keys[2]));
     let exact = bind_with(&mut table, OURS, SHARE_ADDRESS).unwrap();
     assert_eq!(find(&table), Some(exact), "its address is the more exact");
@@ -528,8 +533,8 @@ fn of_those_that_share_a_port_the_flow_decides() {
         let mut counts = vec![0; keys.len()];
         for port in 0..4_000 {
             let peer = Endpoint { port, ..PEER };
-            let key = table.find(here(OURS, 53), peer).unwrap();
-            assert_eq!(table.find(here(OURS, 53), peer), Some(key), "always the same");
+            let key = table.find(FIRST, here(OURS, 53), peer).unwrap();
+            assert_eq!(table.find(FIRST, here(OURS, 53), peer), Some(key), "always the same");
             counts[keys.iter().position(|it| *it == key).unwrap()] += 1;
         }
         let fair = 4_000 / keys.len();
@@ -552,7 +557,8 @@ fn a_connected_socket_has_its_peer_and_the_others_the_rest() {
         key
     });
     let third = Endpoint { port: 9, ..PEER };
-    let find = |table: &UdpTable| [PEER, OTHER, third].map(|peer| table.find(here(OURS, 53), peer));
+    let find =
+        |table: &UdpTable| [PEER, OTHER, third].map(|peer| table.find(FIRST, here(OURS, 53), peer));
     assert_eq!(find(&table), [Some(one), Some(other), Some(listener)]);
     assert!(!table.connect(listener, OURS, PEER), "there is one who has this peer");
     assert!(table.connect(one, OURS, PEER), "itself");
@@ -568,30 +574,44 @@ fn a_connected_socket_has_its_peer_and_the_others_the_rest() {
 }
 
 proptest! {
+    /// Sockets of an interface, and those of none, are in nobody's way but their own kind's.
     #[test]
     fn names_agree_with_a_list(
-        ops in prop::collection::vec((0usize..3, 1u16..4, any::<bool>()), 0..60),
+        ops in prop::collection::vec((0usize..3, 1u16..4, 0usize..3, any::<bool>()), 0..60),
     ) {
-        let (mut table, _) = table();
-        let mut list: Vec<(Endpoint, Key<UdpSocket>)> = vec![];
-        for (which, port, open) in ops {
+        let (mut table, mut random) = table();
+        let ids = [FIRST, InterfaceId::at(1)];
+        let mut list: Vec<(Endpoint, Option<InterfaceId>, Key<UdpSocket>)> = vec![];
+        for (which, port, of, open) in ops {
             let name = here([ALL, OURS, SECOND][which], port);
+            let interface = ids.get(of).copied();
             if open {
                 let overlap = |a: Address, b: Address| a == b || a == ALL || b == ALL;
-                let clash = list.iter().any(|(other, _)| {
-                    other.port == port && overlap(other.address, name.address)
+                let clash = list.iter().any(|(other, only, _)| {
+                    let same = other.port == port && *only == interface;
+                    same && overlap(other.address, name.address)
                 });
-                let got = bind(&mut table, name.address, port);
+                let options = UdpOptions { interface, ..UdpOptions::default() };
+                let got = table.bind(name, options, &mut random);
                 prop_assert_eq!(got.is_err(), clash);
-                list.extend(got.ok().map(|key| (name, key)));
-            } else if let Some(at) = list.iter().position(|(other, _)| *other == name) {
-                table.close(list.remove(at).1);
+                list.extend(got.ok().map(|key| (name, interface, key)));
+            } else if let Some(at) =
+                list.iter().position(|(other, only, _)| (*other, *only) == (name, interface))
+            {
+                table.close(list.remove(at).2);
             }
             for local in [1, 2, 3].map(|port| [OURS, SECOND].map(|a| here(a, port))).concat() {
-                let wanted = list.iter().find(|(other, _)| {
-                    *other == local || *other == here(ALL, local.port)
-                });
-                prop_assert_eq!(table.find(local, PEER), wanted.map(|(_, key)| *key));
+                for id in ids {
+                    let hears = |(it, only, _): &&(Endpoint, Option<InterfaceId>, _)| {
+                        let there = *it == local || *it == here(ALL, local.port);
+                        there && only.is_none_or(|only| only == id)
+                    };
+                    let exact = |(it, only, _): &&(Endpoint, Option<InterfaceId>, _)| {
+                        (it.address != ALL, only.is_some())
+                    };
+                    let wanted = list.iter().filter(hears).max_by_key(exact);
+                    prop_assert_eq!(table.find(id, local, PEER), wanted.map(|(.., key)| *key));
+                }
             }
         }
     }

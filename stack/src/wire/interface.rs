@@ -1,5 +1,8 @@
 //! Which of a host's links something is about.
 
+use core::fmt;
+use core::str::FromStr;
+
 /// One of a host's interfaces: the first is the one that its configuration speaks of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfaceId(u8);
@@ -115,5 +118,90 @@ impl<T> PerInterface<T> {
     /// There is such an interface.
     pub(crate) fn has(&self, id: InterfaceId) -> bool {
         id.place() < self.len()
+    }
+}
+
+/// What people and programs call an interface (`SO_BINDTODEVICE`): 1 to 15 bytes without spaces and
+/// slashes, as in Linux.
+///
+/// ```
+/// use stack::InterfaceName;
+/// let name: InterfaceName = "tap0.7".parse()?;
+/// assert_eq!(name.to_string(), "tap0.7");
+/// assert!("much too long for one".parse::<InterfaceName>().is_err());
+/// # Ok::<(), stack::InterfaceNameError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InterfaceName {
+    /// Zeros behind it.
+    bytes: [u8; NAME_MAX],
+}
+
+/// Linux's IFNAMSIZ, without the zero at the end.
+const NAME_MAX: usize = 15;
+
+impl InterfaceName {
+    /// `eth0` and so on.
+    pub(crate) fn numbered(place: usize) -> InterfaceName {
+        let mut bytes = *b"eth\0\0\0\0\0\0\0\0\0\0\0\0";
+        let digits = place.to_string();
+        let room = bytes.iter_mut().skip(3);
+        room.zip(digits.bytes()).for_each(|(to, digit)| *to = digit);
+        InterfaceName { bytes }
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        let text = core::str::from_utf8(&self.bytes).unwrap_or_default();
+        text.trim_end_matches('\0')
+    }
+}
+
+impl FromStr for InterfaceName {
+    type Err = InterfaceNameError;
+
+    fn from_str(text: &str) -> Result<InterfaceName, InterfaceNameError> {
+        let is_bad = |c: char| c == '/' || c == ':' || c == '\0' || c.is_whitespace();
+        let mut bytes = [0; NAME_MAX];
+        let room = bytes.get_mut(..text.len()).ok_or(InterfaceNameError)?;
+        if ["", ".", ".."].contains(&text) || text.contains(is_bad) {
+            return Err(InterfaceNameError);
+        }
+        room.copy_from_slice(text.as_bytes());
+        Ok(InterfaceName { bytes })
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// No interface can be called so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceNameError;
+
+impl fmt::Display for InterfaceNameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an interface's name has 1 to 15 bytes, and no space, slash or colon")
+    }
+}
+
+impl core::error::Error for InterfaceNameError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_judged_as_linux_does() {
+        for good in ["a", "eth0", "tap0.4094", "123456789012345", "ä"] {
+            assert_eq!(good.parse::<InterfaceName>().unwrap().as_str(), good);
+        }
+        assert_eq!(InterfaceName::numbered(63).as_str(), "eth63");
+        for bad in ["", ".", "..", "a b", "a/b", "a:1", "a\0", "1234567890123456"] {
+            assert_eq!(bad.parse::<InterfaceName>(), Err(InterfaceNameError), "{bad}");
+        }
     }
 }

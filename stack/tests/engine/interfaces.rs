@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use stack::{
     AddAddressError, AddInterfaceError, AddRouteError, Config, ConnectOptions, DropReason, Instant,
-    InterfaceConfig, InterfaceId, ListenOptions, NewAddress, Route, RxFrame, Seed, Stack, TcpId,
-    UdpId,
+    InterfaceConfig, InterfaceId, ListenOptions, NewAddress, Route, RxFrame, Seed, SendDatagram,
+    Stack, TcpId, TcpOptions, UdpId, UdpOptions, UdpSendError,
 };
 
 use crate::net::{balanced, frames, mac};
@@ -378,4 +378,155 @@ fn groups_are_joined_on_a_link() {
     let reports = t.seen.iter().filter(|(_, frame)| frame[12..14] == [8, 0] && frame[23] == 2);
     let reports: Vec<_> = reports.map(|(by, _)| *by).collect();
     assert!(reports.len() >= 2 && reports.iter().all(|by| *by == t.ids[1]), "{reports:?}");
+}
+
+/// A UDP socket of the host that is bound to an interface.
+fn bound(t: &mut Links, local: &str, interface: InterfaceId) -> UdpId {
+    let options =
+        UdpOptions { interface: Some(interface), broadcast: true, ..UdpOptions::default() };
+    t.host.bind_udp_with(local.parse().unwrap(), options).unwrap()
+}
+
+#[test]
+fn a_datagram_socket_of_an_interface_hears_no_other() {
+    let mut t = Links::plain();
+    let any = "0.0.0.0:67";
+    let every = t.host.bind_udp(any.parse().unwrap()).unwrap();
+    let own = t.ids.map(|id| bound(&mut t, any, id));
+    let again = UdpOptions { interface: Some(t.ids[1]), ..UdpOptions::default() };
+    assert!(t.host.bind_udp_with(any.parse().unwrap(), again).is_err(), "it has one");
+    // By the weak host model the second address may be reached by the first link.
+    let round = Route::new("198.51.100.1/32".parse().unwrap(), Some(ip("192.0.2.1")));
+    t.peers[0].add_route(round).unwrap();
+    for (link, to) in
+        [(0, "192.0.2.1"), (0, "198.51.100.1"), (1, "198.51.100.1"), (0, "255.255.255.255")]
+    {
+        let options = UdpOptions { broadcast: true, ..UdpOptions::default() };
+        let local = "0.0.0.0:0".parse().unwrap();
+        let peer = t.peers[link].bind_udp_with(local, options).unwrap();
+        let to = SocketAddr::new(ip(to), 67);
+        t.peers[link].udp(peer).unwrap().send_to(t.now, b"x", Some(to)).unwrap();
+        t.settle();
+        let mut heard = |id| t.host.udp(id).unwrap().recv_datagram(&mut [0; 9]).is_ok();
+        let both = [heard(own[0]), heard(own[1])];
+        assert_eq!(both, [link == 0, link == 1], "{to}");
+        // The more exact one goes first; what is for many is for all.
+        assert_eq!(heard(every), to.ip() == ip("255.255.255.255"));
+    }
+    t.host.udp(own[0]).unwrap().close();
+    t.host.udp(own[1]).unwrap().connect("198.51.100.2:9".parse().unwrap()).unwrap();
+    let mut from = |link: usize, local: &str| {
+        let peer = t.peers[link].bind_udp(local.parse().unwrap()).unwrap();
+        let to = Some("198.51.100.1:67".parse().unwrap());
+        t.peers[link].udp(peer).unwrap().send_to(t.now, b"x", to).unwrap();
+        t.settle();
+        let mut heard = |id| t.host.udp(id).unwrap().recv_datagram(&mut [0; 9]).is_ok();
+        [heard(own[1]), heard(every)]
+    };
+    assert_eq!(from(1, "198.51.100.2:9"), [true, false]);
+    assert_eq!(from(0, "192.0.2.2:9"), [false, true], "not its peer, not its link");
+}
+
+#[test]
+fn a_datagram_socket_of_an_interface_sends_by_no_other() {
+    let mut t = Links::plain();
+    let [first, second] = t.ids;
+    t.host.add_route(Route::default_via(ip("192.0.2.2"))).unwrap();
+    let way = |t: &mut Links, id: UdpId, how: SendDatagram| {
+        t.host.udp(id).unwrap().send_datagram(t.now, b"x", how)?;
+        t.seen.clear();
+        t.settle();
+        let mut packets = t.seen.iter().filter(|(_, frame)| frame[12..14] == [8, 0]);
+        Ok(packets.next_back().unwrap().0)
+    };
+    let to = |text: &str| SendDatagram::from(Some(SocketAddr::new(ip(text), 9)));
+    let unreachable = Err(UdpSendError::NetworkUnreachable);
+    let on_second = bound(&mut t, "0.0.0.0:0", second);
+    for (where_to, expected) in [
+        ("198.51.100.2", Ok(second)),
+        ("192.0.2.2", unreachable),
+        ("203.0.113.1", unreachable),
+        ("255.255.255.255", Ok(second)),
+        ("239.1.2.3", Ok(second)),
+        ("198.51.100.255", Ok(second)),
+        ("192.0.2.255", unreachable),
+    ] {
+        assert_eq!(way(&mut t, on_second, to(where_to)), expected, "{where_to}");
+    }
+    t.host.add_route(Route::default_via(ip("198.51.100.2"))).unwrap();
+    assert_eq!(way(&mut t, on_second, to("203.0.113.1")), Ok(second), "it has a way now");
+    // Of one datagram, and of a kind of datagrams.
+    let any = t.host.bind_udp("0.0.0.0:0".parse().unwrap()).unwrap();
+    assert_eq!(way(&mut t, any, to("203.0.113.1")), Ok(first), "the older route");
+    let by = |to: SendDatagram| SendDatagram { interface: Some(second), ..to };
+    assert_eq!(way(&mut t, any, by(to("203.0.113.1"))), Ok(second));
+    let options = UdpOptions { multicast_interface: Some(second), ..UdpOptions::default() };
+    t.host.udp(any).unwrap().set_options(options);
+    assert_eq!(way(&mut t, any, to("239.1.2.3")), Ok(second));
+    assert_eq!(way(&mut t, any, to("203.0.113.1")), Ok(first));
+    let options = UdpOptions { unicast_interface: Some(second), ..UdpOptions::default() };
+    t.host.udp(any).unwrap().set_options(options);
+    assert_eq!(way(&mut t, any, to("239.1.2.3")), Ok(first));
+    assert_eq!(way(&mut t, any, to("203.0.113.1")), Ok(second));
+    let nowhere = SendDatagram { interface: InterfaceId::from_index(9), ..to("203.0.113.1") };
+    assert_eq!(way(&mut t, any, nowhere), unreachable);
+}
+
+#[test]
+fn rfc1122_3_3_6_who_has_no_address_on_a_link_may_call_there() {
+    let mut t = Links::plain();
+    let third = t.host.add_interface(t.now, InterfaceConfig::new(mac(21))).unwrap();
+    let socket = bound(&mut t, "0.0.0.0:68", third);
+    let to = Some("255.255.255.255:67".parse().unwrap());
+    t.host.udp(socket).unwrap().send_to(t.now, b"x", to).unwrap();
+    let frame = t.host.poll_transmit(t.now).unwrap();
+    let bytes = frame.to_vec();
+    assert_eq!((frame.interface, &bytes[26..34]), (third, &[0, 0, 0, 0, 255, 255, 255, 255][..]));
+}
+
+#[test]
+fn a_stream_of_an_interface_hears_and_uses_no_other() {
+    let mut t = Links::plain();
+    let [first, second] = t.ids;
+    let only = |interface| TcpOptions { interface: Some(interface), ..TcpOptions::default() };
+    let any: SocketAddr = "0.0.0.0:80".parse().unwrap();
+    let every = t.host.listen(any, ListenOptions::default()).unwrap();
+    let on_second = ListenOptions { tcp: only(second), ..ListenOptions::default() };
+    let there = t.host.listen(any, on_second).unwrap();
+    assert!(t.host.listen(any, on_second).is_err(), "it has one");
+    let round = Route::new("198.51.100.1/32".parse().unwrap(), Some(ip("192.0.2.1")));
+    t.peers[0].add_route(round).unwrap();
+    for (link, to) in [(0, "192.0.2.1:80"), (0, "198.51.100.1:80"), (1, "198.51.100.1:80")] {
+        t.peers[link].connect(t.now, to.parse().unwrap(), ConnectOptions::default()).unwrap();
+        t.settle();
+        let accepted = [every, there].map(|listener| t.host.accept(listener).is_ok());
+        assert_eq!(accepted, [link == 0, link == 1], "{to}");
+    }
+    t.host.close_listener(t.now, every);
+    let refused = t.peers[0].connect(t.now, "192.0.2.1:80".parse().unwrap(), Default::default());
+    t.settle();
+    assert!(t.peers[0].tcp(refused.unwrap()).unwrap().info().state == stack::State::Closed);
+    // Its segments leave by it alone, and what comes by another is not its own.
+    t.host.add_route(Route::default_via(ip("192.0.2.2"))).unwrap();
+    t.host.add_route(Route::default_via(ip("198.51.100.2"))).unwrap();
+    t.seen.clear();
+    let options = ConnectOptions { tcp: only(second), ..ConnectOptions::default() };
+    let far = "203.0.113.1:80".parse().unwrap();
+    let id = t.host.connect(t.now, far, options).unwrap();
+    assert_eq!(t.local(id), ip("198.51.100.1"));
+    t.settle();
+    assert!(!t.seen.is_empty() && t.seen.iter().all(|(by, _)| *by == second), "{:?}", t.seen);
+    let remote = "198.51.100.2:80".parse().unwrap();
+    let listener = t.peers[1].listen(remote, ListenOptions::default()).unwrap();
+    let id = t.host.connect(t.now, remote, options).unwrap();
+    t.settle();
+    let server = t.peers[1].accept(listener).unwrap();
+    t.peers[1].tcp(server).unwrap().send(t.now, b"hello").unwrap();
+    let mut text = frames(&mut t.peers[1], t.now).pop().unwrap();
+    t.host.receive_on(t.now, second, RxFrame::plain(&text));
+    text[..6].copy_from_slice(&mac(1).0);
+    t.host.receive_on(t.now, first, RxFrame::plain(&text));
+    assert_eq!(t.host.counters().drops.get(DropReason::TcpElsewhere), 1);
+    assert_eq!(t.host.tcp(id).unwrap().recv(t.now, &mut [0; 9]), Ok(5));
+    balanced(&t.host);
 }

@@ -457,7 +457,7 @@ fn options_that_are_not_there_or_out_of_range_are_refused() {
     let (tcp, udp) = (stream(&left), datagram(&left));
     for (fd, level, name) in [
         (tcp, IPPROTO_TCP, 9),
-        (tcp, SOL_SOCKET, 25),
+        (tcp, SOL_SOCKET, 26),
         (tcp, 41, 26),
         (udp, IPPROTO_TCP, TCP_NODELAY),
         (udp, SOL_SOCKET, SO_KEEPALIVE),

@@ -81,7 +81,7 @@ fn a_datagram_comes_with_what_was_asked_for() {
                 assert_eq!(left.get_int(server, level, name), Ok(1));
             }
             let message = go();
-            let interface = INTERFACE;
+            let interface = 1;
             let packet_info = PacketInfo { interface, address: told.parse().unwrap() };
             assert_eq!(message.control.packet_info, Some(packet_info));
             assert_eq!((message.control.ttl, message.control.tos), (Some(9), Some(0xb8)));
@@ -197,7 +197,7 @@ fn groups_are_joined_before_and_after_binding() {
         }
         let server = left.socket(AF_INET6, SOCK_DGRAM, 0).unwrap();
         let join = |value: &[u8]| left.setsockopt(server, IPPROTO_IPV6, IPV6_JOIN_GROUP, value);
-        join(&mreq_v6("ff05::9", INTERFACE)).unwrap();
+        join(&mreq_v6("ff05::9", 1)).unwrap();
         assert_eq!(join(&mreq_v6("ff05::8", 7)), Err(Errno::ENODEV));
         left.bind(server, "[::]:54".parse().unwrap()).unwrap();
         let client = right.socket(AF_INET6, SOCK_DGRAM, 0).unwrap();
@@ -262,7 +262,7 @@ fn sources_of_groups_are_chosen() {
         hears(b"alone");
         set(IP_UNBLOCK_SOURCE, &v4).unwrap();
         hears(b"group");
-        let both = group_request(INTERFACE, &["232.1.2.3", RIGHT]);
+        let both = group_request(1, &["232.1.2.3", RIGHT]);
         set(MCAST_BLOCK_SOURCE, &both).unwrap();
         hears(b"alone");
         set(MCAST_UNBLOCK_SOURCE, &both).unwrap();
@@ -290,7 +290,7 @@ fn sources_of_groups_of_ipv6_are_chosen() {
         let (left, right) = (Bsd::new(&left), Bsd::new(&right));
         let server = left.socket(AF_INET6, SOCK_DGRAM, 0).unwrap();
         let set = |name, value: &[u8]| left.setsockopt(server, IPPROTO_IPV6, name, value);
-        let request = |source| group_request(INTERFACE, &["ff35::9", source]);
+        let request = |source| group_request(1, &["ff35::9", source]);
         set(MCAST_JOIN_SOURCE_GROUP, &request("2001:db8::99")).unwrap();
         left.bind(server, "[::]:54".parse().unwrap()).unwrap();
         let client = right.socket(AF_INET6, SOCK_DGRAM, 0).unwrap();

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use stack::host::{Host, TcpListener, TcpStream};
+use stack::host::bsd::*;
+use stack::host::{Bsd, Errno, Host, TcpListener, TcpStream};
 use stack::{Config, InterfaceConfig, InterfaceId, Mac, NewAddress, Seed};
 
 use super::rig::{pattern, pause, read, within};
@@ -92,5 +93,121 @@ fn vlans_come_while_a_host_runs() {
         assert_eq!(a.local_addr().unwrap().ip().to_string(), "198.18.7.1");
         (0..20).for_each(|_| passes(&a, &b, 50_000));
         (0..20).for_each(|_| passes(&b, &a, 50_000));
+    });
+}
+
+#[test]
+fn sockets_are_bound_to_interfaces_by_name() {
+    within(10, || {
+        let ((first, far), (second, farther)) = (tapdev::pair(1500, 100), tapdev::pair(1500, 100));
+        let mut further = config(11, "198.51.100.1/24");
+        further.name = Some("lan".parse().unwrap());
+        let builder = Host::builder(config(1, "192.0.2.1/24")).seed(Seed::from_number(1));
+        let host = builder.interface(further, second).start(first).unwrap();
+        let (here, there) = (peer(2, "192.0.2.2/24", far), peer(12, "198.51.100.2/24", farther));
+        let (bsd, here, there) = (Bsd::new(&host), Bsd::new(&here), Bsd::new(&there));
+        assert_eq!((bsd.interface_index("eth0"), bsd.interface_index("lan")), (Ok(1), Ok(2)));
+        assert_eq!(
+            (bsd.interface_name(2), bsd.interface_name(3)),
+            (Ok("lan".into()), Err(Errno::ENODEV))
+        );
+
+        let open = |bsd: &Bsd, name: &[u8]| {
+            let socket = bsd.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+            bsd.setsockopt(socket, SOL_SOCKET, SO_BINDTODEVICE, name).unwrap();
+            bsd.bind(socket, "0.0.0.0:67".parse().unwrap()).unwrap();
+            bsd.set_nonblocking(socket, true).unwrap();
+            socket
+        };
+        let [on_lan, anywhere] = [b"lan\0".as_slice(), b""].map(|name| open(&bsd, name));
+        let mut name = [9; 16];
+        assert_eq!(bsd.getsockopt(on_lan, SOL_SOCKET, SO_BINDTODEVICE, &mut name), Ok(4));
+        assert_eq!(
+            (&name[..5], bsd.get_int(on_lan, SOL_SOCKET, SO_BINDTOIFINDEX)),
+            (&b"lan\0\x09"[..], Ok(2))
+        );
+        assert_eq!(bsd.getsockopt(anywhere, SOL_SOCKET, SO_BINDTODEVICE, &mut name), Ok(0));
+        let late = bsd.setsockopt(anywhere, SOL_SOCKET, SO_BINDTODEVICE, b"lan");
+        assert_eq!(late, Err(Errno::EINVAL), "it has an address");
+        for (peer, to, hears) in
+            [(&here, "192.0.2.1:67", anywhere), (&there, "198.51.100.1:67", on_lan)]
+        {
+            let socket = peer.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+            peer.sendto(socket, b"x", 0, Some(to.parse().unwrap())).unwrap();
+            while bsd.recv(hears, &mut [0; 9], 0) == Err(Errno::EAGAIN) {
+                pause(1);
+            }
+        }
+        let to = Some("192.0.2.2:9".parse().unwrap());
+        assert_eq!(bsd.sendto(on_lan, b"x", 0, to), Err(Errno::ENETUNREACH));
+
+        let stream = bsd.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+        let wrong = bsd.setsockopt(stream, SOL_SOCKET, SO_BINDTODEVICE, b"wan");
+        assert_eq!(wrong, Err(Errno::ENODEV));
+        bsd.set_int(stream, SOL_SOCKET, SO_BINDTOIFINDEX, 2).unwrap();
+        assert_eq!(bsd.connect(stream, "192.0.2.2:9".parse().unwrap()), Err(Errno::ENETUNREACH));
+        assert_eq!(
+            bsd.connect(stream, "198.51.100.2:9".parse().unwrap()),
+            Err(Errno::ECONNREFUSED)
+        );
+    });
+}
+
+#[test]
+fn datagrams_leave_by_the_interface_that_is_named() {
+    within(10, || {
+        let ((first, far), (second, farther)) = (tapdev::pair(1500, 100), tapdev::pair(1500, 100));
+        let builder = Host::builder(config(1, "192.0.2.1/24")).seed(Seed::from_number(1));
+        let host = builder.interface(config(11, "198.51.100.1/24"), second).start(first).unwrap();
+        let peers = [peer(2, "192.0.2.2/24", far), peer(12, "198.51.100.2/24", farther)];
+        let peers = peers.each_ref().map(Bsd::new);
+        let group = "239.1.2.3:9".parse().unwrap();
+        let ears = peers.each_ref().map(|peer| {
+            let ear = peer.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+            peer.bind(ear, group).unwrap();
+            let wish = [239, 1, 2, 3, 0, 0, 0, 0];
+            peer.setsockopt(ear, IPPROTO_IP, IP_ADD_MEMBERSHIP, &wish).unwrap();
+            peer.set_nonblocking(ear, true).unwrap();
+            ear
+        });
+        let bsd = Bsd::new(&host);
+        let socket = bsd.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+        let hears = |link: usize, text: &[u8]| {
+            let mut got = [0; 9];
+            loop {
+                match peers[link].recv(ears[link], &mut got, 0) {
+                    Err(Errno::EAGAIN) => pause(1),
+                    length => return assert_eq!(&got[..length.unwrap()], text),
+                }
+            }
+        };
+        let say = |text: &[u8]| bsd.sendto(socket, text, 0, Some(group)).unwrap();
+        say(b"default");
+        hears(0, b"default");
+        let by_address = [198, 51, 100, 1];
+        bsd.setsockopt(socket, IPPROTO_IP, IP_MULTICAST_IF, &by_address).unwrap();
+        say(b"address");
+        hears(1, b"address");
+        let by_number = [[0; 8].as_slice(), &1_u32.to_ne_bytes()].concat();
+        bsd.setsockopt(socket, IPPROTO_IP, IP_MULTICAST_IF, &by_number).unwrap();
+        say(b"number");
+        hears(0, b"number");
+        let info = PacketInfo { interface: 2, address: "0.0.0.0".parse().unwrap() };
+        let control = Control { packet_info: Some(info), ..Control::default() };
+        bsd.sendmsg(socket, b"message", 0, Some(group), &control).unwrap();
+        hears(1, b"message");
+        let network_order = 2_i32.to_be();
+        bsd.set_int(socket, IPPROTO_IP, IP_UNICAST_IF, network_order).unwrap();
+        assert_eq!(bsd.get_int(socket, IPPROTO_IP, IP_UNICAST_IF), Ok(network_order));
+        let to = Some("192.0.2.2:9".parse().unwrap());
+        assert_eq!(bsd.sendto(socket, b"x", 0, to), Err(Errno::ENETUNREACH), "not by that one");
+        let join = |index: u32| {
+            let wish = [&[239, 1, 2, 4, 0, 0, 0, 0][..], &index.to_ne_bytes()].concat();
+            bsd.setsockopt(socket, IPPROTO_IP, IP_ADD_MEMBERSHIP, &wish)
+        };
+        assert_eq!(
+            [join(1), join(2), join(2), join(3)],
+            [Ok(()), Ok(()), Err(Errno::EADDRINUSE), Err(Errno::ENODEV)]
+        );
     });
 }

@@ -60,6 +60,9 @@ pub const SO_REUSEPORT: i32 = 15;
 pub const SO_RCVTIMEO: i32 = 20;
 /// How long a send or connect may block: a timeval.
 pub const SO_SNDTIMEO: i32 = 21;
+/// The interface that the socket is bound to, by its name: it hears and sends by no other. No name:
+/// any. Set before the socket has an address.
+pub const SO_BINDTODEVICE: i32 = 25;
 /// The socket listens.
 pub const SO_ACCEPTCONN: i32 = 30;
 /// IPPROTO_TCP or IPPROTO_UDP.
@@ -68,6 +71,8 @@ pub const SO_PROTOCOL: i32 = 38;
 pub const SO_DOMAIN: i32 = 39;
 /// Bytes a second that a stream sends at most, an unsigned int or 64 bits; all ones: no limit.
 pub const SO_MAX_PACING_RATE: i32 = 47;
+/// `SO_BINDTODEVICE` by the interface's number; 0: any.
+pub const SO_BINDTOIFINDEX: i32 = 62;
 
 /// Type of service.
 pub const IP_TOS: i32 = 1;
@@ -85,7 +90,7 @@ pub const IP_RECVTOS: i32 = 13;
 pub const IP_MTU_DISCOVER: i32 = 10;
 /// The longest packet that the path to the peer carries, as far as is known.
 pub const IP_MTU: i32 = 14;
-/// The interface that datagrams to groups leave by: there is one.
+/// The interface that datagrams to groups leave by.
 pub const IP_MULTICAST_IF: i32 = 32;
 /// The time to live of datagrams to groups.
 pub const IP_MULTICAST_TTL: i32 = 33;
@@ -126,6 +131,10 @@ pub const IP_PMTUDISC_PROBE: i32 = 3;
 
 /// Hop limit.
 pub const IPV6_UNICAST_HOPS: i32 = 16;
+/// The interface that datagrams to one host leave by, its number in network byte order; 0: any.
+pub const IP_UNICAST_IF: i32 = 50;
+/// `IP_UNICAST_IF` of IPv6.
+pub const IPV6_UNICAST_IF: i32 = 76;
 /// `IP_MULTICAST_IF` of IPv6.
 pub const IPV6_MULTICAST_IF: i32 = 17;
 /// `IP_MULTICAST_TTL` of IPv6.

@@ -8,15 +8,12 @@ use super::{
     IPV6_RECVPKTINFO, IPV6_RECVTCLASS,
 };
 use crate::host::errno::Errno;
-use crate::{NetworkError, ReceivedDatagram, SendDatagram};
-
-/// The number of a host's first network interface.
-pub const INTERFACE: u32 = 1;
+use crate::{InterfaceId, NetworkError, ReceivedDatagram, SendDatagram};
 
 /// Linux's `struct in_pktinfo` and `in6_pktinfo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketInfo {
-    /// The interface that it came in by; in sending [`INTERFACE`], or 0 for any.
+    /// The interface that it came in by; in sending the one that it leaves by, or 0 for any.
     pub interface: u32,
     /// The address of this host that the datagram was sent to, or is to be sent from; in sending
     /// the unspecified one stands for any.
@@ -96,15 +93,18 @@ impl Control {
     /// How a datagram is sent to `to` with these.
     ///
     /// # Errors
-    /// EINVAL for a time to live of 0 and for an error, ENODEV for another interface.
-    pub(super) fn sending(&self, to: Option<SocketAddr>) -> Result<SendDatagram, Errno> {
-        if self.ttl == Some(0) || self.error.is_some() {
+    /// EINVAL for a time to live of 0 and for an error; `interface`'s for a number.
+    pub(super) fn sending(
+        &self,
+        to: Option<SocketAddr>,
+        interface: impl FnOnce(u32) -> Result<Option<InterfaceId>, Errno>,
+    ) -> Result<SendDatagram, Errno> {
+        let Control { ttl, tos, segment, .. } = *self;
+        if ttl == Some(0) || self.error.is_some() {
             return Err(Errno::EINVAL);
         }
-        if self.packet_info.is_some_and(|info| ![0, INTERFACE].contains(&info.interface)) {
-            return Err(Errno::ENODEV);
-        }
         let from = self.packet_info.map(|info| info.address);
-        Ok(SendDatagram { to, from, ttl: self.ttl, tos: self.tos, segment: self.segment })
+        let interface = self.packet_info.map_or(Ok(None), |info| interface(info.interface))?;
+        Ok(SendDatagram { to, from, ttl, tos, segment, interface })
     }
 }

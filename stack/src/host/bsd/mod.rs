@@ -7,6 +7,7 @@ mod address;
 mod constants;
 mod control;
 mod family;
+mod interfaces;
 mod multicast;
 mod names;
 mod options;
@@ -24,7 +25,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use address::{socket_address, socket_address_bytes};
 pub use constants::*;
-pub use control::{Control, INTERFACE, Message, PacketInfo};
+pub use control::{Control, Message, PacketInfo};
 pub use options::{
     congestion, congestion_bytes, fast_open_key_bytes, fast_open_keys, linger, linger_bytes,
     pacing_rate, pacing_rate_bytes, set_tcp_option, tcp_option, timeval, timeval_bytes,
@@ -34,6 +35,7 @@ pub use tcp_info::{idle_info_bytes, listener_info_bytes, tcp_info_bytes};
 
 use super::errno::Errno;
 use super::runtime::{Core, Host};
+use crate::InterfaceId;
 use crate::net::reach::Reach;
 use crate::net::sharing::Sharing;
 use family::Family;
@@ -89,6 +91,8 @@ struct Reserved {
     address: SocketAddr,
     reach: Reach,
     reuse: Sharing,
+    /// The interface that it is bound to.
+    only: Option<InterfaceId>,
 }
 
 impl Table {
@@ -121,6 +125,7 @@ impl Table {
     fn is_reserved(&self, wanted: &Reserved) -> bool {
         self.reserved.iter().any(|other| {
             other.address.port() == wanted.address.port()
+                && other.only == wanted.only
                 && other.reach.overlaps(wanted.reach)
                 && !other.reuse.admits(wanted.reuse)
         })
@@ -250,7 +255,7 @@ mod tests {
         let options = TcpOptions::default();
         let wish = |text, reuse| {
             let address = at(text);
-            Reserved { address, reach: options.reach(address.ip().into()), reuse }
+            Reserved { address, reach: options.reach(address.ip().into()), reuse, only: None }
         };
         let alone = Sharing::default();
         table.reserved.push(wish("192.0.2.1:80", alone));

@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::socket::{Role, Sock};
+use super::options::change_udp;
+use super::socket::{Kind, Role, Sock};
 use super::{
-    Bsd, INTERFACE, IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP, IP_BLOCK_SOURCE,
-    IP_DROP_MEMBERSHIP, IP_DROP_SOURCE_MEMBERSHIP, IP_MULTICAST_IF, IP_UNBLOCK_SOURCE, IPPROTO_IP,
-    IPPROTO_IPV6, IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP, IPV6_MULTICAST_IF, MCAST_BLOCK_SOURCE,
-    MCAST_JOIN_GROUP, MCAST_JOIN_SOURCE_GROUP, MCAST_LEAVE_GROUP, MCAST_LEAVE_SOURCE_GROUP,
-    MCAST_UNBLOCK_SOURCE, socket_address,
+    Bsd, IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP, IP_BLOCK_SOURCE, IP_DROP_MEMBERSHIP,
+    IP_DROP_SOURCE_MEMBERSHIP, IP_MULTICAST_IF, IP_UNBLOCK_SOURCE, IPPROTO_IP, IPPROTO_IPV6,
+    IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP, IPV6_MULTICAST_IF, MCAST_BLOCK_SOURCE, MCAST_JOIN_GROUP,
+    MCAST_JOIN_SOURCE_GROUP, MCAST_LEAVE_GROUP, MCAST_LEAVE_SOURCE_GROUP, MCAST_UNBLOCK_SOURCE,
+    socket_address,
 };
 use crate::SourceChange;
 use crate::host::errno::Errno;
@@ -23,11 +24,11 @@ const STORAGE_AT: usize = size_of::<usize>();
 /// The length of a `struct sockaddr_storage`.
 const STORAGE: usize = 128;
 
-/// What a value asks for.
+/// What a value asks for. None: the interface that the routes, or the socket, say.
 enum Wish {
-    Change(Address, GroupChange),
-    /// An interface for groups: there is one.
-    Interface,
+    Change(Option<InterfaceId>, Address, GroupChange),
+    /// Where what is sent to groups leaves.
+    Interface(Option<InterfaceId>),
 }
 
 impl Bsd {
@@ -39,23 +40,24 @@ impl Bsd {
         name: i32,
         value: &[u8],
     ) -> Option<Result<(), Errno>> {
+        if sock.kind != Kind::Datagram {
+            return None;
+        }
         let (join, leave) = (GroupChange::Join, GroupChange::Leave);
         let wish = match (level, name) {
-            (IPPROTO_IP, IP_MULTICAST_IF) => self.interface_v4(value).map(|()| Wish::Interface),
-            (IPPROTO_IPV6, IPV6_MULTICAST_IF) => {
-                four(value, 0).and_then(index).map(|()| Wish::Interface)
-            }
+            (IPPROTO_IP, IP_MULTICAST_IF) => self.interface_v4(value).map(Wish::Interface),
+            (IPPROTO_IPV6, IPV6_MULTICAST_IF) => self.index(value).map(Wish::Interface),
             (IPPROTO_IP, IP_ADD_MEMBERSHIP) => self.request_v4(value, join),
             (IPPROTO_IP, IP_DROP_MEMBERSHIP) => self.request_v4(value, leave),
             (IPPROTO_IP, IP_UNBLOCK_SOURCE..=IP_DROP_SOURCE_MEMBERSHIP) => {
                 self.source_request_v4(value, name)
             }
-            (IPPROTO_IPV6, IPV6_JOIN_GROUP) => request_v6(value, join),
-            (IPPROTO_IPV6, IPV6_LEAVE_GROUP) => request_v6(value, leave),
-            (IPPROTO_IP | IPPROTO_IPV6, MCAST_JOIN_GROUP) => request(level, value, join),
-            (IPPROTO_IP | IPPROTO_IPV6, MCAST_LEAVE_GROUP) => request(level, value, leave),
+            (IPPROTO_IPV6, IPV6_JOIN_GROUP) => self.request_v6(value, join),
+            (IPPROTO_IPV6, IPV6_LEAVE_GROUP) => self.request_v6(value, leave),
+            (IPPROTO_IP | IPPROTO_IPV6, MCAST_JOIN_GROUP) => self.request(level, value, join),
+            (IPPROTO_IP | IPPROTO_IPV6, MCAST_LEAVE_GROUP) => self.request(level, value, leave),
             (IPPROTO_IP | IPPROTO_IPV6, MCAST_BLOCK_SOURCE..=MCAST_LEAVE_SOURCE_GROUP) => {
-                source_request(level, value, name)
+                self.source_request(level, value, name)
             }
             _ => return None,
         };
@@ -64,28 +66,58 @@ impl Bsd {
 
     /// A `struct ip_mreq` or `ip_mreqn`: the group, and the interface by an address or a number.
     fn request_v4(&self, value: &[u8], change: GroupChange) -> Result<Wish, Errno> {
-        self.interface_v4(value.get(4..).unwrap_or_default())?;
-        Ok(Wish::Change(Address::v4(four(value, 0)?), change))
+        let interface = self.interface_v4(value.get(4..).unwrap_or_default())?;
+        Ok(Wish::Change(interface, Address::v4(four(value, 0)?), change))
     }
 
     /// A `struct ip_mreq_source`: the group, the interface by an address, and the source.
     fn source_request_v4(&self, value: &[u8], name: i32) -> Result<Wish, Errno> {
         let source = Address::v4(four(value, 8)?);
-        self.interface_v4(&four(value, 4)?)?;
+        let interface = self.interface_v4(&four(value, 4)?)?;
         let group = Address::v4(four(value, 0)?);
-        Ok(Wish::Change(group, GroupChange::Source(source_change(name)?, source)))
+        Ok(Wish::Change(interface, group, GroupChange::Source(source_change(name)?, source)))
     }
 
-    /// An address of the interface, behind it perhaps its number.
-    fn interface_v4(&self, value: &[u8]) -> Result<(), Errno> {
+    /// A `struct ipv6_mreq`.
+    fn request_v6(&self, value: &[u8], change: GroupChange) -> Result<Wish, Errno> {
+        let (group, rest) = value.split_first_chunk::<16>().ok_or(Errno::EINVAL)?;
+        let group = Address::from(IpAddr::from(Ipv6Addr::from(*group)));
+        Ok(Wish::Change(self.index(rest)?, group, change))
+    }
+
+    /// A `struct group_req`: the number of the interface, and the group.
+    fn request(&self, level: i32, value: &[u8], change: GroupChange) -> Result<Wish, Errno> {
+        let interface = self.index(value)?;
+        Ok(Wish::Change(interface, stored(level, value, STORAGE_AT)?, change))
+    }
+
+    /// A `struct group_source_req`: the source behind that.
+    fn source_request(&self, level: i32, value: &[u8], name: i32) -> Result<Wish, Errno> {
+        let source = stored(level, value, STORAGE_AT + STORAGE)?;
+        let change = GroupChange::Source(source_change(name)?, source);
+        self.request(level, value, change)
+    }
+
+    /// An address of the interface, behind it perhaps its number, which goes first.
+    fn interface_v4(&self, value: &[u8]) -> Result<Option<InterfaceId>, Errno> {
         let address = Ipv4Addr::from(four(value, 0)?);
-        if let Ok(number) = four(value, 4) {
-            index(number)?;
+        let number = value.get(4..).filter(|rest| rest.len() >= 4);
+        if let Some(interface) = number.map_or(Ok(None), |it| self.index(it))? {
+            return Ok(Some(interface));
         }
-        let is_own = self.core.shard.call(|engine, _| {
-            engine.stack.addresses().any(|own| own.cidr.address == IpAddr::from(address))
+        if address.is_unspecified() {
+            return Ok(None);
+        }
+        let of_address = self.core.shard.call(|engine, _| {
+            let mut all = engine.stack.addresses();
+            all.find(|own| own.cidr.address == IpAddr::from(address)).map(|own| own.interface)
         });
-        if address.is_unspecified() || is_own { Ok(()) } else { Err(Errno::ENODEV) }
+        of_address.map(Some).ok_or(Errno::ENODEV)
+    }
+
+    /// The interface whose number a value begins with; 0 is any.
+    fn index(&self, value: &[u8]) -> Result<Option<InterfaceId>, Errno> {
+        self.interface(u32::from_ne_bytes(four(value, 0)?))
     }
 }
 
@@ -100,26 +132,6 @@ fn source_change(name: i32) -> Result<SourceChange, Errno> {
     }
 }
 
-/// A `struct ipv6_mreq`.
-fn request_v6(value: &[u8], change: GroupChange) -> Result<Wish, Errno> {
-    let (group, rest) = value.split_first_chunk::<16>().ok_or(Errno::EINVAL)?;
-    index(four(rest, 0)?)?;
-    Ok(Wish::Change(Address::from(IpAddr::from(Ipv6Addr::from(*group))), change))
-}
-
-/// A `struct group_req`: the number of the interface, and the group.
-fn request(level: i32, value: &[u8], change: GroupChange) -> Result<Wish, Errno> {
-    index(four(value, 0)?)?;
-    Ok(Wish::Change(stored(level, value, STORAGE_AT)?, change))
-}
-
-/// A `struct group_source_req`: the source behind that.
-fn source_request(level: i32, value: &[u8], name: i32) -> Result<Wish, Errno> {
-    let source = stored(level, value, STORAGE_AT + STORAGE)?;
-    let change = GroupChange::Source(source_change(name)?, source);
-    request(level, value, change)
-}
-
 /// The address in a `struct sockaddr_storage` at this place, of the option's IP version.
 fn stored(level: i32, value: &[u8], at: usize) -> Result<Address, Errno> {
     let storage = value.get(at..at + STORAGE).ok_or(Errno::EINVAL)?;
@@ -131,24 +143,28 @@ fn four(value: &[u8], at: usize) -> Result<[u8; 4], Errno> {
     value.get(at..at + 4).and_then(|it| it.try_into().ok()).ok_or(Errno::EINVAL)
 }
 
-/// The number of an interface; 0 is any.
-fn index(number: [u8; 4]) -> Result<(), Errno> {
-    let known = [0, INTERFACE].contains(&u32::from_ne_bytes(number));
-    if known { Ok(()) } else { Err(Errno::ENODEV) }
-}
-
 fn grant(sock: &Sock, wish: Wish) -> Result<(), Errno> {
-    let Wish::Change(group, change) = wish else { return Ok(()) };
+    let (by, group, change) = match wish {
+        Wish::Change(by, group, change) => (by, group, change),
+        Wish::Interface(interface) => {
+            return change_udp(sock, |options| options.multicast_interface = interface);
+        }
+    };
     let mut state = sock.state();
     if let Role::Datagram(socket) = &state.role {
-        return Ok(socket.with(|it| it.change_group(None, group, change))??);
+        return Ok(socket.with(|it| it.change_group(by, group, change))??);
     }
     // It joins when it gets its address.
     if !group.is_multicast() {
         return Err(Errno::EINVAL);
     }
+    let joined = match change {
+        GroupChange::Join => None,
+        _ => state.groups.place(group).flatten(),
+    };
+    let by = by.or(joined);
     let UdpLimits { groups, sources, .. } = UdpLimits::default();
-    let after = state.groups.after(InterfaceId::FIRST, group, change, groups, sources)?;
-    state.groups.set(InterfaceId::FIRST, group, after);
+    let after = state.groups.after(by, group, change, groups, sources)?;
+    state.groups.set(by, group, after);
     Ok(())
 }

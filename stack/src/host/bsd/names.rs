@@ -43,7 +43,7 @@ impl Bsd {
         let options = ListenOptions { tcp, reuse_port, ..ListenOptions::default() };
         let probe = ListenSocket::open(&self.core, local, options)?;
         let (address, reach) = (probe.local, state.tcp.reach(local.ip().into()));
-        let wanted = Reserved { address, reach, reuse: state.reuse };
+        let wanted = Reserved { address, reach, reuse: state.reuse, only: state.tcp.interface };
         let mut table = self.write();
         if table.is_reserved(&wanted) {
             return Err(Errno::EADDRINUSE);

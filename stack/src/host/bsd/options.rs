@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
+use super::interfaces::bound;
 use super::ping::{get_ping_int, set_ping_int};
 use super::socket::{Kind, Role, Sock, State};
 use super::tcp_info;
 use super::*;
 use crate::host::errno::Errno;
 use crate::{
-    Congestion, FastOpen, FastOpenKeys, ListenFastOpen, MtuDiscovery, TcpConfig, TcpInfo,
-    TcpOptions, UdpOptions,
+    Congestion, FastOpen, FastOpenKeys, InterfaceId, ListenFastOpen, MtuDiscovery, TcpConfig,
+    TcpInfo, TcpOptions, UdpOptions,
 };
 
 /// The largest of the keepalive times, seconds, as in Linux.
@@ -78,11 +79,11 @@ impl Bsd {
                 };
                 set_int(&sock, level, name, number)
             }
-            _ if sock.kind == Kind::Datagram => {
-                let set = self.set_group(&sock, level, name, value);
+            _ => {
+                let set = self.set_interface(&sock, level, name, value);
+                let set = set.or_else(|| self.set_group(&sock, level, name, value));
                 set.unwrap_or_else(|| set_int(&sock, level, name, int(value, 0)?))
             }
-            _ => set_int(&sock, level, name, int(value, 0)?),
         }
     }
 
@@ -126,6 +127,7 @@ impl Bsd {
             (SOL_SOCKET, SO_MAX_PACING_RATE) => {
                 pacing_rate_bytes(tcp_options(&sock)?.max_pacing_rate, out.len())
             }
+            (SOL_SOCKET, SO_BINDTODEVICE) => self.bound_name(&sock)?,
             (IPPROTO_TCP, TCP_INFO) => info_bytes(&sock)?,
             (IPPROTO_TCP, TCP_CONGESTION) => congestion_bytes(self.congestion(&sock)?),
             (IPPROTO_TCP, TCP_FASTOPEN) if sock.kind == Kind::Stream => {
@@ -175,7 +177,7 @@ impl Bsd {
 }
 
 /// The int at `index` of a value.
-fn int(value: &[u8], index: usize) -> Result<i32, Errno> {
+pub(super) fn int(value: &[u8], index: usize) -> Result<i32, Errno> {
     let bytes = value.get(index * 4..index * 4 + 4).and_then(|bytes| bytes.try_into().ok());
     Ok(i32::from_ne_bytes(bytes.ok_or(Errno::EINVAL)?))
 }
@@ -322,7 +324,7 @@ fn change_listener(sock: &Sock, change: impl FnOnce(&mut ListenFastOpen)) -> Res
 }
 
 /// Changes UDP options, of the socket or of what will be one.
-fn change_udp(sock: &Sock, change: impl FnOnce(&mut UdpOptions)) -> Result<(), Errno> {
+pub(super) fn change_udp(sock: &Sock, change: impl FnOnce(&mut UdpOptions)) -> Result<(), Errno> {
     let mut state = sock.state();
     let mut options = state.udp_options()?;
     change(&mut options);
@@ -520,6 +522,7 @@ fn get_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
             Kind::Ping => sock.family.icmp(),
         }),
         (SOL_SOCKET, SO_DOMAIN) => Ok(sock.family.domain()),
+        (SOL_SOCKET, SO_BINDTOIFINDEX) => Ok(index(bound(sock)).cast_signed()),
         (IPPROTO_IPV6, _) if sock.family == Family::V4 => Err(Errno::ENOPROTOOPT),
         (IPPROTO_IPV6, IPV6_V6ONLY) => Ok(sock.state().tcp.only_v6.into()),
         (SOL_SOCKET, SO_REUSEADDR) if stream => Ok(sock.state().reuse.address.into()),
@@ -600,6 +603,10 @@ fn get_udp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
         (IPPROTO_IP, IP_MTU_DISCOVER) | (IPPROTO_IPV6, IPV6_MTU_DISCOVER) => {
             options.mtu_discovery as usize
         }
+        (IPPROTO_IP, IP_UNICAST_IF) | (IPPROTO_IPV6, IPV6_UNICAST_IF) => {
+            return Ok(index(options.unicast_interface).to_be().cast_signed());
+        }
+        (IPPROTO_IPV6, IPV6_MULTICAST_IF) => index(options.multicast_interface) as usize,
         (IPPROTO_UDP, UDP_SEGMENT) => options.segment.into(),
         (IPPROTO_UDP, UDP_GRO) => options.join.into(),
         (IPPROTO_IPV6, IPV6_DONTFRAG) => (options.mtu_discovery == MtuDiscovery::Do).into(),
@@ -614,6 +621,11 @@ fn get_udp_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
         _ => (*sock.state().asked.option(level, name)?).into(),
     };
     Ok(i32::try_from(number).unwrap_or(i32::MAX))
+}
+
+/// The number of an interface; 0: any.
+fn index(interface: Option<InterfaceId>) -> u32 {
+    interface.map_or(0, InterfaceId::index)
 }
 
 /// Only a connected socket has a path.

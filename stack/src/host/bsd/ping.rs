@@ -119,6 +119,7 @@ impl State {
         }
         let ident = (port != 0).then_some(port);
         let socket = Arc::new(PingSocket::open(core, ident)?);
+        socket.bind_interface(self.udp.interface);
         self.role = Role::Ping(Arc::clone(&socket));
         Ok(socket)
     }

@@ -13,7 +13,7 @@ use crate::host::tcp_socket::TcpSocket;
 use crate::host::udp::DatagramSocket;
 use crate::net::multicast::filter::Memberships;
 use crate::net::sharing::Sharing;
-use crate::{ListenFastOpen, Readiness, SocketId, TcpOptions, UdpOptions};
+use crate::{InterfaceId, ListenFastOpen, Readiness, SocketId, TcpOptions, UdpOptions};
 
 use super::MSG_DONTWAIT;
 use super::control::Asked;
@@ -52,7 +52,7 @@ pub(super) struct State {
     /// For the datagram socket to be.
     pub(super) udp: UdpOptions,
     /// Groups that it will join.
-    pub(super) groups: Memberships,
+    pub(super) groups: Memberships<Option<InterfaceId>>,
     /// Of an echo socket.
     pub(super) ping: Ping,
     /// What is to come with its datagrams.
@@ -166,8 +166,8 @@ impl State {
         local: SocketAddr,
     ) -> Result<Arc<DatagramSocket>, Errno> {
         let socket = Arc::new(DatagramSocket::open(core, local, self.udp)?);
-        for (_, group, filter) in self.groups.iter() {
-            socket.with(|it| it.set_group(None, *group, Some(filter.clone())))??;
+        for (interface, group, filter) in self.groups.iter() {
+            socket.with(|it| it.set_group(*interface, *group, Some(filter.clone())))??;
         }
         self.groups.clear();
         self.role = Role::Datagram(Arc::clone(&socket));

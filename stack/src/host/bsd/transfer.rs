@@ -80,7 +80,8 @@ impl Bsd {
                 if let Some(to) = to.filter(|_| sock.family == Family::V4) {
                     sock.family.check(to)?;
                 }
-                sock.datagram(&self.core)?.send(bytes, control.sending(to)?, patience)
+                let how = control.sending(to, |index| self.interface(index))?;
+                sock.datagram(&self.core)?.send(bytes, how, patience)
             }
             Kind::Ping => {
                 check(flags, common)?;

@@ -81,36 +81,42 @@ impl Filter {
     }
 }
 
-/// The groups that a socket is a member of.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Memberships {
-    groups: Vec<(InterfaceId, Address, Filter)>,
+/// The groups that a socket is a member of, each on an interface.
+#[derive(Clone, Debug)]
+pub(crate) struct Memberships<On = InterfaceId> {
+    groups: Vec<(On, Address, Filter)>,
 }
 
-impl Memberships {
-    pub(crate) fn get(&self, interface: InterfaceId, group: Address) -> Option<&Filter> {
+impl<On> Default for Memberships<On> {
+    fn default() -> Memberships<On> {
+        Memberships { groups: Vec::new() }
+    }
+}
+
+impl<On: Copy + PartialEq> Memberships<On> {
+    pub(crate) fn get(&self, interface: On, group: Address) -> Option<&Filter> {
         self.groups.iter().find(|it| (it.0, it.1) == (interface, group)).map(|it| &it.2)
     }
 
     /// Where the socket joined the group first.
-    pub(crate) fn place(&self, group: Address) -> Option<InterfaceId> {
+    pub(crate) fn place(&self, group: Address) -> Option<On> {
         self.groups.iter().find(|it| it.1 == group).map(|it| it.0)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(InterfaceId, Address, Filter)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(On, Address, Filter)> {
         self.groups.iter()
     }
 
     /// What comes from `source` for `group` is heard: by default where the socket is no member, as
     /// in Linux.
-    pub(crate) fn admit(&self, interface: InterfaceId, group: Address, source: Address) -> bool {
+    pub(crate) fn admit(&self, interface: On, group: Address, source: Address) -> bool {
         self.get(interface, group).is_none_or(|filter| filter.admits(source))
     }
 
     /// The filter of `group` after a change, which is not made yet; None: it is left.
     pub(crate) fn after(
         &self,
-        interface: InterfaceId,
+        interface: On,
         group: Address,
         change: GroupChange,
         groups_max: usize,
@@ -141,7 +147,7 @@ impl Memberships {
     }
 
     /// Makes a change.
-    pub(crate) fn set(&mut self, interface: InterfaceId, group: Address, filter: Option<Filter>) {
+    pub(crate) fn set(&mut self, interface: On, group: Address, filter: Option<Filter>) {
         self.groups.retain(|it| (it.0, it.1) != (interface, group));
         self.groups.extend(filter.map(|filter| (interface, group, filter)));
     }
