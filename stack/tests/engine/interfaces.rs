@@ -249,22 +249,40 @@ fn e1_a_link_that_is_down_is_waited_for_and_the_other_goes_on() {
 #[test]
 fn ieee802_1q_vlans_are_links_of_their_own() {
     let mut t = Links::plain();
-    for (stack, address) in [(&mut t.host, "198.18.7.1/24"), (&mut t.peers[0], "198.18.7.2/24")] {
-        let vlan = stack.add_interface(t.now, InterfaceConfig::vlan(InterfaceId::FIRST, 7));
-        add(stack, vlan.unwrap(), address);
+    // On both devices the tag is the same.
+    for link in [0, 1] {
+        let parents = [(&mut t.host, t.ids[link]), (&mut t.peers[link], InterfaceId::FIRST)];
+        for (last, (stack, parent)) in (1..).zip(parents) {
+            let vlan = stack.add_interface(t.now, InterfaceConfig::vlan(parent, 7));
+            add(stack, vlan.unwrap(), &format!("198.18.{link}.{last}/24"));
+        }
     }
-    let (client, server) = t.connect(0, None, "198.18.7.2:80");
-    assert_eq!(t.local(client), ip("198.18.7.1"));
     let text: Vec<u8> = (0..3000).map(|i| i as u8).collect();
-    t.say(client, &text);
-    assert!(t.hears(0, server, &text));
-    for (by, frame) in &t.seen {
-        assert_eq!((*by, &frame[12..16]), (InterfaceId::FIRST, &[0x81, 0, 0, 7][..]));
+    for link in [0, 1] {
+        t.seen.clear();
+        let (client, server) = t.connect(link, None, &format!("198.18.{link}.2:80"));
+        assert_eq!(t.local(client), ip(&format!("198.18.{link}.1")));
+        t.say(client, &text);
+        assert!(t.hears(link, server, &text));
+        assert_eq!(t.peers[link].tcp(server).unwrap().send(t.now, &text), Ok(3000));
+        t.settle();
+        let mut back = vec![0; 4000];
+        assert_eq!(t.host.tcp(client).unwrap().recv(t.now, &mut back), Ok(3000));
+        assert_eq!(back[..3000], text);
+        for (by, frame) in &t.seen {
+            assert_eq!((*by, &frame[12..16]), (t.ids[link], &[0x81, 0, 0, 7][..]));
+        }
+        assert_eq!(t.seen.iter().map(|(_, frame)| frame.len()).max(), Some(1518));
     }
-    assert_eq!(t.seen.iter().map(|(_, frame)| frame.len()).max(), Some(1518));
-    assert_eq!(t.way("0.0.0.0", "192.0.2.2"), InterfaceId::FIRST, "without a tag");
-    t.host.set_interface_link(InterfaceId::FIRST, false);
-    assert_eq!(t.host.interfaces().filter(|it| !it.up).count(), 2, "it fares as its device does");
+    for (id, to) in t.ids.into_iter().zip(["192.0.2.2", "198.51.100.2"]) {
+        assert_eq!(t.way("0.0.0.0", to), id);
+        assert_eq!(t.seen.last().unwrap().1[12..14], [8, 0], "without a tag");
+    }
+    for (id, down) in t.ids.into_iter().zip([2, 4]) {
+        t.host.set_interface_link(id, false);
+        let all = t.host.interfaces();
+        assert_eq!(all.filter(|it| !it.up).count(), down, "it fares as its device does");
+    }
 }
 
 fn tagged(tag: [u8; 2], frame: &[u8]) -> Vec<u8> {
