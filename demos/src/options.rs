@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
 use log::LevelFilter;
 use stack::{Cidr, Congestion, DomainName, EcnMode, Hosts, Mac, ResolverConfig, Route};
@@ -177,9 +177,8 @@ impl Link {
             Some((tap, tag)) => (Some(tap), tag),
             None => (None, &*self.name),
         };
-        let what =
-            || format!("--vlan {}: a number from 1 to 4094, like 7:198.18.7.2/24", self.name);
-        Ok((tap, tag.parse().with_context(what)?))
+        let wrong = |what| anyhow!("--vlan {}: {what}, like 7:198.18.7.2/24", self.name);
+        Ok((tap, parse_tag(tag).map_err(wrong)?))
     }
 
     /// As [`CommonOptions::kernel_address`], for this link.
@@ -258,7 +257,13 @@ fn parse_link(text: &str) -> Result<Link, String> {
     Ok(Link { name: name.to_owned(), addresses })
 }
 
-fn parse_route(text: &str) -> Result<Route, String> {
+/// The number of a VLAN.
+pub(crate) fn parse_tag(text: &str) -> Result<u16, String> {
+    let tag = text.parse().ok().filter(|tag| (1..4095).contains(tag));
+    tag.ok_or_else(|| "a number from 1 to 4094".to_owned())
+}
+
+pub(crate) fn parse_route(text: &str) -> Result<Route, String> {
     let (network, router) = text.split_once('=').ok_or_else(|| {
         "write the network, a sign of equality, and the router, like 203.0.113.0/24=192.0.2.254"
             .to_owned()
@@ -267,7 +272,7 @@ fn parse_route(text: &str) -> Result<Route, String> {
     Ok(Route::new(parse_cidr(network)?, Some(router)))
 }
 
-fn parse_cidr(text: &str) -> Result<Cidr, String> {
+pub(crate) fn parse_cidr(text: &str) -> Result<Cidr, String> {
     text.parse().map_err(|error| {
         format!("{error}; write the address and its prefix length, like 192.0.2.2/24")
     })

@@ -4,6 +4,8 @@
 //! behind those that stand there. So every option is a key, its help is the key's, and whoever adds
 //! an option adds a key. What is wrong is said with the line that it stands in.
 
+mod interfaces;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -95,6 +97,19 @@ fn read<'a>(path: &Path, command: &'a Command) -> Result<Vec<Setting<'a>>, Strin
         let name: &str = key.get_ref();
         let place = format!("{file}:{}: {name}", line(key.span().start));
         let arg = find(command, name).map_err(|what| format!("{place}: {what}"))?;
+        if let Some(tables) = interfaces::tables(value).filter(|_| name == interfaces::KEY) {
+            for (at, table) in tables {
+                let place = format!("{file}:{}: {name}", line(at));
+                let options = interfaces::options(at, table)
+                    .map_err(|(at, what)| format!("{file}:{}: {name}: {what}", line(at)))?;
+                for (option, value) in options {
+                    let arg = find(command, option)?;
+                    let words = vec![format!("--{option}={value}").into()];
+                    settings.push(Setting { arg, words, place: place.clone() });
+                }
+            }
+            continue;
+        }
         let words = words(command, arg, value).map_err(|(at, what)| {
             format!("{file}:{}: {name}: {what}", line(at.unwrap_or(value.span().start)))
         })?;
@@ -225,13 +240,13 @@ mod tests {
     use clap::{Args, CommandFactory};
 
     #[derive(Parser, Debug)]
-    struct Demo {
+    pub(super) struct Demo {
         #[arg(default_value = ".")]
         root: PathBuf,
         #[arg(short, long, default_value_t = 80)]
         port: u16,
         #[command(flatten)]
-        common: CommonOptions,
+        pub(super) common: CommonOptions,
     }
 
     #[derive(Parser, Debug)]
@@ -253,10 +268,10 @@ mod tests {
     }
 
     /// A file of this test's own, which goes away with it.
-    struct File(PathBuf);
+    pub(super) struct File(PathBuf);
 
     impl File {
-        fn new(text: &str) -> File {
+        pub(super) fn new(text: &str) -> File {
             use std::sync::atomic::{AtomicU32, Ordering};
             static NUMBER: AtomicU32 = AtomicU32::new(0);
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -266,13 +281,13 @@ mod tests {
             File(path)
         }
 
-        fn parse<T: Parser>(&self, line: &str) -> Result<T, clap::Error> {
+        pub(super) fn parse<T: Parser>(&self, line: &str) -> Result<T, clap::Error> {
             let line = line.replace("FILE", &self.0.display().to_string());
             parse_from(std::iter::once("demo").chain(line.split_whitespace()))
         }
 
         /// What is said of it, with FILE where its name stands.
-        fn refusal(&self, line: &str) -> String {
+        pub(super) fn refusal(&self, line: &str) -> String {
             let error = self.parse::<Demo>(line).unwrap_err();
             assert!(error.use_stderr());
             error.render().to_string().replace(&self.0.display().to_string(), "FILE")
@@ -366,7 +381,7 @@ mod tests {
     /// Every option that all programs have stands on the page, and its example holds.
     #[test]
     fn every_key_is_documented() {
-        const PAGE: &str = include_str!("../../docs/CONFIGURATION.md");
+        const PAGE: &str = include_str!("../../../docs/CONFIGURATION.md");
         let command = CommonOptions::augment_args(Command::new("demo"));
         for name in command.get_arguments().filter_map(Arg::get_long) {
             let is_there = PAGE.contains(&format!("\n| `{name}` |"));
@@ -375,6 +390,7 @@ mod tests {
         let example = PAGE.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
         let demo: Demo = File::new(example.unwrap()).parse("--config FILE").unwrap();
         assert_eq!((demo.port, demo.common.addr.len()), (8080, 2));
+        assert_eq!((demo.common.interface.len(), demo.common.vlan.len()), (1, 1));
         Demo::command().debug_assert();
     }
 }
