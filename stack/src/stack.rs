@@ -15,6 +15,7 @@ mod link_local;
 mod output;
 mod reassembly;
 mod sockets;
+mod undeliverable;
 
 pub use interfaces::{AddInterfaceError, InterfaceInfo};
 pub use sockets::ConnectOptions;

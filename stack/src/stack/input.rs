@@ -15,7 +15,7 @@ use crate::tcp::segment::Segment;
 use crate::tcp::seq::Seq;
 use crate::time::Instant;
 use crate::udp::echo::{EchoAnswer, EchoReplyKind};
-use crate::udp::error::{NetworkError, NetworkErrorKind, UdpError};
+use crate::udp::error::{NetworkError, NetworkErrorKind};
 use crate::udp::socket::{Arrived, UdpSocket};
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
 use crate::wire::ecn::Codepoint;
@@ -452,7 +452,7 @@ impl Stack {
     }
 
     /// Keeps what `from` said for the socket that sent the datagram, if it wants to know.
-    fn tell_udp(
+    pub(super) fn tell_udp(
         &mut self,
         local: Endpoint,
         remote: Endpoint,
@@ -581,51 +581,6 @@ impl Stack {
             self.messages.push_back(message);
         } else {
             self.counters.replies_dropped += 1;
-        }
-    }
-
-    /// Neighbours that did not answer: who sent the packets that waited learns it.
-    pub(super) fn report_failed_neighbors(&mut self, now: Instant) {
-        for id in self.interfaces.ids() {
-            let failed =
-                |stack: &mut Stack| stack.interfaces.get_mut(id).link.neighbors.poll_failed();
-            while let Some((neighbor, packets)) = failed(self) {
-                if self.interfaces.get_mut(id).routers.on_silence(neighbor) {
-                    self.follow_routes();
-                }
-                for packet in packets {
-                    self.counters.ip_out_discards += 1;
-                    self.report_undeliverable(now, &packet);
-                }
-            }
-        }
-    }
-
-    /// A packet of ours that could not leave the link.
-    pub(super) fn report_undeliverable(&mut self, now: Instant, packet: &[u8]) {
-        let Some(quoted) = Quoted::parse(packet) else { return };
-        let local = Endpoint::new(quoted.src, quoted.source_port);
-        let remote = Endpoint::new(quoted.dst, quoted.destination_port);
-        match quoted.protocol {
-            parse::PROTOCOL_TCP => {
-                let (flow, seq) = (FlowKey { local, remote }, Seq(quoted.sequence));
-                let error = TcpError::HostUnreachable;
-                self.tcp.on_no_neighbor(now, &mut self.counters, &flow, seq, error);
-            }
-            parse::PROTOCOL_UDP => {
-                let here = self.home(local);
-                self.udp.on_icmp_error(here, local, remote, UdpError::HostUnreachable);
-                self.tell_udp(local, remote, quoted.src, NetworkErrorKind::Host);
-            }
-            parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6 => {
-                if let Some((ident, sequence)) = quoted.echo() {
-                    let kind = EchoReplyKind::Unreachable(Unreachable::Host.code());
-                    let (from, to, ttl) = (quoted.src, quoted.dst, 0);
-                    let answer = EchoAnswer { from, to, sequence, ttl, kind };
-                    let _: bool = self.echo.deliver(now, ident, answer, &[]);
-                }
-            }
-            _ => {}
         }
     }
 }
