@@ -26,6 +26,7 @@ mod names;
 mod nc;
 mod offload;
 mod ping;
+mod preload;
 mod programs;
 mod queues;
 mod resets;

@@ -1,6 +1,8 @@
 //! `libtapstack_preload.so`: libc's names for the calls that [`doors::client`] answers. `tapstack
 //! run` preloads it. What is not here is the kernel's, and right for our descriptors as it is.
 
+pub mod forward;
+
 use std::ffi::{c_int, c_ulong, c_void};
 
 use doors::client::{calls, transfer};
@@ -12,6 +14,12 @@ doors::export! { "":
     prctl = calls::prctl(
         option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong
     ) -> c_int;
+    sendfile = transfer::sendfile(
+        out: c_int, from: c_int, offset: *mut i64, count: size_t
+    ) -> ssize_t;
+    sendfile64 = transfer::sendfile(
+        out: c_int, from: c_int, offset: *mut i64, count: size_t
+    ) -> ssize_t;
     __read_chk = checked_read(fd: c_int, at: *mut c_void, length: size_t, room: size_t) -> ssize_t;
     __recv_chk = checked_recv(
         fd: c_int, at: *mut c_void, length: size_t, room: size_t, flags: c_int

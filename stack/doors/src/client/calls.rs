@@ -3,7 +3,8 @@
 //! Each is the libc function of its name, and takes what that takes; a descriptor that is none of
 //! ours goes to the kernel.
 
-use std::ffi::{c_int, c_ulong, c_void};
+use std::ffi::{c_int, c_uint, c_ulong, c_void};
+use std::ops::RangeInclusive;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
 
 use libc::{sockaddr, socklen_t};
@@ -11,7 +12,7 @@ use stack::host::Errno;
 
 use super::memory::{bytes, load, store, tell};
 use super::table::{self, Ours, find};
-use super::{ask, small};
+use super::{ask, small, unsupported};
 use crate::channel;
 use crate::protocol::{DATAGRAM_HEADER, Op, What};
 use crate::sys::{self, checked};
@@ -29,7 +30,11 @@ pub fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
         }
         return small(made);
     }
-    small(open(domain, kind, protocol))
+    let made = open(domain, kind, protocol);
+    if let Err(Errno::ESOCKTNOSUPPORT | Errno::EPROTONOSUPPORT) = made {
+        unsupported::say(|| format!("socket: domain {domain}, type {kind}, protocol {protocol}"));
+    }
+    small(made)
 }
 
 fn open(domain: c_int, kind: c_int, protocol: c_int) -> Result<usize, Errno> {
@@ -272,6 +277,14 @@ pub fn after_fcntl(command: c_int, answer: c_int) -> c_int {
     answer
 }
 
+/// Takes note of what `close_range(2)` has answered: what those descriptors were.
+pub fn after_close_range(first: c_uint, last: c_uint, answer: c_int) -> c_int {
+    for fd in first..=last.min(table::REMEMBERED as c_uint) {
+        table::forget(fd as RawFd);
+    }
+    answer
+}
+
 /// `dup2(2)`.
 pub fn dup2(fd: c_int, new: c_int) -> c_int {
     table::forget(new);
@@ -337,6 +350,7 @@ pub unsafe fn getsockopt(
         let found = ask::ask(Op::GetOption, ours.number, (level, name), &room.to_ne_bytes());
         found.map(|found| (found, room as usize))
     });
+    let asked = asked.inspect_err(|error| unknown_option(*error, "getsockopt", level, name));
     small(asked.map(|(found, room)| {
         let most = found.len().min(room);
         // SAFETY: the caller says that there is so much room.
@@ -373,17 +387,21 @@ pub unsafe fn setsockopt(
         // It is the kernel in which the program waits.
         return small(kernel());
     }
-    small(set.map(|_| 0).inspect_err(|error| unsupported(*error, "setsockopt", level, name)))
+    small(set.map(|_| 0).inspect_err(|error| unknown_option(*error, "setsockopt", level, name)))
 }
 
-/// With TAPSTACK_DEBUG, says what is not supported.
-fn unsupported(error: Errno, call: &str, level: c_int, name: c_int) {
-    if error == Errno::ENOPROTOOPT && std::env::var_os("TAPSTACK_DEBUG").is_some() {
-        eprintln!("tapstack: {call}: level {level}, option {name} is not supported");
+fn unknown_option(error: Errno, call: &str, level: c_int, name: c_int) {
+    if error == Errno::ENOPROTOOPT {
+        unsupported::say(|| format!("{call}: level {level}, option {name}"));
     }
 }
 
-/// `ioctl(2)`, of which only FIONREAD of datagrams is special.
+/// What asks a socket for interfaces, addresses and routes (netdevice(7)): the kernel would tell
+/// of its own.
+const ABOUT_INTERFACES: RangeInclusive<c_ulong> = 0x890b..=0x89ff;
+
+/// `ioctl(2)`, of which only FIONREAD of datagrams is special, and what is about interfaces is
+/// ENOTTY.
 ///
 /// # Safety
 /// As `ioctl(2)`.
@@ -398,6 +416,10 @@ pub unsafe fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_void) -> c_int
         // SAFETY: FIONREAD's argument is the address of an int.
         unsafe { store(argument.cast::<c_int>(), length as c_int) };
         return 0;
+    }
+    if ABOUT_INTERFACES.contains(&request) && find(fd).is_some() {
+        unsupported::say(|| format!("ioctl: request {request:#x}"));
+        return small(Err(Errno::from_number(libc::ENOTTY)));
     }
     // SAFETY: passed on as it came.
     small(checked(unsafe { libc::syscall(libc::SYS_ioctl, fd, request, argument) }))

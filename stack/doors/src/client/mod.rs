@@ -8,6 +8,7 @@ pub mod transfer;
 mod ask;
 mod memory;
 mod table;
+mod unsupported;
 
 use std::ffi::c_int;
 

@@ -9,7 +9,7 @@ use crate::protocol::{Op, What};
 use crate::sys;
 
 /// Descriptors from here on are looked up each time.
-const REMEMBERED: usize = 1 << 16;
+pub(super) const REMEMBERED: usize = 1 << 16;
 
 /// Nothing is known.
 const UNKNOWN: u64 = 0;

@@ -10,7 +10,7 @@ use stack::host::Errno;
 use super::calls::pending_error;
 use super::memory::{bytes, tell};
 use super::table::{self, Ours, find, guess};
-use super::{answer, ask};
+use super::{answer, ask, unsupported};
 use crate::control::{self, Piece};
 use crate::protocol::{self, DATAGRAM_HEADER, FAILED, Op, What};
 use crate::sys::{self, checked};
@@ -19,6 +19,10 @@ use crate::sys::{self, checked};
 const IOV_MAX: usize = 1024;
 /// The longest datagram, bytes.
 const DATAGRAM_MAX: usize = 65_535;
+
+/// Flags in sending datagrams that Linux heeds and nobody here: joining with the next one, and
+/// staying on the link.
+const DATAGRAM_REFUSED: c_int = libc::MSG_OOB | libc::MSG_MORE | libc::MSG_DONTROUTE;
 
 const EMSGSIZE: Errno = Errno::from_number(libc::EMSGSIZE);
 const ENOTCONN: Errno = Errno::from_number(libc::ENOTCONN);
@@ -86,10 +90,33 @@ pub unsafe fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t 
             unsafe { take_error(fd, &mut *message) }
         }
         // SAFETY: passed on as it came.
-        Way::Plain => ended(fd, unsafe { sys::recvmsg(fd, message, flags) }),
+        Way::Plain => {
+            // SAFETY: passed on as it came.
+            let received = unsafe { sys::recvmsg(fd, message, flags) };
+            if received.is_ok() {
+                // SAFETY: the kernel has just filled it in.
+                unsafe { forget_passed(&*message) };
+            }
+            ended(fd, received)
+        }
         // SAFETY: the caller's promise.
         Way::Datagram => unsafe { recv_datagram(fd, message, flags) },
     }))
+}
+
+/// Descriptors that came with a message are new ones, whatever their numbers were before.
+// SAFETY: the message says how long its control messages are.
+unsafe fn forget_passed(message: &msghdr) {
+    // SAFETY: the caller's promise.
+    let Ok(mut all) = (unsafe { bytes(message.msg_control, message.msg_controllen) }) else {
+        return;
+    };
+    while let Ok(Some(Piece { level, name, value, rest })) = control::split(all) {
+        if (level, name) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            value.as_chunks().0.iter().for_each(|fd| table::forget(i32::from_ne_bytes(*fd)));
+        }
+        all = rest;
+    }
 }
 
 /// A datagram of ours, whose header becomes the message's address.
@@ -193,7 +220,15 @@ unsafe fn tell_control(mut all: &[u8], message: &mut msghdr) {
 /// As `sendmsg(2)`.
 pub unsafe fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t {
     let quiet = flags & libc::MSG_NOSIGNAL != 0;
-    answer(way(fd).and_then(|way| match way {
+    let way = match way(fd) {
+        // Nobody has connected it: to a writer it is broken.
+        Err(ENOTCONN) => {
+            let sent = stream_flags(flags).and(Err(Errno::EPIPE));
+            return answer(broken(fd, sent, quiet));
+        }
+        way => way,
+    };
+    answer(way.and_then(|way| match way {
         Way::Plain if guess(fd).is_none() => {
             // SAFETY: passed on as it came.
             unsafe { sys::sendmsg(fd, message, flags) }
@@ -214,6 +249,7 @@ pub unsafe fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_
 
 /// Urgent data are ordinary data; connecting by sending is not known here.
 fn stream_flags(flags: c_int) -> Result<c_int, Errno> {
+    unsupported::say_flags("send", flags, libc::MSG_FASTOPEN | libc::MSG_OOB);
     if flags & libc::MSG_FASTOPEN != 0 {
         return Err(Errno::EOPNOTSUPP);
     }
@@ -222,6 +258,10 @@ fn stream_flags(flags: c_int) -> Result<c_int, Errno> {
 
 // SAFETY: what the caller promises is what the call is for.
 unsafe fn send_datagram(fd: c_int, message: &msghdr, flags: c_int) -> Result<usize, Errno> {
+    if flags & DATAGRAM_REFUSED != 0 {
+        unsupported::say_flags("send", flags, DATAGRAM_REFUSED);
+        return Err(Errno::EOPNOTSUPP);
+    }
     // SAFETY: the message says how many parts it has, and how long its name and control are.
     let (parts, name, control) = unsafe {
         let name = bytes(message.msg_name, message.msg_namelen as usize)?;
@@ -232,7 +272,7 @@ unsafe fn send_datagram(fd: c_int, message: &msghdr, flags: c_int) -> Result<usi
     if name.is_empty() && !is_paired(fd) {
         return Err(Errno::EDESTADDRREQ);
     }
-    let control = control::from_bytes(control)?;
+    let control = control::from_bytes(control).inspect_err(|_| unknown_control(control))?;
     let mut header = protocol::header(name, &control::to_send(&control));
     if parts.iter().map(|part| part.iov_len).sum::<usize>() > DATAGRAM_MAX {
         return Err(EMSGSIZE);
@@ -245,6 +285,17 @@ unsafe fn send_datagram(fd: c_int, message: &msghdr, flags: c_int) -> Result<usi
     // SAFETY: the parts are the caller's and our header.
     let length = unsafe { sys::sendmsg(fd, &raw const inner, flags) }?;
     Ok(length.saturating_sub(DATAGRAM_HEADER))
+}
+
+/// Says what was to go with a datagram and is not understood.
+fn unknown_control(mut all: &[u8]) {
+    while let Ok(Some(Piece { level, name, rest, .. })) = control::split(all) {
+        let (this, _) = all.split_at(all.len() - rest.len());
+        if control::from_bytes(this).is_err() {
+            unsupported::say(|| format!("sendmsg: control message of level {level}, type {name}"));
+        }
+        all = rest;
+    }
 }
 
 /// Whether the socket has a peer; another process may have connected it.
@@ -430,6 +481,23 @@ unsafe fn write_parts(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t {
         return answer(kernel());
     }
     sent
+}
+
+/// `sendfile(2)`. Of a file no datagrams are made here: EINVAL.
+///
+/// # Safety
+/// As `sendfile(2)`.
+pub unsafe fn sendfile(out: c_int, from: c_int, offset: *mut i64, count: size_t) -> ssize_t {
+    answer(way(out).and_then(|way| match way {
+        Way::Plain => {
+            // SAFETY: passed on as it came.
+            checked(unsafe { libc::syscall(libc::SYS_sendfile, out, from, offset, count) })
+        }
+        Way::Datagram => {
+            unsupported::say(|| "sendfile to a socket of datagrams".into());
+            Err(Errno::EINVAL)
+        }
+    }))
 }
 
 /// `recvmmsg(2)`; its time-out is looked at between messages, as in Linux.

@@ -1,0 +1,159 @@
+//! The names of libc that `libtapstack_preload.so` has, and what it does with calls that are rare.
+
+use crate::programs::on_tapstack;
+use tests::netns::{Netns, demo_path, have};
+
+/// What the library promises, and what glibc's headers make of some of that.
+const NAMES: &str = "socket bind listen accept accept4 connect read readv recv recvfrom recvmsg \
+    recvmmsg write writev send sendto sendmsg sendmmsg close shutdown getsockopt setsockopt \
+    getsockname getpeername fcntl ioctl poll ppoll select pselect epoll_create1 epoll_ctl \
+    epoll_wait epoll_pwait dup dup2 dup3 getaddrinfo freeaddrinfo getnameinfo gethostbyname \
+    __read_chk __recv_chk __recvfrom_chk __poll_chk __ppoll_chk fcntl64 sendfile sendfile64 \
+    epoll_pwait2 close_range closefrom";
+
+#[test]
+fn each_name_is_there() {
+    let Some(ns) = Netns::empty() else { return };
+    if !have(&["nm"]) {
+        return;
+    }
+    let library = demo_path("libtapstack_preload.so").display().to_string();
+    let listed = ns.sh(20, &format!("nm -D --defined-only {library}"));
+    let there: Vec<&str> = listed.lines().filter_map(|it| it.split(' ').next_back()).collect();
+    let missing: Vec<&str> = NAMES.split_whitespace().filter(|it| !there.contains(it)).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+/// A script in Python under `tapstack run`: what it prints, and its standard error.
+fn python(script: &str) -> Option<(String, String)> {
+    let ns = Netns::new()?;
+    if !have(&["python3"]) {
+        return None;
+    }
+    std::fs::write(ns.dir().join("script.py"), script).unwrap();
+    let run = on_tapstack();
+    let said = ns.sh(30, &format!("TAPSTACK_DEBUG=1 {run} python3 script.py 2>errors"));
+    Some((said, std::fs::read_to_string(ns.dir().join("errors")).unwrap()))
+}
+
+/// Everything twice: it fails each time, and is said once.
+const UNSUPPORTED: &str = "
+import errno, fcntl, os, socket as s
+file = open('script.py')
+u, t = s.socket(s.AF_INET, s.SOCK_DGRAM), s.socket()
+u.connect(('192.0.2.1', 9))
+MSG_DONTROUTE, MSG_FASTOPEN, SIOCGIFCONF = 4, 0x20000000, 0x8912
+calls = [
+    lambda: s.socket(s.AF_INET, s.SOCK_RAW),
+    lambda: u.setsockopt(s.SOL_SOCKET, 5, 1),
+    lambda: u.getsockopt(s.SOL_SOCKET, 5),
+    lambda: u.sendmsg([b'x'], [(17, 105, b'xx')]),
+    lambda: u.send(b'x', s.MSG_MORE),
+    lambda: u.send(b'x', MSG_DONTROUTE),
+    lambda: t.sendto(b'x', MSG_FASTOPEN, ('192.0.2.1', 9)),
+    lambda: fcntl.ioctl(t, SIOCGIFCONF, bytes(16)),
+    lambda: os.sendfile(u.fileno(), file.fileno(), 0, 10),
+]
+for call in calls + calls:
+    try: call(); print('-')
+    except OSError as error: print(errno.errorcode[error.errno])
+";
+
+#[test]
+fn what_is_not_supported_fails_and_is_said_once() {
+    let Some((said, errors)) = python(UNSUPPORTED) else { return };
+    let failures = [
+        "ESOCKTNOSUPPORT",
+        "ENOPROTOOPT",
+        "ENOPROTOOPT",
+        "EINVAL",
+        "ENOTSUP",
+        "ENOTSUP",
+        "ENOTSUP",
+        "ENOTTY",
+        "EINVAL",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), [failures, failures].concat());
+    let told = [
+        "socket: domain 2, type 524291, protocol 0",
+        "setsockopt: level 1, option 5",
+        "getsockopt: level 1, option 5",
+        "sendmsg: control message of level 17, type 105",
+        "send: flags 0x8000",
+        "send: flags 0x4",
+        "send: flags 0x20000000",
+        "ioctl: request 0x8912",
+        "sendfile to a socket of datagrams",
+    ];
+    let told = told.map(|it| format!("tapstack: {it} is not supported"));
+    assert_eq!(errors.lines().collect::<Vec<_>>(), told);
+}
+
+/// A number that was a file's, closed where no preload sees it, and then a socket's.
+const NUMBERS: &str = "
+import ctypes, fcntl, os, resource, socket as s
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+libc.fileno.argtypes = libc.fclose.argtypes = [ctypes.c_void_p]
+bound = s.socket()
+bound.bind(('192.0.2.2', 77))
+def used_number():
+    file = libc.fopen(b'/dev/zero', b'r')
+    number = libc.fileno(file)
+    os.read(number, 1)
+    libc.fclose(file)
+    return number
+def tell(wanted, number):
+    print(wanted == number, s.socket(fileno=number).getsockname())
+for make in (libc.dup, lambda fd: fcntl.fcntl(fd, fcntl.F_DUPFD, 0)):
+    tell(used_number(), make(bound.fileno()))
+left, right = s.socketpair()
+wanted = used_number()
+s.send_fds(left, [b'x'], [bound.fileno()])
+tell(wanted, s.recv_fds(right, 1, 1)[1][0])
+print(os.readlink(f'/proc/self/fd/{bound.fileno()}')[:7], bound.fileno() < 1024)
+child = os.fork()
+if child == 0:
+    os.set_inheritable(bound.fileno(), True)
+    tell = f'import socket; print(socket.socket(fileno={bound.fileno()}).getsockname())'
+    os.execlp('python3', 'python3', '-c', tell)
+os.wait()
+try: s.socket().send(b'x')
+except OSError as error: print(error.strerror)
+";
+
+#[test]
+fn descriptors_are_the_kernels_and_known_again() {
+    let Some((said, errors)) = python(NUMBERS) else { return };
+    let again = "True ('192.0.2.2', 77)";
+    let expected = [again, again, again, "socket: True", "('192.0.2.2', 77)", "Broken pipe"];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected, "{errors}");
+}
+
+/// A thread that sleeps in `poll` is cancelled.
+const CANCELLED: &str = "
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static void *sleeper(void *unused) { return poll(NULL, 0, -1), unused; }
+int main(void) {
+    pthread_t thread;
+    void *answer;
+    pthread_create(&thread, NULL, sleeper, NULL);
+    usleep(100000);
+    pthread_cancel(thread);
+    pthread_join(thread, &answer);
+    puts(answer == PTHREAD_CANCELED ? \"cancelled\" : \"?\");
+    return 0;
+}
+";
+
+#[test]
+fn a_thread_that_polls_can_be_cancelled() {
+    let Some(ns) = Netns::new() else { return };
+    std::fs::write(ns.dir().join("cancelled.c"), CANCELLED).unwrap();
+    let run = on_tapstack();
+    let said = ns.sh(30, &format!("cc -O1 -pthread cancelled.c -o cancelled && {run} ./cancelled"));
+    assert_eq!(said, "cancelled\n");
+}
