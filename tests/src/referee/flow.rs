@@ -196,11 +196,15 @@ impl Flow {
         if self.reopened && tcp.len() == 0 && !out.knows(tcp.seq) {
             return Ok(());
         }
-        // Who answers with cookies forgets what he has answered.
+        // Who answers with cookies forgets what he has answered: timestamps are agreed on where the
+        // ACK of the handshake has one.
+        let mut known = offer;
         if !self.cookies {
             out.uses_ecn(tcp, offer, self.marked)?;
+        } else if let Some(known) = &mut known {
+            known.timestamps &= tcp.options.timestamps.is_some();
         }
-        out.sends(tcp, offer)?;
+        out.sends(tcp, known)?;
         match (tcp.ack, own, &mut self.incoming) {
             (Some(ack), Some(own), Some(incoming)) => {
                 incoming.acks(tcp, ack, own, offer.unwrap_or_default())

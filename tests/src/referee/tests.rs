@@ -274,6 +274,25 @@ fn a_cookie_may_begin_what_has_ended_unseen() {
     }
 }
 
+/// Who answers with cookies knows of timestamps what the ACK of the handshake says.
+#[test]
+fn a_cookie_is_for_timestamps_where_they_come_back() {
+    for cookies in [false, true] {
+        let mut game = Game { referee: Referee::new(HOST.0.0, HOST.1, 1500) };
+        if cookies {
+            game.referee.allows_cookies();
+        }
+        game.hears("S 0:0(0) win 1000 <mss 500,TS val 1 ecr 0>");
+        game.says("S. 0:0(0) ack 1 win 2000 <mss 1460,TS val 1 ecr 1>");
+        game.hears(". 1:101(100) ack 1 win 1000");
+        let without = ". 1:1(0) ack 101 win 1900";
+        match cookies {
+            true => game.says(without),
+            false => game.fouls(without, "timestamps None, agreed true"),
+        }
+    }
+}
+
 /// The same rules for what IPv6 carries: of a segment every bit is looked at but for those of which
 /// IPv6 has no checksum: class and label, the next header, and the hop limit.
 #[test]
