@@ -260,12 +260,12 @@ impl Tcp<'_> {
         done.unwrap_or(Err(NotConnected))
     }
 
-    /// Reads no more: what arrives is acknowledged and forgotten.
+    /// Waits for text no more: reading what has arrived, the application is then told the end.
     ///
     /// # Errors
     /// [`NotConnected`] before the handshake and after the end.
     pub fn shutdown_read(&mut self, now: Instant) -> Result<(), NotConnected> {
-        let done = self.layer.with(now, self.counters, self.key, |tcb, cx| tcb.close_read(cx));
+        let done = self.layer.with(now, self.counters, self.key, |tcb, _| tcb.close_read());
         done.unwrap_or(Err(NotConnected))
     }
 
@@ -322,23 +322,30 @@ impl Udp<'_> {
         self.socket().map_or(Readiness::CLOSED, udp_readiness)
     }
 
-    /// Receives only from `remote` from now on, and sends to it by default.
+    /// Receives only from `remote` from now on, and sends to it by default. Port 0 is nobody's: who
+    /// connects to it wants to know which address leads there.
     ///
     /// # Errors
-    /// `InvalidRemote`, `NetworkUnreachable`; `AddressInUse` where another socket that shares the
-    /// name has this peer.
+    /// `InvalidRemote`, `NetworkUnreachable`, `UnsupportedFamily`; `PermissionDenied` for a
+    /// broadcast address; `AddressInUse` where another socket that shares the name has this peer.
     pub fn connect(&mut self, remote: SocketAddr) -> Result<(), ConnectError> {
         let scope = scope(remote);
         let remote = Endpoint::from(remote);
-        if remote.port == 0 || remote.address.is_unspecified() {
+        if remote.address.is_unspecified() {
             return Err(ConnectError::InvalidRemote);
         }
         if !self.socket().is_some_and(|socket| socket.reach().speaks_to(remote.address)) {
-            return Err(ConnectError::NetworkUnreachable);
+            return Err(match remote.address.is_v4() {
+                true => ConnectError::NetworkUnreachable,
+                false => ConnectError::UnsupportedFamily,
+            });
         }
         let only = self.options().interface_for(remote.address).or(scope);
         let hop = self.routes.way_by(By::only(only), remote.address);
         let hop = hop.ok_or(ConnectError::NetworkUnreachable)?;
+        if hop.kind == HopKind::Broadcast && !self.options().broadcast {
+            return Err(ConnectError::PermissionDenied);
+        }
         let connected = self.table.connect(self.key, hop.source, remote);
         if connected { Ok(()) } else { Err(ConnectError::AddressInUse) }
     }

@@ -136,6 +136,7 @@ impl From<ConnectError> for Errno {
             ConnectError::AddressNotAvailable | ConnectError::NoPorts => Errno::EADDRNOTAVAIL,
             ConnectError::NetworkUnreachable | ConnectError::InvalidRemote => Errno::ENETUNREACH,
             ConnectError::UnsupportedFamily => Errno::EAFNOSUPPORT,
+            ConnectError::PermissionDenied => Errno::EACCES,
             ConnectError::TooManyConnections => Errno::ENOBUFS,
         }
     }
@@ -219,6 +220,7 @@ impl From<UdpSendError> for Errno {
             UdpSendError::MessageTooLong => Errno::EMSGSIZE,
             UdpSendError::NotConnected => Errno::EDESTADDRREQ,
             UdpSendError::NetworkUnreachable => Errno::ENETUNREACH,
+            UdpSendError::UnsupportedFamily => Errno::EAFNOSUPPORT,
             UdpSendError::InvalidRemote | UdpSendError::InvalidSource => Errno::EINVAL,
             UdpSendError::TooManySegments => Errno::EINVAL,
             UdpSendError::PermissionDenied => Errno::EACCES,

@@ -122,6 +122,21 @@ impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
     }
 }
 
+/// Where what is meant for `remote` goes. The unspecified address is this host, as in Linux: by
+/// the address that the socket has, `local`, or else by loopback. An IPv4 address in IPv6's dress
+/// is one.
+pub(crate) fn destination(remote: SocketAddr, local: Option<SocketAddr>) -> SocketAddr {
+    let own = local.map(|local| local.ip()).filter(|ip| ip.is_ipv4() && !ip.is_unspecified());
+    let ip = match remote.ip().to_canonical() {
+        IpAddr::V4(ip) if ip.is_unspecified() => own.unwrap_or(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        // As it was given: it may have a scope.
+        IpAddr::V6(_) => return remote,
+        ip => ip,
+    };
+    SocketAddr::new(ip, remote.port())
+}
+
 /// Tries `each` on one address after the other, and answers the first success or the last error.
 pub(crate) fn try_each<T>(
     addresses: impl ToSocketAddrs,
@@ -152,6 +167,23 @@ mod tests {
         assert_eq!((Ipv4Addr::new(192, 0, 2, 1), 80).to_socket_addrs().unwrap().next(), Some(v4));
         for name in ["localhost:80", "192.0.2.1", "", "192.0.2.1:99999"] {
             assert_eq!(read(name).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_unspecified_address_is_this_host() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let cases = [
+            ("0.0.0.0:7", None, "127.0.0.1:7"),
+            ("0.0.0.0:7", Some("0.0.0.0:9"), "127.0.0.1:7"),
+            ("0.0.0.0:7", Some("192.0.2.1:9"), "192.0.2.1:7"),
+            ("[::ffff:0.0.0.0]:7", None, "127.0.0.1:7"),
+            ("[::]:7", Some("192.0.2.1:9"), "[::1]:7"),
+            ("[::ffff:192.0.2.1]:7", None, "192.0.2.1:7"),
+            ("[fe80::1%3]:7", None, "[fe80::1%3]:7"),
+        ];
+        for (remote, local, expected) in cases {
+            assert_eq!(destination(at(remote), local.map(at)), at(expected), "{remote} {local:?}");
         }
     }
 

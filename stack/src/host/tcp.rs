@@ -170,8 +170,9 @@ impl TcpStream {
         Ok(self.socket.peer()?)
     }
 
-    /// Ends one or both halves: `Write` sends a FIN after all that was written, `Read` makes all
-    /// further reads answer the end of the stream.
+    /// Ends one or both halves: `Write` sends a FIN after all that was written, `Read` makes reads
+    /// answer the end of the stream where they would wait. What has come, or still comes, can be
+    /// read before, as in Linux.
     ///
     /// # Errors
     /// `NotConnected` if there is no connection (any more).

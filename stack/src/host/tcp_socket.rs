@@ -10,10 +10,11 @@ use super::errno::Errno;
 use super::modes::Modes;
 use super::runtime::Core;
 use super::shard::Engine;
+use super::sockaddr::destination;
 use super::watch::Key;
 use crate::{
-    ConnectOptions, Instant, Readiness, RecvError, SendError, SocketId, State, Tcp, TcpId, TcpInfo,
-    TcpOptions,
+    ConnectError, ConnectOptions, Instant, Readiness, RecvError, SendError, SocketId, State, Tcp,
+    TcpId, TcpInfo, TcpOptions,
 };
 
 /// How often a closing socket that lingers looks whether all is acknowledged.
@@ -50,11 +51,16 @@ impl TcpSocket {
         remote: SocketAddr,
         options: ConnectOptions,
     ) -> Result<TcpSocket, Errno> {
+        let remote = destination(remote, options.local);
         let (id, local) = core.shard.call(|engine, now| {
             if engine.stopping {
                 return Err(Errno::ESHUTDOWN);
             }
-            let id = engine.stack.connect(now, remote, options)?;
+            let id = engine.stack.connect(now, remote, options).map_err(|error| match error {
+                // Nobody can listen there.
+                ConnectError::InvalidRemote if remote.port() == 0 => Errno::ECONNREFUSED,
+                error => error.into(),
+            })?;
             let local = engine.stack.tcp(id).map_or(remote, |socket| socket.local());
             Ok((id, local))
         })?;
@@ -248,6 +254,9 @@ impl TcpSocket {
 
     pub(crate) fn shutdown(&self, half: Half) -> Result<(), Errno> {
         let done = self.with(|socket, now| {
+            if socket.state() == State::TimeWait {
+                return Err(crate::NotConnected);
+            }
             if half != Half::Write {
                 socket.shutdown_read(now)?;
             }
@@ -256,7 +265,7 @@ impl TcpSocket {
             }
             Ok(())
         })?;
-        done.map_err(|_: crate::NotConnected| Errno::ENOTCONN)
+        done.map_err(|_| Errno::ENOTCONN)
     }
 
     pub(crate) fn take_error(&self) -> Result<Option<Errno>, Errno> {
@@ -286,7 +295,7 @@ impl TcpSocket {
     /// The remote end, once there is one and while there is.
     pub(crate) fn peer(&self) -> Result<SocketAddr, Errno> {
         match self.with(|socket, _| socket.state())? {
-            State::Closed | State::SynSent => Err(Errno::ENOTCONN),
+            State::Closed | State::SynSent | State::TimeWait => Err(Errno::ENOTCONN),
             _ => Ok(self.remote),
         }
     }

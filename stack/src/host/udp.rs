@@ -10,7 +10,7 @@ use super::block::Patience;
 use super::errno::Errno;
 use super::modes::Modes;
 use super::runtime::{Core, Host};
-use super::sockaddr::{ToSocketAddrs, try_each};
+use super::sockaddr::{ToSocketAddrs, destination, try_each};
 use super::watch::Key;
 use crate::{
     NetworkError, ReceivedDatagram, SendDatagram, SocketId, SourceChange, Udp, UdpId, UdpOptions,
@@ -97,7 +97,9 @@ impl DatagramSocket {
             let Some(mut socket) = engine.stack.udp(self.id) else {
                 return Some(Err(Errno::ESHUTDOWN));
             };
-            match socket.send_datagram(now, bytes, how) {
+            let local = socket.local();
+            let to = how.to.map(|to| destination(to, Some(local)));
+            match socket.send_datagram(now, bytes, SendDatagram { to, ..how }) {
                 Ok(()) => Some(Ok(bytes.len())),
                 Err(UdpSendError::WouldBlock) => None,
                 Err(error) => Some(Err(error.into())),
@@ -119,6 +121,7 @@ impl DatagramSocket {
             };
             let mut sent = 0;
             while let Some(&(bytes, to)) = datagrams.peek() {
+                let to = destination(to, Some(socket.local()));
                 match socket.send_to(now, bytes, Some(to)) {
                     Ok(()) => sent += 1,
                     // What went before an obstacle is told first.
@@ -159,7 +162,13 @@ impl DatagramSocket {
     }
 
     pub(crate) fn connect(&self, remote: SocketAddr) -> Result<(), Errno> {
-        Ok(self.with(|socket| socket.connect(remote))??)
+        Ok(self.with(|socket| socket.connect(destination(remote, Some(socket.local()))))??)
+    }
+
+    /// The connected peer. One at port 0 is none, as in Linux.
+    pub(crate) fn peer(&self) -> Result<SocketAddr, Errno> {
+        let peer = self.with(|socket| socket.remote())?;
+        peer.filter(|peer| peer.port() != 0).ok_or(Errno::ENOTCONN)
     }
 }
 
@@ -205,7 +214,9 @@ impl UdpSocket {
     /// broadcast without the option, EMSGSIZE, `NetworkUnreachable`, and the error that an
     /// earlier datagram met (`ConnectionRefused`).
     pub fn send_to(&self, buf: &[u8], addresses: impl ToSocketAddrs) -> io::Result<usize> {
-        let to = addresses.to_socket_addrs()?.next().ok_or(Errno::EDESTADDRREQ)?;
+        let to = addresses.to_socket_addrs()?.next();
+        let none = || io::Error::new(io::ErrorKind::InvalidInput, "no address to send to");
+        let to = to.ok_or_else(none)?;
         Ok(self.socket.send(buf, Some(to), self.socket.modes.writing())?)
     }
 
@@ -289,7 +300,8 @@ impl UdpSocket {
     /// Chooses the peer of `send` and `recv`: datagrams from others are not received any more.
     ///
     /// # Errors
-    /// `NetworkUnreachable`, or `InvalidInput` for a name.
+    /// `NetworkUnreachable`, `PermissionDenied` for a broadcast address without the option,
+    /// EAFNOSUPPORT for the other IP version, or `InvalidInput` for a name.
     pub fn connect(&self, addresses: impl ToSocketAddrs) -> io::Result<()> {
         try_each(addresses, |address| Ok(self.socket.connect(address)?))
     }
@@ -331,7 +343,7 @@ impl UdpSocket {
     /// # Errors
     /// `NotConnected` if there is none.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.socket.with(|socket| socket.remote())?.ok_or(Errno::ENOTCONN)?)
+        Ok(self.socket.peer()?)
     }
 
     /// Another handle to the same socket.

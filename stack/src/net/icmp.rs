@@ -281,7 +281,8 @@ pub(crate) struct About<'a> {
 
 /// RFC 1122 §3.2.2 and RFC 4443 §2.4 e: an error is never sent about an ICMP error, about a packet
 /// for a group on the network or the link (save those `of_groups_too`), about a fragment after the
-/// first, or to what is not a single host.
+/// first, or to what is not a single host. Loopback is: what claims to come from there, and comes
+/// from a link, does not get here.
 pub(crate) fn may_report(about: &About<'_>) -> bool {
     let kind = about.payload.first().copied();
     let harmless = match about.protocol {
@@ -297,7 +298,7 @@ pub(crate) fn may_report(about: &About<'_>) -> bool {
     harmless
         && (about.of_groups_too || !to_group)
         && about.fragment_offset == 0
-        && about.source.is_valid_source()
+        && (about.source.is_valid_source() || about.source.is_loopback())
         && !about.source_is_broadcast
 }
 
@@ -457,9 +458,10 @@ mod tests {
         for destination in [v4(255, 255, 255, 255), v4(224, 0, 0, 1)] {
             assert!(!may_report(&About { destination, ..fine }));
         }
-        for source in [v4(0, 0, 0, 0), v4(127, 0, 0, 1), v4(224, 0, 0, 1), v4(255, 255, 255, 255)] {
+        for source in [v4(0, 0, 0, 0), v4(224, 0, 0, 1), v4(255, 255, 255, 255)] {
             assert!(!may_report(&About { source, ..fine }));
         }
+        assert!(may_report(&About { source: v4(127, 0, 0, 1), ..fine }), "this host to itself");
     }
 
     proptest! {

@@ -411,7 +411,7 @@ impl Stack {
         reason: Unreachable,
         original: &[u8],
     ) -> Result<(), DropReason> {
-        let quoted = self.quoted(original)?;
+        let quoted = self.quoted(packet, original)?;
         let local = Endpoint::new(quoted.src, quoted.source_port);
         let remote = Endpoint::new(quoted.dst, quoted.destination_port);
         match quoted.protocol {
@@ -499,7 +499,7 @@ impl Stack {
         packet: &IpPacket<'_>,
         original: &[u8],
     ) -> Result<(), DropReason> {
-        let quoted = self.quoted(original)?;
+        let quoted = self.quoted(packet, original)?;
         if matches!(quoted.protocol, parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6) {
             let echo = quoted.echo().ok_or(DropReason::IcmpIgnored)?;
             let kind = EchoReplyKind::TimeExceeded;
@@ -523,9 +523,11 @@ impl Stack {
     }
 
     /// The packet that an ICMP error is about, if it is one of ours.
-    fn quoted(&self, original: &[u8]) -> Result<Quoted, DropReason> {
+    fn quoted(&self, packet: &IpPacket<'_>, original: &[u8]) -> Result<Quoted, DropReason> {
         let quoted = Quoted::parse(original).ok_or(DropReason::IcmpMalformed)?;
-        let ours = self.routes.is_own(quoted.src) || self.stands_for(quoted.src);
+        // Of what goes around in this host, only this host can tell.
+        let looped = quoted.src.is_loopback() && packet.source.is_loopback();
+        let ours = looped || self.routes.is_own(quoted.src) || self.stands_for(quoted.src);
         if ours { Ok(quoted) } else { Err(DropReason::IcmpIgnored) }
     }
 

@@ -38,13 +38,13 @@ impl Tcb {
         }
     }
 
-    /// `shutdown(SHUT_RD)`: what arrives is acknowledged and forgotten, as Linux does.
-    pub(crate) fn close_read(&mut self, cx: &mut Cx<'_>) -> Result<(), NotConnected> {
+    /// `shutdown(SHUT_RD)`: who reads does not wait any more. What is here, and what still comes,
+    /// can be read, as in Linux.
+    pub(crate) fn close_read(&mut self) -> Result<(), NotConnected> {
         if matches!(self.state, State::Closed | State::SynSent) {
             return Err(NotConnected);
         }
         self.read_shut = true;
-        self.rcv.discard(cx.memory);
         self.marks.event = true;
         Ok(())
     }

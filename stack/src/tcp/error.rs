@@ -66,6 +66,8 @@ pub enum ConnectError {
     InvalidRemote,
     /// The local address is of the other IP version.
     UnsupportedFamily,
+    /// The peer of a datagram socket would be a broadcast address, which its options do not allow.
+    PermissionDenied,
     /// Every ephemeral port to this remote endpoint is in use, or another part of this host's.
     NoPorts,
     /// The limit `TcpConfig::connections_max` is reached.
@@ -149,6 +151,7 @@ texts!(ConnectError {
     ConnectError::NetworkUnreachable => "no route: add a gateway or a route",
     ConnectError::InvalidRemote => "not an address of a single host with a port above 0",
     ConnectError::UnsupportedFamily => "the two ends are of different IP versions: choose one",
+    ConnectError::PermissionDenied => "a broadcast: set the socket's option `broadcast` first",
     ConnectError::NoPorts => "no ephemeral port is free for this remote endpoint",
     ConnectError::TooManyConnections => "too many connections: raise TcpConfig::connections_max",
 });

@@ -193,7 +193,7 @@ pub(crate) struct Tcb {
     pub(crate) listener: Option<Key<Listener>>,
     /// The application has closed the socket: nobody holds the id.
     pub(crate) orphan: bool,
-    /// The application reads no more (`shutdown(SHUT_RD)` or close).
+    /// The application waits for text no more (`shutdown(SHUT_RD)`).
     pub(crate) read_shut: bool,
     /// The socket is not writable: tell when it is.
     pub(crate) write_blocked: bool,
@@ -360,7 +360,7 @@ impl Tcb {
     /// The application has read `n` bytes: the receive buffer follows, unless it was asked for.
     /// In want of memory it goes back; the window that was announced stays (SHLD-14).
     pub(crate) fn on_read(&mut self, cx: &Cx<'_>, n: usize) {
-        if self.options.receive_buffer.is_some() || self.read_shut {
+        if self.options.receive_buffer.is_some() {
             return;
         }
         let (srtt, mss) = (self.rtt.srtt(), self.announced_mss);
@@ -427,7 +427,7 @@ impl Tcb {
     /// Takes new options; those that matter at once are put to work.
     pub(crate) fn set_options(&mut self, now: Instant, options: TcpOptions) {
         let options = options.clamped();
-        if let (Some(bytes), false) = (options.receive_buffer, self.read_shut)
+        if let Some(bytes) = options.receive_buffer
             && options.receive_buffer != self.options.receive_buffer
         {
             self.rcv.set_buffer(bytes);

@@ -142,6 +142,8 @@ pub enum UdpSendError {
     NotConnected,
     /// No route leads to the remote address (ENETUNREACH).
     NetworkUnreachable,
+    /// The socket is bound to an IPv4 address, and the remote one is of IPv6 (EAFNOSUPPORT).
+    UnsupportedFamily,
     /// Nobody can have the remote address, or its port is 0 (EINVAL).
     InvalidRemote,
     /// The address to send from is not one of this host's, or not of the remote address's IP
@@ -167,6 +169,9 @@ impl fmt::Display for UdpSendError {
             }
             UdpSendError::NetworkUnreachable => {
                 "no route leads to the remote address: configure a gateway or a route"
+            }
+            UdpSendError::UnsupportedFamily => {
+                "the socket speaks IPv4 only: bind one to `::` or to an address of IPv6"
             }
             UdpSendError::InvalidRemote => {
                 "nothing can be sent there: give the address of a host and a port that is not 0"

@@ -419,7 +419,10 @@ impl UdpSocket {
             return Err(UdpSendError::InvalidRemote);
         }
         if !self.reach().speaks_to(to.address) {
-            return Err(UdpSendError::NetworkUnreachable);
+            return Err(match to.address.is_v4() {
+                true => UdpSendError::NetworkUnreachable,
+                false => UdpSendError::UnsupportedFamily,
+            });
         }
         match self.error.take() {
             Some(error) => Err(UdpSendError::Failed(error)),

@@ -259,7 +259,7 @@ impl Bsd {
         let state = sock.state();
         let peer = match &state.role {
             Role::Connecting(socket) | Role::Stream(socket) => socket.peer()?,
-            Role::Datagram(socket) => socket.with(|it| it.remote())?.ok_or(Errno::ENOTCONN)?,
+            Role::Datagram(socket) => socket.peer()?,
             Role::Ping(_) => state.ping.peer.ok_or(Errno::ENOTCONN)?,
             Role::Idle | Role::Listener(_) => return Err(Errno::ENOTCONN),
         };
