@@ -6,6 +6,7 @@
 
 mod autoconf;
 mod c_library;
+mod c_parity;
 mod control;
 mod crowd;
 mod dhcp;

@@ -232,11 +232,15 @@ pub(super) fn pending_error(number: u64) -> Option<Errno> {
 
 /// `shutdown(2)`.
 pub fn shutdown(fd: c_int, how: c_int) -> c_int {
-    if let Some(ours) = find(fd)
-        && matches!(ours.what, What::Idle | What::Connecting)
-        && table::look(fd).is_some_and(|it| it.what == What::Idle)
-    {
-        return small(Err(ENOTCONN));
+    if let Some(ours) = find(fd) {
+        if !matches!(how, libc::SHUT_RD | libc::SHUT_WR | libc::SHUT_RDWR) {
+            return small(Err(Errno::EINVAL));
+        }
+        let no_peer = |it: Ours| matches!(it.what, What::Idle | What::Datagram);
+        let may_have_none = no_peer(ours) || ours.what == What::Connecting;
+        if may_have_none && table::look(fd).is_some_and(no_peer) {
+            return small(Err(ENOTCONN));
+        }
     }
     // SAFETY: takes no pointers.
     small(checked(unsafe { libc::syscall(libc::SYS_shutdown, fd, how) }))
@@ -347,6 +351,7 @@ pub unsafe fn getsockopt(
     };
     // SAFETY: the caller's promise.
     let asked = unsafe { load(length) }.and_then(|room| {
+        i32::try_from(room).map_err(|_| Errno::EINVAL)?;
         let found = ask::ask(Op::GetOption, ours.number, (level, name), &room.to_ne_bytes());
         found.map(|found| (found, room as usize))
     });
@@ -400,16 +405,19 @@ fn unknown_option(error: Errno, call: &str, level: c_int, name: c_int) {
 /// of its own.
 const ABOUT_INTERFACES: RangeInclusive<c_ulong> = 0x890b..=0x89ff;
 
-/// `ioctl(2)`, of which only FIONREAD of datagrams is special, and what is about interfaces is
-/// ENOTTY.
+/// `ioctl(2)`, of which only FIONREAD of datagrams and of listeners is special, and what is
+/// about interfaces is ENOTTY.
 ///
 /// # Safety
 /// As `ioctl(2)`.
 pub unsafe fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_void) -> c_int {
     if request == libc::FIONREAD
         && let Some(ours) = find(fd)
-        && ours.what.is_datagram()
+        && (ours.what.is_datagram() || ours.what == What::Listener)
     {
+        if ours.what == What::Listener {
+            return small(Err(Errno::EINVAL));
+        }
         let flags = libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_DONTWAIT;
         let length = channel::recv(fd, &mut [0; 1], flags).map_or(0, |(length, _)| length);
         let length = length.saturating_sub(DATAGRAM_HEADER);

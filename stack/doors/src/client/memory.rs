@@ -58,7 +58,8 @@ pub(super) unsafe fn tell(
     }
     // SAFETY: the caller's promise; the copy is no longer than the room and the address.
     unsafe {
-        let most = (load(length)? as usize).min(address.len());
+        let room = i32::try_from(load(length)?).map_err(|_| Errno::EINVAL)?;
+        let most = (room as usize).min(address.len());
         std::ptr::copy_nonoverlapping(address.as_ptr(), at.cast(), most);
         store(length, address.len() as socklen_t);
     }

@@ -21,6 +21,11 @@ const EAI_ADDRFAMILY: c_int = -9;
 /// The caller has too little room.
 const EAI_OVERFLOW: c_int = -12;
 
+/// The flags of getaddrinfo, those for international names too.
+const AI_ALL_FLAGS: c_int = 0x07ff;
+/// Those of getnameinfo.
+const NI_ALL_FLAGS: c_int = 0xff;
+
 /// What is asked for.
 struct Wanted {
     flags: c_int,
@@ -83,6 +88,10 @@ fn find(
     if node.is_none() && service.is_none() {
         return Err(libc::EAI_NONAME);
     }
+    let nameless = node.is_none() && wanted.flags & libc::AI_CANONNAME != 0;
+    if wanted.flags & !AI_ALL_FLAGS != 0 || nameless {
+        return Err(libc::EAI_BADFLAGS);
+    }
     if !matches!(wanted.family, libc::AF_UNSPEC | libc::AF_INET | libc::AF_INET6) {
         return Err(libc::EAI_FAMILY);
     }
@@ -90,7 +99,9 @@ fn find(
         let kind_fits = wanted.kind == 0 || wanted.kind == *kind;
         kind_fits && (wanted.protocol == 0 || *protocol == 0 || wanted.protocol == *protocol)
     };
-    let kinds: Vec<_> = KINDS.iter().filter(fits).copied().collect();
+    // Who wishes anything is told of one kind.
+    let most = if wanted.kind != 0 || wanted.protocol != 0 { 1 } else { KINDS.len() };
+    let kinds: Vec<_> = KINDS.iter().filter(fits).take(most).copied().collect();
     if kinds.is_empty() {
         return Err(libc::EAI_SOCKTYPE);
     }
@@ -248,6 +259,9 @@ pub unsafe fn getnameinfo(
     service_room: socklen_t,
     flags: c_int,
 ) -> c_int {
+    if flags & !NI_ALL_FLAGS != 0 {
+        return libc::EAI_BADFLAGS;
+    }
     // SAFETY: the caller's promise.
     let address = unsafe { bytes(at.cast(), length as usize) }.and_then(socket_address);
     let Ok(Some(address)) = address else { return libc::EAI_FAMILY };

@@ -6,6 +6,7 @@ use std::slice;
 
 use libc::{iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 use stack::host::Errno;
+use stack::host::bsd::socket_address;
 
 use super::calls::pending_error;
 use super::memory::{bytes, tell};
@@ -17,8 +18,11 @@ use crate::sys::{self, checked};
 
 /// Most elements of an array of buffers: Linux's UIO_MAXIOV.
 const IOV_MAX: usize = 1024;
-/// The longest datagram, bytes.
-const DATAGRAM_MAX: usize = 65_535;
+/// What one call drops at the most with MSG_TRUNC, bytes.
+const DROPPED_MAX: usize = 64 << 10;
+/// The longest text of a datagram, bytes.
+const V4_MAX: usize = 65_507;
+const V6_MAX: usize = 65_527;
 
 /// Flags in sending datagrams that Linux heeds and nobody here: joining with the next one, and
 /// staying on the link.
@@ -38,7 +42,11 @@ enum Way {
 fn way(fd: c_int) -> Result<Way, Errno> {
     let Some(guessed) = guess(fd) else { return Ok(Way::Plain) };
     match guessed.what {
-        What::Stream | What::Listener => Ok(Way::Plain),
+        What::Stream => Ok(Way::Plain),
+        What::Listener => match find(fd) {
+            Some(Ours { what: What::Listener, .. }) => Err(ENOTCONN),
+            _ => Ok(Way::Plain),
+        },
         What::Datagram | What::Paired => Ok(match find(fd) {
             Some(ours) if ours.what.is_datagram() => Way::Datagram,
             _ => Way::Plain,
@@ -269,12 +277,18 @@ unsafe fn send_datagram(fd: c_int, message: &msghdr, flags: c_int) -> Result<usi
         (parts(message.msg_iov, message.msg_iovlen)?, name, control)
     };
     // The server's answer would come when the call has ended.
-    if name.is_empty() && !is_paired(fd) {
-        return Err(Errno::EDESTADDRREQ);
+    let to = match name {
+        [] if is_paired(fd) => None,
+        [] => return Err(Errno::EDESTADDRREQ),
+        name => socket_address(name)?,
+    };
+    if to.is_some_and(|to| to.port() == 0) {
+        return Err(Errno::EINVAL);
     }
     let control = control::from_bytes(control).inspect_err(|_| unknown_control(control))?;
     let mut header = protocol::header(name, &control::to_send(&control));
-    if parts.iter().map(|part| part.iov_len).sum::<usize>() > DATAGRAM_MAX {
+    let most = if to.is_some_and(|to| to.is_ipv4()) { V4_MAX } else { V6_MAX };
+    if parts.iter().map(|part| part.iov_len).sum::<usize>() > most {
         return Err(EMSGSIZE);
     }
     let mut all = Vec::with_capacity(1 + parts.len());
@@ -335,7 +349,14 @@ pub unsafe fn recvfrom(
 ) -> ssize_t {
     answer(way(fd).and_then(|way| match way {
         Way::Plain => {
-            // SAFETY: passed on as it came.
+            // Linux's TCP drops what is cut: nobody wants to see it. A pair would hand it out.
+            let drops = flags & libc::MSG_TRUNC != 0 && guess(fd).is_some();
+            let mut dropped = vec![0_u8; if drops { length.min(DROPPED_MAX) } else { 0 }];
+            let (at, length) = match drops {
+                true => (dropped.as_mut_ptr().cast(), dropped.len()),
+                false => (at, length),
+            };
+            // SAFETY: passed on as it came, or with room of our own.
             let received = checked(unsafe {
                 libc::syscall(libc::SYS_recvfrom, fd, at, length, flags, from, from_length)
             });
@@ -470,9 +491,12 @@ unsafe fn write_parts(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t {
     if guess(fd).is_none() {
         return answer(kernel());
     }
+    let Some(count) = usize::try_from(count).ok().filter(|&count| count <= IOV_MAX) else {
+        return answer(Err(Errno::EINVAL));
+    };
     let mut message = sys::message(&mut []);
     message.msg_iov = parts.cast_mut();
-    message.msg_iovlen = count.max(0) as usize;
+    message.msg_iovlen = count;
     // SAFETY: the caller's promise.
     let sent = unsafe { sendmsg(fd, &raw const message, 0) };
     if sent < 0 && sys::errno() == ENOTSOCK {

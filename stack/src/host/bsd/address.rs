@@ -17,6 +17,7 @@ pub fn socket_address(bytes: &[u8]) -> Result<Option<SocketAddr>, Errno> {
     let port = || rest.first_chunk().map(|&it| u16::from_be_bytes(it)).ok_or(Errno::EINVAL);
     match i32::from(u16::from_ne_bytes(*family)) {
         AF_UNSPEC => Ok(None),
+        AF_INET if rest.len() < 14 => Err(Errno::EINVAL),
         AF_INET => {
             let octets: [u8; 4] = field(2).ok_or(Errno::EINVAL)?;
             Ok(Some(SocketAddr::from((Ipv4Addr::from(octets), port()?))))

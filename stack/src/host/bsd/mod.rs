@@ -44,6 +44,9 @@ use socket::{Kind, Sock};
 /// The most descriptors of one [`Bsd`]; one more is EMFILE.
 pub const DESCRIPTORS_MAX: usize = 1 << 20;
 
+/// The last of Linux's types of sockets, SOCK_PACKET.
+const TYPE_MAX: i32 = 10;
+
 /// A table of descriptors over one host. All calls may be made from any thread.
 ///
 /// ```
@@ -151,9 +154,14 @@ impl Bsd {
     /// its ICMP header. The identifier in them is the socket's port.
     ///
     /// # Errors
-    /// EAFNOSUPPORT, ESOCKTNOSUPPORT, EPROTONOSUPPORT, EMFILE.
+    /// EAFNOSUPPORT, ESOCKTNOSUPPORT, EPROTONOSUPPORT, EMFILE; EINVAL for what is no type, no flag
+    /// or no protocol at all.
     pub fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<i32, Errno> {
         let family = Family::of(domain)?;
+        let none = !(0..=TYPE_MAX).contains(&(kind & !(SOCK_NONBLOCK | SOCK_CLOEXEC)));
+        if none || protocol < 0 {
+            return Err(Errno::EINVAL);
+        }
         let (sock, expected) = match kind & !(SOCK_NONBLOCK | SOCK_CLOEXEC) {
             SOCK_STREAM => (Sock::new(family, Kind::Stream), IPPROTO_TCP),
             SOCK_DGRAM if protocol == family.icmp() => (Sock::new(family, Kind::Ping), protocol),

@@ -219,6 +219,7 @@ impl Bsd {
             _ => return Err(Errno::EINVAL),
         };
         if sock.kind != Kind::Stream {
+            self.getpeername(fd)?;
             return Err(Errno::EOPNOTSUPP);
         }
         let mut state = sock.state();

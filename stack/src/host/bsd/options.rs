@@ -71,18 +71,10 @@ impl Bsd {
                 self.has_fast_open()?;
                 set_int(&sock, level, name, int(value, 0)?)
             }
-            (IPPROTO_IP, IP_MULTICAST_TTL | IP_MULTICAST_LOOP) if sock.kind == Kind::Datagram => {
-                // A byte does, as in BSD, where these come from.
-                let number = match value {
-                    [byte] => i32::from(*byte),
-                    _ => int(value, 0)?,
-                };
-                set_int(&sock, level, name, number)
-            }
             _ => {
                 let set = self.set_interface(&sock, level, name, value);
                 let set = set.or_else(|| self.set_group(&sock, level, name, value));
-                set.unwrap_or_else(|| set_int(&sock, level, name, int(value, 0)?))
+                set.unwrap_or_else(|| set_int(&sock, level, name, number(level, value)?))
             }
         }
     }
@@ -111,7 +103,8 @@ impl Bsd {
     /// Reads an option into `out`, cut to its length, and returns how many bytes that were.
     ///
     /// # Errors
-    /// EBADF, ENOPROTOOPT for an option that is not supported.
+    /// EBADF, ENOPROTOOPT for an option that is not supported, EOPNOTSUPP where none of its level
+    /// is.
     pub fn getsockopt(
         &self,
         fd: i32,
@@ -137,6 +130,7 @@ impl Bsd {
             (IPPROTO_TCP, TCP_FASTOPEN_KEY) if sock.kind == Kind::Stream => {
                 fast_open_key_bytes(&self.listen_keys(&sock))
             }
+            _ if !has_level(&sock, level) => return Err(Errno::EOPNOTSUPP),
             _ => get_int(&sock, level, name)?.to_ne_bytes().to_vec(),
         };
         let length = value.len().min(out.len());
@@ -176,10 +170,29 @@ impl Bsd {
     }
 }
 
+/// Whether the socket has options of this level.
+fn has_level(sock: &Sock, level: i32) -> bool {
+    match level {
+        SOL_SOCKET | IPPROTO_IP => true,
+        IPPROTO_IPV6 => sock.family == Family::V6,
+        IPPROTO_TCP => sock.kind == Kind::Stream,
+        IPPROTO_UDP => sock.kind == Kind::Datagram,
+        _ => false,
+    }
+}
+
 /// The int at `index` of a value.
 pub(super) fn int(value: &[u8], index: usize) -> Result<i32, Errno> {
     let bytes = value.get(index * 4..index * 4 + 4).and_then(|bytes| bytes.try_into().ok());
     Ok(i32::from_ne_bytes(bytes.ok_or(Errno::EINVAL)?))
+}
+
+/// An int, or of IPv4's options a byte, as in BSD and Linux.
+fn number(level: i32, value: &[u8]) -> Result<i32, Errno> {
+    match value {
+        [byte, ..] if level == IPPROTO_IP && value.len() < 4 => Ok((*byte).into()),
+        _ => int(value, 0),
+    }
 }
 
 fn long(value: &[u8], index: usize) -> Result<i64, Errno> {
@@ -451,8 +464,10 @@ fn set_udp_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Err
         (SOL_SOCKET, SO_BROADCAST) => change_udp(sock, |it| it.broadcast = value != 0),
         (SOL_SOCKET, SO_REUSEADDR) => change_udp(sock, |it| it.reuse_address = value != 0),
         (SOL_SOCKET, SO_REUSEPORT) => change_udp(sock, |it| it.reuse_port = value != 0),
-        (SOL_SOCKET, SO_SNDBUF) => change_udp(sock, |it| it.send_buffer = buffer(value)),
-        (SOL_SOCKET, SO_RCVBUF) => change_udp(sock, |it| it.receive_buffer = buffer(value)),
+        (SOL_SOCKET, SO_SNDBUF) => change_udp(sock, |it| it.send_buffer = OVERHEAD * buffer(value)),
+        (SOL_SOCKET, SO_RCVBUF) => {
+            change_udp(sock, |it| it.receive_buffer = OVERHEAD * buffer(value))
+        }
         (IPPROTO_IP, IP_TTL) | (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => {
             let ttl = ttl(value, UdpOptions::default().ttl)?;
             change_udp(sock, |it| it.ttl = ttl)
@@ -523,7 +538,6 @@ fn get_int(sock: &Sock, level: i32, name: i32) -> Result<i32, Errno> {
         }),
         (SOL_SOCKET, SO_DOMAIN) => Ok(sock.family.domain()),
         (SOL_SOCKET, SO_BINDTOIFINDEX) => Ok(index(bound(sock)).cast_signed()),
-        (IPPROTO_IPV6, _) if sock.family == Family::V4 => Err(Errno::ENOPROTOOPT),
         (IPPROTO_IPV6, IPV6_V6ONLY) => Ok(sock.state().tcp.only_v6.into()),
         (SOL_SOCKET, SO_REUSEADDR) if stream => Ok(sock.state().reuse.address.into()),
         (SOL_SOCKET, SO_REUSEPORT) if stream => Ok(sock.state().reuse.port.into()),

@@ -1,0 +1,123 @@
+/* sendmsg, recvmsg and those for many at once: flags and control messages. */
+#include "parity.h"
+
+/* Receives a datagram; the word that its control message is about. */
+static long told(int fd)
+{
+    char text[4], control[256];
+    union address from;
+    struct iovec part = {text, sizeof text};
+    struct msghdr message = {.msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &part,
+                             .msg_iovlen = 1, .msg_control = control,
+                             .msg_controllen = sizeof control};
+    await(fd, POLLIN);
+    CHECK("recvmsg of a datagram", recvmsg(fd, &message, MSG_DONTWAIT));
+    CHECK("MSG_TRUNC of it", message.msg_flags);
+    CHECK("msg_namelen of it", message.msg_namelen);
+    CHECK("msg_controllen of it", message.msg_controllen);
+    struct cmsghdr *piece = CMSG_FIRSTHDR(&message);
+    CHECK("there is a control message", piece != NULL);
+    if (!piece)
+        return -1;
+    struct in_pktinfo info;
+    memcpy(&info, CMSG_DATA(piece), sizeof info);
+    CHECK("its level and type", piece->cmsg_level == IPPROTO_IP ? piece->cmsg_type : -1);
+    CHECK("its length", piece->cmsg_len);
+    return piece->cmsg_type == IP_PKTINFO ? info.ipi_addr.s_addr : (unsigned)info.ipi_ifindex;
+}
+
+static void control(void)
+{
+    union address address;
+    int on = 1, off = 0;
+    int fd = bound(SOCK_DGRAM, "0.0.0.0", &address);
+    int from = must("socket", socket(AF_INET, SOCK_DGRAM, 0));
+    at(&address, "127.0.0.1", ntohs(address.v4.sin_port));
+    must("connect", connect(from, &address.any, sizeof address.v4));
+    must("send", send(from, "plain", 5, 0));
+    CHECK("without one", told(fd));
+    must("IP_PKTINFO", setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on));
+    must("send", send(from, "info", 4, 0));
+    CHECK("the address that it was sent to", told(fd));
+    must("IP_PKTINFO", setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &off, sizeof off));
+    must("IP_RECVTTL", setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &on, sizeof on));
+    must("send", send(from, "ttl", 3, 0));
+    CHECK("its time to live", told(fd));
+    char text[4], room[20];
+    struct iovec part = {text, sizeof text};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = room,
+                             .msg_controllen = 8};
+    must("send", send(from, "cut", 3, 0));
+    await(fd, POLLIN);
+    CHECK("recvmsg, little room for control", recvmsg(fd, &message, MSG_DONTWAIT));
+    CHECK("MSG_CTRUNC", message.msg_flags);
+    CHECK("msg_controllen then", message.msg_controllen);
+    close(from);
+    close(fd);
+}
+
+static void sent(void)
+{
+    union address address;
+    int fd = bound(SOCK_DGRAM, "127.0.0.1", &address);
+    char control[CMSG_SPACE(sizeof(int))] = "", text[8];
+    struct iovec part = {"ttl", 3};
+    struct msghdr message = {.msg_name = &address, .msg_namelen = sizeof address.v4,
+                             .msg_iov = &part, .msg_iovlen = 1, .msg_control = control,
+                             .msg_controllen = sizeof control};
+    struct cmsghdr *piece = CMSG_FIRSTHDR(&message);
+    piece->cmsg_level = IPPROTO_IP, piece->cmsg_type = IP_TTL;
+    piece->cmsg_len = CMSG_LEN(sizeof(int));
+    *(int *)CMSG_DATA(piece) = 9;
+    CHECK("sendmsg with IP_TTL", sendmsg(fd, &message, 0));
+    await(fd, POLLIN);
+    CHECK("arrives", recv(fd, text, 8, MSG_DONTWAIT));
+    *(int *)CMSG_DATA(piece) = 256;
+    CHECK("sendmsg with IP_TTL of 256", sendmsg(fd, &message, 0));
+    piece->cmsg_len = 4;
+    CHECK("sendmsg with a short control message", sendmsg(fd, &message, 0));
+    piece->cmsg_len = CMSG_LEN(sizeof(int)), piece->cmsg_type = 9999;
+    CHECK("sendmsg with no control message", sendmsg(fd, &message, 0));
+    message.msg_namelen = 8, message.msg_controllen = 0;
+    CHECK("sendmsg to a short address", sendmsg(fd, &message, 0));
+    message.msg_name = NULL, message.msg_namelen = 0;
+    CHECK("sendmsg to nobody", sendmsg(fd, &message, 0));
+    close(fd);
+}
+
+static void many(void)
+{
+    union address address;
+    int fd = bound(SOCK_DGRAM, "127.0.0.1", &address);
+    char texts[4][4];
+    struct iovec out[3] = {{"a", 1}, {"bb", 2}, {"too long", 8}}, in[4];
+    struct mmsghdr send[3] = {0}, found[4] = {0};
+    for (int i = 0; i < 3; i++) {
+        send[i].msg_hdr.msg_iov = &out[i], send[i].msg_hdr.msg_iovlen = 1;
+        send[i].msg_hdr.msg_name = &address, send[i].msg_hdr.msg_namelen = sizeof address.v4;
+    }
+    for (int i = 0; i < 4; i++) {
+        in[i] = (struct iovec){texts[i], 4};
+        found[i].msg_hdr.msg_iov = &in[i], found[i].msg_hdr.msg_iovlen = 1;
+    }
+    CHECK("recvmmsg of none", recvmmsg(fd, found, 4, MSG_DONTWAIT, NULL));
+    CHECK("sendmmsg", sendmmsg(fd, send, 3, 0));
+    CHECK("msg_len sent", send[1].msg_len);
+    usleep(100000);
+    CHECK("recvmmsg", recvmmsg(fd, found, 4, MSG_WAITFORONE, NULL));
+    CHECK("msg_len received", found[1].msg_len);
+    CHECK("msg_len of what was cut", found[2].msg_len);
+    CHECK("msg_flags of what was cut", found[2].msg_hdr.msg_flags);
+    send[1].msg_hdr.msg_name = NULL, send[1].msg_hdr.msg_namelen = 0;
+    CHECK("sendmmsg, the second to nobody", sendmmsg(fd, send, 3, 0));
+    CHECK("sendmmsg of none", sendmmsg(fd, send, 0, 0));
+    CHECK("recvmmsg of no room", recvmmsg(fd, found, 0, 0, NULL));
+    close(fd);
+}
+
+void messages(void)
+{
+    control();
+    sent();
+    many();
+}
