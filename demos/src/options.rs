@@ -90,12 +90,13 @@ pub struct CommonOptions {
     #[arg(long, value_name = "IP", value_delimiter = ',')]
     pub gateway: Vec<IpAddr>,
 
-    /// A further TAP, and the stack's addresses there: once for each.
+    /// A further TAP, and the stack's addresses there, or dhcp for one from a server: once for
+    /// each.
     #[arg(long, value_name = "TAP:CIDR,...", value_parser = parse_link)]
     pub interface: Vec<Link>,
 
-    /// A VLAN on the wire, and the stack's addresses there, like 7:198.18.7.2/24; on a further TAP
-    /// TAP.7:198.18.7.2/24.
+    /// A VLAN on the wire, and the stack's addresses there, like 7:198.18.7.2/24 or 7:dhcp; on a
+    /// further TAP TAP.7:198.18.7.2/24.
     #[arg(long, value_name = "ID:CIDR,...", value_parser = parse_link)]
     pub vlan: Vec<Link>,
 
@@ -165,6 +166,8 @@ pub struct Link {
     pub name: String,
     /// With their prefix lengths.
     pub addresses: Vec<Cidr>,
+    /// A DHCP server is asked for one.
+    pub dhcp: bool,
 }
 
 impl Link {
@@ -251,10 +254,12 @@ fn kernel_address(own: &[Cidr], gateways: &[IpAddr]) -> Option<(Ipv4Addr, u8)> {
 fn parse_link(text: &str) -> Result<Link, String> {
     let (name, addresses) = text.split_once(':').filter(|(name, _)| !name.is_empty()).ok_or(
         "write the TAP or the VLAN, a colon, and the stack's addresses there, like \
-         tap1:198.51.100.2/24",
+         tap1:198.51.100.2/24 or tap1:dhcp",
     )?;
-    let addresses = addresses.split(',').map(parse_cidr).collect::<Result<_, _>>()?;
-    Ok(Link { name: name.to_owned(), addresses })
+    let (words, addresses): (Vec<&str>, Vec<&str>) =
+        addresses.split(',').partition(|word| *word == "dhcp");
+    let addresses = addresses.into_iter().map(parse_cidr).collect::<Result<_, _>>()?;
+    Ok(Link { name: name.to_owned(), addresses, dhcp: !words.is_empty() })
 }
 
 /// The number of a VLAN.
@@ -362,6 +367,10 @@ mod tests {
             let error = parse(line).unwrap_err().to_string();
             assert!(error.contains(remedy), "{error}");
         }
+        let options = parse("--interface tap1:dhcp,2001:db8:1::2/64 --vlan 7:dhcp").unwrap();
+        let (tap, vlan) = (&options.interface[0], &options.vlan[0]);
+        assert_eq!((tap.dhcp, tap.addresses.len(), vlan.dhcp), (true, 1, true));
+        assert_eq!((tap.kernel_address(), vlan.addresses.len()), (None, 0));
         let error = parse("--vlan tap1:192.0.2.1/24").unwrap().vlan[0].vlan().unwrap_err();
         assert!(error.to_string().contains("from 1 to 4094"), "{error}");
     }

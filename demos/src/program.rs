@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use log::LevelFilter;
-use stack::host::{DhcpClient, Dhcpv6Client, Host, Resolver, Shards, WithoutServer};
+use stack::host::{DhcpClient, DhcpOptions, Dhcpv6Client, Host, Resolver, Shards, WithoutServer};
 use stack::{
-    AddressInfo, AddressOrigin, AddressState, DomainName, InterfaceConfig, Lease,
+    AddressInfo, AddressOrigin, AddressState, DomainName, InterfaceConfig, InterfaceId, Lease,
     NetworkInformation, NewAddress, ResolverConfig, State,
 };
 use tapdev::{Device, Offloads};
@@ -61,7 +61,8 @@ pub struct Plug {
     device: Arc<dyn Device>,
     /// What the person at the terminal should know.
     hints: Vec<String>,
-    dhcp: Mutex<Option<DhcpClient>>,
+    /// On which interface each of them asks.
+    dhcp: Mutex<Vec<(InterfaceId, DhcpClient)>>,
     /// Kept so that what it knows is renewed.
     dhcpv6: Mutex<Option<Dhcpv6Client>>,
 }
@@ -83,8 +84,15 @@ impl Plug {
         let device = Arc::clone(&devices[0]);
         let shards = builder.start_shards(devices).context("the stack cannot start")?;
         let host = shards.first();
+        let mut asking = Vec::from_iter(options.dhcp.then_some(InterfaceId::FIRST));
+        let further: Vec<InterfaceId> =
+            host.with_stack(|stack, _| stack.interfaces().skip(1).map(|it| it.id).collect());
+        let pairs = options.interface.iter().zip(further);
+        asking.extend(pairs.filter(|(link, _)| link.dhcp).map(|(_, id)| id));
         for vlan in &options.vlan {
-            add_vlan(host, &names, vlan).with_context(|| format!("--vlan {}", vlan.name))?;
+            let added = add_vlan(host, &names, vlan);
+            let id = added.with_context(|| format!("--vlan {}", vlan.name))?;
+            asking.extend(vlan.dhcp.then_some(id));
         }
         for route in &options.route {
             for host in shards.hosts() {
@@ -92,9 +100,14 @@ impl Plug {
                 added.with_context(|| format!("--route {}", route.destination))?;
             }
         }
-        let alone =
-            if options.link_local { WithoutServer::HelpsItself } else { WithoutServer::Waits };
-        let dhcp = options.dhcp.then(|| DhcpClient::start_or(host, None, alone)).transpose();
+        let start = |interface| {
+            let mut how = DhcpOptions { interface, ..DhcpOptions::default() };
+            if options.link_local && interface == InterfaceId::FIRST {
+                how.without_server = WithoutServer::HelpsItself;
+            }
+            DhcpClient::start_with(host, how).map(|client| (interface, client))
+        };
+        let dhcp = asking.into_iter().map(start).collect::<Result<_, _>>();
         let dhcp = Mutex::new(dhcp.context("no DHCP client")?);
         Ok(Plug { shards, device, hints, dhcp, dhcpv6: Mutex::new(None) })
     }
@@ -127,10 +140,8 @@ impl Plug {
             });
             learn(&mut names, servers, search);
         }
-        if options.link_local && self.await_link_local(options.dhcp, &say)? {
-            return Ok(names);
-        }
-        if let Some(lease) = self.await_lease()? {
+        let is_alone = options.link_local && self.await_link_local(options.dhcp, &say)?;
+        for lease in self.await_leases(|id| is_alone && id == InterfaceId::FIRST)? {
             say(&lease::describe(&lease));
             learn(&mut names, lease.dns, lease.search);
         }
@@ -193,16 +204,18 @@ impl Plug {
         Ok(info.origin == AddressOrigin::LinkLocal)
     }
 
-    /// With `--dhcp`, waits until a server has lent an address.
-    fn await_lease(&self) -> Result<Option<Lease>> {
-        // Whoever closes meanwhile does not wait for it.
-        let Some(client) = self.dhcp().take() else { return Ok(None) };
-        let lease = lease::obtain(&client)?;
-        *self.dhcp() = Some(client);
-        Ok(Some(lease))
+    /// Waits until servers have lent an address on each interface where they are asked, save on
+    /// one that has no need.
+    fn await_leases(&self, is_content: impl Fn(InterfaceId) -> bool) -> Result<Vec<Lease>> {
+        // Whoever closes meanwhile does not wait for them.
+        let clients = core::mem::take(&mut *self.dhcp());
+        let asking = clients.iter().filter(|(id, _)| !is_content(*id));
+        let leases = asking.map(|(_, client)| lease::obtain(client)).collect::<Result<_>>()?;
+        *self.dhcp() = clients;
+        Ok(leases)
     }
 
-    fn dhcp(&self) -> MutexGuard<'_, Option<DhcpClient>> {
+    fn dhcp(&self) -> MutexGuard<'_, Vec<(InterfaceId, DhcpClient)>> {
         self.dhcp.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -212,7 +225,7 @@ impl Plug {
     pub fn close(&self) {
         let quiet = [State::Listen, State::TimeWait, State::Closed];
         if self.shards.connections().iter().all(|info| quiet.contains(&info.state)) {
-            drop(self.dhcp().take());
+            self.dhcp().clear();
         }
         drop(self.dhcpv6.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.shards.shutdown();
@@ -234,7 +247,7 @@ fn learn<A: Into<IpAddr>>(names: &mut ResolverConfig, servers: Vec<A>, search: V
 }
 
 /// `further` are the TAPs beside the first, in order.
-fn add_vlan(host: &Host, further: &[String], vlan: &Link) -> Result<()> {
+fn add_vlan(host: &Host, further: &[String], vlan: &Link) -> Result<InterfaceId> {
     let (tap, tag) = vlan.vlan()?;
     let place = match tap {
         None => 0,
@@ -249,7 +262,7 @@ fn add_vlan(host: &Host, further: &[String], vlan: &Link) -> Result<()> {
         for &cidr in &vlan.addresses {
             stack.add_address(now, NewAddress::configured(cidr).on(id))?;
         }
-        Ok(())
+        Ok(id)
     })
 }
 

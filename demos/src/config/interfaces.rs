@@ -5,7 +5,7 @@ use stack::InterfaceName;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::scalar;
+use super::{NOT_A_FLAG, scalar};
 use crate::options::{parse_cidr, parse_route, parse_tag};
 
 /// The key, which is an option too.
@@ -32,6 +32,7 @@ pub(super) fn options(
     table: &DeTable<'_>,
 ) -> Result<Vec<(&'static str, String)>, Mistake> {
     let (mut tap, mut vlan, mut addresses, mut routes) = (None, None, Vec::new(), Vec::new());
+    let mut dhcp = false;
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     for (key, value) in entries {
@@ -40,8 +41,9 @@ pub(super) fn options(
             name @ "vlan" => vlan = Some(text(name, value, parse_tag)?),
             name @ "addr" => addresses = texts(name, value, parse_cidr)?,
             name @ "route" => routes = texts(name, value, parse_route)?,
+            "dhcp" => dhcp = flag(value).map_err(|(at, what)| (at, format!("dhcp: {what}")))?,
             other => {
-                let what = "there is no such key; an interface has tap, vlan, addr and route";
+                let what = "there is no such key; an interface has tap, vlan, addr, dhcp and route";
                 return Err((key.span().start, format!("{other}: {what}")));
             }
         }
@@ -57,8 +59,10 @@ pub(super) fn options(
             ));
         }
     };
+    addresses.extend(dhcp.then(|| "dhcp".to_owned()));
     if addresses.is_empty() {
-        return Err((at, format!("{name} has no address: addr = \"198.51.100.2/24\"")));
+        let remedy = "addr = \"198.51.100.2/24\", or dhcp = true";
+        return Err((at, format!("{name} has no address: {remedy}")));
     }
     let link = (option, format!("{name}:{}", addresses.join(",")));
     Ok(std::iter::once(link).chain(routes.into_iter().map(|route| ("route", route))).collect())
@@ -66,6 +70,13 @@ pub(super) fn options(
 
 fn parse_name(text: &str) -> Result<InterfaceName, String> {
     text.parse().map_err(|error| format!("{error}"))
+}
+
+fn flag(value: &Spanned<DeValue<'_>>) -> Result<bool, Mistake> {
+    match value.get_ref() {
+        DeValue::Boolean(flag) => Ok(*flag),
+        _ => Err((value.span().start, NOT_A_FLAG.to_owned())),
+    }
 }
 
 /// The texts of a value that is a list, or one text.
@@ -103,11 +114,11 @@ mod tests {
             "[[interface]]\ntap = 'tap1'\naddr = ['198.51.100.2/24', '2001:db8:1::2/64']\n\
              route = '203.0.113.0/24=198.51.100.1'\n\
              [[interface]]\nvlan = 7\naddr = '198.18.7.2/24'\n\
-             [[interface]]\ntap = 'tap1'\nvlan = 9\naddr = '198.18.9.2/24'\n",
+             dhcp = false\n[[interface]]\ntap = 'tap1'\nvlan = 9\ndhcp = true\n",
         );
         let common = file.parse::<Demo>("--config FILE").unwrap().common;
         let line = "--interface tap1:198.51.100.2/24,2001:db8:1::2/64 --vlan 7:198.18.7.2/24 \
-                    --vlan tap1.9:198.18.9.2/24 --route 203.0.113.0/24=198.51.100.1";
+                    --vlan tap1.9:dhcp --route 203.0.113.0/24=198.51.100.1";
         let same = file.parse::<Demo>(line).unwrap().common;
         assert_eq!(
             (common.interface, common.vlan, common.route),
@@ -128,7 +139,8 @@ mod tests {
         let table = [
             ("adr = 'x'", "FILE:2: interface: adr: there is no such key; an interface has tap,"),
             ("addr = '192.0.2.2/24'", "FILE:1: interface: say which: tap = \"tap1\" for a TAP"),
-            ("tap = 'tap1'", "FILE:1: interface: tap1 has no address: addr = \"198.51.100.2/24\""),
+            ("tap = 'tap1'", "FILE:1: interface: tap1 has no address: addr = \"198.51.100.2/24\","),
+            ("tap = 'tap1'\ndhcp = 1", "FILE:3: interface: dhcp: either true or false, without"),
             ("vlan = 1\naddr = [\n'192.0.2.1/24',\n'x']", "FILE:5: interface: addr: 'x': "),
             ("tap = 'tap1'\naddr = '192.0.2.2'", "; write the address and its prefix length, like"),
             ("tap = 'tap:1'", "FILE:2: interface: tap: 'tap:1': an interface's name has 1 to 15"),

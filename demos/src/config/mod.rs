@@ -18,6 +18,8 @@ use toml::de::{DeTable, DeValue};
 /// The key that is none: a file does not lead to the next one.
 const CONFIG: &str = "config";
 
+const NOT_A_FLAG: &str = "either true or false, without quotes";
+
 /// The options of this program, from its command line and the file that is named there. What is
 /// wrong ends the process, as [`Parser::parse`] does.
 pub fn parse<T: Parser>() -> T {
@@ -157,7 +159,7 @@ fn words(
         return match value.get_ref() {
             DeValue::Boolean(true) => Ok(vec![flag()]),
             DeValue::Boolean(false) => Ok(Vec::new()),
-            _ => Err((None, "either true or false, without quotes".to_owned())),
+            _ => Err((None, NOT_A_FLAG.to_owned())),
         };
     }
     let values = match (value.get_ref(), arg.get_action()) {

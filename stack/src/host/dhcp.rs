@@ -11,8 +11,8 @@ use super::runtime::Host;
 use crate::net::dhcp::client::{Client, LeaseEvent};
 use crate::random::Random;
 use crate::{
-    AddAddressError, AddressOrigin, AddressState, Instant, Lease, Lifetimes, NewAddress,
-    NoSuchAddress, Route,
+    AddAddressError, AddressOrigin, AddressState, Instant, InterfaceId, Lease, Lifetimes,
+    NewAddress, NoSuchAddress, Route, UdpOptions,
 };
 
 const CLIENT_PORT: u16 = 68;
@@ -27,17 +27,29 @@ const LOOK: Duration = Duration::from_secs(1);
 const LOOK_EARLY: Duration = Duration::from_millis(50);
 
 /// What a host does that finds no DHCP server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WithoutServer {
     /// It has no address.
+    #[default]
     Waits,
     /// It gives itself one for the link alone (RFC 3927), until a server lends a better one.
     HelpsItself,
 }
 
+/// Where and how a host asks for an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DhcpOptions {
+    /// On which of its links; by default the first.
+    pub interface: InterfaceId,
+    /// An address from an earlier life, which is asked for first.
+    pub previous: Option<Ipv4Addr>,
+    /// What it does as long as no server answers. On links beside the first it waits.
+    pub without_server: WithoutServer,
+}
+
 /// Gets an address from a DHCP server (RFC 2131) and keeps it: the host has it, and the routes
 /// that come with it, for as long as it is lent. When it is lost, what uses it ends. Dropping the
-/// client gives the address back.
+/// client gives the address back. A host has one client on each of its links at most.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -55,31 +67,40 @@ pub struct DhcpClient {
 }
 
 impl DhcpClient {
-    /// Begins to ask, for `previous` first: an address from an earlier life.
+    /// Begins to ask on the host's first link, for `previous` first: an address from an earlier
+    /// life.
     ///
     /// # Errors
-    /// `AddrInUse` if the host has a client already; the operating system's refusal of entropy or
-    /// a thread; the host has been shut down.
+    /// As [`DhcpClient::start_with`].
     pub fn start(host: &Host, previous: Option<Ipv4Addr>) -> io::Result<DhcpClient> {
-        DhcpClient::start_or(host, previous, WithoutServer::Waits)
+        DhcpClient::start_with(host, DhcpOptions { previous, ..DhcpOptions::default() })
     }
 
-    /// [`DhcpClient::start`], where the host helps itself as long as no server answers.
+    /// Begins to ask as `options` say.
     ///
     /// # Errors
-    /// As there.
-    pub fn start_or(
-        host: &Host,
-        previous: Option<Ipv4Addr>,
-        alone: WithoutServer,
-    ) -> io::Result<DhcpClient> {
-        let talk = Talk::open(host, (Ipv4Addr::UNSPECIFIED, CLIENT_PORT), SERVER_PORT)?;
+    /// `AddrInUse` if the link has a client already; `NotFound` if there is no such interface;
+    /// `InvalidInput` if the host is to help itself on another link than the first; the operating
+    /// system's refusal of entropy or a thread; the host has been shut down.
+    pub fn start_with(host: &Host, options: DhcpOptions) -> io::Result<DhcpClient> {
+        let DhcpOptions { interface, previous, without_server: alone } = options;
+        if alone == WithoutServer::HelpsItself && interface != InterfaceId::FIRST {
+            let what = "a host gives itself an address on its first interface only";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        let link = host.with_stack(|stack, now| {
+            stack.interfaces().find(|it| it.id == interface).map(|it| (now, it.mac))
+        });
+        let missing = || io::Error::new(io::ErrorKind::NotFound, "there is no such interface");
+        let (now, mac) = link.ok_or_else(missing)?;
+        let local = (Ipv4Addr::UNSPECIFIED, CLIENT_PORT);
+        let there = UdpOptions { interface: Some(interface), ..UdpOptions::default() };
+        let talk = Talk::open(host, local, SERVER_PORT, there)?;
         talk.socket().set_broadcast(true)?;
         let waker = talk.waker();
-        let random = Random::new(&entropy()?);
-        let (now, mac) = host.with_stack(|stack, now| (now, stack.config().mac));
-        let client = Client::new(now, mac, previous, random);
-        let mut worker = Worker { host: host.clone(), talk, client, routes: Vec::new(), alone };
+        let client = Client::new(now, mac, previous, Random::new(&entropy()?));
+        let (host, routes) = (host.clone(), Vec::new());
+        let mut worker = Worker { host, interface, talk, client, routes, alone };
         let keeper = Keeper::start("dhcp", waker, move |shared| worker.run(shared))?;
         Ok(DhcpClient { keeper })
     }
@@ -104,6 +125,7 @@ impl fmt::Debug for DhcpClient {
 /// What the thread has.
 struct Worker {
     host: Host,
+    interface: InterfaceId,
     talk: Talk,
     client: Client,
     /// The routes that the lease has brought.
@@ -212,15 +234,12 @@ impl Worker {
             time => Lifetimes::lease(time.saturating_sub(age)),
         };
         let (cidr, origin) = (lease.address, AddressOrigin::Dhcp);
-        self.host.add_address(NewAddress {
-            origin,
-            lifetimes,
-            probes: PROBES,
-            ..NewAddress::configured(cidr)
-        })
+        let configured = NewAddress::configured(cidr).on(self.interface);
+        self.host.add_address(NewAddress { origin, lifetimes, probes: PROBES, ..configured })
     }
 
     fn set_routes(&mut self, wanted: &[Route]) {
+        let wanted: Vec<Route> = wanted.iter().map(|route| route.by(self.interface)).collect();
         let host = &self.host;
         self.routes.retain(|old| {
             let stays = wanted.contains(old);
@@ -231,8 +250,8 @@ impl Worker {
         });
         for route in wanted {
             // Those that were there before stay when the lease goes.
-            if !self.routes.contains(route) && host.add_route(*route).is_ok() {
-                self.routes.push(*route);
+            if !self.routes.contains(&route) && host.add_route(route).is_ok() {
+                self.routes.push(route);
             }
         }
     }

@@ -10,7 +10,7 @@ use super::keeper::{Keeper, Shared, Talk};
 use super::runtime::Host;
 use crate::net::dhcpv6::client::Client;
 use crate::random::Random;
-use crate::{Instant, NetworkInformation};
+use crate::{Instant, NetworkInformation, UdpOptions};
 
 /// RFC 8415 §7.1, §7.2: all servers and relays on the link, and the ports.
 const SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
@@ -43,7 +43,8 @@ impl Dhcpv6Client {
     /// `AddrInUse` if the host has a client already; the operating system's refusal of entropy or
     /// a thread; the host has been shut down.
     pub fn start(host: &Host) -> io::Result<Dhcpv6Client> {
-        let talk = Talk::open(host, (Ipv6Addr::UNSPECIFIED, CLIENT_PORT), SERVER_PORT)?;
+        let local = (Ipv6Addr::UNSPECIFIED, CLIENT_PORT);
+        let talk = Talk::open(host, local, SERVER_PORT, UdpOptions::default())?;
         let waker = talk.waker();
         let random = Random::new(&entropy()?);
         let (now, mac) = host.with_stack(|stack, now| (now, stack.config().mac));

@@ -10,6 +10,7 @@ use super::interest::{Interest, Token};
 use super::poller::{Events, PollWaker, Poller};
 use super::runtime::Host;
 use super::udp::UdpSocket;
+use crate::UdpOptions;
 
 /// Room for a server's message, bytes; a longer one is cut, and then of no use.
 const MESSAGE: usize = 2048;
@@ -116,8 +117,13 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn open(host: &Host, local: impl Into<SocketAddr>, server: u16) -> io::Result<Talk> {
-        let socket = UdpSocket::bind(host, local.into())?;
+    pub(super) fn open(
+        host: &Host,
+        local: impl Into<SocketAddr>,
+        server: u16,
+        options: UdpOptions,
+    ) -> io::Result<Talk> {
+        let socket = UdpSocket::bind_with(host, local.into(), options)?;
         socket.set_nonblocking(true)?;
         let poller = Poller::new(host);
         poller.register(&socket, Token(0), Interest::READABLE)?;

@@ -73,7 +73,7 @@ mod udp;
 mod watch;
 
 pub use bsd::Bsd;
-pub use dhcp::{DhcpClient, WithoutServer};
+pub use dhcp::{DhcpClient, DhcpOptions, WithoutServer};
 pub use dhcpv6::Dhcpv6Client;
 pub use echo::EchoSocket;
 pub use errno::Errno;

@@ -6,22 +6,25 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use stack::host::{DhcpClient, Host, TcpListener, TcpStream, UdpSocket};
-use stack::{Config, Mac, NewAddress};
+use stack::host::{
+    DhcpClient, DhcpOptions, Host, TcpListener, TcpStream, UdpSocket, WithoutServer,
+};
+use stack::{Config, InterfaceId, Mac, NewAddress};
 
-use crate::rig::{LEFT, host, timed, within};
+use crate::rig::{LEFT, host, host_with, pause, timed, within};
 
 const YOURS: [u8; 4] = [192, 0, 2, 77];
+const MAC: Mac = Mac([2, 0, 0, 0, 0, 2]);
 
 /// How the server behaves.
 const SERVES: u8 = 0;
 const REFUSES: u8 = 1;
 
-/// A server on `host` with leases of ten seconds, renewed after four, and then of three seconds,
-/// renewed after one: it takes three until the address is known to be free. It tells the kinds of
-/// messages that it got.
+/// A server on `host` that lends `yours` to the station `mac`: ten seconds, to be renewed after
+/// four, and then three seconds, to be renewed after one. It takes three until the address is known
+/// to be free. It tells the kinds of messages that it got.
 #[expect(clippy::disallowed_methods, reason = "the server runs beside the test")]
-fn serve(host: &Host, mood: Arc<AtomicU8>) -> Arc<Mutex<Vec<u8>>> {
+fn serve_to(host: &Host, (mac, yours): (Mac, [u8; 4]), mood: Arc<AtomicU8>) -> Arc<Mutex<Vec<u8>>> {
     let socket = UdpSocket::bind(host, "0.0.0.0:67").unwrap();
     socket.set_broadcast(true).unwrap();
     let heard = Arc::new(Mutex::new(Vec::new()));
@@ -29,6 +32,9 @@ fn serve(host: &Host, mood: Arc<AtomicU8>) -> Arc<Mutex<Vec<u8>>> {
     std::thread::spawn(move || {
         let mut text = [0; 600];
         while let Ok((_, from)) = socket.recv_from(&mut text) {
+            if text[28..34] != mac.0 {
+                continue;
+            }
             let kind = text[242];
             kinds.lock().unwrap().push(kind);
             let answer = match (kind, mood.load(Ordering::Relaxed)) {
@@ -39,12 +45,13 @@ fn serve(host: &Host, mood: Arc<AtomicU8>) -> Arc<Mutex<Vec<u8>>> {
             };
             let mut out = text[..240].to_vec();
             out[0] = 2;
-            out[16..20].copy_from_slice(&YOURS);
-            out.extend([53, 1, answer, 54, 4, 192, 0, 2, 1, 1, 4, 255, 255, 255, 0]);
+            out[16..20].copy_from_slice(&yours);
+            let [a, b, c, _] = yours;
+            out.extend([53, 1, answer, 54, 4, a, b, c, 1, 1, 4, 255, 255, 255, 0]);
             let is_known = !from.ip().is_unspecified();
             let [lease, t1, t2] = if is_known { [3, 1, 2] } else { [10, 4, 8] };
             out.extend([51, 4, 0, 0, 0, lease, 58, 4, 0, 0, 0, t1, 59, 4, 0, 0, 0, t2]);
-            out.extend([3, 4, 192, 0, 2, 1, 255]);
+            out.extend([3, 4, a, b, c, 1, 255]);
             let to = if is_known { from.ip() } else { Ipv4Addr::BROADCAST.into() };
             socket.send_to(&out, (to, 68)).unwrap();
         }
@@ -52,10 +59,14 @@ fn serve(host: &Host, mood: Arc<AtomicU8>) -> Arc<Mutex<Vec<u8>>> {
     heard
 }
 
+fn serve(host: &Host, mood: Arc<AtomicU8>) -> Arc<Mutex<Vec<u8>>> {
+    serve_to(host, (MAC, YOURS), mood)
+}
+
 /// A server, and a host without an address.
 fn pair() -> (Host, Host) {
     let (left, right) = tapdev::pair(1500, 1000);
-    let config = Config::new(Mac([2, 0, 0, 0, 0, 2]));
+    let config = Config::new(MAC);
     let right = Host::builder(config).grace(Duration::from_millis(100)).start(right).unwrap();
     (host(1, left), right)
 }
@@ -116,5 +127,49 @@ fn without_a_server_there_is_no_lease_and_no_harm() {
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         right.shutdown();
         assert_eq!(client.wait(Duration::from_secs(10)), None);
+    });
+}
+
+#[test]
+fn each_link_has_a_client_of_its_own() {
+    const OTHER: Mac = Mac([2, 0, 0, 0, 0, 12]);
+    within(10, || {
+        let ((first, far), (second, farther)) = (tapdev::pair(1500, 100), tapdev::pair(1500, 100));
+        let builder = Host::builder(Config::new(MAC)).grace(Duration::from_millis(100));
+        let host = builder.interface(Config::new(OTHER), second).start(first).unwrap();
+        let near = self::host(1, far);
+        let mut config = Config::new(Mac([2, 0, 0, 0, 0, 11]));
+        config.addresses = vec!["198.51.100.1/24".parse().unwrap()];
+        let other = host_with(11, farther, config);
+        let good = || Arc::new(AtomicU8::new(SERVES));
+        let heard = [serve(&near, good()), serve_to(&other, (OTHER, [198, 51, 100, 77]), good())];
+        let ids: Vec<_> = host.with_stack(|stack, _| stack.interfaces().map(|it| it.id).collect());
+        let on = |interface| DhcpOptions { interface, ..DhcpOptions::default() };
+        let clients = [0, 1].map(|at| DhcpClient::start_with(&host, on(ids[at])).unwrap());
+        let leases = clients.each_ref().map(|client| client.wait(Duration::from_secs(5)).unwrap());
+        let addresses = leases.map(|lease| lease.address.to_string());
+        assert_eq!(addresses, ["192.0.2.77/24", "198.51.100.77/24"]);
+        let places = || host.addresses().iter().map(|info| info.interface).collect::<Vec<_>>();
+        let ways = || host.routes().iter().map(|route| route.interface).collect::<Vec<_>>();
+        places().iter().for_each(|id| assert!(ids.contains(id)));
+        assert_eq!((places().len(), ways().len()), (2, 2));
+        // One is refused a second client on the link, and a link that is not there.
+        let refusal = |how| DhcpClient::start_with(&host, how).unwrap_err().kind();
+        assert_eq!(refusal(on(ids[1])), io::ErrorKind::AddrInUse);
+        assert_eq!(refusal(on(InterfaceId::from_index(9).unwrap())), io::ErrorKind::NotFound);
+        let without_server = WithoutServer::HelpsItself;
+        let alone = DhcpOptions { without_server, ..on(ids[1]) };
+        assert_eq!(refusal(alone), io::ErrorKind::InvalidInput);
+        // What one gives back the other keeps. A server is told of it only if its Ethernet
+        // address is known: the packet does not wait longer than the address is there.
+        TcpStream::connect(&host, (LEFT, 7)).unwrap_err();
+        let [one, _other] = clients;
+        drop(one);
+        assert_eq!((places(), ways()), (vec![ids[1]], vec![Some(ids[1])]));
+        let told = |at: usize| heard[at].lock().unwrap().clone();
+        while told(0).last() != Some(&7) {
+            pause(1);
+        }
+        assert_eq!([told(0), told(1)], [vec![1, 3, 7], vec![1, 3]]);
     });
 }

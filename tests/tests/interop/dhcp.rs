@@ -115,3 +115,28 @@ fn without_a_server_a_host_helps_itself_until_there_is_one() {
     // What uses the other address may go on.
     ns.sh(10, &format!("ping -q -c 1 {address}"));
 }
+
+#[test]
+fn each_link_gets_an_address() {
+    let Some(ns) = Netns::new() else { return };
+    ns.sh(10, crate::interfaces::SECOND);
+    let range = |network: &str| format!("--dhcp-range={network}.50,{network}.50,255.255.255.0,2m");
+    let options = format!(
+        "--interface=tap0 --interface=tap1 --dhcp-authoritative --no-ping --dhcp-leasefile=leases \
+         {} {}",
+        range("192.0.2"),
+        range("198.51.100")
+    );
+    let Some(server) = dnsmasq(&ns, &options) else { return };
+    ns.sh(5, "printf '[[interface]]\\ntap = \"tap1\"\\ndhcp = true\\n' >both.toml");
+    let file = ns.dir().join("both.toml");
+    let echo = ns.serve("echo", &format!("--dhcp --config {}", file.display()));
+    let said = echo.log();
+    for network in ["192.0.2", "198.51.100"] {
+        let lent = format!("{network}.50/24 from {network}.1");
+        assert!(said.contains(&lent), "{lent}: {said}");
+        ns.sh(10, &format!("ping -q -c 2 -i 0.1 {network}.50"));
+    }
+    echo.interrupt();
+    await_word(&server, "DHCPRELEASE", 2);
+}

@@ -7,7 +7,7 @@ use tests::netns::{Netns, STACK, demo_path, skip};
 const LENGTH: u64 = 50_000_000;
 
 /// A second TAP, where the kernel is 198.51.100.1.
-const SECOND: &str = "ip tuntap add tap1 mode tap && \
+pub(crate) const SECOND: &str = "ip tuntap add tap1 mode tap && \
                       ip address add 198.51.100.1/24 dev tap1 && ip link set tap1 up";
 
 /// Fetches until it works, which may take the stack a moment.
