@@ -392,6 +392,7 @@ impl Tcb {
             cwnd: self.congestion.window(),
             ssthresh: self.congestion.ssthresh(),
             srtt: self.rtt.srtt(),
+            mss: self.snd.mss_u32(),
         };
         pace::rate(self.congestion.pacing_rate(), window, self.options.max_pacing_rate)
     }

@@ -28,15 +28,28 @@ pub(crate) struct Window {
     pub(crate) ssthresh: u32,
     /// None before the first sample.
     pub(crate) srtt: Option<Duration>,
+    pub(crate) mss: u32,
 }
 
 impl Window {
     /// A window for each round trip, in bytes a second: twice as fast while it doubles, then a
     /// fifth faster, so that it is the window that holds back and can grow (as Linux).
     fn rate(self) -> Option<u64> {
-        let nanos = u64::try_from(self.srtt?.as_nanos()).unwrap_or(u64::MAX).max(1);
         let percent = if self.cwnd < self.ssthresh / 2 { 200 } else { 120 };
-        let scaled = u128::from(self.cwnd) * percent * 10_000_000 / u128::from(nanos);
+        self.a_round_trip(self.cwnd, percent)
+    }
+
+    /// One segment for each round trip. Samples from a path that was dead for long say next to
+    /// nothing a second, and a rate that low would keep itself so: where it waits longer than its
+    /// round trip, a sender learns nothing of the path by waiting.
+    fn least_rate(self) -> Option<u64> {
+        self.a_round_trip(self.mss, 100)
+    }
+
+    /// `percent` of `octets` each round trip, in bytes a second.
+    fn a_round_trip(self, octets: u32, percent: u128) -> Option<u64> {
+        let nanos = self.srtt?.as_nanos().max(1);
+        let scaled = u128::from(octets) * percent * 10_000_000 / nanos;
         Some(u64::try_from(scaled).unwrap_or(u64::MAX).max(1))
     }
 }
@@ -44,6 +57,7 @@ impl Window {
 /// The rate in force, bytes a second: a controller that lives on rates says its own; of others
 /// `window` is asked, if there is a greatest rate at all.
 pub(crate) fn rate(controller: Option<u64>, window: Window, most: Option<u64>) -> Option<u64> {
+    let controller = controller.map(|rate| rate.max(window.least_rate().unwrap_or(rate)));
     let Some(most) = most else { return controller };
     let own = controller.or_else(|| window.rate());
     Some(own.map_or(most, |own| own.min(most)))
@@ -136,7 +150,7 @@ mod tests {
     #[test]
     fn a_window_leaves_in_less_than_a_round_trip() {
         let srtt = Some(Duration::from_millis(100));
-        let window = |ssthresh| Window { cwnd: 100_000, ssthresh, srtt };
+        let window = |ssthresh| Window { cwnd: 100_000, ssthresh, srtt, mss: 500 };
         assert_eq!(rate(None, window(u32::MAX), None), None, "nobody asked");
         let fast = Some(u64::MAX);
         assert_eq!(rate(None, window(u32::MAX), fast), Some(2_000_000));
@@ -146,5 +160,14 @@ mod tests {
         assert_eq!(rate(Some(7_000), window(100_000), Some(5_000)), Some(5_000));
         let unknown = Window { srtt: None, ..window(u32::MAX) };
         assert_eq!(rate(None, unknown, Some(5_000)), Some(5_000));
+    }
+
+    #[test]
+    fn no_controller_is_slower_than_a_segment_a_round_trip() {
+        let srtt = Some(Duration::from_millis(100));
+        let window = Window { cwnd: 100_000, ssthresh: 100_000, srtt, mss: 500 };
+        assert_eq!(rate(Some(1), window, None), Some(5_000));
+        assert_eq!(rate(Some(1), window, Some(200)), Some(200), "the application's own limit");
+        assert_eq!(rate(Some(1), Window { srtt: None, ..window }, None), Some(1));
     }
 }
