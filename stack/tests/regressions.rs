@@ -1,7 +1,7 @@
 //! Faults of the engine that were found by reading it, each as the packets that showed it.
 #![cfg(feature = "testing")]
 
-use stack::testing::rig::Rig;
+use stack::testing::rig::{HOST_MAC, PEER_MAC, Rig};
 use stack::*;
 use std::time::Duration;
 
@@ -241,4 +241,27 @@ fn repeated_syn_is_not_timed() {
     t.inject(". 1:1(0) ack 1").accept();
     t.forget_rest();
     assert!(t.info().unwrap().rtt < ms(100));
+}
+
+/// Seed 40102972 of the world: a device that was full when the timer expired, and the peer's word
+/// that it expired for nothing before the device took anything.
+#[test]
+fn a_needless_time_out_before_anything_was_sent_again() {
+    let mut t = Rig::listening();
+    t.inject("S 0:0(0) win 65535 <mss 1000,sackOK>").forget_rest();
+    t.advance(ms(100)).inject(". 1:1(0) ack 1").accept();
+    t.send(5000);
+    t.advance(ms(100)).inject(". 1:1(0) ack 1 <nop,nop,sack 1001:3001>").forget_rest();
+    // What is missing, and once more as a probe.
+    for _ in 0..2 {
+        t.expect_within(ms(300), ". 1:1001(1000) ack 1");
+    }
+    let late = t.now() + Duration::from_secs(5);
+    t.stack.advance(late);
+    let word = t.segment(". 1:1(0) ack 1 <nop,nop,sack 1001:4001>");
+    t.stack.receive(late, RxFrame::plain(&word.to_frame(PEER_MAC, HOST_MAC)));
+    assert_eq!(t.stack.counters().tcp_spurious_rtos, 1);
+    // Nothing else comes.
+    t.advance(Duration::from_secs(60));
+    assert!(t.take_segments().iter().any(|it| it.payload.len() == 1000), "it stands still");
 }

@@ -367,6 +367,10 @@ impl Tcb {
     fn undo_timeout(&mut self, cx: &mut Cx<'_>) {
         self.delivering.flight.unlose();
         self.marks.retransmit = false;
+        if !self.timers.is_set(Timer::Retransmit) {
+            // The device has not taken yet what would have started it anew.
+            self.timers.set(Timer::Retransmit, self.retransmit_at(cx.now));
+        }
         self.undo(cx, |counters, _| counters.tcp_loss_undo += 1);
     }
 
