@@ -52,6 +52,8 @@ struct Tally<'a> {
     sample: Option<(u64, Duration)>,
     /// Something from before the time-out was delivered that was never sent again.
     original: bool,
+    /// Something that was sent again was acknowledged.
+    repaired: bool,
     reordered: bool,
     /// Retransmissions that the echo shows to have been for nothing.
     spurious: u32,
@@ -64,6 +66,7 @@ impl Tally<'_> {
     fn take(&mut self, record: &Record, acked: bool) {
         let rtt = self.now - record.sent_at;
         self.delivered += record.len();
+        self.repaired |= record.resent && acked;
         self.rate.on_delivered(self.now, record.len(), &record.rate, record.sent_at);
         if !record.resent {
             let original = record.end.at_or_before(self.high);
@@ -208,6 +211,7 @@ impl Tcb {
             timed_out: self.recovery.phase() == Phase::Timeout,
             sample: None,
             original: false,
+            repaired: false,
             reordered: false,
             spurious: 0,
             late: false,
@@ -230,7 +234,9 @@ impl Tcb {
             }
         }
         brought.delivered = tally.delivered;
-        brought.original = tally.original;
+        // Without SACK an acknowledgment that a retransmission brought may have moved over what had
+        // been delivered before, behind the hole that it fills.
+        brought.original = tally.original && (self.sack || !tally.repaired);
         brought.spurious_echo = tally.spurious > 0;
         brought.newly_reported = parts.flight.sacked() > 0 && tally.delivered > 0;
         if tally.reordered {

@@ -49,6 +49,18 @@ fn section_2_1_step_3a_it_was_a_loss() {
     assert!(t.info().unwrap().cwnd as usize <= 4 * MSS);
 }
 
+/// §2.1 step 2: what is sent again fills a hole, and the acknowledgment moves over what had arrived
+/// behind it. Without SACK nobody knows that it had, and it is no proof of the original.
+#[test]
+fn section_2_1_step_2_a_hole_that_is_filled_is_no_proof() {
+    let mut t = timed_out();
+    t.inject(". 1:1(0) ack 2921").expect(". 14601:16061(1460) ack 1").forget_rest();
+    t.inject(". 1:1(0) ack 2921").inject(". 1:1(0) ack 2921");
+    assert_eq!(t.stack.counters().tcp_spurious_rtos, 0);
+    let again = t.take_segments().iter().any(|it| t.end_of(it) == 4381);
+    assert!(again, "the next hole waits for the next time-out");
+}
+
 /// §2.1 step 2a: a duplicate at once is no proof of anything: slow start goes on.
 #[test]
 fn section_2_1_step_2a_a_duplicate_first() {
