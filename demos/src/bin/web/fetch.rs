@@ -87,11 +87,7 @@ async fn fetch_all(program: &Program, options: &Options, urls: &[Url]) -> Result
 /// The connection of the request before, if it leads to this server, too, and is still open.
 async fn reuse(open: Option<(String, Asker)>, url: &Url) -> Option<Asker> {
     let (_, mut asker) = open.filter(|(authority, _)| *authority == url.authority)?;
-    let ready = match &mut asker {
-        Asker::Http1(asker) => asker.ready().await,
-        Asker::Http2(asker) => asker.ready().await,
-    };
-    ready.is_ok().then_some(asker)
+    asker.ready().await.is_ok().then_some(asker)
 }
 
 /// Finding names and connecting blocks; what is connected need not.
@@ -116,10 +112,19 @@ impl Asker {
             Asker::Http1(asker)
         })
     }
+
+    /// Waits until the reply before has been taken in.
+    async fn ready(&mut self) -> hyper::Result<()> {
+        match self {
+            Asker::Http1(asker) => asker.ready().await,
+            Asker::Http2(asker) => asker.ready().await,
+        }
+    }
 }
 
 /// Sends the request and reads the head of the reply.
 pub(crate) async fn ask(asker: &mut Asker, url: &Url) -> Result<Response<Incoming>> {
+    asker.ready().await?;
     let request = Request::builder();
     Ok(match asker {
         Asker::Http1(asker) => {
