@@ -282,9 +282,6 @@ unsafe fn send_datagram(fd: c_int, message: &msghdr, flags: c_int) -> Result<usi
         [] => return Err(Errno::EDESTADDRREQ),
         name => socket_address(name)?,
     };
-    if to.is_some_and(|to| to.port() == 0) {
-        return Err(Errno::EINVAL);
-    }
     let control = control::from_bytes(control).inspect_err(|_| unknown_control(control))?;
     let mut header = protocol::header(name, &control::to_send(&control));
     let most = if to.is_some_and(|to| to.is_ipv4()) { V4_MAX } else { V6_MAX };
