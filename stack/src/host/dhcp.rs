@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::clock::entropy;
@@ -11,8 +11,8 @@ use super::runtime::Host;
 use crate::net::dhcp::client::{Client, LeaseEvent};
 use crate::random::Random;
 use crate::{
-    AddAddressError, AddressOrigin, AddressState, Instant, InterfaceId, Lease, Lifetimes,
-    NewAddress, NoSuchAddress, Route, UdpOptions,
+    AddAddressError, AddressInfo, AddressOrigin, AddressState, Instant, InterfaceId, Lease,
+    Lifetimes, NewAddress, NoSuchAddress, Route, UdpOptions,
 };
 
 const CLIENT_PORT: u16 = 68;
@@ -183,7 +183,7 @@ impl Worker {
     fn look_after_the_address(&mut self, now: Instant, shared: &Shared<Lease>) {
         let Some(lease) = self.client.lease().cloned() else { return };
         let all = self.host.addresses();
-        let own = all.iter().find(|info| info.cidr.address == lease.address.address);
+        let own = all.iter().find(|info| self.is_lent(info, lease.address.address));
         match own.map(|info| info.state) {
             Some(AddressState::Tentative) => (),
             Some(AddressState::Preferred | AddressState::Deprecated) => self.hold(lease, shared),
@@ -192,6 +192,12 @@ impl Worker {
                 self.follow(now, shared);
             }
         }
+    }
+
+    /// The address is the one that was lent here, and not another link's.
+    fn is_lent(&self, info: &AddressInfo, address: IpAddr) -> bool {
+        let here = info.interface == self.interface && info.origin == AddressOrigin::Dhcp;
+        here && info.cidr.address == address
     }
 
     fn hold(&mut self, lease: Lease, shared: &Shared<Lease>) {
@@ -219,8 +225,11 @@ impl Worker {
                 LeaseEvent::Lost(address) => {
                     log::info!("DHCP: {address} is no longer ours");
                     self.set_routes(&[]);
-                    // It may have ended by itself.
-                    let _: Result<(), NoSuchAddress> = self.host.remove_address(address.into());
+                    // It may have ended by itself; and what another link has was never this one's.
+                    let lent = |info: &AddressInfo| self.is_lent(info, address.into());
+                    if self.host.addresses().iter().any(lent) {
+                        let _: Result<(), NoSuchAddress> = self.host.remove_address(address.into());
+                    }
                     shared.set(None);
                 }
             }

@@ -130,17 +130,48 @@ fn without_a_server_there_is_no_lease_and_no_harm() {
     });
 }
 
+/// The second interface, and who is on its link.
+const OTHER: Mac = Mac([2, 0, 0, 0, 0, 12]);
+
+fn other_server(farther: tapdev::PairEnd) -> Host {
+    let mut config = Config::new(Mac([2, 0, 0, 0, 0, 11]));
+    config.addresses = vec!["198.51.100.1/24".parse().unwrap()];
+    host_with(11, farther, config)
+}
+
+/// A server lends what the host has on another link.
+#[test]
+fn what_another_link_has_stays_there() {
+    within(10, || {
+        let ((first, _far), (second, farther)) = (tapdev::pair(1500, 100), tapdev::pair(1500, 100));
+        let mut config = Config::new(MAC);
+        config.addresses = vec!["198.51.100.77/24".parse().unwrap()];
+        let builder = Host::builder(config).grace(Duration::from_millis(100));
+        let host = builder.interface(Config::new(OTHER), second).start(first).unwrap();
+        let server = other_server(farther);
+        let good = Arc::new(AtomicU8::new(SERVES));
+        let heard = serve_to(&server, (OTHER, [198, 51, 100, 77]), good);
+        let interface = host.with_stack(|stack, _| stack.interfaces().last().unwrap().id);
+        let how = DhcpOptions { interface, ..DhcpOptions::default() };
+        let client = DhcpClient::start_with(&host, how).unwrap();
+        while heard.lock().unwrap().last() != Some(&3) {
+            pause(1);
+        }
+        assert!(client.wait(Duration::from_millis(300)).is_none());
+        let there = host.addresses();
+        assert_eq!(there.len(), 1);
+        assert_ne!(there[0].interface, interface);
+    });
+}
+
 #[test]
 fn each_link_has_a_client_of_its_own() {
-    const OTHER: Mac = Mac([2, 0, 0, 0, 0, 12]);
     within(10, || {
         let ((first, far), (second, farther)) = (tapdev::pair(1500, 100), tapdev::pair(1500, 100));
         let builder = Host::builder(Config::new(MAC)).grace(Duration::from_millis(100));
         let host = builder.interface(Config::new(OTHER), second).start(first).unwrap();
         let near = self::host(1, far);
-        let mut config = Config::new(Mac([2, 0, 0, 0, 0, 11]));
-        config.addresses = vec!["198.51.100.1/24".parse().unwrap()];
-        let other = host_with(11, farther, config);
+        let other = other_server(farther);
         let good = || Arc::new(AtomicU8::new(SERVES));
         let heard = [serve(&near, good()), serve_to(&other, (OTHER, [198, 51, 100, 77]), good())];
         let ids: Vec<_> = host.with_stack(|stack, _| stack.interfaces().map(|it| it.id).collect());
