@@ -132,7 +132,7 @@ fn a_stack_begins_and_ends_as_often_as_is_wanted_but_there_is_one_at_a_time() {
     let Some(ns) = Netns::new() else { return };
     compile_from(&ns, concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/c"), "life");
     let hear = format!(
-        "for i in $(seq 250); do timeout 3 nc -d {STACK} 7 >>heard && break; \
+        "for i in $(seq 250); do timeout 3 nc -d {STACK} 7 | grep . >>heard && break; \
          sleep 0.02; done"
     );
     let life = format!("timeout 20 ./life 'tap=tap0 colour=red' '{CONFIG}' 2>why");

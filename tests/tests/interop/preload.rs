@@ -122,6 +122,24 @@ try: s.socket().send(b'x')
 except OSError as error: print(error.strerror)
 ";
 
+/// Each thread has something to ask the server.
+const THREADS: &str = "
+import os, socket as s, threading
+def ask(): s.socket(s.AF_INET, s.SOCK_DGRAM).close()
+def count(): return len(os.listdir('/proc/self/fd'))
+ask()
+before = count()
+for turn in range(200):
+    thread = threading.Thread(target=ask); thread.start(); thread.join()
+print(count() - before)
+";
+
+#[test]
+fn a_thread_that_ends_leaves_nothing_open() {
+    let Some((said, _)) = python(THREADS) else { return };
+    assert_eq!(said, "0\n");
+}
+
 #[test]
 fn descriptors_are_the_kernels_and_known_again() {
     let Some((said, errors)) = python(NUMBERS) else { return };

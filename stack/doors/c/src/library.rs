@@ -1,6 +1,7 @@
 //! The functions of `tapstack.h`: libc's, with a prefix, and the two around them.
 
 use std::ffi::{CStr, c_char, c_int};
+use std::io::{self, Write as _};
 use std::panic::catch_unwind;
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -80,7 +81,8 @@ pub unsafe extern "C" fn tapstack_init(config: *const c_char) -> c_int {
     match started.unwrap_or_else(|_| Err(anyhow!("a panic"))) {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("tapstack_init: {error:#}");
+            // A standard error that nobody reads is no reason to fail otherwise.
+            let _ = writeln!(io::stderr(), "tapstack_init: {error:#}");
             doors::sys::set_errno(stack::host::Errno::EINVAL);
             -1
         }
@@ -96,7 +98,9 @@ fn start_one(config: &str) -> Result<()> {
         Some(other) if other.process == std::process::id() => {
             bail!("the stack runs already: tapstack_fini() ends it")
         }
-        Some(_) => bail!("this process shares the stack of the one that it was forked from"),
+        Some(_) => bail!(
+            "this process shares the stack of the one that it was forked from; exec makes it free"
+        ),
     }
     *running = Some(start(config)?);
     AT_EXIT.call_once(|| {

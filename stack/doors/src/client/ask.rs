@@ -29,6 +29,18 @@ static PATH: AtomicPtr<CString> = AtomicPtr::new(std::ptr::null_mut());
 thread_local! {
     /// This thread's channel, and the number by which it is known again.
     static CHANNEL: Cell<Option<(RawFd, u64)>> = const { Cell::new(None) };
+
+    /// Set with it.
+    static END: CloseAtEnd = const { CloseAtEnd };
+}
+
+/// A thread that ends closes its channel.
+struct CloseAtEnd;
+
+impl Drop for CloseAtEnd {
+    fn drop(&mut self) {
+        close_channel();
+    }
 }
 
 /// Says where this process's own server is, or that there is none (any more): then the environment
@@ -87,7 +99,7 @@ pub(super) fn exchange(
         Ok(fd) => fd,
         // The server has ended it, or the program has closed what it did not know.
         Err(_) => {
-            CHANNEL.set(None);
+            close_channel();
             let fd = channel()?;
             channel::send(fd, &request, pass, 0)?;
             fd
@@ -113,11 +125,24 @@ fn channel() -> Result<BorrowedFd<'static>, Errno> {
         None => {
             let fd = open()?;
             CHANNEL.set(sys::socket_number(fd).map(|number| (fd, mark(number, process))));
+            // What a thread asks in its very end, by the destructors of others, stays open.
+            let _ = END.try_with(|_| ());
             fd
         }
     };
     // SAFETY: it is open, and stays so for the caller's exchange: only this thread uses it.
     Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// Forgets this thread's channel, and closes it unless its number is another's by now.
+fn close_channel() {
+    let process = u64::from(std::process::id());
+    if let Some((fd, known)) = CHANNEL.take()
+        && is_channel(fd, known, process)
+    {
+        // SAFETY: takes no pointers, and nobody else has this descriptor.
+        unsafe { libc::syscall(libc::SYS_close, fd) };
+    }
 }
 
 /// The channel's number and whose it is in one: a child must not use its parent's.

@@ -347,7 +347,8 @@ pub unsafe fn recvfrom(
     answer(way(fd).and_then(|way| match way {
         Way::Plain => {
             // Linux's TCP drops what is cut: nobody wants to see it. A pair would hand it out.
-            let drops = flags & libc::MSG_TRUNC != 0 && guess(fd).is_some();
+            let is_stream = |ours: Ours| !ours.what.is_datagram();
+            let drops = flags & libc::MSG_TRUNC != 0 && table::find(fd).is_some_and(is_stream);
             let mut dropped = vec![0_u8; if drops { length.min(DROPPED_MAX) } else { 0 }];
             let (at, length) = match drops {
                 true => (dropped.as_mut_ptr().cast(), dropped.len()),

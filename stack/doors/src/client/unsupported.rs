@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::c_int;
+use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 /// So many different things are said at the most.
@@ -15,9 +16,13 @@ pub(super) fn say(what: impl FnOnce() -> String) {
         return;
     }
     let what = what();
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    if said.len() < MOST && said.insert(what.clone()) {
-        eprintln!("tapstack: {what} is not supported");
+    let is_new = {
+        let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+        said.len() < MOST && said.insert(what.clone())
+    };
+    if is_new {
+        // Nobody may be reading any more, and that is no reason to fail.
+        let _ = writeln!(io::stderr(), "tapstack: {what} is not supported");
     }
 }
 

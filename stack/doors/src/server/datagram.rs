@@ -41,7 +41,7 @@ impl Shared {
                 state.outgoing.clear();
                 continue;
             };
-            let to = socket_address(header).unwrap_or_default();
+            let to = socket_address(header).unwrap_or_default().map(|to| self.in_scope(to));
             // The program's side has looked at them.
             let control = control::from_bytes(protocol::control(header)).unwrap_or_default();
             match self.bsd.sendmsg(socket.fd, text, MSG_DONTWAIT, to, &control) {

@@ -13,6 +13,7 @@ mod socket;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::{SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -285,6 +286,17 @@ impl Shared {
         };
         if let Some(oldest) = oldest {
             self.release(&oldest);
+        }
+    }
+
+    /// Programs number interfaces as the kernel does, which has others: a number that none has here
+    /// is no wish.
+    fn in_scope(&self, address: SocketAddr) -> SocketAddr {
+        match address {
+            SocketAddr::V6(v6) if self.bsd.interface_name(v6.scope_id()).is_err() => {
+                SocketAddrV6::new(*v6.ip(), v6.port(), v6.flowinfo(), 0).into()
+            }
+            _ => address,
         }
     }
 

@@ -70,7 +70,10 @@ impl Shared {
                 Ok(Vec::new())
             }
             Op::Listen => done(self.listen(socket, a)),
-            Op::Connect => done(self.connect(socket, address()?, passed)),
+            Op::Connect => {
+                let to = address()?.map(|to| self.in_scope(to));
+                done(self.connect(socket, to, passed))
+            }
             Op::LocalName => self.bsd.getsockname(fd).map(socket_address_bytes),
             Op::PeerName => self.peer(socket).map(socket_address_bytes),
             Op::GetOption => self.option(socket, a, b, data),
