@@ -184,9 +184,10 @@ impl Shards {
         self.hosts.iter().flat_map(Host::connections).collect()
     }
 
-    /// Ends all shards in good order, one after the other: [`Host::shutdown`].
+    /// Ends all shards in good order, one after the other: [`Host::shutdown`]. The first, which
+    /// answers for all who ask for its addresses, goes last.
     pub fn shutdown(&self) {
-        self.hosts.iter().for_each(Host::shutdown);
+        self.hosts.iter().rev().for_each(Host::shutdown);
     }
 }
 

@@ -531,9 +531,17 @@ impl Stack {
         if ours { Ok(quoted) } else { Err(DropReason::IcmpIgnored) }
     }
 
+    /// What all parts of a host are given, its first one answers.
+    pub(super) fn answers(&self) -> bool {
+        self.tcp.part.is_none_or(|part| part.index() == 0)
+    }
+
     /// Tells the sender what is wrong with its packet, where RFC 1122 §3.2.2, RFC 4443 §2.4 and the
     /// rate limit let us.
     pub(super) fn report(&mut self, arrival: Arrival, packet: &IpPacket<'_>, trouble: Trouble) {
+        if !self.answers() {
+            return;
+        }
         // RFC 8200 §4.5 has errors about later fragments too.
         let fragment = packet.fragment.filter(|_| packet.source.is_v4());
         let fragment = fragment.map_or(0, |fragment| fragment.offset / 8);

@@ -58,7 +58,10 @@ impl Stack {
     pub(super) fn report_expired_fragments(&mut self, now: Instant) {
         while let Some(expired) = self.reassembler.poll_expired() {
             self.counters.ip_reasm_fails += 1;
-            if !self.may_report_expiry(&expired) || !self.limiter.allow(now, expired.src) {
+            if !self.answers()
+                || !self.may_report_expiry(&expired)
+                || !self.limiter.allow(now, expired.src)
+            {
                 continue;
             }
             let Some(original) = &expired.first_fragment else { continue };
