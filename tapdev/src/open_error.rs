@@ -153,8 +153,9 @@ impl fmt::Display for OpenError {
             OpenError::Mismatch { name, source } => write!(
                 f,
                 "{name}: it exists and is not a single-queue TAP ({source}): it is another kind \
-                 of interface, a TUN, or was made with `multi_queue`: use several queues then (`--queues 2`), or recreate it with \
-                 `ip link delete {name}` and `ip tuntap add {name} mode tap`"
+                 of interface, a TUN, or was made with `multi_queue`: use several queues then \
+                 (`--queues 2`), or recreate it with `ip link delete {name}` and \
+                 `ip tuntap add {name} mode tap`"
             ),
             OpenError::OneQueue { name, source } => write!(
                 f,
