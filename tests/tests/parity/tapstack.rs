@@ -1,21 +1,7 @@
 //! The suite on one host that speaks to itself.
 
-#[path = "cases/connecting.rs"]
-mod connecting;
-#[path = "cases/datagrams.rs"]
-mod datagrams;
-#[path = "cases/endings.rs"]
-mod endings;
-#[path = "cases/listening.rs"]
-mod listening;
-#[path = "cases/names.rs"]
-mod names;
-#[path = "cases/pairs.rs"]
-mod pairs;
-#[path = "cases/streams.rs"]
-mod streams;
-#[path = "cases/threads.rs"]
-mod threads;
+#[path = "cases/mod.rs"]
+mod cases;
 
 pub(crate) use crate::hosts::{Net, SIDE, TcpListener, TcpStream, UdpSocket};
 
