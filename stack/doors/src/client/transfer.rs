@@ -348,7 +348,7 @@ pub unsafe fn recvfrom(
         Way::Plain => {
             // Linux's TCP drops what is cut: nobody wants to see it. A pair would hand it out.
             let is_stream = |ours: Ours| !ours.what.is_datagram();
-            let drops = flags & libc::MSG_TRUNC != 0 && table::find(fd).is_some_and(is_stream);
+            let drops = flags & libc::MSG_TRUNC != 0 && find(fd).is_some_and(is_stream);
             let mut dropped = vec![0_u8; if drops { length.min(DROPPED_MAX) } else { 0 }];
             let (at, length) = match drops {
                 true => (dropped.as_mut_ptr().cast(), dropped.len()),

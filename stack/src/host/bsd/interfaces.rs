@@ -15,8 +15,7 @@ impl Bsd {
     /// # Errors
     /// ENODEV.
     pub fn interface_index(&self, name: &str) -> Result<u32, Errno> {
-        let id = self.find_interface(|it| it.name.as_str() == name)?.id;
-        Ok(id.index())
+        Ok(self.called(name)?.id.index())
     }
 
     /// What the interface with this number is called (`if_indextoname`).
@@ -24,15 +23,23 @@ impl Bsd {
     /// # Errors
     /// ENODEV.
     pub fn interface_name(&self, index: u32) -> Result<String, Errno> {
-        Ok(self.find_interface(|it| it.id.index() == index)?.name.to_string())
+        Ok(self.numbered(index)?.name.to_string())
     }
 
     /// The interface with this number; 0 is any.
     pub(super) fn interface(&self, index: u32) -> Result<Option<InterfaceId>, Errno> {
         match index {
             0 => Ok(None),
-            _ => self.find_interface(|it| it.id.index() == index).map(|it| Some(it.id)),
+            _ => self.numbered(index).map(|it| Some(it.id)),
         }
+    }
+
+    fn numbered(&self, index: u32) -> Result<InterfaceInfo, Errno> {
+        self.find_interface(|it| it.id.index() == index)
+    }
+
+    fn called(&self, name: &str) -> Result<InterfaceInfo, Errno> {
+        self.find_interface(|it| it.name.as_str() == name)
     }
 
     fn find_interface(&self, is: impl Fn(&InterfaceInfo) -> bool) -> Result<InterfaceInfo, Errno> {
@@ -76,7 +83,7 @@ impl Bsd {
             return Ok(None);
         }
         let name = core::str::from_utf8(name).map_err(|_| Errno::ENODEV)?;
-        self.find_interface(|it| it.name.as_str() == name).map(|it| Some(it.id))
+        self.called(name).map(|it| Some(it.id))
     }
 
     /// The value of SO_BINDTODEVICE: nothing, or a name and a zero.
