@@ -11,12 +11,16 @@ use crate::sys;
 use crate::tap::Tap;
 use crate::wait::Waiter;
 
+/// So many frames of one queue are read before the next has its turn: while all come by one, as
+/// they soon do, the others are not asked for each.
+const TURN: usize = 32;
+
 /// The queues of a TAP, for a stack that has one engine: it hears all of them in turn, and sends by
 /// the first, so that this is where the kernel soon sends each flow.
 #[derive(Debug)]
 pub struct Queues {
     taps: Vec<Tap>,
-    /// The queue that is read next.
+    /// The queue that is read next, in units of [`TURN`], and what it has had of its turn.
     turn: AtomicUsize,
     /// Readable while one of the queues is.
     all: OwnedFd,
@@ -43,14 +47,16 @@ impl Queues {
         self.taps.iter().try_for_each(|tap| sys::add_to_set(self.all.as_fd(), tap.as_fd()))
     }
 
-    /// Reads from the first that has something, beginning with the one after that of the last time.
+    /// Reads from the first that has something, beginning with the one whose turn it is.
     fn in_turn<T>(&self, mut read: impl FnMut(&Tap) -> io::Result<T>) -> io::Result<T> {
-        let turn = self.turn.load(Ordering::Relaxed);
-        for at in (turn..turn + self.taps.len()).map(|at| at % self.taps.len()) {
-            match read(&self.taps[at]) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        let mut turn = self.turn.load(Ordering::Relaxed) % (TURN * self.taps.len());
+        for _ in 0..self.taps.len() {
+            match read(&self.taps[turn / TURN % self.taps.len()]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    turn = (turn / TURN + 1) * TURN;
+                }
                 found => {
-                    self.turn.store(at + 1, Ordering::Relaxed);
+                    self.turn.store(turn + 1, Ordering::Relaxed);
                     return found;
                 }
             }
