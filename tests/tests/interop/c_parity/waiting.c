@@ -40,7 +40,7 @@ static void states(void)
     CHECK("poll of one that has ended itself", now(near));
     must("shutdown", shutdown(far, SHUT_WR));
     await(near, POLLRDHUP);
-    usleep(30000);
+    await(far, 0);
     CHECK("poll of one that both have ended", now(far));
     close(near);
     close(far);
