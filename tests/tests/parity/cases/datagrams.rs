@@ -8,7 +8,7 @@ use stack::host::Errno;
 
 use super::net;
 use super::pairs::datagrams;
-use crate::rig::{SHORT, fails, refused_as, timed, until, within};
+use crate::rig::{SHORT, fails, pause, refused_as, timed, until, within};
 
 /// An address of the server's that nobody has: somebody had it just now.
 fn nobody(net: &super::Net, ip: IpAddr) -> SocketAddr {
@@ -166,10 +166,12 @@ fn a_connected_socket_is_told_that_nobody_is_there() {
             fails(client.recv(&mut [0; 8]), Errno::EAGAIN);
             // The next to send is told as well, and sends nothing.
             client.send(b"anybody?").unwrap();
-            fails(
-                until(|| Some(client.send(b"anybody?")).filter(Result::is_err)),
-                Errno::ECONNREFUSED,
-            );
+            let told = until(|| {
+                // Few: whoever answers does not answer any number of them.
+                pause(20);
+                Some(client.send(b"anybody?")).filter(Result::is_err)
+            });
+            fails(told, Errno::ECONNREFUSED);
             // Several may have been on their way.
             until(|| client.send(b"anybody?").ok());
             let told = until(|| client.take_error().unwrap());
