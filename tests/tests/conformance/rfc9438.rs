@@ -19,19 +19,32 @@ fn recovered() -> Rig {
     t
 }
 
-/// §4.6: after a loss seven tenths of what was in flight.
+/// §4.6: after a loss seven tenths of the window.
 #[test]
 fn section_4_6_seven_tenths() {
     let t = recovered();
     assert_eq!(info(&t).ssthresh as usize, 7 * MSS);
 }
 
+/// §4.6: of the window, though little of it was in use: a program that sends now and then does not
+/// queue behind a loss.
+#[test]
+fn section_4_6_seven_tenths_of_a_window_that_is_little_used() {
+    let mut t = under(Congestion::Cubic, 5);
+    t.advance(RTT);
+    t.inject(&sack(0, &[(1, 4)])).expect(&segment(0)).forget_rest();
+    assert_eq!(info(&t).ssthresh as usize, 7 * MSS);
+}
+
 /// §4.6: never less than two segments.
 #[test]
 fn section_4_6_two_segments_at_the_least() {
-    let mut t = under(Congestion::Cubic, 2);
-    t.expect_within(secs(1), &format!("P{}", segment(1)));
+    let mut t = under(Congestion::Cubic, 10);
+    t.expect_within(secs(1), &format!("P{}", segment(9)));
     t.expect_within(secs(2), &segment(0));
+    t.inject(&format!(". 1:1(0) ack {}", at(1))).forget_rest();
+    assert_eq!(info(&t).cwnd as usize, 2 * MSS);
+    t.expect_within(secs(2), &segment(1));
     assert_eq!(info(&t).ssthresh as usize, 2 * MSS);
 }
 

@@ -122,15 +122,15 @@ impl Curve {
         self.cwnd = cwnd.saturating_add(grown as u32);
     }
 
-    /// A reduction to `beta` percent (§4.6), with fast convergence (§4.7). The window counts as far
-    /// as it was used (§4.6, RFC 7661 §4.4).
-    fn reduce(&mut self, beta: u32, flight: u32, mss: u32) {
-        let used = self.cwnd.min(flight);
+    /// A reduction to `beta` percent (§4.6), with fast convergence (§4.7): of cwnd and not of
+    /// FlightSize, as §4.6 allows where a window that is not used does not grow. A program that
+    /// sends little at a time would otherwise queue behind every loss.
+    fn reduce(&mut self, beta: u32, mss: u32) {
         let released = self.w_max.is_some_and(|w_max| self.cwnd < w_max);
         let w_max = if released { percent(self.cwnd, (100 + beta) / 2) } else { self.cwnd };
         self.w_max = Some(w_max);
         self.prior = self.cwnd;
-        self.ssthresh = percent(used, beta).max(least_threshold(mss));
+        self.ssthresh = percent(self.cwnd, beta).max(least_threshold(mss));
         self.epoch = None;
     }
 }
@@ -220,7 +220,7 @@ impl CongestionControl for Cubic {
         }
     }
 
-    fn on_congestion(&mut self, cause: Cause, flight: u32, mss: u32) {
+    fn on_congestion(&mut self, cause: Cause, _flight: u32, mss: u32) {
         self.save();
         self.recovering = cause == Cause::Loss;
         if cause == Cause::Ecn {
@@ -229,7 +229,7 @@ impl CongestionControl for Cubic {
         }
         self.hystart = None;
         let beta = if cause == Cause::Ecn { BETA_ECN } else { BETA_LOSS };
-        self.curve.reduce(beta, flight, mss);
+        self.curve.reduce(beta, mss);
         self.curve.cwnd = self.curve.ssthresh;
     }
 
@@ -240,12 +240,12 @@ impl CongestionControl for Cubic {
         self.curve.cwnd = self.curve.ssthresh.min(room);
     }
 
-    fn on_timeout(&mut self, flight: u32, mss: u32) {
+    fn on_timeout(&mut self, _flight: u32, mss: u32) {
         self.save();
         self.recovering = false;
         self.hystart = None;
         // §4.8: β as for a loss, and a curve that begins where slow start will end.
-        self.curve.reduce(BETA_LOSS, flight, mss);
+        self.curve.reduce(BETA_LOSS, mss);
         self.curve.w_max = None;
         self.curve.cwnd = mss;
     }
