@@ -35,9 +35,8 @@ pub(crate) struct Plugged {
 
 type Further = (String, Config, Arc<dyn Device>);
 
-/// Opens the device. Must be called before any thread is started, because `--ns` moves the
-/// process.
-pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
+/// Opens the device; `namespaces` are those that `--ns` has made.
+pub(crate) fn plug_in(namespaces: Option<Namespaces>, options: &CommonOptions) -> Result<Plugged> {
     ensure!(
         options.ns || options.command.is_empty(),
         "a COMMAND after -- needs --ns: it runs on the kernel's side of a wire of its own"
@@ -47,7 +46,7 @@ pub(crate) fn plug_in(options: &CommonOptions) -> Result<Plugged> {
         "--queues does not go with --plain or --fd: do with one queue"
     );
     let mut hints = Vec::new();
-    let queues = open(options, &mut hints)?;
+    let queues = open(namespaces, options, &mut hints)?;
     let tap = &queues[0];
     attach(tap)?;
     let mac = match options.mac {
@@ -146,12 +145,16 @@ fn whole(queues: Vec<Tap>) -> Result<Arc<dyn Device>> {
 }
 
 /// A TAP by its queues, of which there is one at least.
-fn open(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Vec<Tap>> {
-    match (&options.tap, options.ns, options.fd) {
+fn open(
+    namespaces: Option<Namespaces>,
+    options: &CommonOptions,
+    hints: &mut Vec<String>,
+) -> Result<Vec<Tap>> {
+    match (&options.tap, namespaces, options.fd) {
         (Some(name), ..) => open_named(name, options.kernel_address(), options, hints),
-        (None, true, _) => open_own(options, hints),
-        (None, false, Some(number)) => Ok(vec![Tap::inherited(number)?]),
-        (None, false, None) => bail!(
+        (None, Some(namespaces), _) => open_own(namespaces, options, hints),
+        (None, None, Some(number)) => Ok(vec![Tap::inherited(number)?]),
+        (None, None, None) => bail!(
             "say where to plug in: --ns (a wire of this program's own, needs no root) or \
              --tap NAME (scripts/up makes one that belongs to you)"
         ),
@@ -193,8 +196,11 @@ fn is_new(name: &str) -> bool {
     Interface::named(name).is_ok_and(|interface| interface.mtu().is_err())
 }
 
-fn open_own(options: &CommonOptions, hints: &mut Vec<String>) -> Result<Vec<Tap>> {
-    let namespaces = tapdev::enter_own_namespaces()?;
+fn open_own(
+    namespaces: Namespaces,
+    options: &CommonOptions,
+    hints: &mut Vec<String>,
+) -> Result<Vec<Tap>> {
     let address = options.kernel_address();
     let queues = open_for_both(OWN_TAP, address, options)?;
     let tap = &queues[0];

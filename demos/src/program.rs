@@ -18,7 +18,7 @@ use stack::{
     AddressInfo, AddressOrigin, AddressState, DomainName, InterfaceConfig, InterfaceId, Lease,
     NetworkInformation, NewAddress, ResolverConfig, State,
 };
-use tapdev::{Device, Offloads};
+use tapdev::{Device, Namespaces, Offloads};
 
 use crate::kernel_side::KernelSide;
 use crate::lease;
@@ -68,12 +68,29 @@ pub struct Plug {
 }
 
 impl Plug {
-    /// Plugs a stack in as `options` say.
+    /// Plugs a stack in as `options` say. Must be called before any thread is started.
     ///
     /// # Errors
     /// What is missing, and the remedy.
     pub fn start(options: &CommonOptions) -> Result<Plug> {
-        let plug::Plugged { devices, config, further, hints } = plug::plug_in(options)?;
+        Plug::start_in(Plug::enter(options)?, options)
+    }
+
+    /// Moves this process into namespaces of its own, if `options` say so. Must be called before
+    /// any thread is started.
+    ///
+    /// # Errors
+    /// What is missing, and the remedy.
+    pub fn enter(options: &CommonOptions) -> Result<Option<Namespaces>> {
+        Ok(options.ns.then(tapdev::enter_own_namespaces).transpose()?)
+    }
+
+    /// As [`Plug::start`], where [`Plug::enter`] has led.
+    ///
+    /// # Errors
+    /// What is missing, and the remedy.
+    pub fn start_in(namespaces: Option<Namespaces>, options: &CommonOptions) -> Result<Plug> {
+        let plug::Plugged { devices, config, further, hints } = plug::plug_in(namespaces, options)?;
         let names: Vec<String> = further.iter().map(|(name, ..)| name.clone()).collect();
         // An inherited TAP may offer more than is wanted.
         let offloads = if options.plain { Offloads::NONE } else { Offloads::ALL };

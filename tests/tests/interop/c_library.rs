@@ -127,10 +127,42 @@ fn each_call_has_the_type_that_libc_gives_it() {
     ns.sh(30, &format!("{compile} {link} && ./types"));
 }
 
+/// Where the tests' own programs are.
+const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/c");
+
+#[test]
+fn a_child_that_lives_on_keeps_nothing_from_ending() {
+    let Some(ns) = Netns::new() else { return };
+    compile_from(&ns, OWN, "fork");
+    let said = ns.sh(40, &format!("timeout 30 ./fork '{CONFIG}'"));
+    let told = [
+        "init: ok",
+        "bind: ok",
+        "listen: ok",
+        "connect: ok",
+        "accept: ok",
+        "linger: ok",
+        "pipe: ok",
+        "fork: ok",
+        "read: Connection reset by peer",
+        "accept after: Invalid argument",
+        "init again: ok",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), told);
+}
+
+#[test]
+fn who_exits_while_another_thread_starts_does_not_wait_for_it() {
+    let Some(ns) = Netns::new() else { return };
+    compile_from(&ns, OWN, "exits");
+    let said = ns.sh(40, &format!("timeout 25 ./exits '{CONFIG}' 'tap=tap0 dhcp' 2>&1"));
+    assert_eq!(said, "the child: 0\nfini\n");
+}
+
 #[test]
 fn a_stack_begins_and_ends_as_often_as_is_wanted_but_there_is_one_at_a_time() {
     let Some(ns) = Netns::new() else { return };
-    compile_from(&ns, concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/c"), "life");
+    compile_from(&ns, OWN, "life");
     let hear = format!(
         "for i in $(seq 250); do timeout 3 nc -d {STACK} 7 | grep . >>heard && break; \
          sleep 0.02; done"
@@ -141,6 +173,7 @@ fn a_stack_begins_and_ends_as_often_as_is_wanted_but_there_is_one_at_a_time() {
         "a socket before: Network is down",
         "wrong: Invalid argument",
         "right: ok",
+        "a signal: ok",
         "once more: Invalid argument",
         "accept after: Invalid argument",
         "a socket after: Network is down",

@@ -35,7 +35,10 @@ struct timespec;
 int tapstack_init(const char *config);
 
 /* Closes all connections in good order and ends the stack; exit() does so too. In a child it does
- * nothing. */
+ * nothing, and while another thread starts the stack neither.
+ *
+ * The stack's threads take no signals, and have a table of descriptors of their own (Linux 5.9 or
+ * newer): what a child inherits, or a program closes, is none of theirs. */
 void tapstack_fini(void);
 
 int tapstack_socket(int domain, int type, int protocol);

@@ -3,7 +3,9 @@
 use std::ffi::{CStr, c_char, c_int};
 use std::io::{self, Write as _};
 use std::panic::catch_unwind;
-use std::sync::{Mutex, Once, PoisonError};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
@@ -15,22 +17,24 @@ use doors::client::set_path;
 use doors::server::Server;
 use stack::host::Resolver;
 
+use crate::apart::Apart;
 use crate::place::{self, Place};
 
 /// What to say of a string that is not understood.
 const REMEDY: &str = "options are those of `tapstack run --help`, without dashes, like \
                       \"tap=tap0 addr=192.0.2.2/24 gateway=192.0.2.1\"";
 
-/// What `tapstack_init` has made.
-struct Running {
-    /// Whose it is: a child has a copy of it, and neither its threads nor any right to end it.
-    process: u32,
-    server: Server,
-    plug: Plug,
-    place: Place,
-}
+/// The process that has the stack, from before it is started until after it has ended; 0: none. A
+/// child has a copy of it, and neither the stack's threads nor any right to end it.
+static OWNER: AtomicU32 = AtomicU32::new(0);
 
-static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
+/// What `tapstack_init` has made. Nobody waits for anything with it locked; and a child, for whom
+/// it may be locked for ever, looks at [`OWNER`] first.
+static RUNNING: Mutex<Option<Arc<Apart>>> = Mutex::new(None);
+
+fn running() -> MutexGuard<'static, Option<Arc<Apart>>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The options of `tapstack_init`, as they stand on the demos' command lines.
 #[derive(Parser)]
@@ -48,18 +52,27 @@ fn parse(config: &str) -> Result<CommonOptions> {
     parsed.map(|it| it.common).map_err(explain)
 }
 
-fn start(config: &str) -> Result<Running> {
-    let mut options = parse(config)?;
+fn start(mut options: CommonOptions) -> Result<Apart> {
     program::log_to_standard_error(options.log);
     place::know_local_names(&mut options);
-    let plug = Plug::start(&options)?;
-    let names = plug.await_network(&options, |_| ())?;
-    let resolver = Resolver::new(plug.host(), names).context("no resolver")?;
-    let place = Place::new().context("no directory for the server's socket")?;
-    let server = Server::start(plug.host(), &resolver, place.socket()).context("the server")?;
-    place.open().context("the server's socket")?;
-    set_path(Some(place.socket())).context("the server's socket")?;
-    Ok(Running { process: std::process::id(), server, plug, place })
+    // It is the whole process that moves, before there is another thread.
+    let namespaces = Plug::enter(&options)?;
+    Apart::start(options.fd, move || {
+        let plug = Plug::start_in(namespaces, &options)?;
+        let names = plug.await_network(&options, |_| ())?;
+        let resolver = Resolver::new(plug.host(), names).context("no resolver")?;
+        let place = Place::new().context("no directory for the server's socket")?;
+        let server = Server::start(plug.host(), &resolver, place.socket()).context("the server")?;
+        place.open().context("the server's socket")?;
+        set_path(Some(place.socket())).context("the server's socket")?;
+        Ok(move || {
+            // No path was wrong, and none is not either.
+            let _ = set_path(None);
+            drop(server);
+            plug.close();
+            drop(place);
+        })
+    })
 }
 
 /// Starts the stack in this process: `config` has the demos' options, separated by spaces, without
@@ -92,17 +105,18 @@ pub unsafe extern "C" fn tapstack_init(config: *const c_char) -> c_int {
 /// Starts the one stack that a process has.
 fn start_one(config: &str) -> Result<()> {
     static AT_EXIT: Once = Once::new();
-    let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    match &*running {
-        None => {}
-        Some(other) if other.process == std::process::id() => {
+    let options = parse(config)?;
+    match OWNER.compare_exchange(0, process::id(), Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => {}
+        Err(owner) if owner == process::id() => {
             bail!("the stack runs already: tapstack_fini() ends it")
         }
-        Some(_) => bail!(
+        Err(_) => bail!(
             "this process shares the stack of the one that it was forked from; exec makes it free"
         ),
     }
-    *running = Some(start(config)?);
+    let started = start(options).inspect_err(|_| OWNER.store(0, Ordering::Release))?;
+    *running() = Some(Arc::new(started));
     AT_EXIT.call_once(|| {
         // SAFETY: the function lives as long as the process.
         let _ = unsafe { libc::atexit(at_exit) };
@@ -110,18 +124,19 @@ fn start_one(config: &str) -> Result<()> {
     Ok(())
 }
 
-/// Closes all connections in good order, and ends the stack. In a child it does nothing.
+/// Closes all connections in good order, and ends the stack. In a child it does nothing, and while
+/// another thread starts the stack neither.
 // SAFETY: no other library exports this name.
 #[unsafe(no_mangle)]
 pub extern "C" fn tapstack_fini() {
-    let own = |it: &mut Running| it.process == std::process::id();
-    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take_if(own);
-    if let Some(Running { server, plug, place, .. }) = running {
-        // No path was wrong, and none is not either.
-        let _ = set_path(None);
-        drop(server);
-        plug.close();
-        drop(place);
+    if OWNER.load(Ordering::Acquire) != process::id() {
+        return;
+    }
+    let Some(apart) = running().clone() else { return };
+    apart.end();
+    // Of several that have waited the first lets the next stack begin.
+    if running().take_if(|it| Arc::ptr_eq(it, &apart)).is_some() {
+        OWNER.store(0, Ordering::Release);
     }
 }
 

@@ -1,16 +1,32 @@
 /* life WRONG RIGHT: what tapstack_init and tapstack_fini promise, told line by line. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <tapstack.h>
+#include <time.h>
 #include <unistd.h>
 
 static void tell(const char *what, int answer) {
     printf("%s: %s\n", what, answer < 0 ? strerror(errno) : "ok");
     fflush(stdout);
+}
+
+static void on_signal(int number) { (void)number; }
+
+/* A signal for this process, whose only thread waits for it; its number. */
+static int signalled(void) {
+    struct timespec long_enough = {10, 0};
+    sigset_t wanted;
+    sigemptyset(&wanted);
+    sigaddset(&wanted, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &wanted, NULL);
+    signal(SIGUSR1, on_signal);
+    kill(getpid(), SIGUSR1);
+    return sigtimedwait(&wanted, NULL, &long_enough);
 }
 
 /* A listener on port 7. */
@@ -39,6 +55,7 @@ int main(int argc, char **argv) {
     tapstack_fini();
     tell("wrong", tapstack_init(argv[1]));
     tell("right", tapstack_init(argv[2]));
+    tell("a signal", signalled());
     int listener = hang_out();
     tell("once more", tapstack_init(argv[2]));
     serve(listener, "first\n");
