@@ -61,7 +61,7 @@ pub enum Op {
     GetOption,
     /// `a`: level, `b`: name, data: the value.
     SetOption,
-    /// What the socket is: [`What`].
+    /// What the socket is: [`What`], or 0 for none of the server's.
     Look,
     /// Data: a name. The reply has its addresses ([`addresses_to_bytes`]), and may take seconds.
     Resolve,

@@ -4,6 +4,8 @@
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use stack::host::Errno;
+
 use super::ask;
 use crate::protocol::{Op, What};
 use crate::sys;
@@ -76,33 +78,87 @@ pub(super) fn find(fd: RawFd) -> Option<Ours> {
     if sys::socket_number(fd) == Some(ours.number) { Some(ours) } else { look(fd) }
 }
 
-/// Asks the server, and remembers what it says.
+/// Asks the server, and remembers what it says; where it says nothing, nothing is known.
 pub(super) fn look(fd: RawFd) -> Option<Ours> {
-    let ours = ask_about(fd);
-    let entry = match ours {
-        Some(ours) => ours.number << 3 | ours.what as u64,
-        None if ask::has_server() => FOREIGN,
-        None => UNKNOWN,
+    let told = ask_about(fd);
+    let entry = match told {
+        Ok(Some(ours)) => ours.number << 3 | ours.what as u64,
+        // A number that is not open may be anything's soon.
+        Ok(None) if is_open(fd) => FOREIGN,
+        Ok(None) | Err(_) => UNKNOWN,
     };
-    // A number that is not open may be anything's soon.
-    let entry = if ours.is_none() && !is_open(fd) { UNKNOWN } else { entry };
     if let Some(slot) = slot(fd) {
         slot.store(entry, Ordering::Relaxed);
     }
-    ours
+    told.unwrap_or_default()
 }
 
-fn ask_about(fd: RawFd) -> Option<Ours> {
+fn ask_about(fd: RawFd) -> Result<Option<Ours>, Errno> {
     if !ask::has_server() {
-        return None;
+        return Err(Errno::from_number(libc::ENETDOWN));
     }
-    let number = sys::socket_number(fd).filter(|_| sys::is_unix_socket(fd))?;
-    let reply = ask::ask(Op::Look, number, (0, 0), &[]).ok()?;
-    let what = reply.first_chunk().and_then(|it| What::of(i32::from_ne_bytes(*it)))?;
-    Some(Ours { number, what })
+    let Some(number) = sys::socket_number(fd).filter(|_| sys::is_unix_socket(fd)) else {
+        return Ok(None);
+    };
+    let reply = ask::ask(Op::Look, number, (0, 0), &[])?;
+    let what = reply.first_chunk().and_then(|it| What::of(i32::from_ne_bytes(*it)));
+    Ok(what.map(|what| Ours { number, what }))
 }
 
 fn is_open(fd: RawFd) -> bool {
     // SAFETY: takes no pointers.
     sys::checked(unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_GETFD, 0) }).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd, AsRawFd};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+    use crate::channel;
+    use crate::protocol::{MESSAGE_MAX, Request, reply_to_bytes};
+
+    /// What a thread of its own takes the descriptor for, and how often it asks. Each question has
+    /// this answer; None ends the channel.
+    fn guessed(listener: &UnixListener, fd: RawFd, answer: Option<i32>) -> (Option<What>, usize) {
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(move || guess(fd).map(|ours| ours.what));
+            let mut count = 0;
+            while !asking.is_finished() {
+                let Ok((channel, _)) = listener.accept() else {
+                    std::thread::yield_now();
+                    continue;
+                };
+                count += 1;
+                let mut message = [0; MESSAGE_MAX];
+                let (length, _) = channel::recv(channel.as_raw_fd(), &mut message, 0).unwrap();
+                assert_eq!(Request::from_bytes(&message[..length]).unwrap().op, Op::Look);
+                if let Some(what) = answer {
+                    let reply = reply_to_bytes(&Ok(what.to_ne_bytes().to_vec()));
+                    channel::send(channel.as_fd(), &reply, None, 0).unwrap();
+                }
+            }
+            (asking.join().unwrap(), count)
+        })
+    }
+
+    #[test]
+    fn only_an_answer_is_remembered() {
+        let path = std::env::temp_dir().join(format!("doors-table-{}", std::process::id()));
+        let listener = UnixListener::bind(&path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        ask::set_path(Some(&path)).unwrap();
+        let [one, other] = sys::pair(libc::SOCK_STREAM).unwrap();
+        let (stream, foreign) = (Some(What::Stream as i32), Some(0));
+        let ours = |answer| guessed(&listener, one.as_raw_fd(), answer);
+        assert_eq!(ours(None), (None, 1));
+        assert_eq!(ours(stream), (Some(What::Stream), 1));
+        assert_eq!(ours(None), (Some(What::Stream), 0));
+        let not_ours = |answer| guessed(&listener, other.as_raw_fd(), answer);
+        assert_eq!(not_ours(None), (None, 1));
+        assert_eq!(not_ours(foreign), (None, 1));
+        assert_eq!(not_ours(stream), (None, 0));
+        std::fs::remove_file(path).unwrap();
+    }
 }

@@ -33,7 +33,10 @@ impl Shared {
             };
         }
         let socket = self.lock().by_number.get(&request.socket).cloned();
-        let Some(socket) = socket else { return (Err(Errno::EBADF), None) };
+        let Some(socket) = socket else {
+            let nothing = 0_i32.to_ne_bytes().to_vec();
+            return (if request.op == Op::Look { Ok(nothing) } else { Err(Errno::EBADF) }, None);
+        };
         (self.ask(&socket, request, passed), None)
     }
 
