@@ -98,6 +98,9 @@ macro_rules! export_calls {
                 sendmmsg = transfer::sendmmsg(
                     fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int
                 ) -> c_int;
+                sendfile = transfer::sendfile(
+                    out: c_int, from: c_int, offset: *mut i64, count: size_t
+                ) -> ssize_t;
                 getaddrinfo = names::getaddrinfo(
                     node: *const c_char, service: *const c_char, hints: *const addrinfo,
                     result: *mut *mut addrinfo

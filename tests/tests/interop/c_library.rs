@@ -109,7 +109,8 @@ fn each_call_has_the_type_that_libc_gives_it() {
         return;
     }
     let mut source = String::from(
-        "#include <fcntl.h>\n#include <sys/ioctl.h>\n#include <unistd.h>\n#include <tapstack.h>\n\
+        "#include <fcntl.h>\n#include <sys/ioctl.h>\n#include <sys/sendfile.h>\n\
+         #include <unistd.h>\n#include <tapstack.h>\n\
          int main(int, char **argv) {\n(void)tapstack_init; (void)tapstack_fini;\n",
     );
     for name in CALLS.split_whitespace() {

@@ -72,6 +72,7 @@ ssize_t tapstack_sendto(int fd, const void *buffer, size_t length, int flags,
                         const struct sockaddr *address, socklen_t address_length);
 ssize_t tapstack_sendmsg(int fd, const struct msghdr *message, int flags);
 int tapstack_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags);
+ssize_t tapstack_sendfile(int fd, int file, off_t *offset, size_t count);
 
 int tapstack_poll(struct pollfd *fds, nfds_t count, int timeout);
 int tapstack_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,

@@ -14,9 +14,6 @@ doors::export! { "":
     prctl = calls::prctl(
         option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong
     ) -> c_int;
-    sendfile = transfer::sendfile(
-        out: c_int, from: c_int, offset: *mut i64, count: size_t
-    ) -> ssize_t;
     sendfile64 = transfer::sendfile(
         out: c_int, from: c_int, offset: *mut i64, count: size_t
     ) -> ssize_t;

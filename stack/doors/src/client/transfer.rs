@@ -510,16 +510,23 @@ unsafe fn write_parts(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t {
 /// # Safety
 /// As `sendfile(2)`.
 pub unsafe fn sendfile(out: c_int, from: c_int, offset: *mut i64, count: size_t) -> ssize_t {
-    answer(way(out).and_then(|way| match way {
-        Way::Plain => {
+    answer(match way(out) {
+        Ok(Way::Plain) => {
             // SAFETY: passed on as it came.
-            checked(unsafe { libc::syscall(libc::SYS_sendfile, out, from, offset, count) })
+            let sent =
+                // SAFETY: passed on as it came.
+                checked(unsafe { libc::syscall(libc::SYS_sendfile, out, from, offset, count) });
+            // The kernel has raised SIGPIPE.
+            broken(out, sent, true)
         }
-        Way::Datagram => {
+        Ok(Way::Datagram) => {
             unsupported::say(|| "sendfile to a socket of datagrams".into());
             Err(Errno::EINVAL)
         }
-    }))
+        // Nobody has connected it: to a writer it is broken.
+        Err(ENOTCONN) => broken(out, Err(Errno::EPIPE), false),
+        Err(error) => Err(error),
+    })
 }
 
 /// `recvmmsg(2)`; its time-out is looked at between messages, as in Linux.

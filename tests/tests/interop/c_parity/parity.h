@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -50,6 +51,7 @@
 #define sendto tapstack_sendto
 #define sendmsg tapstack_sendmsg
 #define sendmmsg tapstack_sendmmsg
+#define sendfile tapstack_sendfile
 #define poll tapstack_poll
 #define select tapstack_select
 #define epoll_create1 tapstack_epoll_create1

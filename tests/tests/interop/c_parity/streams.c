@@ -87,6 +87,10 @@ static void unconnected(void)
     CHECK("send without a connection", send(fd, "x", 1, MSG_NOSIGNAL));
     CHECK("write without a connection", write(fd, "x", 1));
     CHECK("which raises", sigpipes());
+    int file = must("a file", open("/proc/self/exe", O_RDONLY));
+    CHECK("sendfile without a connection", sendfile(fd, file, NULL, 1));
+    CHECK("which raises too", sigpipes());
+    close(file);
     CHECK("recv without a connection", recv(fd, &byte, 1, 0));
     CHECK("read without a connection", read(fd, &byte, 1));
     CHECK("shutdown without a connection", shutdown(fd, SHUT_WR));
