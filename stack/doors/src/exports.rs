@@ -33,7 +33,7 @@ macro_rules! export_calls {
                 addrinfo, hostent, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t,
                 timespec,
             };
-            use $crate::client::{calls, hosts, names, transfer};
+            use $crate::client::{calls, hosts, interfaces, names, transfer};
 
             $crate::export! { $prefix:
                 socket = calls::socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
@@ -129,6 +129,11 @@ macro_rules! export_calls {
                     at: *const c_void, length: socklen_t, family: c_int, host: *mut hostent,
                     buffer: *mut c_char, room: size_t, result: *mut *mut hostent, error: *mut c_int
                 ) -> c_int;
+                if_nametoindex = interfaces::if_nametoindex(name: *const c_char) -> c_uint;
+                if_indextoname = interfaces::if_indextoname(
+                    index: c_uint, name: *mut c_char
+                ) -> *mut c_char;
+                if_nameindex = interfaces::if_nameindex() -> *mut libc::if_nameindex;
             }
         }
     };

@@ -67,10 +67,12 @@ pub enum Op {
     Resolve,
     /// An error from the queue of IP_RECVERR. The reply is a datagram behind its header.
     TakeError,
+    /// The stack's interfaces ([`interfaces_to_bytes`]).
+    Interfaces,
 }
 
 impl Op {
-    const ALL: [Op; 11] = [
+    const ALL: [Op; 12] = [
         Op::Socket,
         Op::Bind,
         Op::Listen,
@@ -82,6 +84,7 @@ impl Op {
         Op::Look,
         Op::Resolve,
         Op::TakeError,
+        Op::Interfaces,
     ];
 }
 
@@ -197,6 +200,31 @@ pub fn addresses_from_bytes(bytes: &[u8]) -> Vec<IpAddr> {
     whole.map(|it: &[u8; 16]| Ipv6Addr::from(*it).to_canonical()).collect()
 }
 
+/// The room for an interface's number and its name, which ends with zeros.
+const INTERFACE: usize = size_of::<u32>() + libc::IF_NAMESIZE;
+
+/// Interfaces in a reply, by number and name. As many as fit.
+pub fn interfaces_to_bytes(all: &[(u32, String)]) -> Vec<u8> {
+    const MOST: usize = (MESSAGE_MAX - size_of::<i32>()) / INTERFACE;
+    let mut bytes = Vec::new();
+    for (index, (number, name)) in all.iter().take(MOST).enumerate() {
+        bytes.extend_from_slice(&number.to_ne_bytes());
+        bytes.extend(name.bytes().take(libc::IF_NAMESIZE - 1));
+        bytes.resize((index + 1) * INTERFACE, 0);
+    }
+    bytes
+}
+
+/// The interfaces in a reply.
+pub fn interfaces_from_bytes(bytes: &[u8]) -> Vec<(u32, String)> {
+    let one = |it: &[u8]| {
+        let (number, name) = it.split_first_chunk()?;
+        let name = name.split(|byte| *byte == 0).next()?;
+        Some((u32::from_ne_bytes(*number), str::from_utf8(name).ok()?.to_owned()))
+    };
+    bytes.chunks_exact(INTERFACE).filter_map(one).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,5 +245,10 @@ mod tests {
         assert_eq!(addresses_from_bytes(&addresses_to_bytes(&all)), all);
         let many = addresses_to_bytes(&vec![all[1]; 1000]);
         assert!(reply_to_bytes(&Ok(many)).len() <= MESSAGE_MAX);
+        let all = vec![(7, "a-name-so-long-".to_owned()); 1000];
+        let bytes = interfaces_to_bytes(&all);
+        assert!(reply_to_bytes(&Ok(bytes.clone())).len() <= MESSAGE_MAX);
+        let told = interfaces_from_bytes(&bytes);
+        assert!(told.len() > 100 && all.starts_with(&told));
     }
 }

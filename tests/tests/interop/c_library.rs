@@ -87,7 +87,8 @@ fn echo_requests_are_answered_or_told_to_be_in_vain() {
 const CALLS: &str = "socket bind listen accept accept4 connect read readv recv recvfrom recvmsg \
     recvmmsg write writev send sendto sendmsg sendmmsg close shutdown getsockopt setsockopt \
     getsockname getpeername fcntl ioctl poll ppoll select pselect epoll_create1 epoll_ctl \
-    epoll_wait epoll_pwait dup dup2 dup3 getaddrinfo freeaddrinfo getnameinfo gethostbyname";
+    epoll_wait epoll_pwait dup dup2 dup3 getaddrinfo freeaddrinfo getnameinfo gethostbyname \
+    sendfile if_nametoindex if_indextoname if_nameindex if_freenameindex";
 
 #[test]
 fn the_header_stands_alone() {

@@ -9,7 +9,8 @@ const NAMES: &str = "socket bind listen accept accept4 connect read readv recv r
     getsockname getpeername fcntl ioctl poll ppoll select pselect epoll_create1 epoll_ctl \
     epoll_wait epoll_pwait dup dup2 dup3 getaddrinfo freeaddrinfo getnameinfo gethostbyname \
     __read_chk __recv_chk __recvfrom_chk __poll_chk __ppoll_chk fcntl64 sendfile sendfile64 \
-    epoll_pwait2 close_range closefrom";
+    epoll_pwait2 close_range closefrom if_nametoindex if_indextoname if_nameindex \
+    if_freenameindex";
 
 #[test]
 fn each_name_is_there() {

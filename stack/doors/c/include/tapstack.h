@@ -10,6 +10,7 @@
 #ifndef TAPSTACK_H
 #define TAPSTACK_H
 
+#include <net/if.h>
 #include <netdb.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -97,6 +98,12 @@ void tapstack_freeaddrinfo(struct addrinfo *list);
 int tapstack_getnameinfo(const struct sockaddr *address, socklen_t length, char *host,
                          socklen_t host_room, char *service, socklen_t service_room, int flags);
 struct hostent *tapstack_gethostbyname(const char *name);
+
+/* The stack's interfaces, whose numbers are not the kernel's. */
+unsigned int tapstack_if_nametoindex(const char *name);
+char *tapstack_if_indextoname(unsigned int index, char *name);
+struct if_nameindex *tapstack_if_nameindex(void);
+void tapstack_if_freenameindex(struct if_nameindex *list);
 
 #ifdef __cplusplus
 }

@@ -156,7 +156,9 @@ unsafe fn fcntl(fd: c_int, command: c_int, argument: libc::c_long) -> c_int {
 pub mod kernel {
     use std::ffi::c_int;
 
-    use libc::{addrinfo, epoll_event, fd_set, nfds_t, pollfd, sigset_t, timespec, timeval};
+    use libc::{
+        addrinfo, epoll_event, fd_set, if_nameindex, nfds_t, pollfd, sigset_t, timespec, timeval,
+    };
 
     doors::export! { "tapstack_":
         fcntl = super::fcntl(fd: c_int, command: c_int, argument: libc::c_long) -> c_int;
@@ -184,6 +186,7 @@ pub mod kernel {
             mask: *const sigset_t
         ) -> c_int;
         freeaddrinfo = libc::freeaddrinfo(list: *mut addrinfo) -> ();
+        if_freenameindex = libc::if_freenameindex(list: *mut if_nameindex) -> ();
     }
 }
 

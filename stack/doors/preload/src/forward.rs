@@ -5,7 +5,10 @@ use std::ffi::{c_int, c_long, c_uint, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use doors::client::calls::{after_close_range, after_fcntl};
-use libc::{addrinfo, epoll_event, fd_set, nfds_t, pollfd, sigset_t, size_t, timespec, timeval};
+use libc::{
+    addrinfo, epoll_event, fd_set, if_nameindex, nfds_t, pollfd, sigset_t, size_t, timespec,
+    timeval,
+};
 
 /// Exports functions that call the next one of their name, and may do something with its answer. A
 /// thread may be cancelled in some of them, which unwinds through here.
@@ -87,4 +90,5 @@ forward! {
         mask: *const sigset_t
     ) -> c_int;
     freeaddrinfo(list: *mut addrinfo) -> ();
+    if_freenameindex(list: *mut if_nameindex) -> ();
 }

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod hosts;
+pub mod interfaces;
 pub mod names;
 pub mod transfer;
 

@@ -9,8 +9,8 @@ use libc::{addrinfo, sockaddr, socklen_t};
 use stack::host::Errno;
 use stack::host::bsd::{socket_address, socket_address_bytes};
 
-use super::ask;
 use super::memory::bytes;
+use super::{ask, interfaces};
 use crate::protocol::{Op, addresses_from_bytes};
 
 /// The longest name that is asked for, bytes: NI_MAXHOST.
@@ -106,7 +106,7 @@ fn find(
         return Err(libc::EAI_SOCKTYPE);
     }
     let addresses = addresses(node, wanted)?;
-    let scope = node.map_or(0, scope);
+    let scope = node.map_or(Ok(0), scope)?;
     let mut all = Vec::new();
     for ip in addresses {
         for &(kind, protocol) in &kinds {
@@ -173,14 +173,18 @@ fn resolve(name: &str) -> Result<Vec<IpAddr>, c_int> {
     }
 }
 
-/// The number of the interface that stands behind `%`, by number or by name; 0: none.
-fn scope(node: &str) -> u32 {
-    let Some((_, scope)) = node.split_once('%') else { return 0 };
-    scope.parse().unwrap_or_else(|_| {
-        let name = CString::new(scope).unwrap_or_default();
-        // SAFETY: a C string.
-        unsafe { libc::if_nametoindex(name.as_ptr()) }
-    })
+/// The number of the interface that stands behind `%`, by number or, for an address of a link, by
+/// name; 0: none.
+fn scope(node: &str) -> Result<u32, c_int> {
+    let Some((address, scope)) = node.split_once('%') else { return Ok(0) };
+    let of_a_link = address.parse().is_ok_and(|it: Ipv6Addr| {
+        it.is_unicast_link_local() || it.octets()[0] == 0xff && it.octets()[1] & 15 == 2
+    });
+    match scope.parse() {
+        Ok(number) => Ok(number),
+        Err(_) if of_a_link => interfaces::number(scope).map_err(|_| libc::EAI_NONAME),
+        Err(_) => Err(libc::EAI_NONAME),
+    }
 }
 
 fn in_scope(ip: IpAddr, port: u16, scope: u32) -> SocketAddr {
@@ -292,10 +296,8 @@ fn host_name(address: SocketAddr) -> String {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => v6.scope_id(),
         _ => return ip.to_string(),
     };
-    let mut name = [0; libc::IF_NAMESIZE];
-    // SAFETY: there is as much room as the function wants, and what it writes ends within.
-    let name = unsafe { text(libc::if_indextoname(scope, name.as_mut_ptr())) };
-    format!("{ip}%{}", name.unwrap_or_else(|| scope.to_string()))
+    let name = interfaces::name(scope).unwrap_or_else(|_| scope.to_string());
+    format!("{ip}%{name}")
 }
 
 /// The name of a port, or its number.
@@ -372,10 +374,10 @@ mod tests {
 
     #[test]
     fn a_scope_is_an_interface() {
-        let lo = scope("ff02::1%lo");
-        assert_eq!((scope("ff02::1"), scope("ff02::1%7"), lo > 0), (0, 7, true));
-        assert_eq!(host_name(in_scope(literal("ff02::1%lo").unwrap(), 0, lo)), "ff02::1%lo");
-        assert_eq!(host_name(in_scope("192.0.2.1".parse().unwrap(), 0, lo)), "192.0.2.1");
+        assert_eq!((scope("ff02::1"), scope("ff02::1%7")), (Ok(0), Ok(7)));
+        assert_eq!(scope("2001:db8::1%tap0"), Err(libc::EAI_NONAME));
+        assert_eq!(in_scope(literal("ff02::1%7").unwrap(), 0, 7), "[ff02::1%7]:0".parse().unwrap());
+        assert_eq!(host_name(in_scope("192.0.2.1".parse().unwrap(), 0, 7)), "192.0.2.1");
     }
 
     #[test]

@@ -289,8 +289,8 @@ impl Shared {
         }
     }
 
-    /// Programs number interfaces as the kernel does, which has others: a number that none has here
-    /// is no wish.
+    /// A program may have an interface's number from the kernel, which has others: one that none
+    /// has here is no wish.
     fn in_scope(&self, address: SocketAddr) -> SocketAddr {
         match address {
             SocketAddr::V6(v6) if self.bsd.interface_name(v6.scope_id()).is_err() => {

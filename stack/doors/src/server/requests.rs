@@ -13,7 +13,7 @@ use stack::host::bsd::{
 
 use super::Shared;
 use super::socket::{Phase, Socket};
-use crate::protocol::{Op, Reply, Request, What};
+use crate::protocol::{Op, Reply, Request, What, interfaces_to_bytes};
 use crate::sys;
 
 /// What a connecting socket's end is stuffed with, a piece.
@@ -31,6 +31,9 @@ impl Shared {
                 Ok((number, far)) => (Ok(number.to_ne_bytes().to_vec()), Some(far)),
                 Err(error) => (Err(error), None),
             };
+        }
+        if request.op == Op::Interfaces {
+            return (Ok(interfaces_to_bytes(&self.bsd.interfaces())), None);
         }
         let socket = self.lock().by_number.get(&request.socket).cloned();
         let Some(socket) = socket else {
@@ -65,7 +68,7 @@ impl Shared {
         let address = || socket_address(data);
         let done = |answer: Result<(), Errno>| answer.map(|()| Vec::new());
         match request.op {
-            Op::Socket | Op::Resolve => Err(Errno::EINVAL),
+            Op::Socket | Op::Resolve | Op::Interfaces => Err(Errno::EINVAL),
             Op::Bind => {
                 let local = address()?.ok_or(Errno::EAFNOSUPPORT)?;
                 self.bsd.bind(fd, local)?;

@@ -26,6 +26,14 @@ impl Bsd {
         Ok(self.numbered(index)?.name.to_string())
     }
 
+    /// All interfaces, by number and name (`if_nameindex`).
+    pub fn interfaces(&self) -> Vec<(u32, String)> {
+        self.core.shard.call(|engine, _| {
+            let all = engine.stack.interfaces();
+            all.map(|it| (it.id.index(), it.name.to_string())).collect()
+        })
+    }
+
     /// The interface with this number; 0 is any.
     pub(super) fn interface(&self, index: u32) -> Result<Option<InterfaceId>, Errno> {
         match index {

@@ -30,7 +30,10 @@ static void addresses(void)
     const int any = AF_UNSPEC, tcp = SOCK_STREAM;
     find("a number", "192.0.2.1", "80", any, tcp, 0, 0);
     find("a number of IPv6", "2001:db8::1", "80", any, tcp, 0, 0);
-    find("one of a link", "fe80::1%lo", "80", any, tcp, 0, 0);
+    find("one of a link", "fe80::1%tap0", "80", any, tcp, 0, 0);
+    find("one of a number", "fe80::1%4711", "80", any, tcp, 0, 0);
+    find("one of no link", "fe80::1%nowhere", "80", any, tcp, 0, 0);
+    find("one that needs none", "2001:db8::1%tap0", "80", any, tcp, 0, 0);
     find("any type", "192.0.2.1", "80", any, 0, 0, 0);
     find("datagrams", "192.0.2.1", "80", any, SOCK_DGRAM, 0, 0);
     find("by protocol", "192.0.2.1", "80", any, 0, IPPROTO_UDP, 0);
@@ -68,10 +71,32 @@ static void told(const char *name, const char *text, socklen_t length, int room,
         printf("%s: %s %s\n", name, host, port);
 }
 
+static void interfaces(void)
+{
+    char name[IF_NAMESIZE] = "";
+    struct addrinfo *list = NULL;
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST};
+    unsigned number = if_nametoindex("tap0");
+    CHECK("the number of an interface", number > 0);
+    CHECK("and its name", if_indextoname(number, name) == name ? strcmp(name, "tap0") : -1);
+    CHECK("the scope of an address", getaddrinfo("fe80::1%tap0", "80", &hints, &list));
+    CHECK("is it", ((struct sockaddr_in6 *)list->ai_addr)->sin6_scope_id == number);
+    freeaddrinfo(list);
+    struct if_nameindex *all = if_nameindex();
+    int found = 0;
+    for (struct if_nameindex *it = all; it && it->if_name; it++)
+        found += it->if_index == number && strcmp(it->if_name, "tap0") == 0;
+    CHECK("among all it is one", found);
+    if_freenameindex(all);
+    CHECK("the number of none", if_nametoindex("nowhere") ? 1 : -1);
+    CHECK("the name of none", if_indextoname(4711, name) ? 1 : -1);
+}
+
 void names(void)
 {
     const int numbers = NI_NUMERICHOST | NI_NUMERICSERV;
     addresses();
+    interfaces();
     told("a name of numbers", "192.0.2.1", 0, 64, numbers);
     told("a name of IPv6", "2001:db8::1", 0, 64, numbers);
     told("a name of a short address", "192.0.2.1", 8, 64, numbers);

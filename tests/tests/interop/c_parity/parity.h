@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -62,6 +63,10 @@
 #define getaddrinfo tapstack_getaddrinfo
 #define freeaddrinfo tapstack_freeaddrinfo
 #define getnameinfo tapstack_getnameinfo
+#define if_nametoindex tapstack_if_nametoindex
+#define if_indextoname tapstack_if_indextoname
+#define if_nameindex() tapstack_if_nameindex()
+#define if_freenameindex tapstack_if_freenameindex
 #endif
 
 /* The call's value, and its error if it is below 0. */
