@@ -176,3 +176,24 @@ fn a_thread_that_polls_can_be_cancelled() {
     let said = ns.sh(30, &format!("cc -O1 -pthread cancelled.c -o cancelled && {run} ./cancelled"));
     assert_eq!(said, "cancelled\n");
 }
+
+/// What the library has under libc's names, and passes on as it came.
+const PASSED_ON: &str = "fcntl fcntl64 close_range closefrom poll ppoll __poll_chk __ppoll_chk \
+    select pselect epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 freeaddrinfo \
+    if_freenameindex";
+
+#[test]
+fn what_is_passed_on_is_found_before_the_program_begins() {
+    let Some(ns) = Netns::empty() else { return };
+    let library = demo_path("libtapstack_preload.so").display().to_string();
+    // A program that calls none of them; where there is more than one look-up, they say so.
+    ns.sh(20, &format!("LD_DEBUG=symbols LD_DEBUG_OUTPUT=said LD_PRELOAD={library} /bin/true"));
+    let said = ns.sh(20, "cat said.*");
+    let is_found = |name: &&str| {
+        let looked = format!("symbol={name};  lookup in file=");
+        let mut files = said.lines().filter_map(|line| Some(line.split_once(&looked)?.1));
+        files.any(|file| file.contains("/libc.so"))
+    };
+    let late: Vec<&str> = PASSED_ON.split(' ').filter(|name| !is_found(name)).collect();
+    assert_eq!(late, [""; 0]);
+}
