@@ -188,10 +188,23 @@ fn datagrams_leave_by_the_interface_that_is_named() {
         bsd.setsockopt(socket, IPPROTO_IP, IP_MULTICAST_IF, &by_address).unwrap();
         say(b"address");
         hears(1, b"address");
-        let by_number = [[0; 8].as_slice(), &1_u32.to_ne_bytes()].concat();
-        bsd.setsockopt(socket, IPPROTO_IP, IP_MULTICAST_IF, &by_number).unwrap();
+        let told = || {
+            let mut address = [1; 4];
+            (bsd.getsockopt(socket, IPPROTO_IP, IP_MULTICAST_IF, &mut address), address)
+        };
+        assert_eq!(told(), (Ok(4), by_address));
+        bsd.setsockopt(socket, IPPROTO_IP, IP_MULTICAST_IF, &[0; 4]).unwrap();
+        say(b"any");
+        hears(0, b"any");
+        let by_number = |number: u32| {
+            let wish = [[0; 8].as_slice(), &number.to_ne_bytes()].concat();
+            bsd.setsockopt(socket, IPPROTO_IP, IP_MULTICAST_IF, &wish)
+        };
+        assert_eq!([by_number(2), by_number(3)], [Ok(()), Err(Errno::EADDRNOTAVAIL)]);
         say(b"number");
-        hears(0, b"number");
+        hears(1, b"number");
+        assert_eq!(told(), (Ok(4), [0; 4]));
+        by_number(1).unwrap();
         let info = PacketInfo { interface: 2, address: "0.0.0.0".parse().unwrap() };
         let control = Control { packet_info: Some(info), ..Control::default() };
         bsd.sendmsg(socket, b"message", 0, Some(group), &control).unwrap();

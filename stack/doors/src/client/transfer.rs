@@ -2,6 +2,7 @@
 //! asked of the server. Datagrams have a header with their address.
 
 use std::ffi::{c_int, c_uint, c_void};
+use std::net::SocketAddr;
 use std::slice;
 
 use libc::{iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
@@ -284,8 +285,8 @@ unsafe fn send_datagram(fd: c_int, message: &msghdr, flags: c_int) -> Result<usi
     };
     let control = control::from_bytes(control).inspect_err(|_| unknown_control(control))?;
     let mut header = protocol::header(name, &control::to_send(&control));
-    let most = if to.is_some_and(|to| to.is_ipv4()) { V4_MAX } else { V6_MAX };
-    if parts.iter().map(|part| part.iov_len).sum::<usize>() > most {
+    let length = parts.iter().map(|part| part.iov_len).sum::<usize>();
+    if length > V6_MAX || length > V4_MAX && is_v4(to.map_or_else(|| peer(fd), Ok)?) {
         return Err(EMSGSIZE);
     }
     let mut all = Vec::with_capacity(1 + parts.len());
@@ -313,6 +314,18 @@ fn unknown_control(mut all: &[u8]) {
 fn is_paired(fd: c_int) -> bool {
     let is_paired = |ours: Ours| ours.what == What::Paired;
     guess(fd).is_some_and(is_paired) || table::look(fd).is_some_and(is_paired)
+}
+
+/// The peer of a socket that has one.
+fn peer(fd: c_int) -> Result<SocketAddr, Errno> {
+    let ours = find(fd).ok_or(Errno::EBADF)?;
+    let name = ask::ask(Op::PeerName, ours.number, (0, 0), &[])?;
+    socket_address(&name)?.ok_or(ENOTCONN)
+}
+
+/// IPv4 carries what is sent there, in whatever dress.
+fn is_v4(to: SocketAddr) -> bool {
+    to.ip().to_canonical().is_ipv4()
 }
 
 // SAFETY: what the caller promises is what the call is for.

@@ -105,7 +105,9 @@ impl Bsd {
 
 /// The interface that a socket is bound to.
 pub(super) fn bound(sock: &Sock) -> Option<InterfaceId> {
-    sock.state().tcp.interface
+    let state = sock.state();
+    // A connection that was accepted has it from its listener.
+    state.tcp_options().map_or(state.tcp.interface, |options| options.interface)
 }
 
 /// Binds a socket to an interface, or to none. Of streams and datagram sockets that is settled once

@@ -27,8 +27,8 @@ const STORAGE: usize = 128;
 /// What a value asks for. None: the interface that the routes, or the socket, say.
 enum Wish {
     Change(Option<InterfaceId>, Address, GroupChange),
-    /// Where what is sent to groups leaves.
-    Interface(Option<InterfaceId>),
+    /// Where what is sent to groups leaves; of IPv4 as an address, if it was given as one.
+    Interface(Option<InterfaceId>, Option<Ipv4Addr>),
 }
 
 impl Bsd {
@@ -45,8 +45,10 @@ impl Bsd {
         }
         let (join, leave) = (GroupChange::Join, GroupChange::Leave);
         let wish = match (level, name) {
-            (IPPROTO_IP, IP_MULTICAST_IF) => self.interface_v4(value).map(Wish::Interface),
-            (IPPROTO_IPV6, IPV6_MULTICAST_IF) => self.index(value).map(Wish::Interface),
+            (IPPROTO_IP, IP_MULTICAST_IF) => self.sending_v4(value),
+            (IPPROTO_IPV6, IPV6_MULTICAST_IF) => {
+                self.index(value).map(|interface| Wish::Interface(interface, None))
+            }
             (IPPROTO_IP, IP_ADD_MEMBERSHIP) => self.request_v4(value, join),
             (IPPROTO_IP, IP_DROP_MEMBERSHIP) => self.request_v4(value, leave),
             (IPPROTO_IP, IP_UNBLOCK_SOURCE..=IP_DROP_SOURCE_MEMBERSHIP) => {
@@ -62,6 +64,17 @@ impl Bsd {
             _ => return None,
         };
         Some(wish.and_then(|wish| grant(sock, wish)))
+    }
+
+    /// An address of the interface; or a `struct ip_mreq` or `ip_mreqn`, whose group is of no
+    /// concern.
+    fn sending_v4(&self, value: &[u8]) -> Result<Wish, Errno> {
+        let wanted = value.get(4..).filter(|rest| rest.len() >= 4).unwrap_or(value);
+        let interface = self.interface_v4(wanted).map_err(|error| match error {
+            Errno::ENODEV => Errno::EADDRNOTAVAIL,
+            error => error,
+        })?;
+        Ok(Wish::Interface(interface, Some(four(wanted, 0)?.into())))
     }
 
     /// A `struct ip_mreq` or `ip_mreqn`: the group, and the interface by an address or a number.
@@ -146,8 +159,11 @@ fn four(value: &[u8], at: usize) -> Result<[u8; 4], Errno> {
 fn grant(sock: &Sock, wish: Wish) -> Result<(), Errno> {
     let (by, group, change) = match wish {
         Wish::Change(by, group, change) => (by, group, change),
-        Wish::Interface(interface) => {
-            return change_udp(sock, |options| options.multicast_interface = interface);
+        Wish::Interface(interface, address) => {
+            change_udp(sock, |options| options.multicast_interface = interface)?;
+            let mut state = sock.state();
+            state.multicast_address = address.unwrap_or(state.multicast_address);
+            return Ok(());
         }
     };
     let mut state = sock.state();

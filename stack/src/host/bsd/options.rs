@@ -121,6 +121,9 @@ impl Bsd {
                 pacing_rate_bytes(tcp_options(&sock)?.max_pacing_rate, out.len())
             }
             (SOL_SOCKET, SO_BINDTODEVICE) => self.bound_name(&sock)?,
+            (IPPROTO_IP, IP_MULTICAST_IF) if sock.kind == Kind::Datagram => {
+                sock.state().multicast_address.octets().to_vec()
+            }
             (IPPROTO_TCP, TCP_INFO) => info_bytes(&sock)?,
             (IPPROTO_TCP, TCP_CONGESTION) => congestion_bytes(self.congestion(&sock)?),
             (IPPROTO_TCP, TCP_FASTOPEN) if sock.kind == Kind::Stream => {
@@ -356,7 +359,7 @@ fn tcp_options(sock: &Sock) -> Result<TcpOptions, Errno> {
 }
 
 impl State {
-    fn tcp_options(&self) -> Result<TcpOptions, Errno> {
+    pub(super) fn tcp_options(&self) -> Result<TcpOptions, Errno> {
         match &self.role {
             Role::Connecting(socket) | Role::Stream(socket) => socket.options(),
             _ => Ok(self.tcp),

@@ -1,6 +1,6 @@
 //! One socket of the BSD face, and what it has become: the states that std's types keep apart.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::host::block::Patience;
@@ -51,6 +51,8 @@ pub(super) struct State {
     pub(super) changed: bool,
     /// For the datagram socket to be.
     pub(super) udp: UdpOptions,
+    /// The address that `IP_MULTICAST_IF` was given.
+    pub(super) multicast_address: Ipv4Addr,
     /// Groups that it will join.
     pub(super) groups: Memberships<Option<InterfaceId>>,
     /// Of an echo socket.
@@ -95,6 +97,7 @@ impl Sock {
             fast_open: ListenFastOpen::default(),
             changed: false,
             udp: UdpOptions::default(),
+            multicast_address: Ipv4Addr::UNSPECIFIED,
             groups: Memberships::default(),
             ping: Ping::default(),
             asked: Asked::default(),

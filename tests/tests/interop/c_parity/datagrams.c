@@ -77,6 +77,7 @@ static void sending(void)
 
 static void peers(void)
 {
+    static char much[65508];
     union address address, other, peer;
     char text[8];
     socklen_t length = sizeof peer;
@@ -96,6 +97,7 @@ static void peers(void)
     CHECK("send to a peer", send(fd, "x", 1, 0));
     await(server, POLLIN);
     CHECK("is received", recv(server, text, 8, 0));
+    CHECK("send one byte too many", send(fd, much, sizeof much, 0));
     peer.any.sa_family = AF_UNSPEC;
     CHECK("connect to no family", connect(fd, &peer.any, sizeof peer.v4));
     CHECK("getpeername after it", getpeername(fd, &peer.any, &length));
@@ -117,6 +119,7 @@ static void peers(void)
 
 static void versions(void)
 {
+    static char much[65508];
     union address address, from;
     char text[8];
     socklen_t length = sizeof from;
@@ -133,6 +136,9 @@ static void versions(void)
     CHECK("the answer", sendto(fd, "y", 1, 0, &from.any, length));
     await(v4, POLLIN);
     CHECK("arrives", recv(v4, text, 8, MSG_DONTWAIT));
+    CHECK("one byte too many", sendto(fd, much, sizeof much, 0, &from.any, length));
+    must("connect", connect(fd, &from.any, length));
+    CHECK("to a peer, too", send(fd, much, sizeof much, 0));
     close(v4);
     close(fd);
     fd = must("socket", socket(AF_INET6, SOCK_DGRAM, 0));

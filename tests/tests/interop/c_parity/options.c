@@ -117,6 +117,70 @@ static void of_streams(void)
     close(fd);
 }
 
+/* An interface by which this host reaches itself, and its address. */
+#ifdef TAPSTACK
+#define DEVICE "tap0"
+#define OWN "192.0.2.2"
+#else
+#define DEVICE "lo"
+#define OWN "127.0.0.1"
+#endif
+
+static int sends_to_groups_from(int fd, const char *address)
+{
+    struct in_addr found;
+    socklen_t length = sizeof found;
+    must("IP_MULTICAST_IF", getsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &found, &length));
+    return found.s_addr == inet_addr(address);
+}
+
+static void device(const char *what, int fd)
+{
+    char name[IFNAMSIZ] = "";
+    socklen_t length = sizeof name;
+    CHECK(what, getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &length));
+    CHECK("of this length", length ? (int)(length - sizeof DEVICE) : -1);
+    CHECK("by its name", strcmp(name, length ? DEVICE : ""));
+}
+
+static void of_interfaces(void)
+{
+    union address address;
+    socklen_t length = at(&address, "127.0.0.1", 0);
+    printf("options of interfaces\n");
+    int listener = must("socket", socket(AF_INET, SOCK_STREAM, 0));
+    device("SO_BINDTODEVICE of a new socket", listener);
+    must("bind", setsockopt(listener, SOL_SOCKET, SO_BINDTODEVICE, DEVICE, sizeof DEVICE));
+    must("bind", bind(listener, &address.any, length));
+    must("listen", listen(listener, 1));
+    must("getsockname", getsockname(listener, &address.any, &length));
+    int near = must("socket", socket(AF_INET, SOCK_STREAM, 0));
+    must("connect", connect(near, &address.any, length));
+    int far = must("accept", accept(listener, NULL, NULL));
+    device("of a listener", listener);
+    device("of who has connected", near);
+    device("of what was accepted", far);
+    close(near), close(far), close(listener);
+    int fd = must("socket", socket(AF_INET, SOCK_DGRAM, 0));
+    GET(IPPROTO_IP, IP_MULTICAST_IF);
+    struct ip_mreqn wish = {.imr_address.s_addr = inet_addr(OWN)};
+    CHECK("by address", setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &wish.imr_address, 4));
+    CHECK("which is told", sends_to_groups_from(fd, OWN));
+    wish.imr_address.s_addr = inet_addr("198.51.100.1");
+    CHECK("by nobody's", setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &wish.imr_address, 4));
+    CHECK("the first is told", sends_to_groups_from(fd, OWN));
+    wish = (struct ip_mreqn){.imr_ifindex = if_nametoindex(DEVICE)};
+    CHECK("by number", setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &wish, sizeof wish));
+    CHECK("no address is told", sends_to_groups_from(fd, "0.0.0.0"));
+    wish.imr_ifindex = 4711;
+    CHECK("by none's", setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &wish, sizeof wish));
+    wish.imr_ifindex = 0, wish.imr_address.s_addr = inet_addr(OWN);
+    CHECK("behind a group", setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &wish, 8));
+    CHECK("it is told", sends_to_groups_from(fd, OWN));
+    CHECK("too short", setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, "abc", 3));
+    close(fd);
+}
+
 static void of_ipv6(void)
 {
     int fd = must("socket", socket(AF_INET6, SOCK_DGRAM, 0));
@@ -181,6 +245,7 @@ void options(void)
     of_sockets(SOCK_STREAM, "a stream");
     of_sockets(SOCK_DGRAM, "a datagram socket");
     of_streams();
+    of_interfaces();
     of_ipv6();
     lengths();
 }
