@@ -314,7 +314,12 @@ impl Udp<'_> {
 
     /// The connected peer.
     pub fn remote(&self) -> Option<SocketAddr> {
-        self.socket()?.remote().map(Endpoint::to_socket_addr)
+        let socket = self.socket()?;
+        let mut remote = socket.remote()?.to_socket_addr();
+        if let (SocketAddr::V6(remote), Some(scope)) = (&mut remote, socket.scope()) {
+            remote.set_scope_id(scope.index());
+        }
+        Some(remote)
     }
 
     /// What the socket is ready for.
@@ -340,13 +345,13 @@ impl Udp<'_> {
                 false => ConnectError::UnsupportedFamily,
             });
         }
-        let only = self.options().interface_for(remote.address).or(scope);
+        let only = self.options().interface_for(remote.address, scope);
         let hop = self.routes.way_by(By::only(only), remote.address);
         let hop = hop.ok_or(ConnectError::NetworkUnreachable)?;
         if hop.kind == HopKind::Broadcast && !self.options().broadcast {
             return Err(ConnectError::PermissionDenied);
         }
-        let connected = self.table.connect(self.key, hop.source, remote);
+        let connected = self.table.connect(self.key, hop.source, remote, scope);
         if connected { Ok(()) } else { Err(ConnectError::AddressInUse) }
     }
 
@@ -388,10 +393,14 @@ impl Udp<'_> {
         if how.from.is_none() && local.is_some_and(is_lost) {
             return Err(UdpSendError::Failed(UdpError::AddressLost));
         }
-        let (options, said) = (self.options(), how.interface.or(how.to.and_then(scope)));
+        let scope = match how.to {
+            Some(to) => scope(to),
+            None => self.socket().and_then(UdpSocket::scope),
+        };
+        let (options, said) = (self.options(), how.interface.or(scope));
         let asks = options.mtu_discovery == MtuDiscovery::Probe;
         self.table.send(self.key, bytes, how, |to| {
-            let only = options.interface.or(said).or(options.interface_for(to));
+            let only = options.interface_for(to, said);
             let hop = routes.way_by(By::only(only), to);
             let hop = hop.ok_or(UdpSendError::NetworkUnreachable)?;
             let link = links.mtu(hop.interface).to(to);
@@ -408,8 +417,9 @@ impl Udp<'_> {
     /// The longest packet that the path to the connected peer carries, as far as is known
     /// (`IP_MTU`).
     pub fn path_mtu(&self, now: Instant) -> Option<usize> {
-        let peer = self.socket()?.remote()?;
-        let only = self.options().interface_for(peer.address);
+        let socket = self.socket()?;
+        let peer = socket.remote()?;
+        let only = self.options().interface_for(peer.address, socket.scope());
         let hop = self.routes.way_by(By::only(only), peer.address)?;
         let link = self.links.mtu(hop.interface).to(peer.address);
         Some(self.paths.mtu(now, peer.address, link))
@@ -530,10 +540,27 @@ impl Udp<'_> {
             GroupChange::Join => None,
             _ => self.socket().and_then(|socket| socket.memberships().place(group)),
         };
-        let here = interface.or(joined);
-        let here = here.map_or_else(|| self.place(None, group), Ok)?;
+        let is_member = |here: &InterfaceId| {
+            self.socket().is_some_and(|it| it.memberships().get(*here, group).is_some())
+        };
+        let by = interface.or(joined);
+        let here = match by.filter(|here| change == GroupChange::Leave || is_member(here)) {
+            Some(here) => here,
+            None => self.place(by, group)?,
+        };
         let after = self.table.group_after(self.key, here, group, change)?;
-        self.set_group(Some(here), group, after)
+        self.set_group(here, group, after)
+    }
+
+    /// Has this filter of a group from the beginning.
+    pub(crate) fn begin_in_group(
+        &mut self,
+        interface: Option<InterfaceId>,
+        group: Address,
+        filter: Filter,
+    ) -> Result<(), GroupError> {
+        let here = self.place(interface, group)?;
+        self.set_group(here, group, Some(filter))
     }
 
     /// Where the socket joins a group.
@@ -552,16 +579,12 @@ impl Udp<'_> {
     }
 
     /// Has this filter of a group from now on; None: it is no member.
-    pub(crate) fn set_group(
+    fn set_group(
         &mut self,
-        interface: Option<InterfaceId>,
+        here: InterfaceId,
         group: Address,
         to: Option<Filter>,
     ) -> Result<(), GroupError> {
-        let here = match (interface, &to) {
-            (Some(here), None) => here,
-            _ => self.place(interface, group)?,
-        };
         let before = self.table.socket(self.key).and_then(|it| it.memberships().get(here, group));
         self.interfaces.get_mut(here).groups.change(group, before, to.as_ref())?;
         self.table.set_group(self.key, here, group, to);

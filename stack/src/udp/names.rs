@@ -144,31 +144,34 @@ impl Names {
         self.flows.insert_unique(hash_flow(secret, &flow), Connected { flow, only, key }, rehash);
     }
 
-    pub(super) fn disconnect(&mut self, flow: FlowKey) {
+    pub(super) fn disconnect(&mut self, flow: FlowKey, only: Option<InterfaceId>) {
         let hash = hash_flow(self.secret, &flow);
-        if let Ok(entry) = self.flows.find_entry(hash, |it| it.flow == flow) {
+        if let Ok(entry) = self.flows.find_entry(hash, |it| it.flow == flow && it.only == only) {
             entry.remove();
         }
     }
 
-    /// The socket that is connected so.
-    pub(super) fn connected(&self, flow: FlowKey) -> Option<Key<UdpSocket>> {
-        self.connection(flow).map(|it| it.key)
+    /// The socket that is connected so, on this interface only or on any.
+    pub(super) fn connected(
+        &self,
+        flow: FlowKey,
+        only: Option<InterfaceId>,
+    ) -> Option<Key<UdpSocket>> {
+        self.connections(flow).find(|it| it.only == only).map(|it| it.key)
     }
 
-    fn connection(&self, flow: FlowKey) -> Option<&Connected> {
-        if self.flows.is_empty() {
-            return None;
-        }
-        let hash = hash_flow(self.secret, &flow);
-        self.flows.find(hash, |it| it.flow == flow)
+    /// Those that are connected so: on different interfaces.
+    fn connections(&self, flow: FlowKey) -> impl Iterator<Item = &Connected> {
+        let hash = (!self.flows.is_empty()).then(|| hash_flow(self.secret, &flow));
+        let all = hash.into_iter().flat_map(|hash| self.flows.iter_hash(hash));
+        all.filter(move |it| it.flow == flow)
     }
 
     /// The socket for a datagram of this flow that has come in `here`.
     pub(super) fn find(&self, here: InterfaceId, flow: FlowKey) -> Option<Key<UdpSocket>> {
-        let connection = self.connection(flow);
-        let connection = connection.filter(|it| it.only.is_none_or(|only| only == here));
-        connection
+        let hearing = self.connections(flow).filter(|it| it.only.is_none_or(|only| only == here));
+        hearing
+            .max_by_key(|it| it.only.is_some())
             .map(|it| it.key)
             .or_else(|| self.hearing(here, flow.local).find_map(|group| self.meant(group, flow)))
     }

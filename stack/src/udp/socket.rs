@@ -129,13 +129,17 @@ impl UdpOptions {
         if self.only_v6 { all.without_v4() } else { all }
     }
 
-    /// The one interface that what goes to this address may leave by, unless the datagram says so.
-    pub(crate) fn interface_for(&self, to: Address) -> Option<InterfaceId> {
+    /// The one interface that what goes to this address may leave by, where this is `said` of it.
+    pub(crate) fn interface_for(
+        &self,
+        to: Address,
+        said: Option<InterfaceId>,
+    ) -> Option<InterfaceId> {
         let default = match to.is_multicast() {
             true => self.multicast_interface,
             false => self.unicast_interface,
         };
-        self.interface.or(default)
+        self.interface.or(said).or(default)
     }
 
     pub(super) fn sharing(&self) -> Sharing {
@@ -241,6 +245,8 @@ pub(crate) struct UdpSocket {
     /// What it sends from: `bound`, or while connected with the address that leads to the peer.
     pub(super) local: Endpoint,
     pub(super) remote: Option<Endpoint>,
+    /// While connected to an address of a link, the interface there.
+    pub(super) scope: Option<InterfaceId>,
     /// Where it stands among those of its name, unless it is connected.
     pub(super) place: usize,
     pub(super) options: UdpOptions,
@@ -276,6 +282,7 @@ impl UdpSocket {
             bound,
             local: bound,
             remote: None,
+            scope: None,
             place: 0,
             options,
             error: None,
@@ -303,8 +310,17 @@ impl UdpSocket {
         Some(FlowKey { local: self.local, remote: self.remote? })
     }
 
+    /// The one interface of that flow.
+    pub(super) fn only(&self) -> Option<InterfaceId> {
+        self.options.interface.or(self.scope)
+    }
+
     pub(crate) fn local(&self) -> Endpoint {
         self.local
+    }
+
+    pub(crate) fn scope(&self) -> Option<InterfaceId> {
+        self.scope
     }
 
     pub(crate) fn memberships(&self) -> &Memberships {

@@ -152,7 +152,7 @@ impl UdpTable {
     fn hide(&mut self, key: Key<UdpSocket>) {
         let Some(socket) = self.sockets.get(key) else { return };
         if let Some(flow) = socket.flow() {
-            self.names.disconnect(flow);
+            self.names.disconnect(flow, socket.only());
             return;
         }
         let place = socket.place;
@@ -260,27 +260,29 @@ impl UdpTable {
         self.sockets.get_mut(key).filter(|socket| !socket.closed)
     }
 
-    /// Restricts the socket to one peer, to which it sends from our address `source`; false if
-    /// another that shares its name has this peer.
+    /// Restricts the socket to one peer, on the link of `scope` if its address needs one, to which
+    /// it sends from our address `source`; false if another that shares its name has this peer.
     pub(crate) fn connect(
         &mut self,
         key: Key<UdpSocket>,
         source: Address,
         remote: Endpoint,
+        scope: Option<InterfaceId>,
     ) -> bool {
         let Some(socket) = self.socket(key) else { return true };
-        let (mut local, only) = (socket.bound, socket.options.interface);
+        let (mut local, only) = (socket.bound, socket.options.interface.or(scope));
         if !local.address.is_of_a_host() {
             local.address = source;
         }
         let flow = FlowKey { local, remote };
-        if self.names.connected(flow).is_some_and(|other| other != key) {
+        if self.names.connected(flow, only).is_some_and(|other| other != key) {
             return false;
         }
         self.hide(key);
         self.names.connect(flow, only, key);
         if let Some(socket) = self.socket_mut(key) {
             (socket.local, socket.remote, socket.error) = (local, Some(remote), None);
+            socket.scope = scope;
         }
         self.events.push(&mut self.sockets, key);
         true
@@ -293,7 +295,7 @@ impl UdpTable {
         }
         self.hide(key);
         if let Some(socket) = self.socket_mut(key) {
-            (socket.remote, socket.local) = (None, socket.bound);
+            (socket.remote, socket.scope, socket.local) = (None, None, socket.bound);
         }
         self.open(key);
     }

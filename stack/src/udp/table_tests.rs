@@ -103,7 +103,7 @@ fn datagrams_find_the_socket_of_their_address_then_of_all_addresses() {
 fn a_connected_socket_hears_its_peer_only_at_the_address_it_speaks_from() {
     let (mut table, _) = table();
     let key = bind(&mut table, ALL, 53).unwrap();
-    table.connect(key, OURS, PEER);
+    table.connect(key, OURS, PEER, None);
     assert_eq!(table.socket(key).unwrap().local(), here(OURS, 53));
     assert_eq!(table.find(FIRST, here(OURS, 53), PEER), Some(key));
     assert_eq!(table.find(FIRST, here(SECOND, 53), PEER), None);
@@ -200,7 +200,7 @@ fn destinations_are_checked() {
     assert_eq!(table.send(key, b"", to(PEER), broadcast), denied);
     table.set_options(key, UdpOptions { broadcast: true, ..UdpOptions::default() });
     assert_eq!(table.send(key, b"", to(PEER), broadcast), Ok(()));
-    table.connect(key, SECOND, OTHER);
+    table.connect(key, SECOND, OTHER, None);
     assert_eq!(table.send(key, b"", SendDatagram::default(), way), Ok(()));
     let sent: Vec<_> = std::iter::from_fn(|| table.poll_transmit(&mut Vec::new()))
         .map(|datagram| (datagram.local, datagram.remote))
@@ -365,7 +365,7 @@ fn rfc1122_4_1_3_3_errors_reach_the_connected_socket_once() {
     let key = bind(&mut table, ALL, 53).unwrap();
     table.on_icmp_error(FIRST, here(OURS, 53), PEER, UdpError::Refused);
     assert!(!table.socket(key).unwrap().has_error(), "not connected");
-    table.connect(key, OURS, PEER);
+    table.connect(key, OURS, PEER, None);
     while table.poll_event().is_some() {}
     table.on_icmp_error(FIRST, here(OURS, 53), OTHER, UdpError::Refused);
     table.on_icmp_error(FIRST, here(OURS, 54), PEER, UdpError::Refused);
@@ -553,16 +553,16 @@ fn a_connected_socket_has_its_peer_and_the_others_the_rest() {
     let listener = bind_with(&mut table, ALL, SHARE_BOTH).unwrap();
     let [one, other] = [PEER, OTHER].map(|peer| {
         let key = bind_with(&mut table, ALL, SHARE_BOTH).unwrap();
-        assert!(table.connect(key, OURS, peer));
+        assert!(table.connect(key, OURS, peer, None));
         key
     });
     let third = Endpoint { port: 9, ..PEER };
     let find =
         |table: &UdpTable| [PEER, OTHER, third].map(|peer| table.find(FIRST, here(OURS, 53), peer));
     assert_eq!(find(&table), [Some(one), Some(other), Some(listener)]);
-    assert!(!table.connect(listener, OURS, PEER), "there is one who has this peer");
-    assert!(table.connect(one, OURS, PEER), "itself");
-    assert!(table.connect(one, OURS, third));
+    assert!(!table.connect(listener, OURS, PEER, None), "there is one who has this peer");
+    assert!(table.connect(one, OURS, PEER, None), "itself");
+    assert!(table.connect(one, OURS, third, None));
     assert_eq!(find(&table), [Some(listener), Some(other), Some(one)]);
     table.disconnect(other);
     table.disconnect(other);
@@ -570,6 +570,27 @@ fn a_connected_socket_has_its_peer_and_the_others_the_rest() {
     assert_eq!(find(&table), [Some(other), Some(other), Some(one)]);
     table.close(other);
     table.close(one);
+    assert!(table.names.is_empty());
+}
+
+#[test]
+fn each_interface_may_have_a_socket_with_this_peer() {
+    let (mut table, mut random) = table();
+    let ids = [1, 2, 3].map(|index| InterfaceId::from_index(index).unwrap());
+    let owners = [Some(ids[0]), Some(ids[1]), None];
+    let keys = owners.map(|interface| {
+        let options = UdpOptions { interface, ..UdpOptions::default() };
+        let key = table.bind(here(OURS, 53), options, &mut random).unwrap();
+        assert!(table.connect(key, OURS, PEER, None), "{interface:?}");
+        key
+    });
+    let find = |table: &UdpTable| ids.map(|id| table.find(id, here(OURS, 53), PEER));
+    assert_eq!(find(&table), keys.map(Some));
+    table.close(keys[0]);
+    assert_eq!(find(&table), [Some(keys[2]), Some(keys[1]), Some(keys[2])]);
+    table.close(keys[2]);
+    assert_eq!(find(&table), [None, Some(keys[1]), None]);
+    table.close(keys[1]);
     assert!(table.names.is_empty());
 }
 

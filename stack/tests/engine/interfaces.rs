@@ -1,6 +1,6 @@
 //! A host with two links, a neighbour on each, and VLANs.
 
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use stack::{
@@ -374,6 +374,45 @@ fn rfc4007_one_address_on_two_links_is_two_neighbours() {
         t.say(client, b"hello");
         assert!(t.hears(place, server, b"hello"));
     }
+}
+
+#[test]
+fn rfc4007_a_datagram_socket_stays_on_the_link_of_its_peer() {
+    let own = ["2001:db8:1::1/64", "2001:db8:2::1/64"];
+    let mut t = Links::new(own, ["fe80::2/64", "fe80::2/64"]);
+    let any: SocketAddr = "[::]:9".parse().unwrap();
+    let socket = t.host.bind_udp(any).unwrap();
+    let sockets = t.peers.each_mut().map(|it| it.bind_udp(any).unwrap());
+    for place in [1, 0] {
+        let id = t.ids[place];
+        let to = SocketAddrV6::new("fe80::2".parse().unwrap(), 9, 0, id.index()).into();
+        t.host.udp(socket).unwrap().connect(to).unwrap();
+        assert_eq!(t.host.udp(socket).unwrap().remote(), Some(to));
+        t.host.udp(socket).unwrap().send_to(t.now, b"x", None).unwrap();
+        t.settle();
+        for (link, peer) in sockets.into_iter().enumerate() {
+            let mut theirs = t.peers[link].udp(peer).unwrap();
+            let heard = theirs.recv_from(&mut [0; 4]);
+            assert_eq!(heard.is_ok(), link == place, "link {link} of {place}");
+            let back = SocketAddrV6::new(own_link(&t.host, link), 9, 0, 0).into();
+            t.peers[link].udp(peer).unwrap().send_to(t.now, b"y", Some(back)).unwrap();
+            t.settle();
+            let heard = t.host.udp(socket).unwrap().recv_datagram(&mut [0; 4]);
+            assert_eq!(heard.ok().map(|it| it.interface), (link == place).then_some(id));
+        }
+        assert!(t.host.udp(socket).unwrap().path_mtu(t.now).is_some());
+    }
+    t.host.udp(socket).unwrap().disconnect();
+    assert_eq!(t.host.udp(socket).unwrap().remote(), None);
+}
+
+/// The host's own address of a link.
+fn own_link(host: &Stack, link: usize) -> Ipv6Addr {
+    let own = |it: stack::AddressInfo| match it.cidr.address {
+        IpAddr::V6(own) if own.is_unicast_link_local() => Some((it.interface.place(), own)),
+        _ => None,
+    };
+    host.addresses().filter_map(own).find(|(place, _)| *place == link).unwrap().1
 }
 
 #[test]

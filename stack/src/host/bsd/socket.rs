@@ -170,7 +170,7 @@ impl State {
     ) -> Result<Arc<DatagramSocket>, Errno> {
         let socket = Arc::new(DatagramSocket::open(core, local, self.udp)?);
         for (interface, group, filter) in self.groups.iter() {
-            socket.with(|it| it.set_group(*interface, *group, Some(filter.clone())))??;
+            socket.with(|it| it.begin_in_group(*interface, *group, filter.clone()))??;
         }
         self.groups.clear();
         self.role = Role::Datagram(Arc::clone(&socket));
