@@ -39,6 +39,47 @@ fn curl_fetches_over_both_ip_versions() {
     }
 }
 
+/// Linux's own server of HTTPS, over both IP versions.
+const HTTPS: &str = "
+import http.server, socket, ssl
+class Server(http.server.ThreadingHTTPServer): address_family = socket.AF_INET6
+class Hello(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b'hello\\n')
+server = Server(('::', 443), Hello)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain('server.pem', 'server.key')
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print('up', flush=True)
+server.serve_forever()
+";
+
+#[test]
+fn curl_fetches_over_https_by_name() {
+    let Some(ns) = Netns::with_ipv6() else { return };
+    if !have(&["openssl", "python3", "curl"]) {
+        return;
+    }
+    ns.sh(
+        20,
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=test \
+         -addext subjectAltName=DNS:four.test,DNS:six.test -days 2 -keyout server.key \
+         -out server.pem 2>openssl.log",
+    );
+    let hosts = format!("{KERNEL} four.test\n{KERNEL_V6} six.test\n");
+    std::fs::write(ns.dir().join("hosts"), hosts).unwrap();
+    std::fs::write(ns.dir().join("server.py"), HTTPS).unwrap();
+    let mut server = ns.spawn("python3", "server.py");
+    server.wait_for("up");
+    let run = on_tapstack().replace(" --tap", " --hosts hosts --tap");
+    for version in ["--tlsv1.3", "--tls-max 1.2"] {
+        for name in ["four.test", "six.test"] {
+            let curl = format!("curl -sSf --cacert server.pem {version} https://{name}/");
+            assert_eq!(ns.sh(20, &format!("{run} {curl}")), "hello\n", "{version} {name}");
+        }
+    }
+}
+
 #[test]
 fn curl_says_what_is_wrong() {
     let Some(ns) = Netns::new() else { return };
@@ -263,10 +304,12 @@ fn iperf3_measures_both_ways() {
             assert!(digits.parse::<u64>().unwrap() > 1000, "{said}");
         }
     }
-    let server = format!("{run} iperf3 -s -1 >/dev/null");
-    let client = format!("iperf3 -c {STACK} -t 1 -P 4 -J");
-    let said = ns.sh(30, &format!("{server} & sleep 1.5; {client}; wait"));
-    assert!(!said.contains("\"error\""), "{said}");
+    for options in ["-P 8", "-R", "-u -b 20M", "-u -b 20M -R"] {
+        let server = format!("{run} iperf3 -s -1 >/dev/null");
+        let client = format!("iperf3 -c {STACK} -t 1 -J {options}");
+        let said = ns.sh(30, &format!("{server} & sleep 1.5; {client}; wait"));
+        assert!(!said.contains("\"error\""), "{options}: {said}");
+    }
 }
 
 #[test]
@@ -285,6 +328,36 @@ fn redis_stands_its_benchmark() {
     assert!(said.contains("LRANGE_600") && said.matches("\"GET\"").count() == 2, "{said}");
 }
 
+/// A configuration for nginx, in the test's directory, which is returned.
+fn configure_nginx(ns: &Netns, address: &str, workers: u32) -> String {
+    let dir = ns.dir().display().to_string();
+    std::fs::write(ns.dir().join("hello.txt"), "hello\n").unwrap();
+    let config = format!(
+        "daemon off; user root; worker_processes {workers}; error_log {dir}/error.log; \
+         pid {dir}/pid; events {{ worker_connections 1024; }} \
+         http {{ access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; \
+         fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s; \
+         server {{ listen {address}:80; location / {{ root {dir}; }} }} }}"
+    );
+    std::fs::write(ns.dir().join("nginx.conf"), config).unwrap();
+    dir
+}
+
+#[test]
+fn wrk_loads_a_server_on_linux() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["nginx", "wrk"]) {
+        return;
+    }
+    let (run, wait) = (on_tapstack(), listening(80));
+    let dir = configure_nginx(&ns, KERNEL, 1);
+    let load = format!("{run} wrk -t 2 -c 50 -d 1s http://{KERNEL}/hello.txt");
+    let server = format!("nginx -c {dir}/nginx.conf -g 'master_process off;'");
+    let said = ns.sh(30, &format!("{server} & {wait}; {load}; kill $(cat {dir}/pid); wait"));
+    assert!(!said.contains("Socket errors") && !said.contains("Non-2xx"), "{said}");
+    assert!(said.contains("Requests/sec"), "{said}");
+}
+
 #[test]
 fn nginx_serves_with_one_process_and_with_workers() {
     let Some(ns) = Netns::new() else { return };
@@ -292,17 +365,8 @@ fn nginx_serves_with_one_process_and_with_workers() {
         return;
     }
     let run = on_tapstack();
-    let dir = ns.dir().display().to_string();
-    std::fs::write(ns.dir().join("hello.txt"), "hello\n").unwrap();
     for workers in [1, 2] {
-        let config = format!(
-            "daemon off; user root; worker_processes {workers}; error_log {dir}/error.log; \
-             pid {dir}/pid; events {{ worker_connections 1024; }} \
-             http {{ access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; \
-             fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s; \
-             server {{ listen {STACK}:80; location / {{ root {dir}; }} }} }}"
-        );
-        std::fs::write(ns.dir().join("nginx.conf"), config).unwrap();
+        let dir = configure_nginx(&ns, STACK, workers);
         let alone = if workers == 1 { "-g 'master_process off;'" } else { "" };
         let server = format!("{run} nginx -c {dir}/nginx.conf {alone}");
         let load = format!("wrk -t 2 -c 100 -d 1s http://{STACK}/hello.txt");
@@ -327,7 +391,7 @@ fn a_child_of_a_fork_serves_a_connection() {
 }
 
 #[test]
-fn wget_and_wrk_and_node_are_clients() {
+fn wget_and_node_are_clients() {
     let Some(ns) = Netns::new() else { return };
     let run = on_tapstack();
     let fetch = [
