@@ -69,8 +69,8 @@ pub struct Config {
     /// Routes, those to the networks of our own addresses aside; more are refused and counted as
     /// `RoutesRefused`.
     pub routes_max: usize,
-    /// Groups that sockets are members of on one interface, all together; one more is refused
-    /// (`TooManyGroups`).
+    /// Groups that sockets are members of on one interface, all together, those of Neighbor
+    /// Discovery aside; one more is refused (`TooManyGroups`).
     pub groups_max: usize,
     /// Sources that sockets name for their groups on one interface, to hear or not to hear them,
     /// each counted once for each group; one more is refused (`TooManySources`).

@@ -196,7 +196,7 @@ impl Stack {
         };
         stack.counters.addresses_refused = stack.addresses.refused();
         stack.add_link_local(Instant::ZERO, InterfaceId::FIRST);
-        stack.follow_routes();
+        stack.follow_addresses(Instant::ZERO);
         stack.begin_asking(Instant::ZERO);
         stack
     }
@@ -208,6 +208,8 @@ impl Stack {
     pub fn become_part(&mut self, part: Part) {
         self.random = part.dice();
         self.tcp.part = Some(part);
+        // What all have in common one tells.
+        self.follow_addresses(Instant::ZERO);
     }
 
     /// The configuration.

@@ -10,7 +10,7 @@ use crate::wire::interface::InterfaceId;
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What an address may be used for (RFC 4862 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -467,6 +467,22 @@ impl AddressTable {
         self.await_deadline(&entry);
         self.changes += 1;
         self.iter().find(|info| Address::from(info.cidr.address) == address)
+    }
+
+    /// The groups in which neighbours ask for the IPv6 addresses of an interface, and from when on
+    /// they are to know that it is a member: with the first question about the address
+    /// (RFC 4862 §5.4.2).
+    pub(crate) fn solicited_nodes(&self, interface: InterfaceId) -> BTreeMap<Address, Instant> {
+        let mut groups = BTreeMap::new();
+        let here = self.entries.iter().filter(|it| it.interface == interface);
+        let v6 = here.filter(|it| !it.address().is_v4() && it.state != AddressState::Duplicate);
+        for entry in v6 {
+            let is_asked_for = entry.state == AddressState::Tentative;
+            let at = if is_asked_for { entry.effort_at } else { Instant::ZERO };
+            let known = groups.entry(entry.address().solicited_node()).or_insert(at);
+            *known = at.min(*known);
+        }
+        groups
     }
 
     /// The interface on whose link others are being asked whether they have it.

@@ -12,6 +12,7 @@ use crate::time::Instant;
 use crate::wire::address::Address;
 use crate::wire::interface::InterfaceId;
 use core::net::IpAddr;
+use std::collections::BTreeMap;
 
 /// The smallest MTU of a link that carries IPv6 (RFC 8200 §5).
 const MTU_MIN_V6: usize = 1280;
@@ -153,9 +154,17 @@ impl Stack {
         self.advance_link_local(now);
     }
 
-    /// After a change of addresses: new routes, and an end for what used one that is gone.
+    /// After a change of addresses: new routes and groups, and an end for what used one that is
+    /// gone.
     pub(super) fn follow_addresses(&mut self, now: Instant) {
         self.follow_routes();
+        for id in self.interfaces.ids() {
+            let own = self.addresses.solicited_nodes(id);
+            let own = if self.answers() { own } else { BTreeMap::new() };
+            let groups = &mut self.interfaces.get_mut(id).groups;
+            groups.follow(&own);
+            groups.set_known(self.routes.link_local(id).is_some());
+        }
         while let Some(gone) = self.addresses.take_gone() {
             self.tcp.lose_address(now, &mut self.counters, gone);
             self.udp.lose_address(gone);

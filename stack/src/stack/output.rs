@@ -112,19 +112,20 @@ impl Stack {
         self.interfaces.ids().find_map(|interface| self.next_frame_of(interface))
     }
 
-    /// ARP and Neighbor Discovery, and packets whose neighbour has answered.
+    /// ARP and Neighbor Discovery, and packets whose neighbour has answered. Reports of groups go
+    /// first: a switch has to know where the answer to a question goes (RFC 4862 §5.4.2).
     fn next_frame_of(&mut self, interface: InterfaceId) -> Option<Body> {
+        while let Some(report) = self.interfaces.get_mut(interface).groups.poll_report() {
+            if let Some(body) = self.report_frame(interface, &report) {
+                return Some(body);
+            }
+        }
         let link = &mut self.interfaces.get_mut(interface).link;
         self.counters.replies_dropped += link.take_dropped();
         let (routes, by) = (&self.routes, By::Only(interface));
         let source_for = |target| routes.way_by(by, target).map(|hop| hop.source);
         if let Some((to, packet)) = link.poll(source_for) {
             return Some(self.link_frame(Exit { to, interface }, packet));
-        }
-        while let Some(report) = self.interfaces.get_mut(interface).groups.poll_report() {
-            if let Some(body) = self.report_frame(interface, &report) {
-                return Some(body);
-            }
         }
         let link = &mut self.interfaces.get_mut(interface).link;
         let (to, packet) = link.neighbors.poll_released()?;

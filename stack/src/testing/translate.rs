@@ -189,6 +189,13 @@ pub fn solicited(frame: &[u8]) -> Option<Ipv6Addr> {
     asks.then(|| Ipv6Addr::from(target))
 }
 
+/// `frame` tells routers and switches of a group (MLD), as a host does whose address is of IPv6.
+pub fn is_group_report(frame: &[u8]) -> bool {
+    // Nothing else of a host's has Router Alert in front.
+    let alert = frame.get(54..60) == Some(&[ICMPV6, 0, 5, 2, 0, 0]);
+    frame.get(12..14) == Some(&TYPE_V6) && frame.get(20) == Some(&0) && alert
+}
+
 /// "`target` is mine", from its station to `host`'s.
 pub fn advertisement(target: Ipv6Addr, host: Ipv6Addr, [from, to]: [crate::Mac; 2]) -> Vec<u8> {
     let mut message =

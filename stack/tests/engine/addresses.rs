@@ -10,7 +10,7 @@ use stack::{
     UdpSendError,
 };
 
-use crate::net::{Net, balanced, frames, host, host_with, mac, v4, v6};
+use crate::net::{Net, balanced, frames, host, host_with, mac, settled, v4, v6};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -117,7 +117,7 @@ fn a_handshake_and_a_packet_that_waits_go_with_their_address() {
 
 #[test]
 fn one_that_is_not_there_cannot_go_and_one_too_many_cannot_come() {
-    let mut stack = host_with(1, |config| config.addresses_max = 4);
+    let mut stack = settled(host_with(1, |config| config.addresses_max = 4));
     let now = Instant::from_secs(1);
     assert_eq!(stack.addresses().count(), 3, "two, and one for the link");
     assert_eq!(stack.remove_address(now, ip("192.0.2.9")), Err(NoSuchAddress));

@@ -113,11 +113,14 @@ fn listeners_that_share_a_port_each_get_their_part_of_connections() {
     assert!(net.hosts[1].listen(any, ListenOptions::default()).is_ok());
 }
 
-/// Reports of groups among the frames that were carried: IP version and record type.
+/// Reports of groups that sockets join among the frames that were carried: IP version and record
+/// type.
 fn reports(net: &mut Net) -> Vec<(u8, u8)> {
     let told = |frame: Vec<u8>| match frame[12..14] {
         [8, 0] if frame[23] == 2 => Some((4, frame[14 + 24 + 8])),
-        [0x86, 0xdd] if frame[20] == 0 => Some((6, frame[14 + 48 + 8])),
+        [0x86, 0xdd] if frame[20] == 0 && frame[74..76] != [0xff, 2] => {
+            Some((6, frame[14 + 48 + 8]))
+        }
         _ => None,
     };
     net.seen.drain(..).filter_map(told).collect()

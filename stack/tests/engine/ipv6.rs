@@ -10,7 +10,7 @@ use stack::{
     UdpRecvError, UdpSendError,
 };
 
-use crate::net::{Net, balanced, frames, host, host_with, ip, mac, v4, v6};
+use crate::net::{Net, balanced, frames, host, host_with, ip, mac, settled, v4, v6};
 
 #[test]
 fn a_connection_over_ipv6_from_open_to_close() {
@@ -139,7 +139,7 @@ fn udp(port: u16, text: &[u8]) -> Vec<u8> {
 
 /// A host that knows the stranger.
 fn alone() -> (Stack, Instant) {
-    let (mut stack, now) = (host(1), Instant::from_secs(100));
+    let (mut stack, now) = (settled(host(1)), Instant::from_secs(100));
     neighbor_says_hello(&mut stack, now);
     (stack, now)
 }

@@ -50,6 +50,16 @@ pub(crate) fn frames(stack: &mut Stack, now: Instant) -> Vec<Vec<u8>> {
     frames
 }
 
+/// A host that has told of the groups of its addresses, which it does twice in its first second.
+pub(crate) fn settled(mut stack: Stack) -> Stack {
+    for second in [0, 1] {
+        let now = Instant::from_secs(second);
+        stack.advance(now);
+        frames(&mut stack, now);
+    }
+    stack
+}
+
 /// The books of frames balance.
 pub(crate) fn balanced(stack: &Stack) {
     let counters = stack.counters();

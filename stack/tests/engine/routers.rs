@@ -9,10 +9,11 @@ use stack::{
 };
 
 use crate::ipv6::icmp_to;
-use crate::net::{balanced, host, mac};
+use crate::net::{balanced, host, mac, settled};
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
+const ALL_MLD_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16);
 const ROUTER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 const OTHER_ROUTER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
 
@@ -103,6 +104,19 @@ impl Link {
             (*at, address(&frame[22..38]), address(&frame[38..54]), frame[54..].to_vec())
         };
         of_kind.map(parts).collect()
+    }
+
+    /// What routers and switches were told of the host's groups by MLD: when, from whom, of what,
+    /// and the kind of record; in the order in which all was said, where each stands.
+    fn reports(&self) -> Vec<(usize, Instant, Ipv6Addr, Ipv6Addr, u8)> {
+        let address = |bytes: &[u8]| Ipv6Addr::from(<[u8; 16]>::try_from(bytes).unwrap());
+        let is_report = |frame: &[u8]| frame[12..14] == [0x86, 0xdd] && frame[20] == 0;
+        let all = self.said.iter().enumerate().filter(|(_, (_, frame))| is_report(frame));
+        let parts = |(place, (at, frame)): (usize, &(Instant, Vec<u8>))| {
+            assert_eq!((frame[62], address(&frame[38..54])), (143, ALL_MLD_ROUTERS));
+            (place, *at, address(&frame[22..38]), address(&frame[74..90]), frame[70])
+        };
+        all.map(parts).collect()
     }
 
     /// Where a connection to `to` would come from.
@@ -200,6 +214,75 @@ fn rfc4862_5_4_2_an_address_is_asked_for_before_it_is_used() {
     assert_eq!(link.source("fe80::9"), Ok(local.into()));
     // Our own question, come back by a loop in the link, says nothing (RFC 7527 §4.2).
     assert_eq!(link.messages(135).len(), 1);
+}
+
+/// A switch that forwards groups to their members only has to know the member before the question
+/// is asked, or the answer does not come.
+#[test]
+fn rfc4862_5_4_2_a_switch_knows_who_asks_before_the_question() {
+    const JOINED: u8 = 4;
+    const LEFT: u8 = 3;
+    let mut link = Link::with(|_| ());
+    let (local, _) = link.local();
+    link.pass(secs(1));
+    let question = link.messages(135)[0].0;
+    let (place, at, from, group, kind) = link.reports()[0];
+    assert_eq!((at, from), (question, Ipv6Addr::UNSPECIFIED), "nobody's, as the question");
+    assert_eq!((group, kind), (group_of(local), JOINED));
+    assert_eq!(link.said[place + 1].1[54], 135, "the question is next");
+    // Routers listen to it as soon as it has an address.
+    link.pass(secs(3));
+    let from_us = link.reports().into_iter().filter(|it| it.2 == local);
+    let from_us: Vec<_> = from_us.map(|it| (it.3, it.4)).collect();
+    assert_eq!(from_us, [(group_of(local), JOINED); 2]);
+    // A router's prefix makes an address: the same again.
+    link.said.clear();
+    link.hear(&Word::new().prefix("2001:db8::", BOTH, 7200, 3600).frame());
+    let [(address, AddressState::Tentative)] = link.made()[..] else { panic!("one") };
+    link.pass(secs(3));
+    let (place, at, from, group, kind) = link.reports()[0];
+    assert_eq!((at, from), (link.messages(135)[0].0, local));
+    assert_eq!((group, kind), (group_of(address), JOINED));
+    assert_eq!(link.said[place + 1].1[54], 135);
+    assert_eq!(link.reports().len(), 2, "nothing about all nodes, whom everybody hears");
+    // Its end, and a neighbour that shares the group.
+    link.said.clear();
+    let like_it = Ipv6Addr::from(address.to_bits() ^ 1 << 64);
+    let cidr = stack::Cidr::new(like_it.into(), 64);
+    link.stack.add_address(link.now, stack::NewAddress::configured(cidr)).unwrap();
+    link.stack.remove_address(link.now, address.into()).unwrap();
+    link.pass(secs(3));
+    assert_eq!(link.reports(), [], "the other is there");
+    link.stack.remove_address(link.now, like_it.into()).unwrap();
+    link.pass(secs(3));
+    let told: Vec<_> = link.reports().into_iter().map(|it| (it.2, it.3, it.4)).collect();
+    assert_eq!(told, [(local, group_of(address), LEFT); 2]);
+}
+
+/// Of several that are one host, the first tells: it is who answers.
+#[test]
+fn of_the_parts_of_a_host_one_reports() {
+    let seed = Seed::from_number(7);
+    let told = stack::Part::all(&seed, 2.try_into().unwrap()).map(|part| {
+        let mut link = Link::with(|_| ());
+        link.stack.become_part(part);
+        link.pass(secs(5));
+        !link.reports().is_empty()
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [true, false]);
+}
+
+/// What another has is not asked for again, and its group is left.
+#[test]
+fn rfc4862_5_4_5_the_group_of_an_address_that_another_has_is_left() {
+    let mut link = Link::with(|_| ());
+    let (local, _) = link.local();
+    link.pass(secs(1));
+    link.hear(&claim(local));
+    link.pass(secs(3));
+    let of_it = link.reports().into_iter().filter(|it| it.3 == group_of(local));
+    let kinds: Vec<u8> = of_it.map(|it| it.4).collect();
+    assert_eq!((kinds.first(), kinds.last()), (Some(&4), Some(&3)), "{kinds:?}");
 }
 
 #[test]
@@ -486,7 +569,7 @@ fn rfc6724_the_destination_that_can_be_reached_best_comes_first() {
 
 #[test]
 fn a_host_that_is_not_to_configure_itself_is_silent_and_deaf() {
-    let mut stack = host(1);
+    let mut stack = settled(host(1));
     let now = Instant::from_secs(1);
     stack.advance(now);
     assert!(stack.poll_transmit(now).is_none());

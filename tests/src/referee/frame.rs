@@ -17,6 +17,10 @@ pub(super) enum Packet<'a> {
         claims: Option<IpAddr>,
         station: Option<[u8; 6]>,
     },
+    /// What routers and switches are told of a group by MLD.
+    Membership {
+        source: IpAddr,
+    },
     Tcp(Tcp<'a>),
     Other {
         source: IpAddr,

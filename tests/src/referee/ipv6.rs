@@ -8,6 +8,9 @@ use std::net::{IpAddr, Ipv6Addr};
 /// Errors are the types below this (RFC 4443 §2.1).
 const INFORMATIONAL: u8 = 128;
 
+/// MLD: reports of either version, and good-byes of the first.
+const MEMBERSHIP: [u8; 3] = [131, 132, 143];
+
 /// The fragment header (RFC 8200 §4.5).
 const FRAGMENT: u8 = 44;
 
@@ -64,6 +67,12 @@ fn read_icmpv6<'a>(
         let options = bytes.get(*before..).ok_or_else(|| Foul("a message cut short".into()))?;
         let claims = (kind == ADVERTISEMENT).then(|| address(&bytes[8..24]));
         return Ok(Packet::Neighbor { source, claims, station: station(options)? });
+    }
+    if MEMBERSHIP.contains(&kind) {
+        // RFC 3810 §5: no router passes it on, and it comes from this link or from nobody.
+        let of_link = from.is_unspecified() || from.is_unicast_link_local();
+        rule(hops == 1 && of_link, || format!("MLD from {from} with hop limit {hops}"))?;
+        return Ok(Packet::Membership { source });
     }
     if kind < INFORMATIONAL {
         let quoted = Ipv6Slice::from_slice_lax(icmp.payload()).ok();

@@ -124,8 +124,11 @@ impl Referee {
         rule(frame[6..12] == self.mac, || "not the host's Ethernet address".into())?;
         rule(frame[..6] != self.mac, || "sent to itself over the wire".into())?;
         let packet = Packet::read(frame)?;
-        let asks = matches!(packet, Packet::Arp { .. } | Packet::Neighbor { .. });
-        rule(asks || frame[0] & 1 == 0, || "a packet to a group of hosts".into())?;
+        let for_many = matches!(
+            packet,
+            Packet::Arp { .. } | Packet::Neighbor { .. } | Packet::Membership { .. }
+        );
+        rule(for_many || frame[0] & 1 == 0, || "a packet to a group of hosts".into())?;
         frame::is_well_filled(frame)?;
         match packet {
             Packet::Arp { sender_mac, sender } => {
@@ -137,6 +140,7 @@ impl Referee {
                 self.own_address_or_none(source)?;
                 claims.map_or(Ok(()), |claimed| self.own_address(claimed))
             }
+            Packet::Membership { source } => self.own_address_or_none(source),
             Packet::Tcp(tcp) => {
                 self.own_address(tcp.source)?;
                 self.sent_tcp(&tcp)

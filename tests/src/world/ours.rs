@@ -273,9 +273,16 @@ impl Host for Ours {
         let fast_open_connect = self.options.fast_open_connect && bytes > 0;
         let tcp = TcpOptions { fast_open_connect, ..self.options };
         let options = ConnectOptions { tcp, local };
+        let asks = self.stack.config().autoconfigure == Autoconfigure::On;
         let id = self.stack.connect(now, to, options).ok()?;
-        let port = self.stack.tcp(id)?.local().port();
-        Some((self.adopt(id), port))
+        let tcp = self.stack.tcp(id)?;
+        let local = tcp.local();
+        if asks && is_for_the_link(local.ip()) && !is_for_the_link(to.ip()) {
+            // Its other address is not there yet, and from this one nobody beyond would hear it.
+            tcp.abort(now);
+            return None;
+        }
+        Some((self.adopt(id), local.port()))
     }
 
     fn send(&mut self, now: Instant, handle: Handle, bytes: &[u8]) -> Io {
@@ -400,6 +407,10 @@ impl Host for Ours {
         }
         Ok(())
     }
+}
+
+fn is_for_the_link(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(it) if it.is_unicast_link_local())
 }
 
 /// G8: what a connection says of itself makes sense.

@@ -191,3 +191,19 @@ fn one_source_is_heard_of_two_over_ipv4() {
 fn one_source_is_heard_of_two_over_ipv6() {
     one_source_is_heard_of_two("ff35::123", ["2001:db8::1", "2001:db8::9"]);
 }
+
+/// RFC 4862 §5.4.2: what neighbours ask of a host reaches it through a switch that has heard its
+/// reports, and through no other.
+#[test]
+fn a_snooping_switch_lets_through_what_neighbors_ask() {
+    let Some(ns) = Netns::with_ipv6() else { return };
+    if !have(&["bridge"]) || bridge(&ns).is_none() {
+        return;
+    }
+    let _echo = ns.serve("echo", "--addr 192.0.2.2/24,2001:db8::2/64");
+    let known = "bridge mdb show dev hub | grep -q 'port tap0 grp ff02::1:ff00:2'";
+    ns.sh(10, &format!("until {known}; do sleep 0.05; done"));
+    // Longer than a report lives without being renewed: we answer the switch's questions.
+    ns.sh(10, &format!("sleep 3; {known}"));
+    ns.sh(10, "ip -6 neigh flush dev hub; ping -6 -q -c 1 -W 8 2001:db8::2");
+}

@@ -136,6 +136,8 @@ pub(crate) struct Report {
 #[derive(Clone, Debug, Default)]
 struct Membership {
     reception: Reception,
+    /// Somebody has been told of it.
+    is_told: bool,
     /// Reports that are still to be sent of all that is heard, and when the next.
     changes: u8,
     change_at: Instant,
@@ -157,25 +159,34 @@ impl Membership {
         change.into_iter().chain(self.answer_at).min()
     }
 
-    /// What is heard has changed: that is told at once, and again (RFC 3376 §5.1).
-    fn change(&mut self, before: (Mode, BTreeSet<Address>), after: (Mode, BTreeSet<Address>)) {
+    /// What is heard has changed: that is told from `at` on, and again (RFC 3376 §5.1).
+    fn change(
+        &mut self,
+        before: (Mode, BTreeSet<Address>),
+        after: (Mode, BTreeSet<Address>),
+        at: Instant,
+    ) {
         let differing = before.1.symmetric_difference(&after.1).copied();
         if before.0 != after.0 || self.changes > 0 {
             // A report of all that is heard says everything.
-            self.changes = ROBUSTNESS;
-            self.source_changes.clear();
+            self.tell_all();
         } else {
             self.source_changes.extend(differing.map(|source| (source, ROBUSTNESS)));
             if self.source_changes.len() > REPORT_SOURCES {
-                self.changes = ROBUSTNESS;
-                self.source_changes.clear();
+                self.tell_all();
             }
         }
-        self.change_at = Instant::ZERO;
+        self.change_at = at;
         if !self.reception.is_any() {
             self.answer_at = None;
             self.asked.clear();
         }
+    }
+
+    /// All that is heard is to be told.
+    fn tell_all(&mut self) {
+        self.changes = ROBUSTNESS;
+        self.source_changes.clear();
     }
 
     /// A querier asks, and is to be answered at `at`.
@@ -194,6 +205,7 @@ impl Membership {
 
     /// What is to be said of the last changes, this time.
     fn tell(&mut self) -> Vec<(Saying, Vec<Address>)> {
+        self.is_told = true;
         if self.changes > 0 {
             self.changes -= 1;
             let (mode, sources) = self.reception.state();
@@ -212,6 +224,7 @@ impl Membership {
 
     /// What is to be answered (RFC 3376 §5.2).
     fn answer(&mut self) -> Option<(Saying, Vec<Address>)> {
+        self.is_told = true;
         self.answer_at = None;
         if self.asked.is_empty() {
             let (mode, sources) = self.reception.state();
@@ -231,6 +244,10 @@ pub(crate) struct Groups {
     sources_max: usize,
     dice: Random,
     groups: BTreeMap<Address, Membership>,
+    /// Those among them that the host's addresses make it a member of.
+    own: BTreeSet<Address>,
+    /// Reports of IPv6 come from an address.
+    is_known: bool,
     /// Sources that sockets name, each once for each group.
     sources: usize,
     reports: VecDeque<Report>,
@@ -244,9 +261,19 @@ pub(crate) struct Groups {
 
 impl Groups {
     pub(crate) fn new(limit: usize, sources_max: usize, dice: Random) -> Groups {
-        let (groups, reports) = (BTreeMap::new(), VecDeque::new());
-        let (old_v4, old_v6) = ([None; 2], None);
-        Groups { limit, sources_max, dice, groups, sources: 0, reports, next: None, old_v4, old_v6 }
+        Groups {
+            limit,
+            sources_max,
+            dice,
+            groups: BTreeMap::new(),
+            own: BTreeSet::new(),
+            is_known: false,
+            sources: 0,
+            reports: VecDeque::new(),
+            next: None,
+            old_v4: [None; 2],
+            old_v6: None,
+        }
     }
 
     /// Packets to `group` are for this host.
@@ -269,25 +296,78 @@ impl Groups {
         after: Option<&Filter>,
     ) -> Result<(), GroupError> {
         let known = self.groups.get(&group);
-        if known.is_none() && after.is_some() && self.groups.len() >= self.limit {
+        if known.is_none() && after.is_some() && self.groups.len() >= self.most() {
             return Err(GroupError::TooManyGroups);
         }
-        let old = known.map(|it| it.reception.clone()).unwrap_or_default();
-        let mut new = old.clone();
+        let mut new = known.map(|it| it.reception.clone()).unwrap_or_default();
+        let named = new.named();
         new.change(before, after);
-        let sources = self.sources - old.named() + new.named();
-        if new.named() > old.named() && sources > self.sources_max {
+        let sources = self.sources - named + new.named();
+        if new.named() > named && sources > self.sources_max {
             return Err(GroupError::TooManySources);
         }
         self.sources = sources;
-        let (old, new_state) = (old.state(), new.state());
-        let membership = self.groups.entry(group).or_default();
-        membership.reception = new;
-        if old != new_state {
-            membership.change(old, new_state);
-        }
+        self.receive(group, new, Instant::ZERO);
         self.schedule();
         Ok(())
+    }
+
+    /// The groups that the host's addresses make it a member of, beside what sockets join: which
+    /// they are now, and from when on each is reported. That it is at all is for switches, which
+    /// may forward Neighbor Discovery's questions to reported members only (RFC 4862 §5.4.2).
+    pub(crate) fn follow(&mut self, own: &BTreeMap<Address, Instant>) {
+        let before = core::mem::replace(&mut self.own, own.keys().copied().collect());
+        for group in before.iter().filter(|group| !own.contains_key(group)) {
+            self.alter(*group, Some(&Filter::ALL), None, Instant::ZERO);
+        }
+        // What nobody has heard of is left in silence.
+        self.groups
+            .retain(|group, it| it.is_told || it.reception.is_any() || !before.contains(group));
+        for (group, at) in own.iter().filter(|(group, _)| !before.contains(group)) {
+            self.alter(*group, None, Some(&Filter::ALL), *at);
+        }
+        // Addresses that go faster than can be told go in silence.
+        if self.groups.len() > 2 * self.most() {
+            self.groups.retain(|_, it| it.reception.is_any());
+        }
+        self.schedule();
+    }
+
+    fn alter(&mut self, group: Address, from: Option<&Filter>, to: Option<&Filter>, at: Instant) {
+        let known = self.groups.get(&group);
+        let mut reception = known.map(|it| it.reception.clone()).unwrap_or_default();
+        reception.change(from, to);
+        self.receive(group, reception, at);
+    }
+
+    /// This is heard of a group from now on, and told from `at` on if it is something new.
+    fn receive(&mut self, group: Address, reception: Reception, at: Instant) {
+        let membership = self.groups.entry(group).or_default();
+        let before = core::mem::replace(&mut membership.reception, reception).state();
+        let after = membership.reception.state();
+        if before != after {
+            membership.change(before, after, at);
+        }
+    }
+
+    /// Reports of IPv6 come from an address, or from none. Routers discard those from none, so with
+    /// the first address all groups are told again (RFC 3810 §5.2.13, RFC 3590 §4).
+    pub(crate) fn set_known(&mut self, is_known: bool) {
+        let was_known = core::mem::replace(&mut self.is_known, is_known);
+        if was_known || !is_known {
+            return;
+        }
+        let v6 = self.groups.iter_mut().filter(|(group, _)| !group.is_v4());
+        for (_, it) in v6.filter(|(_, it)| it.reception.is_any() && it.changes < ROBUSTNESS) {
+            it.tell_all();
+            it.change_at = Instant::ZERO;
+        }
+        self.schedule();
+    }
+
+    /// Groups that there may be: those of sockets, and as many as addresses have made.
+    fn most(&self) -> usize {
+        self.limit + self.own.len()
     }
 
     /// A querier asks.
@@ -358,7 +438,7 @@ impl Groups {
         };
         for sources in parts {
             // Nobody has taken what there was to say: it is out of date.
-            if self.reports.len() < 2 * self.limit {
+            if self.reports.len() < 2 * self.most() {
                 self.reports.push_back(Report { sources: sources.to_vec(), ..report });
             }
         }

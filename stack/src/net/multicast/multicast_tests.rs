@@ -479,3 +479,67 @@ fn rfc3376_4_2_16_long_lists() {
     let report = Report { group: V4, sources: vec![V4; REPORT_SOURCES], ..report };
     assert!(packet(&report, source(1)).unwrap().1.len() <= 576);
 }
+
+/// The groups of Neighbor Discovery are told of like those of sockets, from their time on, and one
+/// that both want once.
+#[test]
+fn rfc3810_6_groups_of_addresses_are_told_of_too() {
+    let mut groups = groups();
+    let node = |last| Address::v6(0xff02_0000_0000_0000_0000_0001_ff00_0000 | last);
+    let own = |lasts: &[u128], millis| {
+        let at = START + Duration::from_millis(millis);
+        BTreeMap::from_iter(lasts.iter().map(|last| (node(*last), at)))
+    };
+    let told = |groups: &mut Groups, from| {
+        let all = said(groups, from, 60);
+        all.into_iter().map(|it| (it.1.group, it.1.saying, it.0)).collect::<Vec<_>>()
+    };
+    groups.follow(&own(&[1, 2], 300));
+    groups.follow(&own(&[1, 2], 900));
+    let all = told(&mut groups, START);
+    let of = |last| all.iter().filter(move |it| (it.0, it.1) == (node(last), Saying::ToExclude));
+    assert!([1, 2].iter().all(|last| of(*last).count() == 2) && all.len() == 4, "{all:?}");
+    assert!(of(1).all(|it| (300..=1300).contains(&it.2)) && of(1).next().unwrap().2 == 300);
+    groups.join(node(1)).unwrap();
+    let later = START + Duration::from_secs(60);
+    groups.follow(&own(&[3], 0));
+    let all = told(&mut groups, later);
+    let mut news: Vec<_> = all.iter().map(|it| (it.0, it.1)).collect();
+    news.sort_by_key(|it| it.0);
+    let (left, joined) = ((node(2), Saying::ToInclude), (node(3), Saying::ToExclude));
+    assert_eq!(news, [left, left, joined, joined], "a socket is in the first");
+    // Sockets have their limit for themselves, and who changes addresses fast leaves nothing.
+    for last in 0..3 {
+        groups.join(Address::v4([239, 0, 0, last])).unwrap();
+    }
+    assert_eq!(groups.join(V4), Err(GroupError::TooManyGroups));
+    for last in 0..100 {
+        groups.follow(&own(&[last, last + 100], 0));
+        groups.advance(later);
+        assert!(groups.groups.len() <= 12);
+    }
+    groups.follow(&BTreeMap::new());
+    said(&mut groups, later, 60);
+    assert_eq!(groups.groups.len(), 4);
+}
+
+/// RFC 3590 §4: routers do not listen to who has no address.
+#[test]
+fn rfc3590_4_all_is_told_again_when_there_is_an_address() {
+    let mut groups = groups();
+    groups.join(V6).unwrap();
+    groups.join(V4).unwrap();
+    said(&mut groups, START, 60);
+    for (is_known, expected) in [(false, 0), (true, 2), (true, 0), (false, 0), (true, 2)] {
+        groups.set_known(is_known);
+        let told = said(&mut groups, START + Duration::from_secs(60), 60);
+        assert_eq!(told.len(), expected);
+        assert!(told.iter().all(|it| (it.1.group, it.1.saying) == (V6, Saying::ToExclude)));
+    }
+    // What is still to be said is not said more often.
+    groups.set_known(false);
+    groups.leave(V6);
+    groups.join(V6).unwrap();
+    groups.set_known(true);
+    assert_eq!(said(&mut groups, START, 60).len(), 2);
+}

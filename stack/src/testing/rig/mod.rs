@@ -372,6 +372,9 @@ impl Rig {
         if let Some(asked) = translate::solicited(&frame) {
             return self.answer_solicitation(asked);
         }
+        if translate::is_group_report(&frame) {
+            return;
+        }
         match Segment::from_frame(&frame) {
             Err(wrong) => self.fail(&format!("the stack sent a damaged frame: {wrong}")),
             Ok(Some(segment)) if (segment.source, segment.destination) == self.flow() => {
