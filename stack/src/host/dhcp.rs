@@ -26,6 +26,10 @@ const PROBES: u8 = 1;
 const LOOK: Duration = Duration::from_secs(1);
 const LOOK_EARLY: Duration = Duration::from_millis(50);
 
+/// How long the farewell may wait for the Ethernet address of the server, or of the router that
+/// leads there: two questions, a second apart, and time for their answers.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// What a host does that finds no DHCP server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WithoutServer {
@@ -49,7 +53,8 @@ pub struct DhcpOptions {
 
 /// Gets an address from a DHCP server (RFC 2131) and keeps it: the host has it, and the routes
 /// that come with it, for as long as it is lent. When it is lost, what uses it ends. Dropping the
-/// client gives the address back. A host has one client on each of its links at most.
+/// client gives the address back, which takes two seconds at most. A host has one client on each of
+/// its links at most.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -141,8 +146,10 @@ impl Worker {
             self.client.advance(now);
             if shared.is_stopping() {
                 // The farewell is sent by the address that is then given up.
+                let lent = self.client.lease().map(|lease| lease.address.address);
                 self.client.release(now);
                 self.speak();
+                lent.into_iter().for_each(|address| self.see_off(now, address));
             }
             self.follow(now, shared);
             self.look_after_the_address(now, shared);
@@ -174,6 +181,17 @@ impl Worker {
             let to = SocketAddr::from((out.to, SERVER_PORT));
             if let Err(error) = self.talk.socket().send_to(&out.message, to) {
                 log::debug!("DHCP to {to}: {error}");
+            }
+        }
+    }
+
+    /// Waits until the farewell has left: with an address goes what waits for a neighbour.
+    fn see_off(&mut self, began: Instant, address: IpAddr) {
+        let end = began + FAREWELL;
+        while self.host.with_stack(|stack, now| now < end && stack.has_waiting(address)) {
+            self.talk.hear(|_, _| ());
+            if let Err(error) = self.talk.wait(LOOK_EARLY) {
+                return log::debug!("DHCP ends: {error}");
             }
         }
     }

@@ -194,6 +194,11 @@ impl Link {
         self.neighbors.drop_held(|packet| source_of(packet) == Some(own));
     }
 
+    /// A packet from `own` waits for its neighbour.
+    pub(crate) fn has_waiting(&self, own: Address) -> bool {
+        self.neighbors.held().any(|packet| source_of(packet) == Some(own))
+    }
+
     /// It has nothing to send, and no drops to tell of.
     pub(crate) fn is_silent(&self) -> bool {
         self.replies.is_empty() && self.dropped == 0 && self.neighbors.is_silent()

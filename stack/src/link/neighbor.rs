@@ -283,6 +283,13 @@ impl NeighborTable {
         self.counters.dropped += dropped.0;
     }
 
+    /// The packets that wait for their neighbours.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &[u8]> {
+        let waiting = self.incomplete.iter().filter_map(|address| self.find(*address));
+        let released = self.released.iter().map(|(_, packet)| packet);
+        waiting.flat_map(|entry| &entry.held).chain(released).map(|packet| &**packet)
+    }
+
     pub(crate) fn counters(&self) -> NeighborCounters {
         self.counters
     }

@@ -57,6 +57,13 @@ impl Stack {
         self.addresses.iter()
     }
 
+    /// A packet from this address waits for its neighbour to be known; it would be lost with the
+    /// address.
+    #[cfg(feature = "host")]
+    pub(crate) fn has_waiting(&self, address: IpAddr) -> bool {
+        self.interfaces.iter().any(|it| it.link.has_waiting(address.into()))
+    }
+
     /// How often addresses have come, gone, or changed their state: who keeps the number sees
     /// whether to look at [`Stack::addresses`] again.
     pub fn address_changes(&self) -> u64 {

@@ -191,9 +191,8 @@ fn each_link_has_a_client_of_its_own() {
         let without_server = WithoutServer::HelpsItself;
         let alone = DhcpOptions { without_server, ..on(ids[1]) };
         assert_eq!(refusal(alone), io::ErrorKind::InvalidInput);
-        // What one gives back the other keeps. A server is told of it only if its Ethernet
-        // address is known: the packet does not wait longer than the address is there.
-        TcpStream::connect(&host, (LEFT, 7)).unwrap_err();
+        // What one gives back the other keeps. The server is told of it, whose Ethernet address
+        // has to be asked for first.
         let [one, _other] = clients;
         drop(one);
         assert_eq!((places(), ways()), (vec![ids[1]], vec![Some(ids[1])]));
@@ -202,5 +201,20 @@ fn each_link_has_a_client_of_its_own() {
             pause(1);
         }
         assert_eq!([told(0), told(1)], [vec![1, 3, 7], vec![1, 3]]);
+    });
+}
+
+/// RFC 2131 §4.4.6: a farewell waits for its way, and nobody waits for it for ever.
+#[test]
+fn rfc2131_4_4_6_a_server_that_is_gone_is_not_waited_for() {
+    within(20, || {
+        let (left, right) = pair();
+        let _heard = serve(&left, Arc::new(AtomicU8::new(SERVES)));
+        let client = DhcpClient::start(&right, None).unwrap();
+        client.wait(Duration::from_secs(5)).expect("a lease");
+        left.remove_address(LEFT.parse().unwrap()).unwrap();
+        let ((), time) = timed(|| drop(client));
+        assert!(time < Duration::from_secs(8), "{time:?}");
+        assert!(!has_address(&right));
     });
 }
