@@ -3,17 +3,21 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use stack::host::DhcpClient;
 use stack::{Lease, NetworkInformation};
 
 /// How long a server may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits until the host has an address.
-pub(crate) fn obtain(client: &DhcpClient) -> Result<Lease> {
-    let missing = || anyhow!("no DHCP server has lent an address in {} s", PATIENCE.as_secs());
-    client.wait(PATIENCE).ok_or_else(missing)
+/// Waits until the host has an address on `link`.
+pub(crate) fn obtain(client: &DhcpClient, link: &str) -> Result<Lease> {
+    client.wait(PATIENCE).ok_or_else(|| missing(link))
+}
+
+fn missing(link: &str) -> Error {
+    let patience = PATIENCE.as_secs();
+    anyhow!("no DHCP server on {link} has lent an address in {patience} s")
 }
 
 /// What was obtained, on one line.
@@ -46,5 +50,14 @@ fn add(line: &mut String, what: &str, items: Vec<String>) {
     if !items.is_empty() {
         // Writing to a string does not fail.
         let _ = write!(line, ", {what} {}", items.join(" "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn who_waits_in_vain_is_told_where() {
+        let said = super::missing("VLAN 7").to_string();
+        assert_eq!(said, "no DHCP server on VLAN 7 has lent an address in 30 s");
     }
 }

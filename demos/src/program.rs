@@ -4,7 +4,7 @@
 //! A signal ends the program from the thread that ctrlc keeps for it: connections are closed, the
 //! summary is said, and the process exits; whatever `body` was doing is then of no interest.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +54,14 @@ pub enum Role {
     Server,
 }
 
+/// A DHCP client on a link.
+struct Asking {
+    interface: InterfaceId,
+    /// What the options call it.
+    link: String,
+    client: DhcpClient,
+}
+
 /// A stack on its wire, without a program around it.
 pub struct Plug {
     shards: Shards,
@@ -61,8 +69,7 @@ pub struct Plug {
     device: Arc<dyn Device>,
     /// What the person at the terminal should know.
     hints: Vec<String>,
-    /// On which interface each of them asks.
-    dhcp: Mutex<Vec<(InterfaceId, DhcpClient)>>,
+    dhcp: Mutex<Vec<Asking>>,
     /// Kept so that what it knows is renewed.
     dhcpv6: Mutex<Option<Dhcpv6Client>>,
 }
@@ -101,15 +108,16 @@ impl Plug {
         let device = Arc::clone(&devices[0]);
         let shards = builder.start_shards(devices).context("the stack cannot start")?;
         let host = shards.first();
-        let mut asking = Vec::from_iter(options.dhcp.then_some(InterfaceId::FIRST));
+        let first = || options.tap.clone().unwrap_or_else(|| "the TAP".to_owned());
+        let mut asking = Vec::from_iter(options.dhcp.then(|| (InterfaceId::FIRST, first())));
         let further: Vec<InterfaceId> =
             host.with_stack(|stack, _| stack.interfaces().skip(1).map(|it| it.id).collect());
         let pairs = options.interface.iter().zip(further);
-        asking.extend(pairs.filter(|(link, _)| link.dhcp).map(|(_, id)| id));
+        asking.extend(pairs.filter(|(link, _)| link.dhcp).map(|(it, id)| (id, it.name.clone())));
         for vlan in &options.vlan {
             let added = add_vlan(host, &names, vlan);
             let id = added.with_context(|| format!("--vlan {}", vlan.name))?;
-            asking.extend(vlan.dhcp.then_some(id));
+            asking.extend(vlan.dhcp.then(|| (id, format!("VLAN {}", vlan.name))));
         }
         for route in &options.route {
             for host in shards.hosts() {
@@ -117,12 +125,13 @@ impl Plug {
                 added.with_context(|| format!("--route {}", route.destination))?;
             }
         }
-        let start = |interface| {
+        let start = |(interface, link)| {
             let mut how = DhcpOptions { interface, ..DhcpOptions::default() };
             if options.link_local && interface == InterfaceId::FIRST {
                 how.without_server = WithoutServer::HelpsItself;
             }
-            DhcpClient::start_with(host, how).map(|client| (interface, client))
+            let client = DhcpClient::start_with(host, how)?;
+            Ok::<_, io::Error>(Asking { interface, link, client })
         };
         let dhcp = asking.into_iter().map(start).collect::<Result<_, _>>();
         let dhcp = Mutex::new(dhcp.context("no DHCP client")?);
@@ -226,13 +235,13 @@ impl Plug {
     fn await_leases(&self, is_content: impl Fn(InterfaceId) -> bool) -> Result<Vec<Lease>> {
         // Whoever closes meanwhile does not wait for them.
         let clients = core::mem::take(&mut *self.dhcp());
-        let asking = clients.iter().filter(|(id, _)| !is_content(*id));
-        let leases = asking.map(|(_, client)| lease::obtain(client)).collect::<Result<_>>()?;
+        let asking = clients.iter().filter(|it| !is_content(it.interface));
+        let leases = asking.map(|it| lease::obtain(&it.client, &it.link)).collect::<Result<_>>()?;
         *self.dhcp() = clients;
         Ok(leases)
     }
 
-    fn dhcp(&self) -> MutexGuard<'_, Vec<(InterfaceId, DhcpClient)>> {
+    fn dhcp(&self) -> MutexGuard<'_, Vec<Asking>> {
         self.dhcp.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
