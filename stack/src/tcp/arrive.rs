@@ -501,14 +501,19 @@ impl Tcb {
     }
 
     /// An ICMP error about this connection (RFC 1122 §4.2.3.9, RFC 5461, RFC 5927): hard errors
-    /// end only an attempt to connect; afterwards every error is soft.
+    /// end only an attempt to connect; afterwards every error is soft. Who wants to know at once
+    /// does (`IP_RECVERR`), and gives up an attempt for every error.
     pub(crate) fn on_icmp_error(&mut self, cx: &mut Cx<'_>, seq: Seq, error: TcpError) {
         if !self.is_in_flight(seq) {
             return;
         }
+        let at_once = self.options.network_errors;
         let hard = matches!(error, TcpError::Refused | TcpError::ProtocolUnreachable);
-        if hard && !self.state.is_synchronized() {
+        if (hard || at_once) && !self.state.is_synchronized() {
             self.end(cx, Ended::Failed(error));
+        } else if at_once {
+            self.error = Some(error);
+            self.marks.event = true;
         } else {
             self.soft_error = Some(error);
         }

@@ -89,9 +89,13 @@ impl Tcb {
 
     /// The protocol life is over. Text that was received stays readable while somebody may read.
     pub(crate) fn end(&mut self, cx: &mut Cx<'_>, ended: Ended) {
+        let was_over = self.state == State::Closed;
         self.state = self.state.on(Event::Abort);
-        if let Ended::Failed(error) = ended {
-            self.error = self.error.or(Some(error));
+        // The end goes before what the network has said on the way, and before what comes later.
+        if let Ended::Failed(error) = ended
+            && !(was_over && self.error.is_some())
+        {
+            self.error = Some(error);
         }
         self.finish(cx);
     }

@@ -61,6 +61,10 @@ pub struct TcpOptions {
     pub fast_open_connect: bool,
     /// Text goes with the SYN without a cookie, and comes so (`TCP_FASTOPEN_NO_COOKIE`).
     pub fast_open_no_cookie: bool,
+    /// What the network says of segments is told at once (`IP_RECVERR`, `IPV6_RECVERR`): the next
+    /// call fails with it, and the connection goes on; an attempt to connect ends. Otherwise it is
+    /// told when the connection is given up, if it is.
+    pub network_errors: bool,
     /// A listener on `::` takes no connections over IPv4 (`IPV6_V6ONLY`); off by default, as in
     /// Linux.
     pub only_v6: bool,
@@ -95,6 +99,7 @@ impl Default for TcpOptions {
             max_pacing_rate: None,
             fast_open_connect: false,
             fast_open_no_cookie: false,
+            network_errors: false,
             only_v6: false,
             interface: None,
         }

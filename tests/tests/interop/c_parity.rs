@@ -41,7 +41,6 @@ const DIFFERENCES: &[[&str; 3]] = &[
         "get IP_MULTICAST_LOOP (4 bytes) -1 ENOPROTOOPT",
         REFUSED,
     ],
-    ["set IP_RECVERR to 1 1 -", "set IP_RECVERR to 1 -1 ENOPROTOOPT", REFUSED],
     ["set IP_PKTINFO to 1 1 -", "set IP_PKTINFO to 1 -1 ENOPROTOOPT", REFUSED],
     ["set SO_KEEPALIVE to 1 1 -", "set SO_KEEPALIVE to 1 -1 ENOPROTOOPT", REFUSED],
     ["set SO_OOBINLINE to 1 1 -", "set SO_OOBINLINE to 1 -1 ENOPROTOOPT", REFUSED],

@@ -111,3 +111,58 @@ fn traceroute_from_there_to_here() {
         }
     }
 }
+
+/// Has one line echoed, sends another that no way leads for, until it is told so, and waits for
+/// its echo.
+const ASKS_FOR_ERRORS: &str = r#"
+import socket as s, sys, time
+k = s.create_connection((sys.argv[1], 7))
+level, name = (s.IPPROTO_IPV6, 25) if ':' in sys.argv[1] else (s.IPPROTO_IP, 11)
+k.setsockopt(level, name, 1)
+k.sendall(b'one'); print('echoed', k.recv(9), flush=True)
+sys.stdin.readline()
+k.sendall(b'two')
+while True:
+    error = k.getsockopt(s.SOL_SOCKET, s.SO_ERROR)
+    if error: break
+    time.sleep(0.02)
+print('told', error, flush=True)
+sys.stdin.readline()
+print('echoed', k.recv(9), flush=True)
+"#;
+
+const ECHOES: &str = r#"
+import socket as s
+l = s.create_server(('::', 7), family=s.AF_INET6, dualstack_ipv6=True)
+print('ready', flush=True)
+while True:
+    k = l.accept()[0]
+    while text := k.recv(9): k.sendall(text)
+"#;
+
+/// Linux's IP_RECVERR: a connection is told at once that a router has no way, and goes on when
+/// there is one again.
+#[test]
+fn a_connection_that_asks_is_told_what_routers_say() {
+    let Some(lab) = lab() else { return };
+    if !have(&["python3"]) {
+        return;
+    }
+    std::fs::write(lab.router.dir().join("asks.py"), ASKS_FOR_ERRORS).unwrap();
+    std::fs::write(lab.far.dir().join("echoes.py"), ECHOES).unwrap();
+    let mut server = lab.far.spawn("python3", "-u echoes.py");
+    server.wait_for("ready");
+    // No route to the host, and over IPv6 none to the network: as the router calls it.
+    for (to, length, errno) in [(FAR, 32, 113), (FAR_V6, 128, 101)] {
+        let run = format!("run --tap tap0 {HERE} -- python3 -u asks.py {to}");
+        let mut asks = lab.router.spawn(demo_path("tapstack"), &run);
+        assert_eq!(asks.wait_for("echoed"), "echoed b'one'");
+        lab.router.sh(5, &format!("ip route add unreachable {to}/{length} metric 1"));
+        asks.write("\n");
+        assert_eq!(asks.wait_for("told"), format!("told {errno}"));
+        lab.router.sh(5, &format!("ip route delete unreachable {to}/{length} metric 1"));
+        asks.write("\n");
+        assert_eq!(asks.wait_for("echoed"), "echoed b'two'");
+        assert!(asks.finish().0.success());
+    }
+}

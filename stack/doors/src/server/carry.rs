@@ -57,6 +57,20 @@ impl Shared {
         }
     }
 
+    /// An error that a connection has survived (`IP_RECVERR`) waits for the program to ask, whose
+    /// end of the pair goes on: false if it was the connection's end.
+    fn is_survived(&self, socket: &Socket, state: &mut State, error: Errno) -> bool {
+        let of_network = matches!(
+            error,
+            Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ECONNREFUSED | Errno::ENOPROTOOPT
+        );
+        let survived = of_network && self.bsd.getpeername(socket.fd).is_ok();
+        if survived {
+            state.error = Some(error);
+        }
+        survived
+    }
+
     /// From the program to the stack.
     fn carry_out(&self, socket: &Socket, state: &mut State) -> Rest {
         let mut piece = [0; PIECE];
@@ -65,6 +79,7 @@ impl Shared {
                 match self.bsd.send(socket.fd, state.outgoing.rest(), MSG_DONTWAIT) {
                     Ok(count) => state.outgoing.consume(count),
                     Err(Errno::EAGAIN) => return Rest::Waits,
+                    Err(error) if self.is_survived(socket, state, error) => {}
                     Err(error) => return Rest::Failed(error),
                 }
                 continue;
@@ -93,6 +108,9 @@ impl Shared {
                     }
                 }
                 Err(Errno::EAGAIN) => state.outgoing.keep(&piece[..length]),
+                Err(error) if self.is_survived(socket, state, error) => {
+                    state.outgoing.keep(&piece[..length]);
+                }
                 Err(error) => return Rest::Failed(error),
             }
         }
@@ -122,6 +140,7 @@ impl Shared {
                 }
                 Ok(length) => length,
                 Err(Errno::EAGAIN) => return Rest::Waits,
+                Err(error) if self.is_survived(socket, state, error) => continue,
                 Err(error) => return Rest::Failed(error),
             };
             match sys::send(end.as_fd(), &piece[..length]) {

@@ -80,7 +80,8 @@ pub const IP_TOS: i32 = 1;
 pub const IP_TTL: i32 = 2;
 /// The interface and address that datagrams came to, with each of them.
 pub const IP_PKTINFO: i32 = 8;
-/// What the network says of datagrams, in the queue of MSG_ERRQUEUE.
+/// What the network says of datagrams is in the queue of MSG_ERRQUEUE; what it says of a stream
+/// fails the next call.
 pub const IP_RECVERR: i32 = 11;
 /// The time to live of datagrams, with each of them.
 pub const IP_RECVTTL: i32 = 12;

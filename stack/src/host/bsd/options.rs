@@ -424,6 +424,9 @@ pub fn set_tcp_option(
         }
         (IPPROTO_IP, IP_TOS) => options.tos = value as u8,
         (IPPROTO_IPV6, IPV6_TCLASS) => options.tos = traffic_class(value)?,
+        (IPPROTO_IP, IP_RECVERR) | (IPPROTO_IPV6, IPV6_RECVERR) => {
+            options.network_errors = value != 0;
+        }
         (IPPROTO_TCP, TCP_NODELAY) => options.nodelay = value != 0,
         (IPPROTO_TCP, TCP_CORK) => options.cork = value != 0,
         (IPPROTO_TCP, TCP_NOTSENT_LOWAT) => {
@@ -587,6 +590,7 @@ pub fn tcp_option(
         (SOL_SOCKET, SO_RCVBUF) => (OVERHEAD * buffers(options, info).0) as u64,
         (IPPROTO_IP, IP_TTL) | (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => options.ttl.into(),
         (IPPROTO_IP, IP_TOS) | (IPPROTO_IPV6, IPV6_TCLASS) => options.tos.into(),
+        (IPPROTO_IP, IP_RECVERR) | (IPPROTO_IPV6, IPV6_RECVERR) => options.network_errors.into(),
         (IPPROTO_TCP, TCP_NODELAY) => options.nodelay.into(),
         (IPPROTO_TCP, TCP_CORK) => options.cork.into(),
         (IPPROTO_TCP, TCP_NOTSENT_LOWAT) => {

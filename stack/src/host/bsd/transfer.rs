@@ -155,7 +155,11 @@ impl Bsd {
         let common = MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_NOSIGNAL;
         match sock.kind {
             Kind::Stream => {
-                check(flags, common)?;
+                check(flags, common | MSG_ERRQUEUE)?;
+                if flags & MSG_ERRQUEUE != 0 {
+                    // What the network says of a stream fails its calls, and is in no queue.
+                    return Err(Errno::EAGAIN);
+                }
                 let stream = sock.stream(Errno::ENOTCONN)?;
                 let length = recv_stream(&sock, &stream, out, flags)?;
                 Ok(Message { length, from: None, control: Control::default(), flags: 0 })

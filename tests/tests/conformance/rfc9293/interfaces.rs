@@ -3,7 +3,7 @@
 use crate::{ms, secs};
 use stack::testing::packet::{Segment, checksum};
 use stack::testing::rig::Rig;
-use stack::{ConnectOptions, ListenOptions, State, TcpError, TcpOptions};
+use stack::{ConnectOptions, ListenOptions, Readiness, SendError, State, TcpError, TcpOptions};
 
 /// Destination unreachable: network, host, protocol, port, and the ones that mean a router.
 const UNREACHABLE: u8 = 3;
@@ -151,6 +151,38 @@ fn shld_25_the_application_learns_of_soft_errors() {
     t.inject_error(UNREACHABLE, 1, [0; 4], &syn);
     t.advance(secs(400)).forget_rest();
     t.expect_error(TcpError::HostUnreachable);
+}
+
+/// Linux's IP_RECVERR: at once, to the call that is made then, and the connection goes on.
+#[test]
+fn shld_25_who_asks_for_soft_errors_learns_of_them_at_once() {
+    let with = |t: &mut Rig| {
+        let (now, options) = (t.now(), TcpOptions { network_errors: true, ..t.tcp().options() });
+        t.tcp().set_options(now, options);
+    };
+    for (kind, code, error) in [
+        (UNREACHABLE, 0, TcpError::NetworkUnreachable),
+        (UNREACHABLE, 1, TcpError::HostUnreachable),
+        (UNREACHABLE, 3, TcpError::Refused),
+        (11, 0, TcpError::HostUnreachable),
+    ] {
+        let (mut t, segment) = in_flight();
+        with(&mut t);
+        t.inject_error(kind, code, [0; 4], &segment).expect_nothing().state(State::Established);
+        assert!(t.tcp().readiness().contains(Readiness::ERROR));
+        t.expect_error(error).expect_would_block();
+        assert!(!t.tcp().readiness().contains(Readiness::ERROR));
+        t.inject_error(kind, code, [0; 4], &segment);
+        assert_eq!(t.try_send(5), Err(SendError::Failed(error)));
+        t.inject(". 1:1(0) ack 11").send(5).expect("P. 11:16(5) ack 1");
+        // The end goes before what was said on the way, which is not told again.
+        t.inject_error(kind, code, [0; 4], &t.last().clone());
+        t.advance(secs(2000)).forget_rest().expect_error(TcpError::TimedOut);
+        let mut t = Rig::connecting();
+        with(&mut t);
+        let syn = t.last().clone();
+        t.inject_error(kind, code, [0; 4], &syn).state(State::Closed).expect_error(error);
+    }
 }
 
 #[test]

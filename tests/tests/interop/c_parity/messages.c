@@ -56,6 +56,21 @@ static void control(void)
     close(fd);
 }
 
+/* What a stream finds in the queue of errors: nothing. */
+static void errors(void)
+{
+    int near, far, on = 1;
+    char text[4];
+    struct iovec part = {text, sizeof text};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    connection(&near, &far);
+    CHECK("MSG_ERRQUEUE of a stream", recvmsg(near, &message, MSG_ERRQUEUE));
+    CHECK("IP_RECVERR of a stream", setsockopt(near, IPPROTO_IP, IP_RECVERR, &on, sizeof on));
+    CHECK("MSG_ERRQUEUE with it", recvmsg(near, &message, MSG_ERRQUEUE));
+    close(near);
+    close(far);
+}
+
 static void sent(void)
 {
     union address address;
@@ -118,6 +133,7 @@ static void many(void)
 void messages(void)
 {
     control();
+    errors();
     sent();
     many();
 }
