@@ -563,6 +563,32 @@ impl Udp<'_> {
         self.set_group(here, group, Some(filter))
     }
 
+    /// Hears from now on what `filter` says of a group that it has joined, there or where this host
+    /// speaks to the group (`IP_MSFILTER`).
+    #[cfg(feature = "host")]
+    pub(crate) fn replace_filter(
+        &mut self,
+        interface: Option<InterfaceId>,
+        group: Address,
+        filter: Filter,
+    ) -> Result<(), GroupError> {
+        let here = self.place(interface, group)?;
+        let after = self.table.group_replaced(self.key, here, group, filter)?;
+        self.set_group(here, group, after)
+    }
+
+    /// What it hears of a group that it has joined.
+    #[cfg(feature = "host")]
+    pub(crate) fn filter(
+        &self,
+        interface: Option<InterfaceId>,
+        group: Address,
+    ) -> Result<Filter, GroupError> {
+        let here = self.place(interface, group)?;
+        let filter = self.socket().and_then(|it| it.memberships().get(here, group));
+        filter.cloned().ok_or(GroupError::NotJoined)
+    }
+
     /// Where the socket joins a group.
     fn place(
         &self,

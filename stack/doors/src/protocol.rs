@@ -9,6 +9,9 @@ use crate::control::CONTROL_MAX;
 /// The longest request or reply, bytes.
 pub const MESSAGE_MAX: usize = 4096;
 
+/// The longest value of an option that is passed on, either way.
+pub const VALUE_MAX: usize = MESSAGE_MAX / 2;
+
 /// What a datagram begins with on its way between program and server: [`ADDRESS`] bytes, the length
 /// of its control messages in two, and room for those.
 pub const DATAGRAM_HEADER: usize = CONTROL + CONTROL_MAX;
@@ -57,7 +60,7 @@ pub enum Op {
     LocalName,
     /// The peer's address.
     PeerName,
-    /// `a`: level, `b`: name, data: the room for the value.
+    /// `a`: level, `b`: name, data: the room for the value, and what that says of what is asked.
     GetOption,
     /// `a`: level, `b`: name, data: the value.
     SetOption,

@@ -211,6 +211,18 @@ impl UdpTable {
         socket.memberships.after(interface, group, change, groups, sources)
     }
 
+    /// What its filter would be if it were `filter`; None: it would be no member.
+    pub(crate) fn group_replaced(
+        &self,
+        key: Key<UdpSocket>,
+        interface: InterfaceId,
+        group: Address,
+        filter: Filter,
+    ) -> Result<Option<Filter>, GroupError> {
+        let Some(socket) = self.socket(key) else { return Err(GroupError::NotAGroup) };
+        socket.memberships.replaced(interface, group, filter, self.limits.sources)
+    }
+
     /// The socket has this filter of `group` on a link from now on; None: it is no member.
     pub(crate) fn set_group(
         &mut self,

@@ -309,3 +309,69 @@ fn sources_of_groups_of_ipv6_are_chosen() {
         assert_eq!(set(MCAST_JOIN_GROUP, &v4), Err(Errno::EINVAL));
     });
 }
+
+/// A `struct group_filter` (RFC 3678 §5.2).
+fn group_filter(interface: u32, addresses: &[&str], mode: u32) -> Vec<u8> {
+    let sources = group_request(interface, addresses).split_off(size_of::<usize>() + 128);
+    let mut filter = group_request(interface, &addresses[..1]);
+    filter.extend(mode.to_ne_bytes());
+    filter.extend((addresses.len() as u32 - 1).to_ne_bytes());
+    filter.extend(sources);
+    filter
+}
+
+/// RFC 3678 §4.2, §5.2: before and after the socket has an address.
+#[test]
+fn all_sources_of_a_group_are_chosen_and_told_at_once() {
+    within(10, || {
+        let (left, right) = hosts();
+        let (left, right) = (Bsd::new(&left), Bsd::new(&right));
+        let octets = |text: &str| text.parse::<Ipv4Addr>().unwrap().octets();
+        let short = |mode: u32, sources: &[&str]| {
+            let numbers = [mode.to_ne_bytes(), (sources.len() as u32).to_ne_bytes()].concat();
+            let list = sources.iter().flat_map(|it| octets(it)).collect();
+            [octets("232.1.2.3").to_vec(), vec![0; 4], numbers, list].concat()
+        };
+        let server = left.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+        let set = |name, value: &[u8]| left.setsockopt(server, IPPROTO_IP, name, value);
+        let told = |name, of: &[u8]| {
+            let mut out = of.to_vec();
+            left.getsockopt(server, IPPROTO_IP, name, &mut out).map(|length| out[..length].to_vec())
+        };
+        let strangers = ["198.51.100.1", "198.51.100.2"];
+        let all = ["232.1.2.3", strangers[0], strangers[1]];
+        for is_bound in [false, true] {
+            assert_eq!(set(IP_MSFILTER, &short(1, &strangers)), Err(Errno::EINVAL));
+            assert_eq!(set(IP_MSFILTER, &short(1, &[])), Err(Errno::EADDRNOTAVAIL));
+            assert_eq!(told(IP_MSFILTER, &short(7, &[])), Err(Errno::EADDRNOTAVAIL));
+            set(MCAST_JOIN_GROUP, &group_request(0, &["232.1.2.3"])).unwrap();
+            assert_eq!(told(IP_MSFILTER, &short(7, &[RIGHT])), Ok(short(0, &[])));
+            set(IP_MSFILTER, &short(1, &strangers)).unwrap();
+            assert_eq!(told(IP_MSFILTER, &short(7, &[RIGHT; 2])), Ok(short(1, &strangers)));
+            let room = group_filter(1, &["232.1.2.3", RIGHT, RIGHT, RIGHT], 7);
+            assert_eq!(told(MCAST_MSFILTER, &room), Ok(group_filter(1, &all, 1)));
+            // There are two, and room for one.
+            let mut one = short(1, &strangers);
+            one.truncate(20);
+            assert_eq!(told(IP_MSFILTER, &short(7, &[RIGHT])), Ok(one));
+            let many = vec![RIGHT; 11];
+            assert_eq!(set(IP_MSFILTER, &short(1, &many)), Err(Errno::ENOBUFS));
+            set(MCAST_MSFILTER, &group_filter(1, &all, 0)).unwrap();
+            set(MCAST_MSFILTER, &group_filter(1, &all[..1], 1)).unwrap();
+            assert_eq!(told(IP_MSFILTER, &short(7, &[])), Err(Errno::EADDRNOTAVAIL), "left");
+            if !is_bound {
+                left.bind(server, address("0.0.0.0", 53)).unwrap();
+            }
+        }
+        set(MCAST_JOIN_GROUP, &group_request(0, &["232.1.2.3"])).unwrap();
+        let client = right.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+        for (mode, expected) in [(1, b"alone"), (0, b"group")] {
+            set(IP_MSFILTER, &short(mode, &strangers)).unwrap();
+            right.sendto(client, b"group", 0, Some(address("232.1.2.3", 53))).unwrap();
+            right.sendto(client, b"alone", 0, Some(address(LEFT, 53))).unwrap();
+            let mut text = [0; 8];
+            let length = left.recv(server, &mut text, 0).unwrap();
+            assert_eq!(&text[..length], expected);
+        }
+    });
+}

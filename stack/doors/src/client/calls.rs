@@ -9,12 +9,13 @@ use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
 
 use libc::{sockaddr, socklen_t};
 use stack::host::Errno;
+use stack::host::bsd::{IP_MSFILTER, MCAST_MSFILTER};
 
 use super::memory::{bytes, load, store, tell};
 use super::table::{self, Ours, find};
 use super::{ask, small, unsupported};
 use crate::channel;
-use crate::protocol::{DATAGRAM_HEADER, Op, What};
+use crate::protocol::{DATAGRAM_HEADER, Op, VALUE_MAX, What};
 use crate::sys::{self, checked};
 
 const ENOTCONN: Errno = Errno::from_number(libc::ENOTCONN);
@@ -332,6 +333,15 @@ unsafe fn name(fd: c_int, op: Op, call: i64, at: *mut sockaddr, length: *mut soc
     small(address.and_then(|it| unsafe { tell(&it, at, length) }).map(|()| 0))
 }
 
+/// What a value says of which group is asked for: a `struct group_filter` without sources.
+const SAID_MOST: usize = 144;
+
+/// The value that is asked for says of what.
+fn says_of_what(level: c_int, name: c_int) -> bool {
+    let is_ip = matches!(level, libc::IPPROTO_IP | libc::IPPROTO_IPV6);
+    is_ip && matches!(name, IP_MSFILTER | MCAST_MSFILTER)
+}
+
 /// `getsockopt(2)`.
 ///
 /// # Safety
@@ -352,7 +362,11 @@ pub unsafe fn getsockopt(
     // SAFETY: the caller's promise.
     let asked = unsafe { load(length) }.and_then(|room| {
         i32::try_from(room).map_err(|_| Errno::EINVAL)?;
-        let found = ask::ask(Op::GetOption, ours.number, (level, name), &room.to_ne_bytes());
+        let said = if says_of_what(level, name) { SAID_MOST.min(room as usize) } else { 0 };
+        // SAFETY: the caller says that so much is there.
+        let said = unsafe { bytes(value, said) }?;
+        let question = [&room.to_ne_bytes()[..], said].concat();
+        let found = ask::ask(Op::GetOption, ours.number, (level, name), &question);
         found.map(|found| (found, room as usize))
     });
     let asked = asked.inspect_err(|error| unknown_option(*error, "getsockopt", level, name));
@@ -383,8 +397,10 @@ pub unsafe fn setsockopt(
         checked(unsafe { libc::syscall(libc::SYS_setsockopt, fd, level, name, value, length) })
     };
     let Some(ours) = find(fd) else { return small(kernel()) };
+    // What is longer says no more to anybody.
+    let most = (length as usize).min(VALUE_MAX);
     // SAFETY: the caller's promise.
-    let given = unsafe { bytes(value, length as usize) };
+    let given = unsafe { bytes(value, most) };
     let set = given.and_then(|it| ask::ask(Op::SetOption, ours.number, (level, name), it));
     let is_time =
         level == libc::SOL_SOCKET && matches!(name, libc::SO_RCVTIMEO | libc::SO_SNDTIMEO);

@@ -13,7 +13,7 @@ use stack::host::bsd::{
 
 use super::Shared;
 use super::socket::{Phase, Socket};
-use crate::protocol::{Op, Reply, Request, What, interfaces_to_bytes};
+use crate::protocol::{Op, Reply, Request, VALUE_MAX, What, interfaces_to_bytes};
 use crate::sys;
 
 /// What a connecting socket's end is stuffed with, a piece.
@@ -152,7 +152,7 @@ impl Shared {
         self.bsd.getpeername(socket.fd)
     }
 
-    fn option(&self, socket: &Socket, level: i32, name: i32, room: &[u8]) -> Reply {
+    fn option(&self, socket: &Socket, level: i32, name: i32, question: &[u8]) -> Reply {
         if (level, name) == (SOL_SOCKET, SO_ERROR)
             && let Some(error) = socket.state().error.take()
         {
@@ -162,8 +162,9 @@ impl Shared {
             let listens = socket.state().phase == Phase::Listener;
             return Ok(i32::from(listens).to_ne_bytes().to_vec());
         }
-        let length = room.first_chunk().map_or(4, |it| u32::from_ne_bytes(*it) as usize);
-        let mut value = vec![0; length.min(1024)];
+        let (room, said) = question.split_first_chunk().ok_or(Errno::EINVAL)?;
+        let mut value = said.to_vec();
+        value.resize((u32::from_ne_bytes(*room) as usize).min(VALUE_MAX), 0);
         let length = self.bsd.getsockopt(socket.fd, level, name, &mut value)?;
         value.truncate(length);
         Ok(value)

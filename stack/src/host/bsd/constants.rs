@@ -109,6 +109,8 @@ pub const IP_BLOCK_SOURCE: i32 = 38;
 pub const IP_ADD_SOURCE_MEMBERSHIP: i32 = 39;
 /// Hear a joined source no longer.
 pub const IP_DROP_SOURCE_MEMBERSHIP: i32 = 40;
+/// All sources of a joined group at once, in reading too: a `struct ip_msfilter`.
+pub const IP_MSFILTER: i32 = 41;
 /// Join a group of either IP version: a `struct group_req` (RFC 3678 §5.1).
 pub const MCAST_JOIN_GROUP: i32 = 42;
 /// Do not hear a source of a group: a `struct group_source_req`.
@@ -121,6 +123,12 @@ pub const MCAST_LEAVE_GROUP: i32 = 45;
 pub const MCAST_JOIN_SOURCE_GROUP: i32 = 46;
 /// Hear a joined source no longer.
 pub const MCAST_LEAVE_SOURCE_GROUP: i32 = 47;
+/// All sources of a joined group at once, in reading too: a `struct group_filter`.
+pub const MCAST_MSFILTER: i32 = 48;
+/// In these: all sources are heard but those of the list.
+pub const MCAST_EXCLUDE: u32 = 0;
+/// Those of the list are heard; none: the group is left.
+pub const MCAST_INCLUDE: u32 = 1;
 /// `IP_MTU_DISCOVER`: routers may cut.
 pub const IP_PMTUDISC_DONT: i32 = 0;
 /// `IP_MTU_DISCOVER`: only this host cuts.

@@ -14,6 +14,7 @@ mod options;
 mod ping;
 mod poll;
 mod socket;
+mod sources;
 mod tcp_info;
 mod transfer;
 

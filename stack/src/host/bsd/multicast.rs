@@ -19,10 +19,10 @@ use crate::wire::address::Address;
 use crate::wire::interface::InterfaceId;
 
 /// Where the address of a group stands in a `struct group_req`: as a pointer would.
-const STORAGE_AT: usize = size_of::<usize>();
+pub(super) const STORAGE_AT: usize = size_of::<usize>();
 
 /// The length of a `struct sockaddr_storage`.
-const STORAGE: usize = 128;
+pub(super) const STORAGE: usize = 128;
 
 /// What a value asks for. None: the interface that the routes, or the socket, say.
 enum Wish {
@@ -112,7 +112,7 @@ impl Bsd {
     }
 
     /// An address of the interface, behind it perhaps its number, which goes first.
-    fn interface_v4(&self, value: &[u8]) -> Result<Option<InterfaceId>, Errno> {
+    pub(super) fn interface_v4(&self, value: &[u8]) -> Result<Option<InterfaceId>, Errno> {
         let address = Ipv4Addr::from(four(value, 0)?);
         let number = value.get(4..).filter(|rest| rest.len() >= 4);
         if let Some(interface) = number.map_or(Ok(None), |it| self.index(it))? {
@@ -129,7 +129,7 @@ impl Bsd {
     }
 
     /// The interface whose number a value begins with; 0 is any.
-    fn index(&self, value: &[u8]) -> Result<Option<InterfaceId>, Errno> {
+    pub(super) fn index(&self, value: &[u8]) -> Result<Option<InterfaceId>, Errno> {
         self.interface(u32::from_ne_bytes(four(value, 0)?))
     }
 }
@@ -146,13 +146,13 @@ fn source_change(name: i32) -> Result<SourceChange, Errno> {
 }
 
 /// The address in a `struct sockaddr_storage` at this place, of the option's IP version.
-fn stored(level: i32, value: &[u8], at: usize) -> Result<Address, Errno> {
+pub(super) fn stored(level: i32, value: &[u8], at: usize) -> Result<Address, Errno> {
     let storage = value.get(at..at + STORAGE).ok_or(Errno::EINVAL)?;
     let address = socket_address(storage)?.ok_or(Errno::EINVAL)?.ip();
     if address.is_ipv4() == (level == IPPROTO_IP) { Ok(address.into()) } else { Err(Errno::EINVAL) }
 }
 
-fn four(value: &[u8], at: usize) -> Result<[u8; 4], Errno> {
+pub(super) fn four(value: &[u8], at: usize) -> Result<[u8; 4], Errno> {
     value.get(at..at + 4).and_then(|it| it.try_into().ok()).ok_or(Errno::EINVAL)
 }
 

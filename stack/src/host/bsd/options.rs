@@ -74,6 +74,7 @@ impl Bsd {
             _ => {
                 let set = self.set_interface(&sock, level, name, value);
                 let set = set.or_else(|| self.set_group(&sock, level, name, value));
+                let set = set.or_else(|| self.set_sources(&sock, level, name, value));
                 set.unwrap_or_else(|| set_int(&sock, level, name, number(level, value)?))
             }
         }
@@ -100,11 +101,13 @@ impl Bsd {
         self.setsockopt(fd, level, name, &value.to_ne_bytes())
     }
 
-    /// Reads an option into `out`, cut to its length, and returns how many bytes that were.
+    /// Reads an option into `out`, cut to its length, and returns how many bytes that were. Of
+    /// `IP_MSFILTER` and `MCAST_MSFILTER` it says before of which group, and how many sources it
+    /// has room for.
     ///
     /// # Errors
     /// EBADF, ENOPROTOOPT for an option that is not supported, EOPNOTSUPP where none of its level
-    /// is.
+    /// is; EADDRNOTAVAIL for a group that was not joined.
     pub fn getsockopt(
         &self,
         fd: i32,
@@ -113,6 +116,9 @@ impl Bsd {
         out: &mut [u8],
     ) -> Result<usize, Errno> {
         let sock = self.sock(fd)?;
+        if let Some(told) = self.sources(&sock, level, name, out) {
+            return told;
+        }
         let value = match (level, name) {
             (SOL_SOCKET, SO_RCVTIMEO) => timeval_bytes(sock.modes.read_timeout()),
             (SOL_SOCKET, SO_SNDTIMEO) => timeval_bytes(sock.modes.write_timeout()),

@@ -146,6 +146,24 @@ impl<On: Copy + PartialEq> Memberships<On> {
         }
     }
 
+    /// The filter of `group` once it is `filter` (`IP_MSFILTER`), which is not so yet; None: it is
+    /// left, for nothing is heard of it any more.
+    pub(crate) fn replaced(
+        &self,
+        interface: On,
+        group: Address,
+        filter: Filter,
+        sources_max: usize,
+    ) -> Result<Option<Filter>, GroupError> {
+        let leaves = filter.mode == Mode::Include && filter.sources.is_empty();
+        match self.get(interface, group) {
+            _ if filter.sources.len() > sources_max => Err(GroupError::TooManySources),
+            None if leaves => Err(GroupError::NotJoined),
+            None => Err(GroupError::OtherFilter),
+            Some(_) => Ok((!leaves).then_some(filter)),
+        }
+    }
+
     /// Makes a change.
     pub(crate) fn set(&mut self, interface: On, group: Address, filter: Option<Filter>) {
         self.groups.retain(|it| (it.0, it.1) != (interface, group));

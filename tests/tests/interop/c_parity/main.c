@@ -100,5 +100,6 @@ int main(int argc, char **argv)
     waiting();
     edges();
     names();
+    groups();
     return 0;
 }

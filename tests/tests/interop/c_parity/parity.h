@@ -121,5 +121,6 @@ void messages(void);
 void waiting(void);
 void edges(void);
 void names(void);
+void groups(void);
 
 #endif
