@@ -101,12 +101,16 @@ impl HostBuilder {
 
 impl Shards {
     /// The shards. A listener at one of them has only the connections that fall to it, and needs
-    /// one of the same address at each other; a datagram comes to the first only.
+    /// one of the same address at each other; a datagram comes to the first only. Over IPv4 each of
+    /// them connects to everybody, by a port that falls to it; over IPv6 the addresses decide
+    /// alone, and at all shards but one a connection to there fails with `AddrNotAvailable`, as it
+    /// does over IPv4 with a local port of the caller's choice: [`Shards::connect`] finds the one.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
     }
 
-    /// The shard that has what is not TCP.
+    /// The shard that has what is not TCP. What it connects to over IPv6 has to fall to it, as
+    /// [`Shards::hosts`] says.
     pub fn first(&self) -> &Host {
         &self.hosts[0]
     }
