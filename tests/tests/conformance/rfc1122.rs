@@ -76,7 +76,7 @@ fn echo_is_answered() {
 
 /// Broadcast echoes are an amplifier (N-10).
 #[test]
-fn echo_to_a_group_is_not_answered() {
+fn n10_echo_to_a_group_is_not_answered() {
     let mut t = Rig::new();
     for to in ["192.0.2.255", "255.255.255.255", "224.0.0.1"] {
         let packet = ipv4(PEER, to.parse().unwrap(), 1, &icmp(8, 0, [0; 4], b"x"));
