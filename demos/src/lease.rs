@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Error, Result, anyhow};
 use stack::host::DhcpClient;
-use stack::{Lease, NetworkInformation};
+use stack::{DhcpInformation, Lease, NetworkInformation};
 
 /// How long a server may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +31,14 @@ pub(crate) fn describe(lease: &Lease) -> String {
     add(&mut line, "names from", strings(&lease.dns));
     add(&mut line, "in", strings(&lease.search));
     add(&mut line, "MTU", lease.mtu.iter().map(|it| it.to_string()).collect());
+    line
+}
+
+/// What a DHCP server knows beside addresses, on one line.
+pub(crate) fn describe_known(known: &DhcpInformation) -> String {
+    let mut line = format!("DHCP, from {}", known.server);
+    add(&mut line, "names from", strings(&known.dns));
+    add(&mut line, "in", strings(&known.search));
     line
 }
 

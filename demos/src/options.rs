@@ -81,6 +81,11 @@ pub struct CommonOptions {
     #[arg(long)]
     pub dhcp: bool,
 
+    /// With an IPv4 address of --addr: ask a DHCP server for name servers and domains, and nothing
+    /// else.
+    #[arg(long, conflicts_with = "dhcp")]
+    pub dhcp_inform: bool,
+
     /// An IPv4 address of the stack's own choice, for the link alone (RFC 3927); with --dhcp as
     /// long as no server answers.
     #[arg(long)]

@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use log::LevelFilter;
-use stack::host::{DhcpClient, DhcpOptions, Dhcpv6Client, Host, Resolver, Shards, WithoutServer};
+use stack::host::{
+    DhcpClient, DhcpOptions, Dhcpv6Client, Host, Resolver, Shards, WithoutServer, dhcp_inform,
+};
 use stack::{
-    AddressInfo, AddressOrigin, AddressState, DomainName, InterfaceConfig, InterfaceId, Lease,
-    NetworkInformation, NewAddress, ResolverConfig, State,
+    AddressInfo, AddressOrigin, AddressState, DhcpInformation, DomainName, InterfaceConfig,
+    InterfaceId, Lease, NetworkInformation, NewAddress, ResolverConfig, State,
 };
 use tapdev::{Device, Namespaces, Offloads};
 
@@ -34,6 +36,9 @@ const AUTOCONF: Duration = Duration::from_secs(8);
 
 /// How long a DHCPv6 server may take: it has been asked twice by then.
 const DHCPV6: Duration = Duration::from_secs(4);
+
+/// How long a DHCP server may take that is asked for no address: it has been asked twice by then.
+const DHCPINFORM: Duration = Duration::from_secs(8);
 
 /// How long it may take until nobody has answered for DHCP or for an address of the host's choice,
 /// even if some others have that one.
@@ -166,6 +171,11 @@ impl Plug {
             });
             learn(&mut names, servers, search);
         }
+        if options.dhcp_inform
+            && let Some(known) = self.inform(&say)?
+        {
+            learn(&mut names, known.dns, known.search);
+        }
         let is_alone = options.link_local && self.await_link_local(options.dhcp, &say)?;
         for lease in self.await_leases(|id| is_alone && id == InterfaceId::FIRST)? {
             say(&lease::describe(&lease));
@@ -204,6 +214,17 @@ impl Plug {
             None => say("no DHCPv6 server has answered; going on without"),
         }
         *self.dhcpv6.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+        Ok(known)
+    }
+
+    /// Asks DHCP servers what they know beside addresses.
+    fn inform(&self, say: impl Fn(&str)) -> Result<Option<DhcpInformation>> {
+        let known = dhcp_inform(self.host(), InterfaceId::FIRST, DHCPINFORM);
+        let known = known.context("--dhcp-inform")?;
+        match &known {
+            Some(known) => say(&lease::describe_known(known)),
+            None => say("no DHCP server has answered; going on without"),
+        }
         Ok(known)
     }
 

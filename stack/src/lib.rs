@@ -43,7 +43,7 @@ pub use net::addresses::{
     AddAddressError, AddressInfo, AddressOrigin, AddressState, Lifetimes, NewAddress, NoSuchAddress,
 };
 pub use net::cidr::{Cidr, CidrParseError};
-pub use net::dhcp::Lease;
+pub use net::dhcp::{DhcpInformation, Lease};
 pub use net::dhcpv6::NetworkInformation;
 pub use net::dns::hosts::Hosts;
 pub use net::dns::name::{DomainName, NameError};

@@ -15,8 +15,8 @@ use crate::{
     Lifetimes, NewAddress, NoSuchAddress, Route, UdpOptions,
 };
 
-const CLIENT_PORT: u16 = 68;
-const SERVER_PORT: u16 = 67;
+pub(super) const CLIENT_PORT: u16 = 68;
+pub(super) const SERVER_PORT: u16 = 67;
 
 /// How often others are asked whether they have the address (RFC 2131 §4.4.1). The server has
 /// asked, too.

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stack::host::{
-    DhcpClient, DhcpOptions, Host, TcpListener, TcpStream, UdpSocket, WithoutServer,
+    DhcpClient, DhcpOptions, Host, TcpListener, TcpStream, UdpSocket, WithoutServer, dhcp_inform,
 };
 use stack::{Config, InterfaceId, Mac, NewAddress};
 
-use crate::rig::{LEFT, host, host_with, pause, timed, within};
+use crate::rig::{LEFT, RIGHT, address, host, host_with, pause, timed, within};
 
 const YOURS: [u8; 4] = [192, 0, 2, 77];
 const MAC: Mac = Mac([2, 0, 0, 0, 0, 2]);
@@ -216,5 +216,37 @@ fn rfc2131_4_4_6_a_server_that_is_gone_is_not_waited_for() {
         let ((), time) = timed(|| drop(client));
         assert!(time < Duration::from_secs(8), "{time:?}");
         assert!(!has_address(&right));
+    });
+}
+
+/// RFC 2131 §3.4: an address by hand, and what else there is to know from a server.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the server runs beside the test")]
+fn rfc2131_3_4_who_has_an_address_asks_for_the_rest() {
+    within(20, || {
+        let (left, right) = tapdev::pair(1500, 100);
+        let (left, right) = (host(1, left), host(2, right));
+        let ask = |host: &Host, millis| {
+            dhcp_inform(host, InterfaceId::FIRST, Duration::from_millis(millis))
+        };
+        assert_eq!(ask(&right, 50).unwrap(), None, "there is no server yet");
+        let server = UdpSocket::bind(&left, "0.0.0.0:67").unwrap();
+        std::thread::spawn(move || {
+            let mut text = [0; 600];
+            while let Ok((_, from)) = server.recv_from(&mut text) {
+                assert_eq!((text[242], from), (8, address(RIGHT, 68)));
+                let mut out = text[..240].to_vec();
+                out[0] = 2;
+                out.extend([53, 1, 5, 54, 4, 192, 0, 2, 1, 6, 4, 192, 0, 2, 53, 15, 4]);
+                out.extend(b"test\xff");
+                server.send_to(&out, from).unwrap();
+            }
+        });
+        let known = ask(&right, 15_000).unwrap().expect("an answer");
+        assert_eq!(known.server.to_string(), LEFT);
+        assert_eq!(known.dns, [Ipv4Addr::new(192, 0, 2, 53)]);
+        assert_eq!(known.search, ["test".parse().unwrap()]);
+        right.remove_address(RIGHT.parse().unwrap()).unwrap();
+        assert_eq!(ask(&right, 50).unwrap_err().kind(), io::ErrorKind::NotFound);
     });
 }

@@ -98,6 +98,23 @@ fn what_routers_do_not_say_is_asked_of_dhcpv6() {
     assert_eq!(ns.sh(20, &format!("{get} -s --tap tap0 --autoconf http://web/")), "there\n");
 }
 
+/// An address by hand, and names by DHCP: DHCPINFORM.
+#[test]
+fn who_has_an_address_gets_the_rest() {
+    let Some(ns) = Netns::new() else { return };
+    let options = format!(
+        "--interface=tap0 --dhcp-authoritative --dhcp-leasefile=leases --domain=test \
+         --dhcp-range=192.0.2.0,static --host-record=web.test,{KERNEL}"
+    );
+    let Some(server) = dnsmasq(&ns, &options) else { return };
+    let mut web = ns.spawn(PEER, "redirect 192.0.2.1:80");
+    web.wait_for("ready");
+    let get = demo_path("get").display().to_string();
+    let options = format!("--tap tap0 --addr {STACK}/24 --dhcp-inform");
+    assert_eq!(ns.sh(20, &format!("{get} -s {options} http://web/")), "there\n");
+    assert_eq!((count(&server, "DHCPINFORM"), count(&server, "DHCPACK")), (1, 1));
+}
+
 /// Takes some 15 s: a question of DHCP that nobody answers, and the search for others that have the
 /// address; then a server answers the next one.
 #[test]

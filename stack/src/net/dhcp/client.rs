@@ -245,19 +245,13 @@ impl Client {
             }
             State::Init | State::Bound(_) | State::Stopped => return,
         }
-        self.deadline = now + self.backoff(self.tries);
+        self.deadline = now + backoff(&mut self.random, self.tries);
         self.tries = self.tries.saturating_add(1);
     }
 
     /// §4.4.5: half of what is left until `end`, and a minute at least.
     fn wait_for_half(&mut self, now: Instant, end: Instant) {
         self.deadline = end.min(now + ((end - now) / 2).max(RENEWAL_MIN));
-    }
-
-    fn backoff(&mut self, tries: u32) -> Duration {
-        let seconds = BACKOFF_MIN.saturating_mul(1 << tries.min(8)).min(BACKOFF_MAX);
-        let millis = seconds.saturating_sub(1) * 1000 + self.random.below(2000);
-        Duration::from_millis(millis.into())
     }
 
     fn say(&mut self, now: Instant, kind: Kind, names: Names, to: Ipv4Addr) {
@@ -287,7 +281,7 @@ impl Client {
         self.refusals = self.refusals.saturating_add(1);
         let pause = match self.refusals {
             0 | 1 => Duration::ZERO,
-            more => self.backoff(more - 2),
+            more => backoff(&mut self.random, more - 2),
         };
         self.start_over(now, pause);
     }
@@ -300,6 +294,13 @@ impl Client {
         let jitter = Duration::from_millis(self.random.below(START_MAX_MILLIS).into());
         (self.state, self.deadline) = (State::Init, now + pause + jitter);
     }
+}
+
+/// How long to wait for an answer that did not come so many times before.
+pub(super) fn backoff(random: &mut Random, tries: u32) -> Duration {
+    let seconds = BACKOFF_MIN.saturating_mul(1 << tries.min(8)).min(BACKOFF_MAX);
+    let millis = seconds.saturating_sub(1) * 1000 + random.below(2000);
+    Duration::from_millis(millis.into())
 }
 
 /// The addresses that a message names (§4.3.6, table 4).

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use smoltcp::wire::{ArpHardware, DhcpFlags, DhcpOpCode, DhcpOption, DhcpPacket, EthernetAddress};
 
-use super::{DOMAINS_MAX, Lease, ROUTES_MAX, SERVERS_MAX};
+use super::{DOMAINS_MAX, DhcpInformation, Lease, ROUTES_MAX, SERVERS_MAX};
 use crate::net::cidr::Cidr;
 use crate::net::dns::name::DomainName;
 use crate::net::route::Route;
@@ -77,6 +77,7 @@ pub(crate) enum Kind {
     Request = 3,
     Decline = 4,
     Release = 7,
+    Inform = 8,
 }
 
 /// A message of ours.
@@ -122,7 +123,7 @@ impl Message {
         let (wanted, server) =
             (self.wanted.map(|it| it.octets()), self.server.map(|it| it.octets()));
         let (kind, size) = ([self.kind as u8], 1500_u16.to_be_bytes());
-        let is_question = matches!(self.kind, Kind::Discover | Kind::Request);
+        let is_question = matches!(self.kind, Kind::Discover | Kind::Request | Kind::Inform);
         let options = [
             Some((option::KIND, &kind[..])),
             Some((option::CLIENT, &client[..])),
@@ -148,25 +149,36 @@ impl Reply {
     /// The reply in `bytes` to the client `mac` and its transaction `xid`; `None` if it is none,
     /// or of no use.
     pub(crate) fn parse(bytes: &[u8], xid: u32, mac: Mac) -> Option<Reply> {
-        let fixed = DhcpPacket::new_checked(bytes).ok()?;
-        let is_ours = fixed.opcode() == DhcpOpCode::Reply
-            && fixed.hardware_type() == ArpHardware::Ethernet
-            && fixed.hardware_len() == 6
-            && fixed.transaction_id() == xid
-            && fixed.client_hardware_address() == EthernetAddress(mac.0)
-            && fixed.magic_number() == MAGIC;
-        if !is_ours {
-            return None;
-        }
-        let options = Options::read(bytes);
+        let (yours, options) = reply_to(bytes, xid, mac)?;
         let server = options.address(option::SERVER)?;
         match *options.get(option::KIND)? {
-            [OFFER] => Some(Reply::Offer(options.lease(fixed.your_ip(), server)?)),
-            [ACK] => Some(Reply::Ack(options.lease(fixed.your_ip(), server)?)),
+            [OFFER] => Some(Reply::Offer(options.lease(yours, server)?)),
+            [ACK] => Some(Reply::Ack(options.lease(yours, server)?)),
             [NAK] => Some(Reply::Nak(server)),
             _ => None,
         }
     }
+}
+
+/// What a server says to who has an address (§4.3.5): nothing about a lease.
+pub(crate) fn information(bytes: &[u8], xid: u32, mac: Mac) -> Option<DhcpInformation> {
+    let (_, options) = reply_to(bytes, xid, mac)?;
+    let dns = options.addresses(option::DNS).take(SERVERS_MAX).collect();
+    let server = options.address(option::SERVER)?;
+    let is_answer = options.get(option::KIND) == Some(&[ACK]);
+    is_answer.then(|| DhcpInformation { server, dns, search: options.search() })
+}
+
+/// "Your" address and the options of a reply to this client and its transaction.
+fn reply_to(bytes: &[u8], xid: u32, mac: Mac) -> Option<(Ipv4Addr, Options)> {
+    let fixed = DhcpPacket::new_checked(bytes).ok()?;
+    let is_ours = fixed.opcode() == DhcpOpCode::Reply
+        && fixed.hardware_type() == ArpHardware::Ethernet
+        && fixed.hardware_len() == 6
+        && fixed.transaction_id() == xid
+        && fixed.client_hardware_address() == EthernetAddress(mac.0)
+        && fixed.magic_number() == MAGIC;
+    is_ours.then(|| (fixed.your_ip(), Options::read(bytes)))
 }
 
 /// The options of a message; what stands in pieces is put together.

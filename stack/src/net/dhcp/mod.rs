@@ -2,6 +2,7 @@
 //! bytes, time and chance; the shell has the socket and the addresses.
 
 pub(crate) mod client;
+pub(crate) mod inform;
 pub(crate) mod message;
 
 #[cfg(test)]
@@ -41,4 +42,15 @@ pub struct Lease {
     pub rebind: Duration,
     /// See `renew`.
     pub time: Duration,
+}
+
+/// What a DHCP server knows of the network, for a host that has an address already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DhcpInformation {
+    /// Who said so.
+    pub server: Ipv4Addr,
+    /// Name servers.
+    pub dns: Vec<Ipv4Addr>,
+    /// Domains to look for short names in (options 119 and 15).
+    pub search: Vec<DomainName>,
 }
