@@ -160,7 +160,8 @@ impl Stack {
     /// Says whether the device of an interface can send, which it can at first. While it cannot,
     /// time-outs of TCP neither retransmit nor back off; what is not synchronized, or waits too
     /// long, is given up as ever. Where another interface leads to the same network it is used
-    /// instead. Once the device can again the neighbours are asked anew: it may be another cable.
+    /// instead. Once the device can again the neighbours are asked anew, and told of groups: it may
+    /// be another cable.
     pub fn set_interface_link(&mut self, interface: InterfaceId, up: bool) {
         if !self.interfaces.has(interface) {
             return;
@@ -172,7 +173,9 @@ impl Stack {
         self.tcp.links.down = down;
         let mut is_back = false;
         for id in self.interfaces.ids().filter(|&id| before.contains(id) && !down.contains(id)) {
-            self.interfaces.get_mut(id).link.neighbors.forget();
+            let interface = self.interfaces.get_mut(id);
+            interface.link.neighbors.forget();
+            interface.groups.on_link_back();
             is_back = true;
         }
         if is_back {

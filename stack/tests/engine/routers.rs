@@ -259,6 +259,22 @@ fn rfc4862_5_4_2_a_switch_knows_who_asks_before_the_question() {
     assert_eq!(told, [(local, group_of(address), LEFT); 2]);
 }
 
+/// THREATS E-3: whoever is at the other end of a link that is back may know of no group.
+#[test]
+fn e3_groups_are_told_again_when_a_link_is_back() {
+    let mut link = Link::ready();
+    let local = link.local().0;
+    link.pass(secs(3));
+    link.said.clear();
+    link.stack.set_link(false);
+    link.pass(secs(3));
+    assert_eq!(link.reports(), [], "to nobody");
+    link.stack.set_link(true);
+    link.pass(secs(3));
+    let told: Vec<_> = link.reports().into_iter().map(|it| (it.2, it.3, it.4)).collect();
+    assert_eq!(told, [(local, group_of(local), 4); 2]);
+}
+
 /// Of several that are one host, the first tells: it is who answers.
 #[test]
 fn of_the_parts_of_a_host_one_reports() {

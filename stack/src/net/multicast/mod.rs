@@ -354,11 +354,19 @@ impl Groups {
     /// the first address all groups are told again (RFC 3810 §5.2.13, RFC 3590 §4).
     pub(crate) fn set_known(&mut self, is_known: bool) {
         let was_known = core::mem::replace(&mut self.is_known, is_known);
-        if was_known || !is_known {
-            return;
+        if is_known && !was_known {
+            self.tell_again(|group| !group.is_v4());
         }
-        let v6 = self.groups.iter_mut().filter(|(group, _)| !group.is_v4());
-        for (_, it) in v6.filter(|(_, it)| it.reception.is_any() && it.changes < ROBUSTNESS) {
+    }
+
+    /// The link is back, perhaps as another one, where nobody knows of any group.
+    pub(crate) fn on_link_back(&mut self) {
+        self.tell_again(|_| true);
+    }
+
+    fn tell_again(&mut self, which: impl Fn(Address) -> bool) {
+        let joined = self.groups.iter_mut().filter(|(_, it)| it.reception.is_any());
+        for (_, it) in joined.filter(|(group, it)| which(**group) && it.changes < ROBUSTNESS) {
             it.tell_all();
             it.change_at = Instant::ZERO;
         }
