@@ -36,7 +36,7 @@ impl Shard {
         let mut batch = guard.spare.pop().unwrap_or_else(|| Batch::new(&*self.device));
         let outcome = loop {
             guard.seat.key = wish.key;
-            guard = self.settle(guard, now);
+            (guard, now) = self.settle(guard, now);
             if std::mem::take(&mut guard.seat.matched) {
                 // Sending made room, or the like: our own work was what we waited for.
                 guard.seat.key = Key::Nothing;

@@ -117,7 +117,7 @@ impl Shard {
         }
         engine.stack.advance(now);
         engine.dispatch();
-        let mut guard = self.settle(guard, now);
+        let (mut guard, _) = self.settle(guard, now);
         guard.rouse_for_changes();
         // What this shard has for others is handed in by the thread that put it there.
         self.unlock_and_wake(guard);

@@ -310,7 +310,7 @@ impl Shard {
     /// Ends a hold of the lock by a thread that is not the driver.
     pub(crate) fn release(&self, guard: Guard<'_>, now: Instant) {
         let sent = guard.bytes_out;
-        let mut guard = self.settle(guard, now);
+        let (mut guard, _) = self.settle(guard, now);
         if guard.bytes_out - sent >= BURST && guard.seat.holder == Holder::Nobody {
             guard = self.glance(guard);
         }
@@ -331,21 +331,26 @@ impl Shard {
         guard.absorb(&mut batch, fault, now);
         guard.spare.push(batch);
         guard.seat.touch(&self.epoch);
-        self.settle(guard, now)
+        self.settle(guard, now).0
     }
 
     /// Sends all there is to send, and turns the stack's events into wake-ups. When others want
-    /// the lock it is offered to them between two bursts of frames.
-    pub(super) fn settle<'a>(&'a self, mut guard: Guard<'a>, now: Instant) -> Guard<'a> {
+    /// the lock it is offered to them between two bursts of frames, and it is later when it comes
+    /// back.
+    pub(super) fn settle<'a>(
+        &'a self,
+        mut guard: Guard<'a>,
+        mut now: Instant,
+    ) -> (Guard<'a>, Instant) {
         while guard.transmit(self, now) {
             if self.contenders.load(Ordering::Relaxed) > 0 {
                 drop(guard);
                 thread::yield_now();
-                guard = self.lock();
+                (guard, now) = self.enter();
             }
         }
         guard.dispatch();
-        guard
+        (guard, now)
     }
 
     /// Releases the lock, delivers the wake-ups, and hands in what other shards were given.
@@ -386,6 +391,7 @@ impl Shard {
 impl Engine {
     /// Sends a burst of frames; true if there may be more.
     fn transmit(&mut self, shard: &Shard, now: Instant) -> bool {
+        debug_assert!(now >= self.wakes.now, "time runs backwards under the lock");
         let mut bytes = 0;
         for _ in 0..FRAMES_PER_HOLD {
             let Some(frame) = self.stack.poll_transmit(now) else { return false };

@@ -1,6 +1,6 @@
 //! Many threads on both hosts at once: what would catch a wake-up lost between lock, seat and park.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -85,6 +85,22 @@ fn everything_at_once_again_and_again() {
             everything_at_once(&left, &right);
         });
     }
+}
+
+/// Who lends the lock in the middle of a burst goes on with the time of then, which an assertion in
+/// the shell sees to: an older timestamp makes the receiver drop what follows (RFC 7323 §5.3).
+#[test]
+fn a_lock_that_was_lent_comes_back_with_the_time() {
+    within(60, || {
+        let (left, right) = hosts();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                let (far, near) = connection(&left, &right);
+                scope.spawn(move || (&far).write_all(&vec![0; 16 << 20]).unwrap());
+                scope.spawn(move || io::copy(&mut &near, &mut io::sink()).unwrap());
+            }
+        });
+    });
 }
 
 #[test]
