@@ -75,7 +75,8 @@ fn connections_go_on_after_four_seconds_of_silence() {
     let said = counters(perf);
     assert!(said.contains("TcpPassiveOpens 16"), "{said}");
     assert!(!said.contains("TcpOutRsts"), "{said}");
-    assert!(!said.contains("TcpRetransSegs"), "{said}");
+    // On a busy machine an answer may be late enough for a probe, never for a time-out.
+    assert!(!said.contains("TcpExtTCPTimeouts"), "{said}");
 }
 
 #[test]
