@@ -19,6 +19,7 @@ const MAC: Mac = Mac([2, 0, 0, 0, 0, 2]);
 /// How the server behaves.
 const SERVES: u8 = 0;
 const REFUSES: u8 = 1;
+const IS_SILENT: u8 = 2;
 
 /// A server on `host` that lends `yours` to the station `mac`: ten seconds, to be renewed after
 /// four, and then three seconds, to be renewed after one. It takes three until the address is known
@@ -38,6 +39,7 @@ fn serve_to(host: &Host, (mac, yours): (Mac, [u8; 4]), mood: Arc<AtomicU8>) -> A
             let kind = text[242];
             kinds.lock().unwrap().push(kind);
             let answer = match (kind, mood.load(Ordering::Relaxed)) {
+                (_, IS_SILENT) => continue,
                 (1, _) => 2,
                 (3, SERVES) => 5,
                 (3, _) => 6,
@@ -101,6 +103,31 @@ fn d7_a_lease_is_kept_and_what_uses_it_ends_with_it() {
         assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
         assert!(time < Duration::from_secs(2), "{time:?}");
         assert!(!has_address(&right) && right.routes().is_empty());
+    });
+}
+
+/// Takes ten seconds: a lease that nobody renews.
+#[test]
+fn rfc2131_4_4_5_a_lease_that_is_not_renewed_ends_in_time() {
+    within(40, || {
+        let (left, right) = pair();
+        let mood = Arc::new(AtomicU8::new(SERVES));
+        let heard = serve(&left, Arc::clone(&mood));
+        let client = DhcpClient::start(&right, None).unwrap();
+        client.wait(Duration::from_secs(15)).expect("a lease");
+        mood.store(IS_SILENT, Ordering::Relaxed);
+        let listener = TcpListener::bind(&left, (LEFT, 7)).unwrap();
+        let near = TcpStream::connect(&right, (LEFT, 7)).unwrap();
+        let _far = listener.accept().unwrap();
+        let (error, time) = timed(|| (&near).read(&mut [0]).unwrap_err());
+        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+        assert!(time < Duration::from_secs(15), "{time:?}");
+        // The address has gone by itself, and the client follows.
+        while client.lease().is_some() {
+            pause(1);
+        }
+        assert!(!has_address(&right) && right.routes().is_empty());
+        assert!(heard.lock().unwrap().iter().filter(|kind| **kind == 3).count() >= 2, "T1 or T2");
     });
 }
 

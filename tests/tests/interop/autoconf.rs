@@ -86,3 +86,60 @@ fn radvd_gives_an_address_and_a_way_out_and_takes_them() {
     let [address] = &given(&ns)[..] else { panic!("one address: {:?}", given(&ns)) };
     assert!(address.starts_with("2001:db8:7:"), "{address}");
 }
+
+/// On each line it connects anew, says from where, and what its first connection echoes.
+const CONNECTS: &str = r#"
+import socket as s, sys
+first = s.create_connection(('2001:db8:9::1', 5000))
+for line in sys.stdin:
+    again = s.create_connection(('2001:db8:9::1', 5000))
+    first.sendall(b'first')
+    print('from', again.getsockname()[0], first.recv(9).decode(), flush=True)
+"#;
+
+const ECHOES: &str = r#"
+import socket as s, threading
+def echo(k):
+    while text := k.recv(9): k.sendall(text)
+l = s.create_server(('::', 5000), family=s.AF_INET6)
+print('ready', flush=True)
+while True:
+    threading.Thread(target=echo, args=[l.accept()[0]], daemon=True).start()
+"#;
+
+/// A network that is given another prefix: what begins comes from there, what was there goes on.
+#[test]
+fn the_prefix_changes_while_a_host_runs() {
+    let Some(ns) = with_radvd() else { return };
+    if !have(&["python3"]) {
+        return;
+    }
+    ns.sh(5, "ip -6 address add 2001:db8:7::1/64 dev tap0 nodad");
+    ns.sh(5, "ip -6 address add 2001:db8:9::1/64 dev lo nodad");
+    write(&ns, &config(&[("2001:db8::/64", "")]));
+    let _radvd = ns.spawn("radvd", "-n -m stderr -C radvd.conf -p radvd.pid");
+    ns.sh(10, "until [ -s radvd.pid ]; do sleep 0.05; done");
+    std::fs::write(ns.dir().join("echoes.py"), ECHOES).unwrap();
+    std::fs::write(ns.dir().join("connects.py"), CONNECTS).unwrap();
+    let mut server = ns.spawn("python3", "-u echoes.py");
+    server.wait_for("ready");
+    let run = "run --tap tap0 --autoconf -- python3 -u connects.py";
+    let mut host = ns.spawn(demo_path("tapstack"), run);
+    let mut from = || {
+        host.write("\n");
+        let said = host.wait_for("from ");
+        assert!(said.ends_with(" first"), "{said}");
+        said.replace("from ", "")
+    };
+    let before = from();
+    assert!(before.starts_with("2001:db8::") || before.starts_with("2001:db8:0:"), "{before}");
+    let old = ("2001:db8::/64", "AdvPreferredLifetime 0; AdvValidLifetime 7200;");
+    write(&ns, &config(&[old, ("2001:db8:7::/64", "")]));
+    ns.sh(5, "kill -HUP $(cat radvd.pid)");
+    // Ten seconds are several advertisements.
+    let mut tries = 0..100;
+    while !from().starts_with("2001:db8:7:") {
+        assert!(tries.next().is_some(), "still from the old prefix");
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+}
