@@ -104,8 +104,10 @@ impl Plug {
     pub fn start_in(namespaces: Option<Namespaces>, options: &CommonOptions) -> Result<Plug> {
         let plug::Plugged { devices, config, further, hints } = plug::plug_in(namespaces, options)?;
         let names: Vec<String> = further.iter().map(|(name, ..)| name.clone()).collect();
-        // An inherited TAP may offer more than is wanted.
-        let offloads = if options.plain { Offloads::NONE } else { Offloads::ALL };
+        // A TAP in plain mode gets super-frames cut in software, which costs less than making each
+        // segment by itself. One that is inherited may offer more than is wanted.
+        let inherited = options.plain && options.fd.is_some();
+        let offloads = if inherited { Offloads::NONE } else { Offloads::ALL };
         let mut builder = Host::builder(config).grace(GRACE).offloads(offloads);
         for (_, config, device) in further {
             builder = builder.interface(config, device);
