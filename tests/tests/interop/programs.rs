@@ -369,9 +369,9 @@ fn nginx_serves_with_one_process_and_with_workers() {
         let dir = configure_nginx(&ns, STACK, workers);
         let alone = if workers == 1 { "-g 'master_process off;'" } else { "" };
         let server = format!("{run} nginx -c {dir}/nginx.conf {alone}");
-        let load = format!("wrk -t 2 -c 100 -d 1s http://{STACK}/hello.txt");
+        let load = format!("wrk -t 2 -c 100 -d 10s http://{STACK}/hello.txt");
         let said =
-            ns.sh(30, &format!("{server} & {}; {load}; kill $(cat {dir}/pid); wait", open(80)));
+            ns.sh(60, &format!("{server} & {}; {load}; kill $(cat {dir}/pid); wait", open(80)));
         assert!(!said.contains("Socket errors") && !said.contains("Non-2xx"), "{workers}: {said}");
         assert!(said.contains("Requests/sec"), "{workers}: {said}");
     }
