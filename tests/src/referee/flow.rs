@@ -57,6 +57,8 @@ struct Offer {
     ecn: bool,
     /// Octets of text that came along.
     text: u32,
+    /// It acknowledges a SYN.
+    answers: bool,
 }
 
 impl Offer {
@@ -69,6 +71,7 @@ impl Offer {
             sack: tcp.options.sack_permitted,
             ecn: tcp.ece && tcp.cwr == tcp.ack.is_none(),
             text: tcp.text.len() as u32,
+            answers: tcp.ack.is_some(),
         }
     }
 }
@@ -258,7 +261,8 @@ impl Flow {
             if tcp.ack.is_none() {
                 // What came before belongs to an earlier life of these two ports, but for a SYN
                 // that this one met while it waited for the neighbour's address.
-                let met = self.offers.pop_back().filter(|_| self.reopened);
+                let asks = |(_, offer): &&(u32, Offer)| !offer.answers;
+                let met = self.offers.iter().rev().find(asks).copied().filter(|_| self.reopened);
                 self.offers.clear();
                 self.early.retain(|(seq, _)| met.as_ref().is_some_and(|(syn, _)| seq == syn));
                 self.offers.extend(met);

@@ -347,3 +347,19 @@ fn an_address_that_is_gone_and_a_segment_in_fragments() {
     let foul = Referee::new(HOST.0.0, address_v6(HOST.1), 1500).sent(&piece).unwrap_err();
     assert!(foul.0.contains("a segment in fragments"), "{foul}");
 }
+
+/// A SYN for these ports from somewhere, and then the answer to the host's old SYN once more: what
+/// the host opens next goes by the answer that it gets.
+#[test]
+fn an_old_answer_is_no_syn_that_was_met() {
+    let mut game = Game { referee: Referee::new(HOST.0.0, HOST.1, 1500) };
+    game.says("S 0:0(0) win 2000 <mss 1460>");
+    game.hears("S. 0:0(0) ack 1 win 1000 <mss 500>");
+    game.says(". 1:1(0) ack 1 win 2000");
+    game.says("R. 1:1(0) ack 1 win 0");
+    game.hears("S 200000:200000(0) win 1000 <mss 500>");
+    game.hears("S. 0:0(0) ack 1 win 1000 <mss 500>");
+    game.says("S 100000:100000(0) win 2000 <mss 1460>");
+    game.hears("S. 9496:9496(0) ack 100001 win 1000 <mss 500>");
+    game.says(". 100001:100001(0) ack 9497 win 2000");
+}
