@@ -316,11 +316,15 @@ pub fn skip(why: &str) {
 
 /// Whether all programs are there; says so if not, and the test passes without having looked.
 pub fn have(programs: &[&str]) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let there = |name: &&&str| std::env::split_paths(&path).any(|it| it.join(name).is_file());
-    let Some(missing) = programs.iter().find(|name| !there(name)) else { return true };
+    let Some(missing) = programs.iter().find(|name| !installed(name)) else { return true };
     skip(&format!("{missing} is not installed"));
     false
+}
+
+/// Whether a program is there.
+pub fn installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|it| it.join(program).is_file())
 }
 
 fn say(status: ExitStatus) -> String {

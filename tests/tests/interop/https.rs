@@ -1,7 +1,7 @@
 //! httpd and get over TLS, with curl, Python and a browser on the other end: OpenSSL's and
 //! BoringSSL's idea of TLS, not rustls's.
 
-use crate::PEER;
+use crate::{PEER, browser};
 use tests::netns::{KERNEL, Netns, STACK, demo_path, have};
 
 /// Makes `NAME.pem` and `NAME.key` of somebody with that address, in the test's directory.
@@ -181,17 +181,7 @@ fn what_is_wrong_with_tls_is_said() {
 #[test]
 fn a_browser_shows_the_status_page_over_https() {
     let Some(ns) = Netns::new() else { return };
-    if !have(&["chromium"]) {
-        return;
-    }
     let _httpd = ns.serve("httpd", "--tls --port 443");
-    let browse = format!(
-        "HOME=$PWD timeout 50 chromium --headless --no-sandbox --disable-gpu \
-         --disable-dev-shm-usage --user-data-dir=$PWD/profile \
-         --ignore-certificate-errors --dump-dom https://{STACK}/status 2>>chromium.log"
-    );
-    // One start of this browser in ten gives its first page up before it has asked for it.
-    let pages = (0..5).map(|_| ns.sh(60, &browse));
-    let page = pages.into_iter().find(|page| !page.trim().is_empty()).unwrap_or_default();
+    let Some(page) = browser::show(&ns, &format!("https://{STACK}/status")) else { return };
     assert!(page.contains("ESTABLISHED") && page.contains(KERNEL), "{page}");
 }

@@ -5,6 +5,7 @@
 //! Where no namespace can be had the tests say so on the terminal and pass without looking.
 
 mod autoconf;
+mod browser;
 mod c_library;
 mod c_parity;
 mod control;

@@ -1,6 +1,6 @@
-//! axum and hyper on our sockets, with curl and Python on the other end.
+//! axum and hyper on our sockets, with curl, Python and a browser on the other end.
 
-use crate::PEER;
+use crate::{PEER, browser};
 use tests::netns::{KERNEL, Netns, Running, STACK, demo_path, have};
 
 fn serve(ns: &Netns, arguments: &str) -> Running {
@@ -65,6 +65,16 @@ fn curl_and_axum_agree_on_a_version_in_tls() {
         8,
         &format!("{silent} & sleep 0.2; curl -sSfk -m 5 {url}; status=$?; kill $!; exit $status"),
     );
+}
+
+#[test]
+fn a_browser_shows_the_status_page_of_axum_over_https() {
+    let Some(ns) = Netns::new() else { return };
+    let web = serve(&ns, "--tls --port 443 --log info");
+    let Some(page) = browser::show(&ns, &format!("https://{STACK}/status")) else { return };
+    assert!(page.contains("ESTABLISHED") && page.contains(KERNEL), "{page}");
+    let said = web.interrupt();
+    assert!(said.contains("GET /status HTTP/2.0 200"), "{said}");
 }
 
 #[test]
