@@ -105,11 +105,10 @@ impl Bsd {
             _ => return Err(Errno::EINVAL),
         };
         let by = self.interface_of_group(it, group, value)?;
-        let leaves = mode == Mode::Include && sources.is_empty();
-        if level == IPPROTO_IPV6 && by.is_none() && !leaves {
+        let filter = Filter { mode, sources };
+        if level == IPPROTO_IPV6 && by.is_none() && !filter.is_nothing() {
             return Err(Errno::EINVAL);
         }
-        let filter = Filter { mode, sources };
         let mut state = sock.state();
         if let Role::Datagram(socket) = &state.role {
             return Ok(socket.with(|it| it.replace_filter(by, group, filter))??);

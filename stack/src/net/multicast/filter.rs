@@ -48,6 +48,11 @@ impl Filter {
     /// All sources.
     pub(super) const ALL: Filter = Filter { mode: Mode::Exclude, sources: Vec::new() };
 
+    /// No source is heard: who says so leaves the group.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.mode == Mode::Include && self.sources.is_empty()
+    }
+
     fn admits(&self, source: Address) -> bool {
         self.sources.contains(&source) == (self.mode == Mode::Include)
     }
@@ -77,7 +82,8 @@ impl Filter {
             (None, true) => sources.push(source),
             (Some(at), false) => drop(sources.swap_remove(at)),
         }
-        Ok((mode == Mode::Exclude || !sources.is_empty()).then_some(Filter { mode, sources }))
+        let filter = Filter { mode, sources };
+        Ok((!filter.is_nothing()).then_some(filter))
     }
 }
 
@@ -155,7 +161,7 @@ impl<On: Copy + PartialEq> Memberships<On> {
         filter: Filter,
         sources_max: usize,
     ) -> Result<Option<Filter>, GroupError> {
-        let leaves = filter.mode == Mode::Include && filter.sources.is_empty();
+        let leaves = filter.is_nothing();
         match self.get(interface, group) {
             _ if filter.sources.len() > sources_max => Err(GroupError::TooManySources),
             None if leaves => Err(GroupError::NotJoined),
