@@ -43,6 +43,8 @@ pub(super) struct Flow {
     offers: VecDeque<(u32, Offer)>,
     /// The SYN that this connection goes by.
     agreed: Option<Offer>,
+    /// What had been heard when a SYN-ACK left that had waited for the neighbour's address.
+    waited: Option<u64>,
 }
 
 /// What a SYN said.
@@ -187,6 +189,10 @@ impl Flow {
         {
             self.agrees(ack, tcp.syn);
         }
+        if tcp.syn {
+            self.waited = self.has_waited(tcp).then_some(self.heard);
+        }
+        let waited = self.waited == Some(self.heard);
         let (own, offer) = (self.out.as_ref().map(|out| out.own), self.offer());
         let Some(out) = &mut self.out else {
             // A TIME-WAIT or a challenge that outlived what the referee knows: bare ACKs only.
@@ -203,7 +209,7 @@ impl Flow {
         // ACK of the handshake has one.
         let mut known = offer;
         if !self.cookies {
-            out.uses_ecn(tcp, offer, self.marked)?;
+            out.uses_ecn(tcp, waited || offer.is_some_and(|offer| offer.ecn), self.marked)?;
         } else if let Some(known) = &mut known {
             known.timestamps &= tcp.options.timestamps.is_some();
         }
@@ -214,6 +220,19 @@ impl Flow {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A SYN-ACK agrees to ECN though the last SYN does not ask for it: it answers one before, and
+    /// waited for the neighbour's address while the last came. Text behind it that had waited, too,
+    /// is as it was formed (RFC 3168 §6.1.1 says what to set, and not what to take back), until
+    /// something is heard.
+    fn has_waited(&self, tcp: &Tcp<'_>) -> bool {
+        let answered = |(seq, asks): &(u32, Offer)| {
+            let acked = tcp.ack.map_or(0, |ack| ack.wrapping_sub(*seq));
+            asks.ecn && !asks.answers && (1..=1 + asks.text).contains(&acked)
+        };
+        let last_is_plain = self.agreed.is_some_and(|offer| !offer.ecn);
+        last_is_plain && Offer::of(tcp).ecn && self.offers.iter().any(answered)
     }
 
     /// It may have ended.
@@ -358,11 +377,11 @@ impl Outgoing {
     }
 
     /// ECN by agreement only; what was sent before is not ECT (RFC 3168 §6.1.1, §6.1.5).
-    fn uses_ecn(&self, tcp: &Tcp<'_>, offer: Option<Offer>, marked: bool) -> Result<(), Foul> {
+    fn uses_ecn(&self, tcp: &Tcp<'_>, asked: bool, marked: bool) -> Result<(), Foul> {
         if tcp.syn {
             return Ok(());
         }
-        let agreed = self.ecn && offer.is_some_and(|offer| offer.ecn);
+        let agreed = self.ecn && asked;
         rule(!tcp.ece || (agreed && marked), || "ECE for nothing".into())?;
         rule(!tcp.cwr || (agreed && !tcp.text.is_empty()), || "CWR out of place".into())?;
         if tcp.ecn == 0 {

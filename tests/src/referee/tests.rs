@@ -204,6 +204,24 @@ fn errors_are_not_answered_with_errors() {
     assert!(foul.unwrap_err().0.contains("about an ICMP error"));
 }
 
+/// RFC 3168 §6.1.1: a SYN-ACK that agrees answers a SYN that asked, though the last one does not:
+/// it has waited for the neighbour's address, and so may the text behind it. What the host says
+/// when it has heard more has no such excuse.
+#[test]
+fn text_that_waited_with_a_syn_ack_is_as_it_was_formed() {
+    let options = "<mss 500,sackOK,nop,wscale 2>";
+    let mut game = Game { referee: Referee::new(HOST.0.0, HOST.1, 1500) };
+    game.hears(&format!("SEW 0:0(0) win 1000 {options}"));
+    game.hears(&format!("S 0:0(0) win 1000 {options}"));
+    game.says(&format!("SE. 0:0(0) ack 1 win 2000 {options}"));
+    game.says("[ect0] P. 1:101(100) ack 1 win 500");
+    let mut told = Game { referee: game.referee.clone() };
+    game.hears(". 1:1(0) ack 1 win 250");
+    game.fouls("[ect0] P. 101:201(100) ack 1 win 500", "ECT without agreement");
+    told.says(&format!("S. 0:0(0) ack 1 win 2000 {options}"));
+    told.fouls("[ect0] P. 101:201(100) ack 1 win 500", "ECT without agreement");
+}
+
 /// RFC 3168: who agreed, and on what.
 #[test]
 fn ecn_needs_agreement_and_new_text() {
