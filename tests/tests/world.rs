@@ -98,6 +98,15 @@ fn seeds_that_once_failed() {
     }
 }
 
+/// smoltcp forgets a FIN that was lost when duplicate acknowledgments come while nothing else is
+/// out. The application on our side waits, as it must, and gives up.
+#[test]
+fn a_fin_that_smoltcp_forgets_is_no_fault_of_ours() {
+    for seed in [30_017_619, 82_089_014] {
+        seeds(seed, 1, |seed| Plan::draw(seed, Mix::Any));
+    }
+}
+
 /// A panic of smoltcp ends the run and is its own fault. It panics at a buffer beyond 1 GiB.
 #[test]
 fn a_panic_of_smoltcp_is_counted() {

@@ -335,15 +335,25 @@ impl Connection {
         Ok(())
     }
 
+    /// The ports of what side `which` sends, the server's being `server`.
+    pub(super) fn ports_of(&self, which: usize, server: u16) -> Option<(u16, u16)> {
+        let client = self.port?;
+        Some(if which == 0 { (client, server) } else { (server, client) })
+    }
+
     /// The other side is gone for good and its reset was lost, or its stack forgot the handshake
     /// and this side has nothing to say that would remind it: an application would time out.
-    pub(super) fn gives_up(&mut self, now: Instant, hosts: &mut [Timed; 2]) {
+    /// `forgot`: the stack of that side has lost its FIN and does not send it again.
+    pub(super) fn gives_up(&mut self, now: Instant, hosts: &mut [Timed; 2], forgot: [bool; 2]) {
         for which in 0..2 {
             let other = &self.sides[1 - which];
             let unmet = which == 0 && other.handle.is_none() && self.sides[0].plan.bytes == 0;
             let cut = !matches!(other.outcome, None | Some(Outcome::Done));
-            // All that it said has arrived, but for the FIN that its stack has given up on.
-            let told = other.outcome.is_some() && other.said == Some(self.sides[which].got);
+            // All that it said has arrived, but for the FIN that its stack has given up on; or
+            // forgotten, and that knows that it was all.
+            let all_acked = other.handle.is_some_and(|it| hosts[other.host].unsent(it) == 0);
+            let told = other.said == Some(self.sides[which].got)
+                && (other.outcome.is_some() || forgot[1 - which] && all_acked);
             let gone = unmet || cut || told || self.excused || self.deceived;
             let side = &mut self.sides[which];
             if let Some(handle) = side.handle.filter(|_| gone && side.outcome.is_none()) {

@@ -8,6 +8,7 @@
 mod app;
 mod clock;
 mod damage;
+mod fins;
 pub mod host;
 mod hostile;
 mod ours;
@@ -24,6 +25,7 @@ mod wire;
 use crate::referee::Referee;
 use app::Connection;
 use clock::{Clock, Timed};
+use fins::Fins;
 use host::{Handle, Host};
 pub(crate) use panics::caught;
 use plan::{HostPlan, Kind, Plan, link_local};
@@ -139,6 +141,8 @@ struct World<'a> {
     referees: [Referee; 2],
     /// The wire from each host.
     wires: [Wire; 2],
+    /// What each host of other hands sent to end its connections.
+    fins: [Fins; 2],
     connections: Vec<Connection>,
     by_handle: [BTreeMap<Handle, (usize, usize)>; 2],
     /// Clients' ports of connections that damage may have deceived.
@@ -197,6 +201,7 @@ impl<'a> World<'a> {
             health: [Health::Well; 2],
             referees: [0, 1].map(|i| new_referee(plan.run.place(i), &plan.hosts[i])),
             wires: [0, 1].map(|i| Wire::new(i, &plan.run, &plan.wires[i])),
+            fins: Default::default(),
             connections: plan.connections.iter().enumerate().map(connection).collect(),
             by_handle: Default::default(),
             deceived: Vec::new(),
@@ -375,6 +380,8 @@ impl<'a> World<'a> {
             if self.plan.hosts[i].kind() == Kind::Ours {
                 let judged = self.referees[i].sent(&frame);
                 judged.map_err(|foul| format!("foul by host {i}: {foul}"))?;
+            } else {
+                self.fins[i].leaves(self.now, &frame);
             }
             if !refuses {
                 self.travels(i, &frame);
@@ -479,7 +486,12 @@ impl<'a> World<'a> {
         }
         for connection in &mut self.connections {
             if self.now >= faults_end + PATIENCE {
-                connection.gives_up(self.now, &mut self.hosts);
+                let forgot = [0, 1].map(|which| {
+                    let ports = connection.ports_of(which, PORT);
+                    let fins = &self.fins[connection.sides[which].host];
+                    ports.is_some_and(|ports| fins.is_forgotten(ports, faults_end))
+                });
+                connection.gives_up(self.now, &mut self.hosts, forgot);
             }
         }
         for i in 0..2 {
@@ -555,6 +567,7 @@ impl<'a> World<'a> {
         while let Some(frame) = self.wires[1 - i].pop(self.now) {
             self.trace.frame(self.now, [">0", ">1"][i], &frame);
             self.referees[i].received(&frame);
+            self.fins[1 - i].arrives(&frame);
             self.hosts[i].receive(self.now, &frame);
             if self.plan.hosts[i].batches == 0 {
                 self.hosts[i].advance(self.now);
