@@ -9,7 +9,7 @@ use super::rack::{Path, Rack};
 use super::rate::Rate;
 use super::recovery::{News, Phase, Verdict};
 use super::rtt::GRANULARITY;
-use super::scoreboard::Range;
+use super::scoreboard::{Range, duplicate_report, is_sound_block};
 use super::segment::{Flags, Segment};
 use super::seq::Seq;
 use super::tcb::{Cx, Tcb};
@@ -177,8 +177,13 @@ impl Tcb {
         };
         let mut brought = self.take_deliveries(cx, seg, before);
         if bare && !brought.advanced && !self.sack && self.snd.outstanding() > 0 {
-            let outstanding = self.snd.outstanding().div_ceil(self.snd.mss_u32().max(1));
-            brought.believed = self.recovery.on_duplicate(outstanding);
+            // After a time-out only what was sent since can have brought them.
+            let out = match self.recovery.phase() {
+                Phase::Timeout => self.delivering.flight.flying(),
+                Phase::Open | Phase::Fast => self.snd.outstanding(),
+            };
+            let segments = out.div_ceil(self.snd.mss_u32().max(1));
+            brought.believed = self.recovery.on_duplicate(segments);
         }
         if let Some(rtt) = brought.rtt {
             self.rtt.on_sample(cx.now, rtt);
@@ -437,7 +442,8 @@ impl Tcb {
         }
         // RFC 6582 §3.2 step 3: at once, for nothing else would tell of the next hole.
         self.marks.retransmit |= partial;
-        let (mss, episode) = (self.snd.mss_u32(), self.next_episode());
+        let mss = self.snd.mss_u32();
+        let episode = if third { self.new_episode() } else { self.recovery.episode() };
         let mut lost = 0;
         let (parts, rate) = (&mut *self.delivering, &mut self.rate);
         let congestion = &mut self.congestion;
@@ -446,14 +452,20 @@ impl Tcb {
             congestion.on_lost(&rate.on_lost(record.len(), &record.rate));
             parts.undo.on_marked(record.len());
         });
+        if third && lost > 0 {
+            self.recovery.leave_timeout();
+        }
         self.enter_recovery(cx, lost);
         lost
     }
 
     /// The episode that a loss found now belongs to.
     fn next_episode(&self) -> u16 {
-        let now = self.recovery.episode();
-        if self.recovery.is_open() { now.checked_add(1).unwrap_or(1) } else { now }
+        if self.recovery.is_open() { self.new_episode() } else { self.recovery.episode() }
+    }
+
+    fn new_episode(&self) -> u16 {
+        self.recovery.episode().checked_add(1).unwrap_or(1)
     }
 
     /// RACK_detect_loss (RFC 8985 §6.2 step 5), after an acknowledgment or when its timer expires.
@@ -512,8 +524,10 @@ impl Tcb {
         self.delivering.undo.begin(lost);
         // FlightSize is what is not acknowledged, though some of it was reported (RFC 5681 §2).
         self.congestion.on_congestion(Cause::Loss, flight, mss);
-        let unreported = flight - self.delivering.flight.sacked().min(flight);
-        self.delivering.prr.enter(unreported, mss);
+        // Nor is what was lost before and waits to be sent again on its way (RFC 9937 §6.2).
+        let parts = &mut *self.delivering;
+        let waits = parts.flight.lost().saturating_sub(lost);
+        parts.prr.enter(flight.saturating_sub(parts.flight.sacked() + waits), mss);
         cx.counters.tcp_sack_recovery += u64::from(self.sack);
         cx.counters.tcp_reno_recovery += u64::from(!self.sack);
     }
@@ -677,7 +691,7 @@ impl Tcb {
     /// RFC 6298 §5.4, RFC 8985 §6.3: the first segment is lost, and whatever has been on its way
     /// for as long as RACK would have waited. A peer that has taken reports back is not believed.
     pub(super) fn lose_after_timeout(&mut self, cx: &mut Cx<'_>) {
-        let episode = self.next_episode_after_timeout();
+        let episode = self.new_episode();
         let (parts, rate) = (&mut *self.delivering, &mut self.rate);
         let congestion = &mut self.congestion;
         let mut lost = |record: &Record| {
@@ -693,10 +707,6 @@ impl Tcb {
         let due =
             |record: &Record| Some(record.start) == first || cx.now - record.sent_at >= patience;
         parts.flight.lose(episode, due, &mut lost);
-    }
-
-    fn next_episode_after_timeout(&self) -> u16 {
-        self.recovery.episode().checked_add(1).unwrap_or(1)
     }
 
     /// The timer expired on an open window.
@@ -719,21 +729,4 @@ impl Tcb {
         self.timers.clear(Timer::TailProbe);
         self.timers.clear(Timer::Reorder);
     }
-}
-
-/// The first block, when it reports a range received twice: at or below the acknowledgment, or
-/// inside the second (RFC 2883 §4).
-fn duplicate_report(blocks: &[(u32, u32)], ack: Seq) -> Option<Range> {
-    let &(left, right) = blocks.first()?;
-    let (left, right) = (Seq(left), Seq(right));
-    let below = right.at_or_before(ack);
-    let inside = blocks
-        .get(1)
-        .is_some_and(|&(start, end)| left.at_or_after(Seq(start)) && right.at_or_before(Seq(end)));
-    (left.before(right) && (below || inside)).then_some((left, right))
-}
-
-/// A block that an honest peer may send: not empty, and of what has been sent lately.
-fn is_sound_block(left: Seq, right: Seq, oldest: Seq, nxt: Seq) -> bool {
-    left.before(right) && right.at_or_before(nxt) && left.at_or_after(oldest)
 }

@@ -6,6 +6,9 @@ use super::seq::Seq;
 /// Duplicate acknowledgments that mean a loss, without SACK (RFC 5681 §3.2 step 2).
 const DUPLICATE_THRESHOLD: u32 = 3;
 
+/// An acknowledgment of more segments took what had been received long before (RFC 6582 §4.1).
+const STRIDE_MAX: u8 = 4;
+
 /// The phases of loss recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -49,6 +52,9 @@ pub(crate) struct Recovery {
     episode: u16,
     /// Duplicate acknowledgments since SND.UNA moved, without SACK.
     duplicates: u32,
+    /// Segments over which SND.UNA last moved since the timer expired; 0 while F-RTO may have sent
+    /// what brings duplicates whatever is lost.
+    stride: u8,
     /// F-RTO waits for a proof.
     frto: bool,
     /// F-RTO's step 2: new text goes before what is lost.
@@ -63,6 +69,7 @@ impl Recovery {
             high: iss,
             episode: 1,
             duplicates: 0,
+            stride: 0,
             frto: false,
             prefers_new: false,
         }
@@ -96,9 +103,9 @@ impl Recovery {
     }
 
     /// A duplicate acknowledgment without SACK (RFC 5681 §2). No more of them are believed than
-    /// segments are `outstanding` behind the first (T-8). False for one that is not believed.
-    pub(crate) fn on_duplicate(&mut self, outstanding: u32) -> bool {
-        let most = outstanding.saturating_sub(1);
+    /// segments are `out` behind the first (T-8). False for one that is not believed.
+    pub(crate) fn on_duplicate(&mut self, out: u32) -> bool {
+        let most = out.saturating_sub(1);
         if self.duplicates >= most {
             return false;
         }
@@ -106,10 +113,18 @@ impl Recovery {
         true
     }
 
-    /// Duplicates alone say that the first segment is lost: three, but not of a flight that a
-    /// time-out or an earlier recovery covers (RFC 6582 §3.2 step 2, §4.1).
+    /// Duplicates alone say that the first segment is lost: three, but not of a flight that an
+    /// earlier recovery or a time-out covers (RFC 6582 §3.2 step 2). After a time-out they say that
+    /// its retransmission is, if the last acknowledgment was of few segments: many at once had been
+    /// received before, and what is behind them brings duplicates for nothing (§4.1).
     pub(crate) fn is_head_lost(&self, una: Seq) -> bool {
-        self.is_open() && self.duplicates >= DUPLICATE_THRESHOLD && una.at_or_after(self.high)
+        let again = (1..=STRIDE_MAX).contains(&self.stride);
+        self.duplicates >= DUPLICATE_THRESHOLD
+            && match self.phase {
+                Phase::Open => una.at_or_after(self.high),
+                Phase::Fast => false,
+                Phase::Timeout => again,
+            }
     }
 
     /// SND.UNA moved to `una` over `segments`. True when that ends the episode.
@@ -117,6 +132,7 @@ impl Recovery {
         // RFC 6582 §3.2 step 3: in recovery, one of them was the retransmission.
         let behind = if self.is_fast() { segments.saturating_sub(1) } else { u32::MAX };
         self.duplicates = self.duplicates.saturating_sub(behind);
+        self.stride = if self.frto { 0 } else { u8::try_from(segments).unwrap_or(u8::MAX) };
         if self.is_open() {
             // Kept near SND.UNA: after 2 GiB without a loss it would count as ahead again.
             self.high = self.high.latest(una);
@@ -141,6 +157,13 @@ impl Recovery {
         self.phase = phase;
         self.high = nxt;
         self.episode = self.episode.checked_add(1).unwrap_or(1);
+        self.stride = 0;
+        (self.frto, self.prefers_new) = (false, false);
+    }
+
+    /// What a time-out has begun goes on as fast recovery, if something of it is lost again.
+    pub(crate) fn leave_timeout(&mut self) {
+        self.phase = Phase::Open;
         (self.frto, self.prefers_new) = (false, false);
     }
 
@@ -220,6 +243,24 @@ mod tests {
             r.on_duplicate(10);
             assert!(!r.is_head_lost(Seq(2001)));
         }
+    }
+
+    #[test]
+    fn rfc_6582_after_a_time_out_a_short_stride_and_duplicates_are_a_loss() {
+        for (stride, lost) in [(0, false), (1, true), (4, true), (5, false), (1000, false)] {
+            let mut r = after_time_out();
+            r.judge_timeout(News { above: true, ..News::default() }, Seq(10_001), true);
+            r.on_advance(Seq(2001), stride);
+            assert!(r.on_duplicate(4) && r.on_duplicate(4) && !r.is_head_lost(Seq(2001)));
+            assert!(r.on_duplicate(4));
+            assert_eq!(r.is_head_lost(Seq(2001)), lost, "{stride}");
+        }
+        let mut r = after_time_out();
+        r.on_advance(Seq(2001), 1);
+        assert!(r.on_duplicate(4) && r.on_duplicate(4) && r.on_duplicate(4));
+        assert!(!r.is_head_lost(Seq(2001)), "F-RTO's new text may have brought them");
+        r.leave_timeout();
+        assert!(r.is_open() && r.departed(1000) == 3000, "what is known of the flight stays");
     }
 
     #[test]

@@ -15,6 +15,23 @@ use std::collections::VecDeque;
 /// `[left, right)` of sequence numbers.
 pub(crate) type Range = (Seq, Seq);
 
+/// The first block, when it reports a range received twice: at or below the acknowledgment, or
+/// inside the second (RFC 2883 §4).
+pub(crate) fn duplicate_report(blocks: &[(u32, u32)], ack: Seq) -> Option<Range> {
+    let &(left, right) = blocks.first()?;
+    let (left, right) = (Seq(left), Seq(right));
+    let below = right.at_or_before(ack);
+    let inside = blocks
+        .get(1)
+        .is_some_and(|&(start, end)| left.at_or_after(Seq(start)) && right.at_or_before(Seq(end)));
+    (left.before(right) && (below || inside)).then_some((left, right))
+}
+
+/// A block that an honest peer may send: not empty, and of what has been sent lately.
+pub(crate) fn is_sound_block(left: Seq, right: Seq, oldest: Seq, nxt: Seq) -> bool {
+    left.before(right) && right.at_or_before(nxt) && left.at_or_after(oldest)
+}
+
 /// The ranges reported. No memory until the first of them, none when the last has gone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scoreboard {

@@ -43,10 +43,8 @@ pub(crate) use wire::without_options;
 /// The servers' port.
 const PORT: u16 = 80;
 
-/// After the faults everything is over within this long: thirty of the longest back-offs. Where the
-/// path takes the options away and queues four packets, a flight that was lost whole comes back by
-/// a dozen segments to a back-off, which only what is sent for the first time ends (Karn).
-const LIVENESS: Duration = Duration::from_secs(3600);
+/// After the faults everything is over within this long: ten of the longest back-offs.
+const LIVENESS: Duration = Duration::from_secs(1200);
 
 /// An application whose peer has gone, or never was there, waits so long after the faults: longer
 /// than any handshake takes.

@@ -4,7 +4,7 @@ use crate::rfc5681::ten_in_flight;
 use crate::secs;
 use stack::testing::rig::Rig;
 
-fn three_duplicates(t: &mut Rig, ack: usize) {
+fn three_duplicates(t: &mut Rig, ack: i64) {
     for _ in 0..3 {
         t.inject(&format!(". 1:1(0) ack {ack}"));
     }
@@ -56,6 +56,49 @@ fn section_4_1_no_fast_retransmit_after_a_time_out() {
     t.inject(". 1:1(0) ack 2921").forget_rest();
     let ssthresh = t.info().unwrap().ssthresh;
     three_duplicates(&mut t, 2921);
+    t.forget_rest();
+    let info = t.info().unwrap();
+    assert_eq!((info.in_recovery, info.ssthresh), (false, ssthresh));
+    assert_eq!(t.stack.counters().tcp_fast_retrans, 0);
+}
+
+/// Ten segments were lost, the timer has expired, and they go again by slow start: two of them have
+/// been acknowledged one by one, and four more are on their way.
+fn in_slow_start_after_a_time_out() -> Rig {
+    let mut t = ten_in_flight();
+    t.expect_within(secs(2), ". 1:1461(1460) ack 1");
+    // F-RTO sends two that are new, and what comes back for them says that the rest was lost.
+    t.inject(". 1:1(0) ack 1461").inject(". 1:1(0) ack 1461").inject(". 1:1(0) ack 1461");
+    t.inject(". 1:1(0) ack 2921").inject(". 1:1(0) ack 4381");
+    assert!(was_sent_to(&mut t, 10_221));
+    t
+}
+
+/// The segment that ends there was sent.
+fn was_sent_to(t: &mut Rig, end: i64) -> bool {
+    let sent = t.take_segments();
+    sent.iter().any(|it| t.end_of(it) == end)
+}
+
+/// §4.1: a retransmission that is lost, too, is found by duplicates of those behind it and needs no
+/// second time-out, which may be two minutes away.
+#[test]
+fn section_4_1_a_lost_retransmission_is_found() {
+    let mut t = in_slow_start_after_a_time_out();
+    three_duplicates(&mut t, 4381);
+    assert!(was_sent_to(&mut t, 5841), "the first once more");
+    assert!(t.info().unwrap().in_recovery);
+    t.inject(". 1:1(0) ack 7301").expect(". 7301:8761(1460) ack 1");
+}
+
+/// §4.1: where the last acknowledgment took more than four segments, the receiver had most of them,
+/// and what comes back is for retransmissions that nobody needed.
+#[test]
+fn section_4_1_needless_retransmissions_are_no_loss() {
+    let mut t = in_slow_start_after_a_time_out();
+    t.inject(". 1:1(0) ack 5841").inject(". 1:1(0) ack 13141").forget_rest();
+    let ssthresh = t.info().unwrap().ssthresh;
+    three_duplicates(&mut t, 13141);
     t.forget_rest();
     let info = t.info().unwrap();
     assert_eq!((info.in_recovery, info.ssthresh), (false, ssthresh));
