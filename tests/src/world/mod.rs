@@ -281,13 +281,12 @@ impl<'a> World<'a> {
         let places = [0, 1].map(|i| self.place(i));
         for i in 0..self.connections.len() {
             let awake = self.awake();
-            let connection = &mut self.connections[i];
+            let connection = &self.connections[i];
             let host = connection.sides[0].host;
-            if connection.port.is_none() && connection.opens_at <= self.now && awake[host] {
-                let remote = SocketAddr::new(places[1 - host].1, PORT);
-                let from = self.plan.connections[i].open.port as u16;
-                let bytes = connection.sides[0].plan.bytes;
-                let opened = self.hosts[host].connect(self.now, from, remote, bytes);
+            let due = connection.port.is_none() && connection.opens_at <= self.now && awake[host];
+            let opened = if due { self.connects(i, places[1 - host].1) } else { None };
+            let connection = &mut self.connections[i];
+            if due {
                 if opened.is_none() && self.plan.hosts[host].autoconfigure == 1 {
                     // It does not know yet whether its address is free.
                     connection.opens_at = self.now + ASKED_AGAIN;
@@ -308,6 +307,18 @@ impl<'a> World<'a> {
             }
         }
         self.accept()
+    }
+
+    /// Connection `i` opens, to `to`: from its port, unless another has got that by chance.
+    fn connects(&mut self, i: usize, to: IpAddr) -> Option<(Handle, u16)> {
+        let (from, remote) = (self.plan.connections[i].open.port as u16, SocketAddr::new(to, PORT));
+        let client = &self.connections[i].sides[0];
+        let (client, bytes) = (client.host, client.plan.bytes);
+        let has = |it: &Connection| it.port == Some(from) && it.sides[0].host == client;
+        let taken = self.connections.iter().any(has);
+        let host = &mut self.hosts[client];
+        let opened = host.connect(self.now, from, remote, bytes);
+        if opened.is_none() && taken { host.connect(self.now, 0, remote, bytes) } else { opened }
     }
 
     /// Gives new connections of the hosts to the applications that wait for them.
