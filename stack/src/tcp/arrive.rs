@@ -322,6 +322,10 @@ impl Tcb {
             self.probes = 0;
             self.timers.clear(Timer::Probe);
             self.progress_at = cx.now;
+            if self.snd.outstanding() > 0 && !self.timers.is_set(Timer::Retransmit) {
+                // The probe's timer had taken its place.
+                self.timers.set(Timer::Retransmit, self.retransmit_at(cx.now));
+            }
         }
     }
 

@@ -56,8 +56,9 @@ impl Prr {
             let owed = if ack.safe { owed + u64::from(ack.mss) } else { owed };
             owed.min(u64::from(ack.ssthresh - ack.in_flight))
         };
-        if self.out == 0 && send < u64::from(ack.mss) {
-            send = u64::from(ack.mss);
+        // A fast retransmit in any case; nor does anything come back when nothing is in flight.
+        if self.out == 0 || ack.in_flight == 0 {
+            send = send.max(u64::from(ack.mss));
         }
         self.allowance = send.min(u64::from(u32::MAX)) as u32;
     }

@@ -5,7 +5,7 @@ use crate::{ms, secs};
 use stack::testing::rig::{Rig, host_byte};
 use stack::{Readiness, SendError, TcpOptions};
 
-fn set(t: &mut Rig, change: impl FnOnce(&mut TcpOptions)) {
+pub(crate) fn set(t: &mut Rig, change: impl FnOnce(&mut TcpOptions)) {
     let (now, mut options) = (t.now(), t.tcp().options());
     change(&mut options);
     t.tcp().set_options(now, options);

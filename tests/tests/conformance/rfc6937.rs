@@ -1,8 +1,10 @@
 //! RFC 9937, Proportional Rate Reduction, which takes the place of RFC 6937.
 //! gVisor, smoltcp, netstack3 and lwIP do not have it.
 
+use crate::linux::set;
 use crate::rfc6675::under;
 use crate::rfc8985::{MSS, RTT, at, sack, segment, with_sack};
+use crate::{ms, secs};
 use stack::Congestion;
 
 /// §6.2: one new segment for each second report under Reno, so that the flight comes down to half
@@ -53,4 +55,22 @@ fn section_6_2_in_the_end_the_threshold() {
     assert!((info.cwnd - info.ssthresh) < MSS as u32 / 2, "{} {}", info.cwnd, info.ssthresh);
     t.send(20 * MSS);
     assert_eq!(t.take_segments().len(), 5);
+}
+
+/// §6.2: what is lost beyond a window that was taken back waits for the window, and less may have
+/// been delivered than it is long. When the window opens nothing is in flight that would bring the
+/// next acknowledgment: a segment goes all the same. No timer ran, and it never went.
+#[test]
+fn section_6_2_a_segment_when_nothing_is_in_flight() {
+    let mut t = with_sack(0);
+    set(&mut t, |options| options.nodelay = true);
+    t.send(48).send(1000).send(96);
+    assert_eq!(t.take_segments().len(), 3);
+    t.advance(RTT).inject(". 1:1(0) ack 1 win 1048 <nop,nop,sack 49:1049>").expect_nothing();
+    t.expect_within(RTT, ". 1:49(48) ack 1");
+    t.advance(RTT).inject(". 1:1(0) ack 1049 win 0").expect_nothing();
+    assert_eq!(t.info().unwrap().lost, 96);
+    t.advance(ms(10)).inject(". 1:1(0) ack 1049 win 1048");
+    t.expect("P. 1049:1145(96) ack 1").expect_nothing();
+    t.inject(". 1:1(0) ack 1145 win 1048").expect_silence(secs(10));
 }
