@@ -96,6 +96,20 @@ impl Tcb {
         None
     }
 
+    /// There may be something to say: what `next_segment` looks at. It errs on the side of asking.
+    pub(crate) fn may_speak(&self) -> bool {
+        let update = self.state.may_receive() && self.rcv.wants_update();
+        self.may_say_more() || update || self.snd.is_syn_next()
+    }
+
+    /// There is nothing to say: notes what `next_segment` would.
+    pub(crate) fn note_silence(&mut self, now: Instant) {
+        if self.state.is_synchronized() {
+            self.note_usage(0, 0);
+        }
+        self.note_limit(now);
+    }
+
     /// There may be another segment after the one just formed. It errs on the side of asking.
     pub(crate) fn may_say_more(&self) -> bool {
         let marks = &self.marks;
