@@ -176,6 +176,11 @@ impl Wakes {
         self.threads.is_empty() && self.tasks.is_empty()
     }
 
+    /// Nor is there anything else to do once the lock is released.
+    fn are_done(&self) -> bool {
+        self.is_empty() && !self.rouse && !self.reactor
+    }
+
     /// Wakes a thread because what it waits for may have come.
     fn wake(&mut self, parker: Arc<Parker>) {
         self.parked.remove(&parker);
@@ -361,6 +366,9 @@ impl Shard {
     }
 
     pub(super) fn unlock_and_wake(&self, mut guard: Guard<'_>) {
+        if guard.wakes.are_done() {
+            return;
+        }
         let threads = std::mem::take(&mut guard.wakes.threads);
         let tasks = std::mem::take(&mut guard.wakes.tasks);
         let rouse = std::mem::take(&mut guard.wakes.rouse);

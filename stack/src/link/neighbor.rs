@@ -691,7 +691,10 @@ impl NeighborTable {
 }
 
 fn hash(secret: Secret, address: Address) -> u64 {
-    secret.table_hash(address.octets())
+    match address.as_v4() {
+        Some(bytes) => secret.table_hash(&bytes),
+        None => secret.table_hash(address.octets()),
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 /// A running one's-complement sum. Pieces may have odd lengths.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Checksum {
-    /// One's-complement sum of native-endian words of 64 bits, which folds to that of words of 16
-    /// bits. RFC 1071 §2(B): byte order does not matter until the end.
+    /// Sum of native-endian words of 32 bits with its carries, which folds to the one's-complement
+    /// sum of words of 16 bits. RFC 1071 §2(B): byte order does not matter until the end.
     sum: u64,
     odd: bool,
 }
@@ -47,12 +47,12 @@ impl Checksum {
         }
         if bytes.len() >= LONG {
             let (blocks, tail) = bytes.as_chunks::<LANES_BYTES>();
-            self.carry_in(sum_blocks(blocks));
+            self.sum += sum_blocks(blocks);
             bytes = tail;
         }
-        let (words, rest) = bytes.as_chunks::<8>();
+        let (words, rest) = bytes.as_chunks::<4>();
         for word in words {
-            self.carry_in(u64::from_ne_bytes(*word));
+            self.carry_in(u32::from_ne_bytes(*word));
         }
         let (words, rest) = rest.as_chunks::<2>();
         for word in words {
@@ -65,10 +65,9 @@ impl Checksum {
         }
     }
 
-    /// Adds with end-around carry.
-    fn carry_in(&mut self, word: u64) {
-        let (sum, carry) = self.sum.overflowing_add(word);
-        self.sum = sum + u64::from(carry);
+    /// Adds a word; its carries gather in the upper half, where a packet's are few.
+    fn carry_in(&mut self, word: u32) {
+        self.sum = self.sum.wrapping_add(word.into());
     }
 
     /// The sum folded to 16 bits, still in native byte order and not complemented.

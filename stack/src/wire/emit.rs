@@ -142,18 +142,19 @@ impl Head {
     }
 
     fn ipv4(&mut self, ip: &IpFields, source: [u8; 4], destination: [u8; 4]) {
-        let at = self.len;
         let total = (IPV4_HEADER + ip.payload_len) as u16;
         let flags = u16::from(ip.dont_fragment) << 14 | u16::from(ip.more_fragments) << 13;
-        self.put(&[0x45, ip.tos]);
-        self.put(&total.to_be_bytes());
-        self.put(&(ip.id as u16).to_be_bytes());
-        self.put(&(flags | (ip.fragment_offset / 8) as u16).to_be_bytes());
-        self.put(&[ip.ttl, ip.protocol, 0, 0]);
-        self.put(&source);
-        self.put(&destination);
-        let sum = checksum(&self.bytes[at..self.len]);
-        self.bytes[at + 10..at + 12].copy_from_slice(&sum);
+        let mut header = [0; IPV4_HEADER];
+        header[..2].copy_from_slice(&[0x45, ip.tos]);
+        header[2..4].copy_from_slice(&total.to_be_bytes());
+        header[4..6].copy_from_slice(&(ip.id as u16).to_be_bytes());
+        header[6..8].copy_from_slice(&(flags | (ip.fragment_offset / 8) as u16).to_be_bytes());
+        header[8..10].copy_from_slice(&[ip.ttl, ip.protocol]);
+        header[12..16].copy_from_slice(&source);
+        header[16..].copy_from_slice(&destination);
+        let sum = checksum(&header);
+        header[10..12].copy_from_slice(&sum);
+        self.put(&header);
     }
 
     /// RFC 8200 §3, and §4.5 for a fragment.
@@ -186,14 +187,15 @@ impl Head {
         summing: Summing,
     ) {
         let at = self.len;
-        self.put(&flow.local.port.to_be_bytes());
-        self.put(&flow.remote.port.to_be_bytes());
-        self.put(&tcp.seq.to_be_bytes());
-        self.put(&tcp.ack.to_be_bytes());
         let header_len = TCP_HEADER + tcp.options.len();
-        self.put(&[(header_len as u8 / 4) << 4, tcp.flags]);
-        self.put(&tcp.window.to_be_bytes());
-        self.put(&[0; 4]);
+        let mut header = [0; TCP_HEADER];
+        header[..2].copy_from_slice(&flow.local.port.to_be_bytes());
+        header[2..4].copy_from_slice(&flow.remote.port.to_be_bytes());
+        header[4..8].copy_from_slice(&tcp.seq.to_be_bytes());
+        header[8..12].copy_from_slice(&tcp.ack.to_be_bytes());
+        header[12..14].copy_from_slice(&[(header_len as u8 / 4) << 4, tcp.flags]);
+        header[14..16].copy_from_slice(&tcp.window.to_be_bytes());
+        self.put(&header);
         self.len += tcp.options.write(&mut self.bytes[self.len..]);
         let sum = self.transport_sum(at, super::parse::PROTOCOL_TCP, flow, body, summing);
         self.set_checksum(at, 16, sum, summing);

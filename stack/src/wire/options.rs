@@ -241,8 +241,9 @@ fn be32(bytes: &[u8]) -> u32 {
 }
 
 fn read_timestamps(data: &[u8]) -> Option<Timestamps> {
-    let (value, echo) = data.split_at_checked(4)?;
-    Some(Timestamps { value: be32(value), echo: be32(echo) })
+    let (value, rest) = data.split_first_chunk()?;
+    let echo = rest.first_chunk()?;
+    Some(Timestamps { value: u32::from_be_bytes(*value), echo: u32::from_be_bytes(*echo) })
 }
 
 #[cfg(test)]
