@@ -14,6 +14,11 @@ use crate::Instant;
 
 /// How often the reactor looks at a seat that is vacant or changes hands.
 const TICK: Duration = Duration::from_millis(1);
+/// How often at one that changes hands all the time: who is always back so soon does not stay away
+/// now, and each look takes processor time from those who work.
+const BUSY_TICK: Duration = Duration::from_millis(4);
+/// So many changes of hands between two looks are all the time.
+const BUSY: u64 = 32;
 /// How long the reactor stays away from an engine that has panicked.
 const AFTER_PANIC: Duration = Duration::from_millis(100);
 
@@ -34,7 +39,7 @@ pub(super) fn start(
     shard: Arc<Shard>,
     control: Receiver<Control>,
 ) -> io::Result<thread::JoinHandle<()>> {
-    let mut reactor = Reactor { shard, control, seen: 0, quiet: 0, deep: false };
+    let mut reactor = Reactor { shard, control, seen: 0, tick: TICK, quiet: 0, deep: false };
     // A panic in the engine must not end the only thread that every vacancy counts on.
     sync::spawn("tapstack", AFTER_PANIC, move || reactor.run())
 }
@@ -44,6 +49,8 @@ struct Reactor {
     control: Receiver<Control>,
     /// The epoch at the last tick.
     seen: u64,
+    /// Until the next look.
+    tick: Duration,
     /// Ticks since the seat last changed hands, while it is taken.
     quiet: u32,
     deep: bool,
@@ -58,7 +65,7 @@ impl Reactor {
             } else {
                 // Not `recv_timeout`, which yields the processor several times before it sleeps,
                 // to the very thread that it must not disturb.
-                thread::park_timeout(TICK);
+                thread::park_timeout(self.tick);
                 self.control.try_recv()
             };
             match told {
@@ -72,9 +79,10 @@ impl Reactor {
     /// One tick, mostly without the lock: two loads. False once the host has halted.
     fn look(&mut self) -> bool {
         let epoch = self.shard.epoch.load(Ordering::Acquire);
-        let unchanged = epoch == self.seen;
+        let changes = epoch - self.seen;
         self.seen = epoch;
-        if !unchanged {
+        self.tick = if changes < BUSY { TICK } else { BUSY_TICK };
+        if changes > 0 {
             self.quiet = 0;
             // Odd: taken since the last tick. Even: left since then, and perhaps taken again soon.
             return true;

@@ -45,11 +45,11 @@
 //! A thread that sends a long burst also takes in what has come meanwhile, as Linux does in a long
 //! `write` ([`Shard::glance`]); to the reactor that is as good as a holder.
 //!
-//! While the seat is vacant or changes hands the reactor ticks every millisecond. If it finds the
-//! seat vacant for a whole tick it takes it, even if threads are parked: which of them is busy it
-//! cannot know. The first that parks anew is, and gets the seat. When one thread has kept the seat
-//! for a while, the reactor goes to deep sleep (`seat.deep`), from which the next leaving driver
-//! wakes it.
+//! While the seat is vacant or changes hands the reactor ticks every millisecond, or every fourth
+//! while it changes hands all the time. If it finds the seat vacant for a whole tick it takes it,
+//! even if threads are parked: which of them is busy it cannot know. The first that parks anew is,
+//! and gets the seat. When one thread has kept the seat for a while, the reactor goes to deep sleep
+//! (`seat.deep`), from which the next leaving driver wakes it.
 //!
 //! ## Why no wake-up is lost
 //!
