@@ -8,6 +8,7 @@ use super::cidr::Cidr;
 use super::selection::{self, Candidate};
 use crate::wire::address::Address;
 use crate::wire::interface::{InterfaceId, InterfaceSet};
+use core::cell::Cell;
 use core::fmt;
 use core::net::IpAddr;
 
@@ -197,11 +198,18 @@ impl Firsts {
     }
 }
 
+/// Look-ups that are remembered, one for each end of an address: most packets go where others have
+/// just gone.
+const RECENT: usize = 16;
+
+/// What was asked, and the answer.
+type Recent = Cell<Option<(By, Address, Hop)>>;
+
 /// The routes of a host. Immutable but for links that come and go: a change of configuration makes
 /// a new one.
 ///
-/// A look-up is one binary search for each length of prefix in use, which are two or three on a
-/// host however many routes it has. Where several interfaces lead to one network, the one that has
+/// A look-up that is not remembered is one binary search for each length of prefix in use, which are
+/// two or three on a host however many routes it has. Where several interfaces lead to one network, the one that has
 /// the packet's source is taken: so what came in by a link is answered there, whatever the metrics
 /// say (RFC 1122 §3.3.4.2, RFC 8028 §3.3).
 #[derive(Clone)]
@@ -221,6 +229,7 @@ pub(crate) struct RouteTable {
     links: Vec<Firsts>,
     /// Interfaces that cannot send.
     down: InterfaceSet,
+    recent: [Recent; RECENT],
 }
 
 const LOOPBACK_V4: Address = Address::v4([127, 0, 0, 1]);
@@ -253,6 +262,7 @@ impl RouteTable {
             any: Firsts::of(own.clone().map(|(address, _)| address)),
             links: InterfaceId::up_to(last).map(|id| Firsts::of(on(id))).collect(),
             down: InterfaceSet::EMPTY,
+            recent: Default::default(),
         };
         table.own.sort_unstable();
         table.own.dedup_by_key(|(address, _)| *address);
@@ -318,6 +328,7 @@ impl RouteTable {
     /// Says which interfaces cannot send: of several ways those are the last.
     pub(crate) fn set_down(&mut self, down: InterfaceSet) {
         self.down = down;
+        self.recent = Default::default();
     }
 
     /// The routers in use.
@@ -356,6 +367,19 @@ impl RouteTable {
     /// unspecified address, which is nobody's. A packet with a source leaves rather by the
     /// interface that has it.
     pub(crate) fn lookup(&self, by: By, destination: Address) -> Option<Hop> {
+        let recent = &self.recent[usize::from(destination.octets()[15]) % RECENT];
+        if let Some((asked, to, hop)) = recent.get()
+            && to == destination
+            && asked == by
+        {
+            return Some(hop);
+        }
+        let hop = self.search(by, destination)?;
+        recent.set(Some((by, destination, hop)));
+        Some(hop)
+    }
+
+    fn search(&self, by: By, destination: Address) -> Option<Hop> {
         let hop =
             |source, kind, interface| Some(Hop { next_hop: destination, source, kind, interface });
         if destination.is_unspecified() {
@@ -567,6 +591,27 @@ mod tests {
         let table = table_of(&[], &[Route::default_via(ip("192.0.2.1"))]);
         assert_eq!(table.lookup(By::Any, address("198.51.100.1")), None);
         expect(&table, "255.255.255.255", "255.255.255.255", "0.0.0.0", HopKind::Broadcast);
+    }
+
+    #[test]
+    fn a_way_is_remembered_until_its_link_is_down() {
+        let second = InterfaceId::at(1);
+        let own = |cidr: &str, interface| AddressInfo {
+            interface,
+            ..AddressInfo::configured(cidr.parse().unwrap())
+        };
+        let own = [own("192.0.2.2/24", InterfaceId::FIRST), own("198.51.100.2/24", second)];
+        let far = Route::default_via(ip("192.0.2.1"));
+        let detour = Route { metric: 1, ..Route::default_via(ip("198.51.100.1")) };
+        let mut table = RouteTable::new(&own, &[far, detour]);
+        let by = |table: &RouteTable| table.lookup(By::Any, address("203.0.113.9")).unwrap();
+        assert_eq!([by(&table), by(&table)].map(|hop| hop.interface), [InterfaceId::FIRST; 2]);
+        let mut down = InterfaceSet::EMPTY;
+        down.set(InterfaceId::FIRST, true);
+        table.set_down(down);
+        assert_eq!(by(&table).interface, second);
+        let only = table.lookup(By::Only(InterfaceId::FIRST), address("203.0.113.9"));
+        assert_eq!(only.map(|hop| hop.interface), Some(InterfaceId::FIRST));
     }
 
     #[test]
