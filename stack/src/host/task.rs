@@ -66,7 +66,6 @@ impl Slot {
         match call(Patience::Task(Task { slot: self, waker: cx.waker() })) {
             Err(Errno::EAGAIN) => Poll::Pending,
             answer => {
-                // It may have waited, too: for room for the rest of what it has sent in part.
                 self.cancel();
                 Poll::Ready(answer)
             }
