@@ -1,5 +1,6 @@
 //! RFC 2018, TCP Selective Acknowledgment Options: the receiver's side.
 
+use crate::rfc8985::{MSS, RTT, sack, with_sack};
 use stack::testing::rig::Rig;
 
 fn agreed() -> Rig {
@@ -71,4 +72,14 @@ fn r5_ranges_are_bounded() {
     t.inject(". 1:2(1) ack 1").forget_rest();
     assert!(t.recv_all() >= 100, "what was kept comes along");
     t.forget_rest();
+}
+
+/// §3: a block is of text above the acknowledgment. One that begins with it contradicts it, and is
+/// not believed, or its text would never be sent again.
+#[test]
+fn section_3_a_block_at_the_acknowledgment_is_not_believed() {
+    let mut t = with_sack(3);
+    t.advance(RTT).inject(&sack(0, &[(0, 1)])).inject(&sack(0, &[(0, 3)]));
+    let info = t.info().unwrap();
+    assert_eq!((info.sacked, info.in_flight as usize), (0, 3 * MSS));
 }

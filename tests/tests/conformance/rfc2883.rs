@@ -81,3 +81,32 @@ fn section_5_reports_of_nothing_are_not_believed() {
     assert_eq!(t.info().unwrap().spurious_retransmits, 0);
     assert_eq!(t.info().unwrap().in_flight as usize, 6 * MSS);
 }
+
+/// §4: duplicates that touch before anything was sent are one.
+#[test]
+fn section_4_neighbours_are_reported_together() {
+    let mut t = a_hundred();
+    t.inject_burst(&["P. 1:101(100) ack 1", "P. 101:201(100) ack 1"]);
+    t.expect(". 1:1(0) ack 201 <nop,nop,sack 1:201>").expect_nothing();
+    t.inject_burst(&["P. 101:201(100) ack 1", "P. 1:101(100) ack 1"]);
+    t.expect(". 1:1(0) ack 201 <nop,nop,sack 1:201>").expect_nothing();
+    t.inject_burst(&["P. 1:50(49) ack 1", "P. 101:201(100) ack 1"]);
+    t.expect(". 1:1(0) ack 201 <nop,nop,sack 101:201>").expect_nothing();
+}
+
+/// RFC 3708 §3: when every retransmission is reported as a duplicate nothing was lost: recovery
+/// ends and the window is what it was, once.
+#[test]
+fn section_5_a_recovery_for_nothing_is_undone() {
+    let mut t = with_sack(10);
+    let before = t.info().unwrap();
+    t.advance(RTT);
+    t.inject(&sack(0, &[(1, 4)])).expect(&segment(0)).forget_rest();
+    let info = t.info().unwrap();
+    assert!(info.in_recovery && info.ssthresh < before.ssthresh);
+    t.inject(&format!(". 1:1(0) ack {} <nop,nop,sack 1:{}>", at(4), at(1))).forget_rest();
+    let info = t.info().unwrap();
+    assert!(!info.in_recovery && info.cwnd >= before.cwnd && info.ssthresh == before.ssthresh);
+    t.inject(&format!(". 1:1(0) ack {}", at(5))).forget_rest();
+    assert_eq!(t.stack.counters().tcp_dsack_undo, 1);
+}

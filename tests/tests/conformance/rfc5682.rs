@@ -2,7 +2,7 @@
 //! Of userspace stacks only VPP undoes anything; gVisor counts.
 
 use crate::rfc5681::ten_in_flight;
-use crate::rfc8985::{MSS, at, segment, with_sack};
+use crate::rfc8985::{MSS, RTT, at, segment, with_sack};
 use crate::secs;
 use stack::testing::rig::Rig;
 
@@ -118,4 +118,17 @@ fn section_2_1_step_1_not_while_a_time_out_is_repaired() {
     t.inject(". 1:1(0) ack 2001").expect(". 2001:3001(1000) ack 1").forget_rest();
     t.expect_within(secs(3), ". 2001:3001(1000) ack 1");
     t.inject(". 1:1(0) ack 3001").expect(". 3001:4001(1000) ack 1").forget_rest();
+}
+
+/// §3.4: after a needless time-out all is as before it: the tail is probed when nothing comes back.
+#[test]
+fn section_3_4_after_a_needless_time_out_the_tail_is_probed() {
+    let mut t = with_sack(10);
+    t.send(10 * MSS).expect_within(secs(1), &segment(10));
+    t.expect_within(secs(2), &segment(0));
+    t.inject(&format!(". 1:1(0) ack {}", at(1))).inject(&format!(". 1:1(0) ack {}", at(3)));
+    assert_eq!(t.stack.counters().tcp_spurious_rtos, 1);
+    let probes = t.stack.counters().tcp_loss_probes;
+    t.forget_rest().advance(3 * RTT).forget_rest();
+    assert_eq!(t.stack.counters().tcp_loss_probes, probes + 1);
 }

@@ -164,3 +164,35 @@ fn windows_above_64_kib() {
     t.expect_read(146_000);
     t.forget_rest();
 }
+
+/// §4.1: only what acknowledges something new measures: a duplicate echoes something old.
+#[test]
+fn section_4_1_duplicates_measure_nothing() {
+    let mut t = Rig::accepted("<mss 1460,TS val 100 ecr 0>");
+    t.send(2920).forget_rest();
+    let before = t.info().unwrap();
+    t.advance(ms(150)).inject(". 1:1(0) ack 1 <nop,nop,TS val 250 ecr 0>").forget_rest();
+    let info = t.info().unwrap();
+    assert_eq!((info.rtt, info.rtt_var), (before.rtt, before.rtt_var));
+}
+
+/// RFC 3522 §3.2: an acknowledgment that echoes what was sent before the retransmission is of the
+/// original: nothing was lost, recovery ends and the window is what it was.
+#[test]
+fn section_4_1_the_echo_tells_the_original_from_the_retransmission() {
+    let (mut t, size) = (Rig::connecting(), 1448);
+    t.advance(ms(100)).inject("S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 100 ecr 0>");
+    t.send(10 * size).forget_rest();
+    let before = t.info().unwrap();
+    t.advance(ms(100));
+    let reported = format!("sack {}:{}", 1 + size, 1 + 4 * size);
+    t.inject(&format!(". 1:1(0) ack 1 <nop,nop,TS val 200 ecr 0,nop,nop,{reported}>"));
+    assert!(t.take_segments().iter().any(|it| t.end_of(it) == 1 + size as i64));
+    assert!(t.info().unwrap().in_recovery);
+    t.advance(ms(5));
+    t.inject(&format!(". 1:1(0) ack {} <nop,nop,TS val 205 ecr 0>", 1 + 4 * size));
+    let info = t.info().unwrap();
+    assert!(!info.in_recovery && info.ssthresh == before.ssthresh && info.cwnd >= before.cwnd);
+    let counters = t.stack.counters();
+    assert_eq!(counters.tcp_full_undo + counters.tcp_partial_undo, 1);
+}

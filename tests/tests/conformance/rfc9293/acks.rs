@@ -124,3 +124,29 @@ fn quick_ack_sends_what_waits() {
     t.tcp().set_options(now, options);
     t.drain().expect(". 1:1(0) ack 11");
 }
+
+/// What stands an octet before RCV.NXT is no news, but its ACK is heard, for a FIN or a probe goes
+/// to a closed window (draft-gont-tcpm-tcp-seq-validation §3). Nothing else outside the window is.
+#[test]
+fn an_octet_before_the_window_is_heard() {
+    for (line, heard) in [
+        (". 10:10(0) ack 11", true),
+        (". 10:11(1) ack 11", true),
+        (". 9:9(0) ack 11", false),
+        (". 9:11(2) ack 11", false),
+        (". 70000:70000(0) ack 11", false),
+    ] {
+        let mut t = Rig::established();
+        t.inject("P. 1:11(10) ack 1").send(10).expect("P. 1:11(10) ack 11");
+        t.inject(line).expect(". 11:11(0) ack 11");
+        assert_eq!(t.info().unwrap().bytes_acked, if heard { 10 } else { 0 }, "{line}");
+    }
+}
+
+/// §3.10.7.4, fifth: without the ACK bit a segment is dropped, text and all.
+#[test]
+fn a_segment_that_acknowledges_nothing_is_dropped() {
+    let mut t = Rig::established();
+    t.inject("P 1:11(10)").expect_silence(secs(1)).expect_would_block();
+    t.inject("P. 1:11(10) ack 1").expect_read(10);
+}

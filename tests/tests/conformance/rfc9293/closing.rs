@@ -170,6 +170,15 @@ fn an_orphan_does_not_wait_for_ever() {
     t.advance(secs(200)).forget_rest().state(State::Listen);
 }
 
+/// Nor does he who goes later than his FIN.
+#[test]
+fn an_orphan_of_fin_wait_2_does_not_wait_for_ever() {
+    let mut t = Rig::fin_wait_2();
+    t.close().expect_nothing().state(State::FinWait2);
+    t.advance(secs(59)).expect_nothing().state(State::FinWait2);
+    t.advance(secs(2)).expect_nothing().state(State::Listen);
+}
+
 /// A FIN goes to a closed window. When both sides have sent theirs, the word that opens the window
 /// stands before the other's RCV.NXT, as everything does that he sends: it has to be heard all the
 /// same (draft-gont-tcpm-tcp-seq-validation §3).

@@ -195,3 +195,20 @@ fn shld_12_probes_carry_no_text() {
     t.expect_within(secs(25), ". 0:0(0) ack 1");
     assert!(t.last().payload.is_empty());
 }
+
+/// MUST-37: the time behind a closed window, whose probes are answered, is no failure to progress.
+/// When it opens, what was lost behind it has its time like any other.
+#[test]
+fn must_37_the_time_behind_a_window_does_not_count() {
+    let mut t = with_options(|options| options.user_timeout = Some(secs(60)));
+    t.inject(". 1:1(0) ack 1 win 2920").send(2920);
+    assert_eq!(t.take_segments().len(), 2);
+    t.inject(". 1:1(0) ack 1 win 0");
+    for _ in 0..20 {
+        t.advance(secs(10)).forget_rest();
+        t.inject(". 1:1(0) ack 1 win 0").forget_rest();
+    }
+    t.inject(". 1:1(0) ack 1 win 2920").expect(". 1:1461(1460) ack 1").forget_rest();
+    t.advance(secs(40)).forget_rest().state(State::Established);
+    t.advance(secs(40)).forget_rest().state(State::Closed);
+}

@@ -96,7 +96,8 @@ fn probe(t: &mut Rig) -> Duration {
     for _ in 0..100_000 {
         if t.unexpected() > 0 {
             let segment = t.next_segment();
-            let old = t.end_of(&segment) <= 1;
+            let una = 1 + t.info().unwrap().bytes_acked as i64;
+            let old = t.end_of(&segment) <= una;
             assert!(old || segment.payload.len() == 1, "{segment:?}");
             return t.now() - start;
         }
@@ -113,6 +114,27 @@ fn must_35_a_window_that_shrinks_to_nothing_is_probed() {
     t.inject(". 1:1(0) ack 1 win 0");
     assert!(probe(&mut t) < secs(3));
     t.state(State::Established);
+}
+
+/// SHLD-17: nor is the network blamed for text that a window closed over. It is probed whether or
+/// not something waits behind that text, and no time-out is counted.
+#[test]
+fn shld_17_text_behind_a_closed_window_is_only_probed() {
+    for written in [2920, 10_000] {
+        let mut t = Rig::established();
+        t.inject(". 1:1(0) ack 1 win 2920").send(written);
+        assert_eq!(t.take_segments().len(), 2);
+        t.inject(". 1:1(0) ack 1 win 0");
+        assert!(probe(&mut t) < secs(3));
+        t.inject(". 1:1(0) ack 1461 win 0");
+        let before = t.stack.counters().tcp_timeouts;
+        for _ in 0..5 {
+            assert!(probe(&mut t) <= secs(61));
+            t.inject(". 1:1(0) ack 1461 win 0");
+        }
+        let counted = t.stack.counters().tcp_timeouts - before;
+        assert_eq!(counted, u64::from(written == 2920), "one may be under way");
+    }
 }
 
 #[test]
