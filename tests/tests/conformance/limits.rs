@@ -47,7 +47,9 @@ fn the_accept_queue() {
     let waiting = t.stack.listener(t.listener.unwrap()).unwrap().pending;
     assert!((2..=3).contains(&waiting), "{waiting} wait");
     assert!(t.stack.counters().tcp_listen_overflows > 0);
-    t.accept().accept();
+    let peer = t.flow().1.port();
+    t.set_peer_port(2050).inject("S 0:0(0) win 65535 <mss 1460>").expect_nothing();
+    t.set_peer_port(peer).accept().accept();
     t.set_peer_port(2009).accept_one();
 }
 
@@ -89,6 +91,7 @@ fn connections_of_listeners() {
         t.inject(". 1:1(0) ack 1");
         assert!(t.take_segments().iter().all(|segment| segment.flags.0 & 4 == 0), "a reset");
     }
+    assert_eq!(t.stack.usage().connections, 2);
     t.accept().abort().forget_rest();
     t.inject(". 1:1(0) ack 1").forget_rest();
     t.accept();

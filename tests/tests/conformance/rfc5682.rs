@@ -65,7 +65,8 @@ fn section_2_1_step_2_a_hole_that_is_filled_is_no_proof() {
 #[test]
 fn section_2_1_step_2a_a_duplicate_first() {
     let mut t = timed_out();
-    t.inject(". 1:1(0) ack 1").forget_rest();
+    t.inject(". 1:1(0) ack 1");
+    assert!(t.take_segments().iter().all(|it| t.end_of(it) <= 14_601), "nothing new");
     t.inject(". 1:1(0) ack 1461");
     assert!(t.take_segments().iter().all(|it| t.end_of(it) <= 14_601), "what is lost goes first");
     assert_eq!(t.stack.counters().tcp_spurious_rtos, 0);

@@ -132,3 +132,15 @@ fn t19_half_open_connections_are_found_out() {
     t.set_peer_isn(2_000_000).inject("S 0:0(0) win 65535 <mss 1460>");
     t.expect("S. 0:0(0) ack 1 <...>");
 }
+
+/// §5.2: an acknowledgment as old as the greatest window is only old, and one older is challenged.
+#[test]
+fn section_5_old_acknowledgments_within_the_window_are_silent() {
+    let mut t = Rig::established();
+    for end in [14_601, 29_201, 43_801, 58_401, 73_001, 87_601] {
+        t.send(14_600).forget_rest();
+        t.inject(&format!(". 1:1(0) ack {end}")).forget_rest();
+    }
+    t.inject(&format!(". 1:1(0) ack {}", 87_601 - 65_535)).expect_nothing();
+    t.inject(&format!(". 1:1(0) ack {}", 87_601 - 65_536)).expect(". 87601:87601(0) ack 1");
+}

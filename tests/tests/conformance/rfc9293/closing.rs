@@ -143,6 +143,8 @@ fn a_fin_follows_the_text() {
 fn a_fin_goes_to_a_closed_window() {
     let mut t = Rig::established();
     t.inject(". 1:1(0) ack 1 win 0").shutdown().expect("F. 1:1(0) ack 1").state(State::FinWait1);
+    t.expect_within(secs(2), "F. 1:1(0) ack 1");
+    t.expect_within(secs(3), "F. 1:1(0) ack 1");
     let mut t = Rig::established();
     t.inject(". 1:1(0) ack 1 win 0").send(10).shutdown();
     t.expect_nothing().state(State::FinWait1);

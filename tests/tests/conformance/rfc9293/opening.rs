@@ -273,3 +273,14 @@ fn closed_ports_answer_with_a_reset() {
     let packet = ipv4(PEER, Ipv4Addr::new(203, 0, 113, 9), 6, &[0; 20]);
     t.inject_frame(&ethernet(PEER_MAC, HOST_MAC, 0x0800, &packet)).expect_nothing();
 }
+
+/// §3.10.7.3: text and FIN may come with the SYN-ACK, and are taken.
+#[test]
+fn text_that_comes_with_the_syn_ack_is_taken() {
+    let mut t = Rig::connecting();
+    t.inject("S. 0:10(10) ack 1 win 65535 <mss 1460>").expect(". 1:1(0) ack 11");
+    t.state(State::Established).expect_read(10);
+    let mut t = Rig::connecting();
+    t.inject("SF. 0:10(10) ack 1 win 65535 <mss 1460>").expect(". 1:1(0) ack 12");
+    t.state(State::CloseWait).expect_read(10).expect_end();
+}
