@@ -50,7 +50,7 @@ fn law_5_an_exchange_costs_the_same_beside_a_hundred_thousand_sockets() {
     let each = memory / 100_000;
     eprintln!("{each} bytes each");
     assert!(each <= EACH, "{each} bytes each");
-    assert!(alone.demux_probes >= 200 && alone.queue_pops >= 200, "nothing counted: {alone:?}");
+    assert!(alone.demux_probes >= 200 && alone.queue_pops >= 100, "nothing counted: {alone:?}");
     assert!(alone.timer_probes > 10, "no timer counted: {alone:?}");
     assert_eq!(alone, crowded);
 }

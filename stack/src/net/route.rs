@@ -208,10 +208,10 @@ type Recent = Cell<Option<(By, Address, Hop)>>;
 /// The routes of a host. Immutable but for links that come and go: a change of configuration makes
 /// a new one.
 ///
-/// A look-up that is not remembered is one binary search for each length of prefix in use, which are
-/// two or three on a host however many routes it has. Where several interfaces lead to one network, the one that has
-/// the packet's source is taken: so what came in by a link is answered there, whatever the metrics
-/// say (RFC 1122 §3.3.4.2, RFC 8028 §3.3).
+/// A look-up that is not remembered is one binary search for each length of prefix in use, which
+/// are two or three on a host however many routes it has. Where several interfaces lead to one
+/// network, the one that has the packet's source is taken: so what came in by a link is answered
+/// there, whatever the metrics say (RFC 1122 §3.3.4.2, RFC 8028 §3.3).
 #[derive(Clone)]
 pub(crate) struct RouteTable {
     /// Longest prefix first.
