@@ -241,13 +241,12 @@ impl TcpLayer {
             }
             return;
         }
+        self.arm(now, key);
         let Some(tcb) = self.live.get_mut(key) else { return };
         if tcb.may_speak() {
-            // Its timer is armed when it has spoken.
             self.ready.push(&mut self.live, key);
         } else {
             tcb.note_silence(now);
-            self.arm(now, key);
         }
     }
 
