@@ -203,11 +203,13 @@ fn otherwise(block: &Block, seg: &Arrival) -> Vec<Outcome> {
 }
 
 /// The ACK of a FIN or a probe that stands just before RCV.NXT may be processed, as "special
-/// allowance should be made to accept valid ACKs" (draft-gont-tcpm-tcp-seq-validation §3).
+/// allowance should be made to accept valid ACKs" (draft-gont-tcpm-tcp-seq-validation §3), and so
+/// may that of an empty segment just behind the window, as in Linux and BSD.
 fn heard_all_the_same(block: &Block, seg: &Arrival) -> Vec<Outcome> {
     let controls = [Flags::SYN, Flags::RST].into_iter().any(|flag| seg.has(flag));
-    let is_neighbor = seg.seq + 1 == block.rcv_nxt && seg.len() <= 1;
-    if !is_neighbor || controls || !seg.has(Flags::ACK) || block.state == State::TimeWait {
+    let before = seg.seq + 1 == block.rcv_nxt && seg.len() <= 1;
+    let behind = seg.seq == block.rcv_nxt + block.rcv_wnd && seg.len() == 0;
+    if !(before || behind) || controls || !seg.has(Flags::ACK) || block.state == State::TimeWait {
         return Vec::new();
     }
     let heard = Arrival { flags: Flags::ACK, seq: block.rcv_nxt, text: 0, ..*seg };

@@ -179,13 +179,15 @@ impl Tcb {
     }
 
     /// What stands an octet before RCV.NXT is no news, but its ACK may be: a FIN, or a probe, goes
-    /// to a closed window, and its sender stays behind that until he hears of another. If both
-    /// sides have sent theirs, each would wait for the other to be heard for ever
-    /// (draft-gont-tcpm-tcp-seq-validation §3).
+    /// to a closed window, and its sender stays behind that until he hears of another
+    /// (draft-gont-tcpm-tcp-seq-validation §3). Nor is an empty segment at the right edge in the
+    /// window, by the letter: it comes from whoever has filled it, and some of that was lost. If
+    /// both sides stand so, each would wait for the other to be heard for ever.
     fn hear_neighbor(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Check {
-        let is_neighbor = seg.seq + 1 == self.rcv.nxt && seg.len() <= 1;
+        let before = seg.seq + 1 == self.rcv.nxt && seg.len() <= 1;
+        let behind = seg.seq == self.rcv.edge() && seg.len() == 0;
         let acks = seg.has(Flags::ACK) && !seg.has(Flags::SYN) && self.snd.is_new_ack(seg.ack);
-        if !is_neighbor || !acks {
+        if !(before || behind) || !acks {
             return Continue(());
         }
         if seg.len() > 0 {

@@ -126,15 +126,19 @@ fn quick_ack_sends_what_waits() {
 }
 
 /// What stands an octet before RCV.NXT is no news, but its ACK is heard, for a FIN or a probe goes
-/// to a closed window (draft-gont-tcpm-tcp-seq-validation §3). Nothing else outside the window is.
+/// to a closed window (draft-gont-tcpm-tcp-seq-validation §3). So is that of an empty segment at
+/// the right edge: it comes from whoever has filled the window, and some of that was lost. If both
+/// sides have, and nobody is heard, both send the same for ever. Nothing else outside is heard.
 #[test]
-fn an_octet_before_the_window_is_heard() {
+fn acknowledgments_beside_the_window_are_heard() {
     for (line, heard) in [
         (". 10:10(0) ack 11", true),
         (". 10:11(1) ack 11", true),
         (". 9:9(0) ack 11", false),
         (". 9:11(2) ack 11", false),
-        (". 70000:70000(0) ack 11", false),
+        (". 65536:65536(0) ack 11", true),
+        (". 65536:65537(1) ack 11", false),
+        (". 65537:65537(0) ack 11", false),
     ] {
         let mut t = Rig::established();
         t.inject("P. 1:11(10) ack 1").send(10).expect("P. 1:11(10) ack 11");
