@@ -264,6 +264,18 @@ mod tests {
     }
 
     #[test]
+    fn a_time_out_forgets_what_duplicates_said() {
+        let mut r = after_time_out();
+        r.judge_timeout(News { above: true, ..News::default() }, Seq(10_001), true);
+        r.on_advance(Seq(2001), 1);
+        assert!(r.on_duplicate(4) && r.on_duplicate(4));
+        r.enter_timeout(Seq(10_001), false);
+        assert_eq!(r.departed(1000), 0);
+        assert!(r.on_duplicate(4) && r.on_duplicate(4) && r.on_duplicate(4));
+        assert!(!r.is_head_lost(Seq(2001)), "SND.UNA has not moved since");
+    }
+
+    #[test]
     fn s2_a_loss_is_seen_after_gibibytes_without_one() {
         let mut r = Recovery::new(Seq(0));
         let step = 1 << 24;

@@ -29,6 +29,7 @@ fn section_3_a_blind_reset_resets_nothing() {
             t.expect_nothing().state(state);
         }
         for seq in [-1_i64, -70_000, i64::from(next) + 70_000, 1 << 31] {
+            t.advance(secs(1)).forget_rest();
             t.inject(&format!("R {seq}:{seq}(0)")).expect_nothing().state(state);
         }
         t.inject(&format!("R {next}:{next}(0)")).expect_nothing().state(State::Closed);

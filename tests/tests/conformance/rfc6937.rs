@@ -74,3 +74,15 @@ fn section_6_2_a_segment_when_nothing_is_in_flight() {
     t.expect("P. 1049:1145(96) ack 1").expect_nothing();
     t.inject(". 1:1(0) ack 1145 win 1048").expect_silence(secs(10));
 }
+
+/// §6.2: a segment more only where SND.UNA moves and nothing else is found lost.
+#[test]
+fn section_6_2_reports_alone_let_out_what_they_deliver() {
+    let mut t = with_sack(10);
+    t.advance(RTT).inject(&sack(0, &[(7, 10)]));
+    assert_eq!(t.take_segments().len(), 3);
+    t.advance(ms(1)).inject(&sack(0, &[(1, 2), (7, 10)]));
+    assert_eq!(t.take_segments().len(), 1);
+    t.advance(ms(1)).inject(&sack(2, &[(7, 10)]));
+    assert_eq!(t.take_segments().len(), 2);
+}

@@ -1,6 +1,6 @@
 //! RFC 8985, the RACK-TLP Loss Detection Algorithm, in the order of its sections.
 
-use crate::ms;
+use crate::{ms, secs};
 use stack::State;
 use stack::testing::rig::Rig;
 use std::time::Duration;
@@ -79,6 +79,7 @@ fn section_6_2_step_3_reordering_is_remembered() {
     t.advance(ms(5)).inject(&format!(". 1:1(0) ack {}", at(2)));
     t.forget_rest();
     assert!(t.info().unwrap().reordering);
+    assert_eq!(t.stack.counters().tcp_sack_reorder, 1);
     t.inject(&sack(2, &[(3, 7)])).expect_nothing();
     let waited = t.expect_within(ms(60), &segment(2));
     assert!((ms(15)..ms(30)).contains(&waited), "{waited:?}");
@@ -226,6 +227,8 @@ fn a_silent_recovery_is_rescued_before_the_time_out() {
     t.expect_within(ms(299), &segment(0));
     t.forget_rest();
     assert_eq!(t.stack.counters().tcp_timeouts, 0);
+    t.advance(secs(2)).forget_rest();
+    assert!(t.stack.counters().tcp_timeouts > 0, "once, and then the time-out");
     assert_eq!(t.stack.counters().tcp_rescue_probes, 1);
 }
 

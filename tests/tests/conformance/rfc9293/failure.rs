@@ -212,3 +212,12 @@ fn must_37_the_time_behind_a_window_does_not_count() {
     t.advance(secs(40)).forget_rest().state(State::Established);
     t.advance(secs(40)).forget_rest().state(State::Closed);
 }
+
+/// R2 behind a closed window, too: who no longer answers probes is gone.
+#[test]
+fn must_20_probes_that_nobody_answers_end_the_connection() {
+    let mut t = with_options(|options| options.user_timeout = Some(secs(60)));
+    t.inject(". 1:1(0) ack 1 win 0").send(100).expect_nothing();
+    t.advance(secs(50)).forget_rest().state(State::Established);
+    t.advance(secs(70)).forget_rest().state(State::Closed).expect_error(TcpError::TimedOut);
+}

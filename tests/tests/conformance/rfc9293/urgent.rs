@@ -40,7 +40,8 @@ fn must_66_resets_and_acknowledgments_pass_a_closed_window() {
     t.expect_error(TcpError::Reset);
 }
 
-/// What stands behind a closed window, or far before it, is heard no more than with an open one.
+/// Text in its place is refused, and its acknowledgment heard. What stands behind a closed window,
+/// or far before it, is heard no more than with an open one.
 #[test]
 fn must_66_only_what_is_in_its_place_passes() {
     for elsewhere in [2050, 2040, 70_000] {
@@ -49,4 +50,8 @@ fn must_66_only_what_is_in_its_place_passes() {
         t.inject(&format!(". {elsewhere}:{elsewhere}(0) ack 11")).forget_rest();
         assert_eq!(t.info().unwrap().in_flight, 10, "{elsewhere}");
     }
+    let mut t = closed_window();
+    t.send(10).expect("P. 1:11(10) ack 2049 win 0");
+    t.inject("P. 2049:2059(10) ack 11").expect(". 11:11(0) ack 2049 win 0");
+    assert_eq!(t.info().unwrap().in_flight, 0);
 }
