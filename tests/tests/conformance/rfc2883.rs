@@ -80,6 +80,10 @@ fn section_5_reports_of_nothing_are_not_believed() {
     t.forget_rest();
     assert_eq!(t.info().unwrap().spurious_retransmits, 0);
     assert_eq!(t.info().unwrap().in_flight as usize, 6 * MSS);
+    // Both kinds are counted, believed or not.
+    t.inject(&sack(4, &[(5, 6), (5, 7)])).forget_rest();
+    let counters = t.stack.counters();
+    assert_eq!((counters.tcp_dsack_recv, counters.tcp_dsack_ofo_recv), (1, 1));
 }
 
 /// §4: duplicates that touch before anything was sent are one.
