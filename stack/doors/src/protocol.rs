@@ -72,10 +72,12 @@ pub enum Op {
     TakeError,
     /// The stack's interfaces ([`interfaces_to_bytes`]).
     Interfaces,
+    /// The reply, which is empty, comes when an error waits that the connection has survived.
+    AwaitError,
 }
 
 impl Op {
-    const ALL: [Op; 12] = [
+    const ALL: [Op; 13] = [
         Op::Socket,
         Op::Bind,
         Op::Listen,
@@ -88,6 +90,7 @@ impl Op {
         Op::Resolve,
         Op::TakeError,
         Op::Interfaces,
+        Op::AwaitError,
     ];
 }
 

@@ -55,6 +55,15 @@ pub fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
     })
 }
 
+/// Waits until one of these can be read, or until so many milliseconds have passed (-1: for ever):
+/// which then can be.
+pub fn readable<const N: usize>(fds: [RawFd; N], timeout: c_int) -> Result<[bool; N], Errno> {
+    let mut all = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    // SAFETY: the pointer is that of so many.
+    checked(unsafe { libc::syscall(libc::SYS_poll, all.as_mut_ptr(), N, timeout) })?;
+    Ok(all.map(|it| it.revents != 0))
+}
+
 /// How many bytes there are to read.
 pub fn unread(fd: BorrowedFd<'_>) -> usize {
     let mut count: c_int = 0;

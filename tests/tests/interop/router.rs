@@ -166,3 +166,69 @@ fn a_connection_that_asks_is_told_what_routers_say() {
         assert!(asks.finish().0.success());
     }
 }
+
+/// The same, where it is a read that is told.
+const SLEEPS: &str = r#"
+import socket as s, sys, threading
+k = s.create_connection((sys.argv[1], 7))
+level, name = (s.IPPROTO_IPV6, 25) if ':' in sys.argv[1] else (s.IPPROTO_IP, 11)
+k.setsockopt(level, name, 1)
+k.sendall(b'one'); print('echoed', k.recv(9), flush=True)
+def send():
+    sys.stdin.readline()
+    k.sendall(b'two')
+threading.Thread(target=send).start()
+try: print('echoed', k.recv(9), flush=True)
+except OSError as error: print('told', error.errno, flush=True)
+sys.stdin.readline()
+while True:
+    try: print('echoed', k.recv(9), flush=True); break
+    except OSError: pass
+"#;
+
+/// A host of Linux's beside the stack, at the same router.
+fn neighbor(router: &Netns) -> Netns {
+    let near = router.beside();
+    let link = "ip link add dev near type veth peer name eth netns";
+    router.sh(10, &format!("{link} {}", near.id()));
+    for (ns, name, last) in [(router, "near", 1), (&near, "eth", 2)] {
+        ns.sh(10, &format!("ip address add 198.18.1.{last}/24 dev {name}"));
+        ns.sh(10, &format!("ip address add fd01::{last}/64 dev {name} nodad"));
+        ns.sh(10, &format!("ip link set dev {name} up"));
+    }
+    near.sh(10, "ip route add default via 198.18.1.1 && ip -6 route add default via fd01::1");
+    await_v6(&near, FAR_V6);
+    near
+}
+
+/// IP_RECVERR wakes who sleeps in a read, here as in Linux.
+#[test]
+fn a_read_that_sleeps_is_told_what_routers_say() {
+    let Some(lab) = lab() else { return };
+    if !have(&["python3"]) {
+        return;
+    }
+    let near = neighbor(&lab.router);
+    let (router, beside) = (lab.router.dir().join("sleeps.py"), near.dir().join("sleeps.py"));
+    std::fs::write(router, SLEEPS).and_then(|()| std::fs::write(beside, SLEEPS)).unwrap();
+    std::fs::write(lab.far.dir().join("echoes.py"), ECHOES).unwrap();
+    let mut server = lab.far.spawn("python3", "-u echoes.py");
+    server.wait_for("ready");
+    for (to, length, errno) in [(FAR, 32, 113), (FAR_V6, 128, 101)] {
+        let run = format!("run --tap tap0 {HERE} -- python3 -u sleeps.py {to}");
+        for is_linux in [true, false] {
+            let mut sleeps = match is_linux {
+                true => near.spawn("python3", &format!("-u sleeps.py {to}")),
+                false => lab.router.spawn(demo_path("tapstack"), &run),
+            };
+            assert_eq!(sleeps.wait_for("echoed"), "echoed b'one'");
+            lab.router.sh(5, &format!("ip route add unreachable {to}/{length} metric 1"));
+            sleeps.write("\n");
+            assert_eq!(sleeps.wait_for("told"), format!("told {errno}"));
+            lab.router.sh(5, &format!("ip route delete unreachable {to}/{length} metric 1"));
+            sleeps.write("\n");
+            assert_eq!(sleeps.wait_for("echoed"), "echoed b'two'");
+            assert!(sleeps.finish().0.success());
+        }
+    }
+}

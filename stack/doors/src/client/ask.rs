@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::ffi::{CString, NulError, c_int};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -112,6 +112,27 @@ pub(super) fn exchange(
             Ok((0, _)) => return Err(ENETDOWN),
             Ok((length, passed)) => return Ok((reply_from_bytes(&reply[..length])?, passed)),
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Waits until an error waits for the program that the connection has survived (true), or `fd` can
+/// be read. It has a channel of its own, for its reply may never come.
+///
+/// # Errors
+/// EINTR; EAGAIN after `timeout` milliseconds (-1: never).
+pub(super) fn await_error(socket: u64, fd: RawFd, timeout: c_int) -> Result<bool, Errno> {
+    let question = Request { op: Op::AwaitError, socket, a: 0, b: 0, data: Vec::new() };
+    // SAFETY: it is new and ours.
+    let channel = unsafe { OwnedFd::from_raw_fd(open()?) };
+    channel::send(channel.as_fd(), &question.to_bytes(), None, 0)?;
+    match sys::readable([fd, channel.as_raw_fd()], timeout)? {
+        [false, false] => Err(Errno::EAGAIN),
+        [true, _] => Ok(false),
+        [false, true] => {
+            let mut reply = [0; MESSAGE_MAX];
+            let (length, _) = channel::recv(channel.as_raw_fd(), &mut reply, libc::MSG_DONTWAIT)?;
+            Ok(reply_from_bytes(&reply[..length]).is_ok())
         }
     }
 }

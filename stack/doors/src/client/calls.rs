@@ -13,10 +13,14 @@ use stack::host::bsd::{IP_MSFILTER, MCAST_MSFILTER};
 
 use super::memory::{bytes, load, store, tell};
 use super::table::{self, Ours, find};
-use super::{ask, small, unsupported};
+use super::{ask, heard, small, unsupported};
 use crate::channel;
 use crate::protocol::{DATAGRAM_HEADER, Op, VALUE_MAX, What};
 use crate::sys::{self, checked};
+
+/// The options by which a socket asks for what the network says.
+const IPV4_ERRORS: (c_int, c_int) = (libc::IPPROTO_IP, libc::IP_RECVERR);
+const IPV6_ERRORS: (c_int, c_int) = (libc::IPPROTO_IPV6, libc::IPV6_RECVERR);
 
 const ENOTCONN: Errno = Errno::from_number(libc::ENOTCONN);
 
@@ -195,7 +199,10 @@ fn await_connection(fd: c_int, ours: Ours) -> Result<(), Errno> {
     // SAFETY: the pointer is that of one `pollfd`.
     let ready =
         // SAFETY: passed on as it came.
-        checked(unsafe { libc::syscall(libc::SYS_poll, &raw mut polled, 1, send_timeout(fd)) })?;
+        checked(unsafe {
+            let timeout = timeout(fd, libc::SO_SNDTIMEO);
+            libc::syscall(libc::SYS_poll, &raw mut polled, 1, timeout)
+        })?;
     if ready == 0 {
         return Err(Errno::EINPROGRESS);
     }
@@ -208,14 +215,13 @@ fn await_connection(fd: c_int, ours: Ours) -> Result<(), Errno> {
     }
 }
 
-/// SO_SNDTIMEO of the program's end, milliseconds; -1: for ever.
-fn send_timeout(fd: c_int) -> c_int {
+/// SO_SNDTIMEO or SO_RCVTIMEO of the program's end, milliseconds; -1: for ever.
+pub(super) fn timeout(fd: c_int, name: c_int) -> c_int {
     let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let mut length = size_of::<libc::timeval>() as socklen_t;
     // SAFETY: the pointers are those of a `timeval` and of its length.
     unsafe {
         let (at, size) = (&raw mut time, &raw mut length);
-        let name = libc::SO_SNDTIMEO;
         libc::syscall(libc::SYS_getsockopt, fd, libc::SOL_SOCKET, name, at, size);
     }
     let millis = time.tv_sec.saturating_mul(1000) + time.tv_usec / 1000;
@@ -407,6 +413,10 @@ pub unsafe fn setsockopt(
     if set.is_ok() && is_time {
         // It is the kernel in which the program waits.
         return small(kernel());
+    }
+    let asks = matches!((level, name), IPV4_ERRORS | IPV6_ERRORS);
+    if set.is_ok() && asks && !ours.what.is_datagram() {
+        heard::listen();
     }
     small(set.map(|_| 0).inspect_err(|error| unknown_option(*error, "setsockopt", level, name)))
 }

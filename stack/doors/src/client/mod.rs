@@ -7,6 +7,7 @@ pub mod names;
 pub mod transfer;
 
 mod ask;
+mod heard;
 mod memory;
 mod table;
 mod unsupported;

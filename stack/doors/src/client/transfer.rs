@@ -12,7 +12,7 @@ use stack::host::bsd::socket_address;
 use super::calls::pending_error;
 use super::memory::{bytes, tell};
 use super::table::{self, Ours, find, guess};
-use super::{answer, ask, unsupported};
+use super::{answer, ask, heard, unsupported};
 use crate::control::{self, Piece};
 use crate::protocol::{self, DATAGRAM_HEADER, FAILED, Op, What};
 use crate::sys::{self, checked};
@@ -100,6 +100,7 @@ pub unsafe fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t 
         }
         // SAFETY: passed on as it came.
         Way::Plain => {
+            heard::before_read(fd, flags)?;
             // SAFETY: passed on as it came.
             let received = unsafe { sys::recvmsg(fd, message, flags) };
             if received.is_ok() {
@@ -248,6 +249,7 @@ pub unsafe fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_
             (inner.msg_name, inner.msg_namelen) = (std::ptr::null_mut(), 0);
             (inner.msg_control, inner.msg_controllen) = (std::ptr::null_mut(), 0);
             let flags = stream_flags(flags)?;
+            heard::before_write(fd)?;
             // SAFETY: passed on as it came.
             broken(fd, unsafe { sys::sendmsg(fd, &raw const inner, flags) }, quiet)
         }
@@ -359,6 +361,9 @@ pub unsafe fn recvfrom(
 ) -> ssize_t {
     answer(way(fd).and_then(|way| match way {
         Way::Plain => {
+            if length > 0 {
+                heard::before_read(fd, flags)?;
+            }
             // Linux's TCP drops what is cut: nobody wants to see it. A pair would hand it out.
             let is_stream = |ours: Ours| !ours.what.is_datagram();
             let drops = flags & libc::MSG_TRUNC != 0 && find(fd).is_some_and(is_stream);
@@ -403,6 +408,9 @@ pub unsafe fn read(fd: c_int, at: *mut c_void, length: size_t) -> ssize_t {
     answer(way(fd).and_then(|way| match way {
         // SAFETY: passed on as it came.
         Way::Plain => {
+            if length > 0 {
+                heard::before_read(fd, 0)?;
+            }
             // SAFETY: passed on as it came.
             let read = checked(unsafe { libc::syscall(libc::SYS_read, fd, at, length) });
             if length == 0 { read } else { ended(fd, read) }
@@ -424,6 +432,7 @@ pub unsafe fn readv(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t {
     answer(way(fd).and_then(|way| match way {
         // SAFETY: passed on as it came.
         Way::Plain => {
+            heard::before_read(fd, 0)?;
             // SAFETY: passed on as it came.
             ended(fd, checked(unsafe { libc::syscall(libc::SYS_readv, fd, parts, count) }))
         }
@@ -524,14 +533,14 @@ unsafe fn write_parts(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t {
 /// As `sendfile(2)`.
 pub unsafe fn sendfile(out: c_int, from: c_int, offset: *mut i64, count: size_t) -> ssize_t {
     answer(match way(out) {
-        Ok(Way::Plain) => {
+        Ok(Way::Plain) => heard::before_write(out).and_then(|()| {
             // SAFETY: passed on as it came.
             let sent =
                 // SAFETY: passed on as it came.
                 checked(unsafe { libc::syscall(libc::SYS_sendfile, out, from, offset, count) });
             // The kernel has raised SIGPIPE.
             broken(out, sent, true)
-        }
+        }),
         Ok(Way::Datagram) => {
             unsupported::say(|| "sendfile to a socket of datagrams".into());
             Err(Errno::EINVAL)

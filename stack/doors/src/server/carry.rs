@@ -67,6 +67,7 @@ impl Shared {
         let survived = of_network && self.bsd.getpeername(socket.fd).is_ok();
         if survived {
             state.error = Some(error);
+            state.tell_error();
         }
         survived
     }
@@ -168,6 +169,7 @@ impl Shared {
         state.error = Some(error).filter(|&error| error != Errno::EPIPE);
         log::debug!("socket {}: {error}", socket.number);
         state.end = None;
+        state.awaiting.clear();
         state.has_finished = true;
         if !state.is_gone {
             self.bury(socket);

@@ -211,6 +211,12 @@ impl Shared {
                     Err(error) => (Err(error), None),
                 }
             }
+            Some(request) if request.op == Op::AwaitError => {
+                match self.await_error(request.socket, channel) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => (Err(error), None),
+                }
+            }
             Some(request) => self.handle(&request, passed),
             None => (Err(Errno::EINVAL), None),
         };

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -68,7 +69,7 @@ impl Shared {
         let address = || socket_address(data);
         let done = |answer: Result<(), Errno>| answer.map(|()| Vec::new());
         match request.op {
-            Op::Socket | Op::Resolve | Op::Interfaces => Err(Errno::EINVAL),
+            Op::Socket | Op::Resolve | Op::Interfaces | Op::AwaitError => Err(Errno::EINVAL),
             Op::Bind => {
                 let local = address()?.ok_or(Errno::EAFNOSUPPORT)?;
                 self.bsd.bind(fd, local)?;
@@ -131,6 +132,14 @@ impl Shared {
         let is_connected = state.phase == Phase::Stream;
         self.watch(socket, &mut state);
         if is_connected { Ok(()) } else { Err(Errno::EINPROGRESS) }
+    }
+
+    /// Has the channel told when an error waits for the program.
+    pub(super) fn await_error(&self, number: u64, channel: &UnixStream) -> Result<(), Errno> {
+        let socket = self.lock().by_number.get(&number).cloned().ok_or(Errno::EBADF)?;
+        let channel = channel.try_clone().map_err(|_| Errno::EMFILE)?;
+        socket.state().await_error(channel);
+        Ok(())
     }
 
     fn what(&self, socket: &Socket) -> What {

@@ -1,11 +1,14 @@
 //! One socket of a program: its end of the pair, and what is on the way.
 
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stack::host::Errno;
 
+use crate::channel;
+use crate::protocol::reply_to_bytes;
 use crate::sys;
 
 /// One socket.
@@ -39,6 +42,8 @@ pub(super) struct State {
     pub(super) has_ended: bool,
     /// What the program has not yet been told.
     pub(super) error: Option<Errno>,
+    /// Whom to tell that an error waits which the connection has survived.
+    pub(super) awaiting: Vec<UnixStream>,
 }
 
 /// What a socket is just now.
@@ -76,12 +81,35 @@ impl Socket {
             has_finished: false,
             has_ended: false,
             error: None,
+            awaiting: Vec::new(),
         };
         Ok((Socket { token, number, fd, state: Mutex::new(state) }, far))
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Has this channel told when an error waits. Those that were closed meanwhile are forgotten,
+    /// so there are as many as threads that sleep, and one more.
+    pub(super) fn await_error(&mut self, channel: UnixStream) {
+        let is_open = |it: &UnixStream| sys::recv(it.as_fd(), &mut [0]) == Err(Errno::EAGAIN);
+        self.awaiting.retain(is_open);
+        self.awaiting.push(channel);
+        if self.error.is_some() {
+            self.tell_error();
+        }
+    }
+
+    /// An error waits.
+    pub(super) fn tell_error(&mut self) {
+        let reply = reply_to_bytes(&Ok(Vec::new()));
+        for channel in self.awaiting.drain(..) {
+            // Who asked may have gone.
+            let _ = channel::send(channel.as_fd(), &reply, None, libc::MSG_DONTWAIT);
+        }
     }
 }
 
