@@ -61,6 +61,14 @@ fn way(fd: c_int) -> Result<Way, Errno> {
     }
 }
 
+/// The same for receiving: an error from the queue (MSG_ERRQUEUE) has a header, too.
+fn way_in(fd: c_int, flags: c_int) -> Result<Way, Errno> {
+    match flags & libc::MSG_ERRQUEUE != 0 && guess(fd).is_some() {
+        true => Ok(Way::Datagram),
+        false => way(fd),
+    }
+}
+
 /// A read that came to the end of a stream: perhaps the connection has failed.
 fn ended(fd: c_int, result: Result<usize, Errno>) -> Result<usize, Errno> {
     if result == Ok(0)
@@ -93,11 +101,7 @@ fn broken(fd: c_int, result: Result<usize, Errno>, quiet: bool) -> Result<usize,
 /// # Safety
 /// As `recvmsg(2)`.
 pub unsafe fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t {
-    answer(way(fd).and_then(|way| match way {
-        Way::Plain if flags & libc::MSG_ERRQUEUE != 0 && guess(fd).is_some() => {
-            // SAFETY: the caller passes a message.
-            unsafe { take_error(fd, &mut *message) }
-        }
+    answer(way_in(fd, flags).and_then(|way| match way {
         // SAFETY: passed on as it came.
         Way::Plain => {
             heard::before_read(fd, flags)?;
@@ -359,7 +363,7 @@ pub unsafe fn recvfrom(
     from: *mut sockaddr,
     from_length: *mut socklen_t,
 ) -> ssize_t {
-    answer(way(fd).and_then(|way| match way {
+    answer(way_in(fd, flags).and_then(|way| match way {
         Way::Plain => {
             if length > 0 {
                 heard::before_read(fd, flags)?;

@@ -63,10 +63,17 @@ static void errors(void)
     char text[4];
     struct iovec part = {text, sizeof text};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    near = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK("MSG_ERRQUEUE of a new stream", recvmsg(near, &message, MSG_ERRQUEUE));
+    close(near);
     connection(&near, &far);
     CHECK("MSG_ERRQUEUE of a stream", recvmsg(near, &message, MSG_ERRQUEUE));
     CHECK("IP_RECVERR of a stream", setsockopt(near, IPPROTO_IP, IP_RECVERR, &on, sizeof on));
     CHECK("MSG_ERRQUEUE with it", recvmsg(near, &message, MSG_ERRQUEUE));
+    CHECK("to the stream", send(far, "abc", 3, 0));
+    CHECK("is there", recv(near, text, 3, MSG_PEEK));
+    CHECK("and is no error", recv(near, text, sizeof text, MSG_ERRQUEUE));
+    CHECK("but text", recv(near, text, sizeof text, 0));
     close(near);
     close(far);
 }
