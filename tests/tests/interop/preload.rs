@@ -201,3 +201,44 @@ fn what_is_passed_on_is_found_before_the_program_begins() {
     let late: Vec<&str> = PASSED_ON.split(' ').filter(|name| !is_found(name)).collect();
     assert_eq!(late, [""; 0]);
 }
+
+/// Never accepts, and has room for little.
+const DEAF: &str = "
+import socket as s, sys
+l = s.socket()
+l.setsockopt(s.SOL_SOCKET, s.SO_RCVBUF, 4096)
+l.bind(('192.0.2.1', 7)); l.listen()
+print('ready', flush=True)
+sys.stdin.read()
+";
+
+/// Writes until nothing more is taken.
+const SMALL: &str = "
+import select, socket as s
+k = s.create_connection(('192.0.2.1', 7))
+k.setsockopt(s.SOL_SOCKET, s.SO_SNDBUF, 4096)
+k.setblocking(False)
+count = 0
+while select.select([], [k], [], 0.5)[1]:
+    try:
+        while True: count += k.send(bytes(65536))
+    except BlockingIOError: pass
+print(count, k.getsockopt(s.SOL_SOCKET, s.SO_SNDBUF))
+";
+
+/// What is on the way through the pair counts among what a program allows.
+#[test]
+fn a_small_send_buffer_holds_little() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["python3"]) {
+        return;
+    }
+    for (name, script) in [("deaf.py", DEAF), ("small.py", SMALL)] {
+        std::fs::write(ns.dir().join(name), script).unwrap();
+    }
+    let mut deaf = ns.spawn("python3", "-u deaf.py");
+    deaf.wait_for("ready");
+    let said = ns.sh(30, &format!("{} python3 small.py", on_tapstack()));
+    let told: Vec<usize> = said.split_whitespace().map(|it| it.parse().unwrap()).collect();
+    assert!(told[0] < 128 << 10 && told[1] == 8192, "{said}");
+}

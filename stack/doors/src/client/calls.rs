@@ -410,7 +410,10 @@ pub unsafe fn setsockopt(
     let set = given.and_then(|it| ask::ask(Op::SetOption, ours.number, (level, name), it));
     let is_time =
         level == libc::SOL_SOCKET && matches!(name, libc::SO_RCVTIMEO | libc::SO_SNDTIMEO);
-    if set.is_ok() && is_time {
+    // While it is being connected its end is full, and stays so.
+    let is_room = (level, name) == (libc::SOL_SOCKET, libc::SO_SNDBUF)
+        && matches!(ours.what, What::Idle | What::Stream);
+    if set.is_ok() && (is_time || is_room) {
         // It is the kernel in which the program waits.
         return small(kernel());
     }
