@@ -98,7 +98,9 @@ fn seeds_that_once_failed() {
         seeds(seed, 1, |seed| Plan::draw_over(4, seed, Mix::Any));
     }
     let found = [30_040_302, 31_060_133, 40_074_112, 40_102_972, 60_173_964, 83_307_100];
-    for seed in found.into_iter().chain([91_035_896, 92_034_801, 93_176_699, 93_395_363]) {
+    for seed in
+        found.into_iter().chain([91_035_896, 92_034_801, 93_176_699, 93_395_363, 94_089_335])
+    {
         seeds(seed, 1, |seed| Plan::draw(seed, Mix::Any));
     }
 }

@@ -167,15 +167,6 @@ fn new_host(at: (Mac, IpAddr), plan: &HostPlan, now: Instant) -> Timed {
     Timed { host: host(at, plan, clock.local(now)), clock, log: None }
 }
 
-/// An address in a network that only the router speaks of: when it takes back that this network is
-/// on the link, packets go by the router, which forwards none.
-fn is_elsewhere(address: IpAddr, own: IpAddr) -> bool {
-    match (address, own) {
-        (IpAddr::V6(address), IpAddr::V6(own)) => address.segments()[..4] != own.segments()[..4],
-        _ => false,
-    }
-}
-
 fn new_referee((mac, address): (Mac, IpAddr), plan: &HostPlan) -> Referee {
     let mut referee = Referee::new(mac.0, address, plan.mtu as usize);
     if let IpAddr::V6(global) = address {
@@ -332,7 +323,7 @@ impl<'a> World<'a> {
 
     /// Gives new connections of the hosts to the applications that wait for them.
     fn accept(&mut self) -> Result<(), String> {
-        let (awake, places) = (self.awake(), [0, 1].map(|i| self.place(i)));
+        let awake = self.awake();
         for i in (0..2).filter(|i| awake[*i]) {
             while let Some((handle, _, remote)) = self.hosts[i].accept(self.now) {
                 let waits = |connection: &&mut Connection| {
@@ -351,7 +342,12 @@ impl<'a> World<'a> {
                     self.stranger(i, handle, remote)?;
                     continue;
                 };
-                connection.excused |= is_elsewhere(remote.ip(), places[i].1);
+                // An address that the client has made itself, and the way to it, are there for as
+                // long as the router says, which forwards nothing.
+                let (run, client) = (&self.plan.run, 1 - i);
+                let given = [run.place(client).1, run.second_address(client)];
+                let made = self.plan.hosts[client].autoconfigure == 1;
+                connection.excused |= made && !given.contains(&remote.ip());
                 connection.sides[1].handle = Some(handle);
                 self.by_handle[i].insert(handle, (connection.index, 1));
                 connection.step(1, self.now, &mut self.hosts[i])?;
