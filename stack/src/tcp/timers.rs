@@ -171,6 +171,8 @@ impl Tcb {
     pub(super) fn retransmit_at(&self, now: Instant) -> Instant {
         let at = now + self.rto.current();
         match self.options.user_timeout {
+            // It is not what ends a handshake with text: that is patient like any other.
+            Some(_) if self.fast_open.is_early() => at,
             Some(limit) if self.snd.wnd > 0 || !self.state.is_synchronized() => {
                 at.min((self.progress_at + limit).latest(now))
             }

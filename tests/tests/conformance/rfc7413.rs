@@ -258,6 +258,16 @@ fn section_4_2_2_an_unfinished_one_is_given_up_as_any_handshake() {
 }
 
 #[test]
+fn section_4_2_2_a_user_time_out_does_not_hasten_a_syn_ack() {
+    let mut t = early();
+    let (now, mut options) = (t.now(), t.tcp().options());
+    options.user_timeout = Some(ms(1500));
+    t.tcp().set_options(now, options);
+    t.expect_between(ms(900), secs(2), "S. 0:0(0) ack 101 <mss 1460>");
+    t.expect_between(ms(1900), secs(3), "S. 0:0(0) ack 101 <mss 1460>");
+}
+
+#[test]
 fn section_4_2_2_a_bad_third_segment_is_reset() {
     let mut t = early();
     t.inject(". 101:101(0) ack 7").expect("R 7:7(0)").state(State::SynReceived);
