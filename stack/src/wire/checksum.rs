@@ -41,33 +41,23 @@ impl Checksum {
         if self.odd
             && let Some((&first, rest)) = bytes.split_first()
         {
-            self.carry_in(u16::from_ne_bytes([0, first]).into());
+            self.sum += u64::from(u16::from_ne_bytes([0, first]));
             self.odd = false;
             bytes = rest;
         }
-        if bytes.len() >= LONG {
-            let (blocks, tail) = bytes.as_chunks::<LANES_BYTES>();
-            self.sum += sum_blocks(blocks);
-            bytes = tail;
-        }
         let (words, rest) = bytes.as_chunks::<4>();
-        for word in words {
-            self.carry_in(u32::from_ne_bytes(*word));
-        }
+        // A packet has too few words to overflow. Adds that cannot panic become vector adds.
+        let add = |sum: u64, word: &[u8; 4]| sum.wrapping_add(u32::from_ne_bytes(*word).into());
+        self.sum = words.iter().fold(self.sum, add);
         let (words, rest) = rest.as_chunks::<2>();
         for word in words {
-            self.carry_in(u16::from_ne_bytes(*word).into());
+            self.sum += u64::from(u16::from_ne_bytes(*word));
         }
         if let [last] = rest {
             // The high half of a word whose low half the next piece brings, or nobody.
-            self.carry_in(u16::from_ne_bytes([*last, 0]).into());
+            self.sum += u64::from(u16::from_ne_bytes([*last, 0]));
             self.odd = true;
         }
-    }
-
-    /// Adds a word; its carries gather in the upper half, where a packet's are few.
-    fn carry_in(&mut self, word: u32) {
-        self.sum = self.sum.wrapping_add(word.into());
     }
 
     /// The sum folded to 16 bits, still in native byte order and not complemented.
@@ -93,25 +83,6 @@ impl Checksum {
     pub(crate) fn is_valid(self) -> bool {
         self.folded() == 0xffff
     }
-}
-
-/// Pieces from this length on are worth the lanes, bytes: headers are not.
-const LONG: usize = 128;
-
-/// Bytes summed at a time: eight independent sums, which the compiler turns into vector adds.
-const LANES_BYTES: usize = 32;
-
-/// The sum of whole blocks, folded so that it may be added to without overflow. A lane adds 32-bit
-/// words in 64 bits, so that carries are kept for 2^32 blocks; plain wrapping adds let the loop be
-/// vectorised although overflow checks are on.
-fn sum_blocks(blocks: &[[u8; LANES_BYTES]]) -> u64 {
-    let mut lanes = [0u64; LANES_BYTES / 4];
-    for block in blocks {
-        for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
-            *lane = lane.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
-        }
-    }
-    lanes.into_iter().map(|lane| (lane & 0xffff_ffff) + (lane >> 32)).sum()
 }
 
 /// The checksum field for `bytes`, whose own field must be zero.
