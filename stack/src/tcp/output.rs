@@ -65,8 +65,7 @@ impl Tcb {
         if let Some(syn) = self.next_syn(cx) {
             return Some(syn);
         }
-        let open = self.state.is_synchronized() || self.fast_open.is_early();
-        if !open || self.snd.is_syn_next() {
+        if !self.may_carry_text() {
             return self.next_ack(cx);
         }
         if let Some(segment) = self.next_lost(cx) {
@@ -104,10 +103,16 @@ impl Tcb {
 
     /// There is nothing to say: notes what `next_segment` would.
     pub(crate) fn note_silence(&mut self, now: Instant) {
-        if self.state.is_synchronized() {
+        if self.may_carry_text() {
             self.note_usage(0, 0);
         }
         self.note_limit(now);
+    }
+
+    /// Its segments may carry text: all but the first SYN, once the peer is known or believed.
+    fn may_carry_text(&self) -> bool {
+        let open = self.state.is_synchronized() || self.fast_open.is_early();
+        open && !self.snd.is_syn_next()
     }
 
     /// There may be another segment after the one just formed. It errs on the side of asking.
