@@ -1,6 +1,7 @@
 //! RFC 5482: the user timeout. The option on the wire is not spoken; what §3 says of the local
 //! user timeout holds.
 
+use crate::linux::set;
 use crate::{ms, secs};
 use stack::testing::rig::Rig;
 use stack::{ListenOptions, RecvError, State, TcpError, TcpOptions};
@@ -8,9 +9,7 @@ use std::time::Duration;
 
 fn with_timeout(limit: Duration) -> Rig {
     let mut t = Rig::established();
-    let (now, mut options) = (t.now(), t.tcp().options());
-    options.user_timeout = Some(limit);
-    t.tcp().set_options(now, options);
+    set(&mut t, |options| options.user_timeout = Some(limit));
     t
 }
 

@@ -47,6 +47,16 @@ fn section_3_2_recovery_lasts_until_recover() {
     assert!(!t.info().unwrap().in_recovery);
 }
 
+/// Three of them start no recovery.
+fn duplicates_mean_nothing(t: &mut Rig, ack: i64) {
+    let ssthresh = t.info().unwrap().ssthresh;
+    three_duplicates(t, ack);
+    t.forget_rest();
+    let info = t.info().unwrap();
+    assert_eq!((info.in_recovery, info.ssthresh), (false, ssthresh));
+    assert_eq!(t.stack.counters().tcp_fast_retrans, 0);
+}
+
 /// §3.2 step 2, §4.1: after a time-out duplicates of the old flight mean nothing new: lwIP and
 /// others sent it all once more.
 #[test]
@@ -54,12 +64,7 @@ fn section_4_1_no_fast_retransmit_after_a_time_out() {
     let mut t = ten_in_flight();
     t.expect_within(secs(2), ". 1:1461(1460) ack 1");
     t.inject(". 1:1(0) ack 2921").forget_rest();
-    let ssthresh = t.info().unwrap().ssthresh;
-    three_duplicates(&mut t, 2921);
-    t.forget_rest();
-    let info = t.info().unwrap();
-    assert_eq!((info.in_recovery, info.ssthresh), (false, ssthresh));
-    assert_eq!(t.stack.counters().tcp_fast_retrans, 0);
+    duplicates_mean_nothing(&mut t, 2921);
 }
 
 /// Ten segments were lost, the timer has expired, and they go again by slow start: two of them have
@@ -97,12 +102,7 @@ fn section_4_1_a_lost_retransmission_is_found() {
 fn section_4_1_needless_retransmissions_are_no_loss() {
     let mut t = in_slow_start_after_a_time_out();
     t.inject(". 1:1(0) ack 5841").inject(". 1:1(0) ack 13141").forget_rest();
-    let ssthresh = t.info().unwrap().ssthresh;
-    three_duplicates(&mut t, 13141);
-    t.forget_rest();
-    let info = t.info().unwrap();
-    assert_eq!((info.in_recovery, info.ssthresh), (false, ssthresh));
-    assert_eq!(t.stack.counters().tcp_fast_retrans, 0);
+    duplicates_mean_nothing(&mut t, 13141);
 }
 
 /// §3.2 step 3: when it ends with little in flight there is no burst of a whole window.

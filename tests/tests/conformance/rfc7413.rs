@@ -1,5 +1,6 @@
 //! RFC 7413: Fast Open, in the order of its sections. Both sides are off until they are asked for.
 
+use crate::linux::set;
 use crate::{ms, secs};
 use stack::testing::options::TcpOption;
 use stack::testing::rig::Rig;
@@ -260,9 +261,7 @@ fn section_4_2_2_an_unfinished_one_is_given_up_as_any_handshake() {
 #[test]
 fn section_4_2_2_a_user_time_out_does_not_hasten_a_syn_ack() {
     let mut t = early();
-    let (now, mut options) = (t.now(), t.tcp().options());
-    options.user_timeout = Some(ms(1500));
-    t.tcp().set_options(now, options);
+    set(&mut t, |options| options.user_timeout = Some(ms(1500)));
     t.expect_between(ms(900), secs(2), "S. 0:0(0) ack 101 <mss 1460>");
     t.expect_between(ms(1900), secs(3), "S. 0:0(0) ack 101 <mss 1460>");
 }

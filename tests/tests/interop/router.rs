@@ -6,7 +6,7 @@
 //! ```
 
 use crate::PEER;
-use tests::netns::{Netns, STACK, STACK_V6, demo_path, have, skipped};
+use tests::netns::{Netns, Running, STACK, STACK_V6, demo_path, have, skipped};
 
 /// The host behind the router.
 const FAR: &str = "198.18.0.9";
@@ -140,6 +140,30 @@ while True:
     while text := k.recv(9): k.sendall(text)
 "#;
 
+/// What is told of each address without a route: none to the host, and over IPv6 none to the
+/// network, as the router calls it.
+const UNREACHABLE: [(&str, u8, i32); 2] = [(FAR, 32, 113), (FAR_V6, 128, 101)];
+
+/// The echo server's program is there and listens.
+fn echoes(far: &Netns) -> Running {
+    std::fs::write(far.dir().join("echoes.py"), ECHOES).unwrap();
+    let mut server = far.spawn("python3", "-u echoes.py");
+    server.wait_for("ready");
+    server
+}
+
+/// A client is told that the router has no way, and goes on when there is one again.
+fn is_told(router: &Netns, mut client: Running, (to, length, errno): (&str, u8, i32)) {
+    assert_eq!(client.wait_for("echoed"), "echoed b'one'");
+    router.sh(5, &format!("ip route add unreachable {to}/{length} metric 1"));
+    client.write("\n");
+    assert_eq!(client.wait_for("told"), format!("told {errno}"));
+    router.sh(5, &format!("ip route delete unreachable {to}/{length} metric 1"));
+    client.write("\n");
+    assert_eq!(client.wait_for("echoed"), "echoed b'two'");
+    assert!(client.finish().0.success());
+}
+
 /// Linux's IP_RECVERR: a connection is told at once that a router has no way, and goes on when
 /// there is one again.
 #[test]
@@ -149,21 +173,10 @@ fn a_connection_that_asks_is_told_what_routers_say() {
         return;
     }
     std::fs::write(lab.router.dir().join("asks.py"), ASKS_FOR_ERRORS).unwrap();
-    std::fs::write(lab.far.dir().join("echoes.py"), ECHOES).unwrap();
-    let mut server = lab.far.spawn("python3", "-u echoes.py");
-    server.wait_for("ready");
-    // No route to the host, and over IPv6 none to the network: as the router calls it.
-    for (to, length, errno) in [(FAR, 32, 113), (FAR_V6, 128, 101)] {
-        let run = format!("run --tap tap0 {HERE} -- python3 -u asks.py {to}");
-        let mut asks = lab.router.spawn(demo_path("tapstack"), &run);
-        assert_eq!(asks.wait_for("echoed"), "echoed b'one'");
-        lab.router.sh(5, &format!("ip route add unreachable {to}/{length} metric 1"));
-        asks.write("\n");
-        assert_eq!(asks.wait_for("told"), format!("told {errno}"));
-        lab.router.sh(5, &format!("ip route delete unreachable {to}/{length} metric 1"));
-        asks.write("\n");
-        assert_eq!(asks.wait_for("echoed"), "echoed b'two'");
-        assert!(asks.finish().0.success());
+    let _server = echoes(&lab.far);
+    for told in UNREACHABLE {
+        let run = format!("run --tap tap0 {HERE} -- python3 -u asks.py {}", told.0);
+        is_told(&lab.router, lab.router.spawn(demo_path("tapstack"), &run), told);
     }
 }
 
@@ -211,24 +224,11 @@ fn a_read_that_sleeps_is_told_what_routers_say() {
     let near = neighbor(&lab.router);
     let (router, beside) = (lab.router.dir().join("sleeps.py"), near.dir().join("sleeps.py"));
     std::fs::write(router, SLEEPS).and_then(|()| std::fs::write(beside, SLEEPS)).unwrap();
-    std::fs::write(lab.far.dir().join("echoes.py"), ECHOES).unwrap();
-    let mut server = lab.far.spawn("python3", "-u echoes.py");
-    server.wait_for("ready");
-    for (to, length, errno) in [(FAR, 32, 113), (FAR_V6, 128, 101)] {
-        let run = format!("run --tap tap0 {HERE} -- python3 -u sleeps.py {to}");
-        for is_linux in [true, false] {
-            let mut sleeps = match is_linux {
-                true => near.spawn("python3", &format!("-u sleeps.py {to}")),
-                false => lab.router.spawn(demo_path("tapstack"), &run),
-            };
-            assert_eq!(sleeps.wait_for("echoed"), "echoed b'one'");
-            lab.router.sh(5, &format!("ip route add unreachable {to}/{length} metric 1"));
-            sleeps.write("\n");
-            assert_eq!(sleeps.wait_for("told"), format!("told {errno}"));
-            lab.router.sh(5, &format!("ip route delete unreachable {to}/{length} metric 1"));
-            sleeps.write("\n");
-            assert_eq!(sleeps.wait_for("echoed"), "echoed b'two'");
-            assert!(sleeps.finish().0.success());
-        }
+    let _server = echoes(&lab.far);
+    for told in UNREACHABLE {
+        let program = format!("-u sleeps.py {}", told.0);
+        let run = format!("run --tap tap0 {HERE} -- python3 {program}");
+        is_told(&lab.router, near.spawn("python3", &program), told);
+        is_told(&lab.router, lab.router.spawn(demo_path("tapstack"), &run), told);
     }
 }

@@ -196,13 +196,11 @@ fn connect_ours(fd: c_int, ours: Ours, address: &[u8]) -> Result<(), Errno> {
 /// Waits for the answer, as long as SO_SNDTIMEO allows.
 fn await_connection(fd: c_int, ours: Ours) -> Result<(), Errno> {
     let mut polled = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    let timeout = timeout(fd, libc::SO_SNDTIMEO);
     // SAFETY: the pointer is that of one `pollfd`.
     let ready =
         // SAFETY: passed on as it came.
-        checked(unsafe {
-            let timeout = timeout(fd, libc::SO_SNDTIMEO);
-            libc::syscall(libc::SYS_poll, &raw mut polled, 1, timeout)
-        })?;
+        checked(unsafe { libc::syscall(libc::SYS_poll, &raw mut polled, 1, timeout) })?;
     if ready == 0 {
         return Err(Errno::EINPROGRESS);
     }

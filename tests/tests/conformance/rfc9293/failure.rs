@@ -1,5 +1,6 @@
 //! RFC 9293 §3.8.1 to §3.8.4: retransmission, congestion, failure, keepalive.
 
+use crate::linux::set;
 use crate::{ms, reno, secs};
 use stack::testing::rig::Rig;
 use stack::{State, TcpError, TcpOptions};
@@ -7,9 +8,7 @@ use std::time::Duration;
 
 fn with_options(change: impl FnOnce(&mut TcpOptions)) -> Rig {
     let mut t = Rig::established();
-    let (now, mut options) = (t.now(), t.tcp().options());
-    change(&mut options);
-    t.tcp().set_options(now, options);
+    set(&mut t, change);
     t.drain();
     t
 }
