@@ -352,7 +352,9 @@ fn options_are_set_before_and_after_connecting() {
 #[test]
 fn options_of_the_path() {
     within(10, || {
-        let (_left, right) = tables();
+        let (left, right) = tables();
+        // Or what is sent would be refused, and a later call told so.
+        left.bind(datagram(&left), address(LEFT, 9)).unwrap();
         let fd = datagram(&right);
         let get = |name| right.get_int(fd, IPPROTO_IP, name);
         assert_eq!(
