@@ -16,6 +16,9 @@ use std::ops::Range;
 /// The least memory a ring holds, when it holds any: a request or a reply fits.
 pub(crate) const LEAST_MEMORY: usize = 1 << 10;
 
+/// What small memory holds before anything is written; nobody reads it.
+const FILLER: u8 = 0xa5;
+
 /// The highest limit of a ring: the largest window of TCP (RFC 7323 §2.3).
 pub(crate) const GREATEST_CAP: usize = 1 << 30;
 
@@ -187,8 +190,7 @@ impl Ring {
         if wanted <= self.memory.len() {
             return;
         }
-        // Zeroed by the allocator, which for large blocks is free until they are written.
-        let mut memory = vec![0; wanted].into_boxed_slice();
+        let mut memory = fresh(wanted);
         let [first, second] = self.spans(0, self.high);
         let (early, late) = memory[..self.high].split_at_mut(first.len());
         early.copy_from_slice(&self.memory[first]);
@@ -208,6 +210,14 @@ impl Ring {
     fn wrap(&self, position: usize) -> usize {
         position & self.memory.len().saturating_sub(1)
     }
+}
+
+/// Fresh memory. Large blocks the allocator has zeroed for nothing until they are written; small
+/// ones are filled with something else, because asking for zeroes costs more than writing bytes
+/// (glibc's `calloc` passes by the blocks that a thread has just freed).
+fn fresh(len: usize) -> Box<[u8]> {
+    let filler = if len <= LEAST_MEMORY { FILLER } else { 0 };
+    vec![filler; len].into_boxed_slice()
 }
 
 /// Fills the two pieces of a room from `bytes`; returns how many there was room for.
