@@ -310,14 +310,11 @@ impl Stack {
     /// The earliest time at which [`Stack::advance`] has work. A deadline may be a tick (66 µs)
     /// early or stale; `advance` then does nothing and the next answer is later.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let timeouts = [
-            self.tcp.next_timeout(),
-            self.interfaces.iter().filter_map(Interface::next_timeout).min(),
-            self.addresses.next_timeout(),
-            self.link_local.next_timeout(),
-            self.reassembler.next_timeout(),
-        ];
-        timeouts.into_iter().flatten().min()
+        let mut next = Instant::sooner(self.tcp.next_timeout(), self.addresses.next_timeout());
+        next = Instant::sooner(next, self.link_local.next_timeout());
+        next = Instant::sooner(next, self.reassembler.next_timeout());
+        let interfaces = self.interfaces.iter().map(Interface::next_timeout);
+        interfaces.fold(next, Instant::sooner)
     }
 
     /// The next frame to send, or None. It borrows the send rings: hand it to the device, then

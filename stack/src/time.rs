@@ -58,6 +58,14 @@ impl Instant {
         self.max(other)
     }
 
+    /// The sooner of two times, either of which may be none.
+    pub(crate) fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
     /// True for [`Instant::FAR_FUTURE`], the unset deadline.
     pub const fn is_never(self) -> bool {
         self.0 == u64::MAX

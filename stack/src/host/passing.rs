@@ -98,7 +98,9 @@ impl Engine {
 
     /// The shards that were given something, to be handed in once the lock is released.
     pub(super) fn take_given(&mut self) -> Vec<Arc<Shard>> {
-        let neighbors = self.passing.iter_mut().flat_map(|passing| &mut passing.shards);
+        // Most hosts have one shard.
+        let Some(passing) = &mut self.passing else { return Vec::new() };
+        let neighbors = passing.shards.iter_mut();
         neighbors
             .filter_map(|it| std::mem::take(&mut it.given).then(|| it.shard.upgrade()).flatten())
             .collect()

@@ -81,8 +81,8 @@ impl Interface {
     /// When time has something for it to do.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let link = self.link.neighbors.next_timeout();
-        let others = [self.routers.next_timeout(), self.groups.next_timeout()];
-        link.into_iter().chain(others.into_iter().flatten()).min()
+        let next = Instant::sooner(link, self.routers.next_timeout());
+        Instant::sooner(next, self.groups.next_timeout())
     }
 
     /// It has nothing to send.

@@ -326,10 +326,11 @@ impl TcpLayer {
         if self.may_feed() {
             return Some(Instant::ZERO);
         }
-        let wheels = [self.timers.next_ns(), self.half_open_timers.next_ns()];
+        let timer = self.timers.next_ns().map(Instant::from_nanos);
+        let half_open = self.half_open_timers.next_ns().map(Instant::from_nanos);
         let wait = self.expiry.front(&self.waits).and_then(|key| self.waits.get(key));
         let wait = wait.map(|wait| wait.expires);
-        wheels.into_iter().flatten().map(Instant::from_nanos).chain(wait).min()
+        Instant::sooner(Instant::sooner(timer, half_open), wait)
     }
 
     /// No connection may have something to send, and no reply waits.
