@@ -83,9 +83,8 @@ fn main() -> ExitCode {
         let mut events = Events::with_capacity(256);
         loop {
             server.poller.wait(&mut events, None).context("wait")?;
-            for event in &events {
-                server.handle(event)?;
-            }
+            let host = program.host();
+            host.together(|| events.iter().try_for_each(|event| server.handle(event)))?;
         }
     })
 }

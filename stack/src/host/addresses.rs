@@ -59,7 +59,7 @@ impl Host {
     /// # Errors
     /// See [`AddRouteError`].
     pub fn add_route(&self, route: Route) -> Result<(), AddRouteError> {
-        self.core.shard.call(|engine, _| engine.stack.add_route(route))
+        self.core.shard.ask(|engine| engine.stack.add_route(route))
     }
 
     /// Takes a route away.
@@ -67,7 +67,7 @@ impl Host {
     /// # Errors
     /// [`NoSuchRoute`].
     pub fn remove_route(&self, route: &Route) -> Result<(), NoSuchRoute> {
-        self.core.shard.call(|engine, _| engine.stack.remove_route(route))
+        self.core.shard.ask(|engine| engine.stack.remove_route(route))
     }
 
     /// Waits until `enough` is content with the host's addresses, which it is asked at once and

@@ -16,7 +16,7 @@ pub(crate) const BATCH_MAX: usize = 64;
 const SHORT_MAX: usize = 32;
 
 /// A frame below this length is short, bytes.
-const SHORT: usize = 256;
+pub(super) const SHORT: usize = 256;
 
 /// The most frames in a batch that begins with one of `length` bytes.
 const fn most_after(length: usize) -> usize {

@@ -89,13 +89,13 @@ impl Shard {
         patience: Patience<'_>,
         mut attempt: impl FnMut(&mut Engine, Instant) -> Option<T>,
     ) -> Result<T, GaveUp> {
-        let (mut guard, now) = self.enter();
+        let (mut guard, now) = self.enter_for(key, patience);
         if let Some(answer) = attempt(&mut guard, now) {
             let stale = match patience {
                 Patience::Task(task) => task.unfile(&mut guard.watch),
                 _ => None,
             };
-            self.release(guard, now);
+            self.finish(guard, now);
             // Not under the lock: it may be the last to hold a task, and that a socket.
             drop(stale);
             return Ok(answer);
@@ -108,9 +108,11 @@ impl Shard {
         };
         if at_once || guard.stopping {
             let why = if guard.stopping { GaveUp::Stopped } else { GaveUp::TimedOut };
-            self.release(guard, now);
+            self.finish(guard, now);
             return Err(why);
         }
+        // A call that goes together with others has begun with an older time.
+        let now = if self.is_together() { self.read_clock(&mut guard) } else { now };
         let mut answer = None;
         let mut wish = Wish {
             key,
@@ -128,11 +130,24 @@ impl Shard {
         }
     }
 
+    /// Takes the lock, and reads the clock if the time matters: for a poller it does not, as long
+    /// as nobody has anything to send.
+    fn enter_for(&self, key: Key, patience: Patience<'_>) -> (Guard<'_>, Instant) {
+        match (key, patience) {
+            (Key::Poller(_), Patience::None | Patience::Glance | Patience::Forever) => {
+                let mut guard = self.lock();
+                let now = self.time_to_send(&mut guard);
+                (guard, now)
+            }
+            _ => self.enter_call(),
+        }
+    }
+
     /// Files a task whose attempt has just failed, in this hold of the lock.
     fn file(&self, mut guard: Guard<'_>, task: Task<'_>, now: Instant) -> GaveUp {
         let stopping = guard.stopping;
         let stale = if stopping { None } else { task.file(&mut guard.watch) };
-        self.release(guard, now);
+        self.finish(guard, now);
         drop(stale);
         if stopping { GaveUp::Stopped } else { GaveUp::TimedOut }
     }
@@ -153,7 +168,7 @@ impl Shard {
                     break outcome;
                 }
             }
-            (guard, now) = self.park(guard, wish, now);
+            (guard, now) = self.park(guard, wish);
             if let Some(outcome) = wish.look(&mut guard, now) {
                 if wish.called {
                     guard.fill_seat();
@@ -166,13 +181,9 @@ impl Shard {
     }
 
     /// Sleeps until woken, perhaps for taking the seat.
-    fn park<'a>(
-        &'a self,
-        mut guard: Guard<'a>,
-        wish: &mut Wish<'_>,
-        now: Instant,
-    ) -> (Guard<'a>, Instant) {
+    fn park<'a>(&'a self, mut guard: Guard<'a>, wish: &mut Wish<'_>) -> (Guard<'a>, Instant) {
         let parker = Parker::of_this_thread();
+        let now = self.read_clock(&mut guard);
         guard.park(&parker, wish.key, now);
         self.release(guard, now);
         let timeout = (!wish.deadline.is_never()).then(|| wish.deadline - now);

@@ -30,7 +30,7 @@ impl Shard {
         mut now: Instant,
     ) -> (Guard<'a>, Outcome, Instant) {
         let parker = Parker::of_this_thread();
-        let seated = Seated::take(self, &mut guard, holder, wish.called, &parker, now);
+        let seated = Seated::take(self, &mut guard, holder, wish.called, &parker);
         // Declared after the proof of the seat, the lock is released before it in a panic.
         let mut guard = guard;
         let mut batch = guard.spare.pop().unwrap_or_else(|| Batch::new(&*self.device));

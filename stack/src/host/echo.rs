@@ -53,7 +53,7 @@ pub(crate) struct PingSocket {
 impl PingSocket {
     /// Opens a socket with this identifier, or one of the stack's choice.
     pub(crate) fn open(core: &Arc<Core>, ident: Option<u16>) -> Result<PingSocket, Errno> {
-        let (id, ident) = core.shard.call(|engine, _| {
+        let (id, ident) = core.shard.ask(|engine| {
             if engine.stopping {
                 return Err(Errno::ESHUTDOWN);
             }
@@ -69,7 +69,7 @@ impl PingSocket {
 
     /// Requests leave by this interface only; None: as the routes say.
     pub(crate) fn bind_interface(&self, only: Option<InterfaceId>) {
-        self.core.shard.call(|engine, _| {
+        self.core.shard.ask(|engine| {
             if let Some(mut echo) = engine.stack.echo(self.id) {
                 echo.bind_interface(only);
             }
@@ -82,7 +82,7 @@ impl PingSocket {
 
     /// Does something with the engine's socket.
     pub(crate) fn with<T>(&self, call: impl FnOnce(&mut Echo<'_>) -> T) -> Result<T, Errno> {
-        self.core.shard.call(|engine, _| {
+        self.core.shard.ask(|engine| {
             let mut echo = engine.stack.echo(self.id).ok_or(Errno::ESHUTDOWN)?;
             Ok(call(&mut echo))
         })
@@ -199,7 +199,7 @@ impl EchoSocket {
 
 impl Drop for PingSocket {
     fn drop(&mut self) {
-        self.core.shard.call(|engine, _| {
+        self.core.shard.ask(|engine| {
             if let Some(socket) = engine.stack.echo(self.id) {
                 socket.close();
             }

@@ -133,7 +133,7 @@ impl ForwardRequest {
 
     /// A decision is still waited for: its client has not given up, and there is time.
     pub fn is_waiting(&self) -> bool {
-        self.core.shard.call(|engine, _| engine.stack.is_undecided(self.incoming.id))
+        self.core.shard.ask(|engine| engine.stack.is_undecided(self.incoming.id))
     }
 
     /// Accepts, and waits for the client to finish the handshake.
@@ -179,7 +179,7 @@ impl ForwardRequest {
 impl Drop for ForwardRequest {
     /// Of one that is decided on nothing is left to forget.
     fn drop(&mut self) {
-        self.core.shard.call(|engine, _| engine.stack.drop_incoming(self.incoming.id));
+        self.core.shard.ask(|engine| engine.stack.drop_incoming(self.incoming.id));
     }
 }
 

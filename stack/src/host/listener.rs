@@ -66,7 +66,7 @@ impl ListenSocket {
         core: &Arc<Core>,
         open: impl FnOnce(&mut Stack) -> Result<ListenerId, ListenError>,
     ) -> Result<ListenSocket, Errno> {
-        let (id, local) = core.shard.call(|engine, _| {
+        let (id, local) = core.shard.ask(|engine| {
             if engine.stopping {
                 return Err(Errno::ESHUTDOWN);
             }
@@ -108,12 +108,12 @@ impl ListenSocket {
     }
 
     pub(crate) fn set_fast_open(&self, fast_open: ListenFastOpen) -> Result<(), Errno> {
-        let set = self.core.shard.call(|engine, _| engine.stack.set_fast_open(self.id, fast_open));
+        let set = self.core.shard.ask(|engine| engine.stack.set_fast_open(self.id, fast_open));
         if set { Ok(()) } else { Err(Errno::ESHUTDOWN) }
     }
 
     pub(crate) fn status(&self) -> Result<ListenerStatus, Errno> {
-        self.core.shard.call(|engine, _| engine.stack.listener(self.id)).ok_or(Errno::ESHUTDOWN)
+        self.core.shard.ask(|engine| engine.stack.listener(self.id)).ok_or(Errno::ESHUTDOWN)
     }
 }
 

@@ -53,6 +53,7 @@ mod interest;
 mod keeper;
 mod listener;
 mod modes;
+mod outbox;
 mod park;
 mod passing;
 mod poller;
@@ -70,6 +71,7 @@ mod sync;
 mod task;
 mod tcp;
 mod tcp_socket;
+mod together;
 mod udp;
 mod watch;
 

@@ -106,6 +106,10 @@ impl Parked {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.threads.is_empty()
+    }
+
     /// The thread that went to sleep last: its caches are the warmest.
     pub(crate) fn take_latest(&mut self) -> Option<Arc<Parker>> {
         let parker = self.threads.pop()?;

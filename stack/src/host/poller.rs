@@ -175,7 +175,7 @@ impl Poller {
     ) -> io::Result<()> {
         self.check(source)?;
         let socket = source.socket_id();
-        self.inner.core.shard.call(|engine, _| {
+        self.inner.core.shard.ask(|engine| {
             let index = engine.polls.find(self.inner.index, socket, &mut engine.watch);
             let index = index.ok_or(io::ErrorKind::NotFound)?;
             engine.polls.change(index, token, interest);
@@ -222,7 +222,7 @@ impl Poller {
     /// False if the socket is registered already.
     pub(crate) fn add(&self, socket: SocketId, token: Token, interest: Interest) -> bool {
         let poller = self.inner.index;
-        self.inner.core.shard.call(|engine, _| {
+        self.inner.core.shard.ask(|engine| {
             if engine.polls.find(poller, socket, &mut engine.watch).is_some() {
                 return false;
             }
@@ -234,7 +234,7 @@ impl Poller {
 
     /// False if the socket is not registered.
     pub(crate) fn remove(&self, socket: SocketId) -> bool {
-        self.inner.core.shard.call(|engine, _| {
+        self.inner.core.shard.ask(|engine| {
             let index = engine.polls.find(self.inner.index, socket, &mut engine.watch);
             if let Some(index) = index {
                 engine.polls.remove(index, &mut engine.watch);
@@ -291,7 +291,7 @@ impl Poller {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.core.shard.call(|engine, _| engine.polls.close(self.index, &mut engine.watch));
+        self.core.shard.ask(|engine| engine.polls.close(self.index, &mut engine.watch));
     }
 }
 
@@ -326,7 +326,7 @@ pub struct PollWaker {
 impl PollWaker {
     /// Ends a present or the next wait.
     pub fn wake(&self) {
-        self.inner.core.shard.call(|engine, _| {
+        self.inner.core.shard.ask(|engine| {
             engine.polls.set_woken(self.inner.index);
             engine.wake_poller(self.inner.index);
         });

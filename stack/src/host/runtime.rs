@@ -239,6 +239,35 @@ impl Host {
         stop::shutdown(&self.core);
     }
 
+    /// Runs `work`, and sends at its end what its calls have written in small pieces: for a program
+    /// that answers many sockets in one go. One burst of frames costs less than as many single ones
+    /// (32 answers to 32 connections a seventh), and pieces for one connection share a segment.
+    ///
+    /// It leaves earlier where the thread waits in a call, writes 256 bytes or more at once, or has
+    /// made 64 calls since it last did; or when another thread drives the host or sends. Until then
+    /// the peers wait for it, and the calls have the time of its beginning: this is not for work
+    /// that takes long.
+    ///
+    /// ```
+    /// # use std::io::{Read, Write};
+    /// # use stack::host::{Events, Host, Interest, Poller, TcpStream, Token};
+    /// # fn serve(host: &Host, poller: &Poller, streams: &[TcpStream]) -> std::io::Result<()> {
+    /// let mut events = Events::with_capacity(64);
+    /// poller.wait(&mut events, None)?;
+    /// host.together(|| {
+    ///     for event in &events {
+    ///         let (mut stream, mut text) = (&streams[event.token.0], [0; 64]);
+    ///         let length = stream.read(&mut text)?;
+    ///         stream.write_all(&text[..length])?;
+    ///     }
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn together<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.core.shard.together(work)
+    }
+
     /// The engine's counters, as they stand now.
     pub fn counters(&self) -> Counters {
         self.core.shard.lock().stack.counters().clone()

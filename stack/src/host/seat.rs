@@ -118,18 +118,13 @@ impl Seat {
 
 impl Engine {
     /// Gives the vacant seat to the calling thread, which was `called` to it or not.
-    fn take_seat(
-        &mut self,
-        holder: Holder,
-        called: bool,
-        parker: &Arc<Parker>,
-        epoch: &AtomicU64,
-        now: Instant,
-    ) {
+    fn take_seat(&mut self, holder: Holder, called: bool, parker: &Arc<Parker>, shard: &Shard) {
         let own_accord = holder == Holder::Caller && !called;
-        self.seat.gap = own_accord.then(|| now - self.seat.vacated);
+        // Where nobody is parked no vacancy does harm.
+        let is_judged = own_accord && !self.wakes.parked.is_empty();
+        self.seat.gap = is_judged.then(|| shard.clock.now() - self.seat.vacated);
         self.stats.understudies += u64::from(holder == Holder::Reactor);
-        self.seat.pass_to(holder, epoch);
+        self.seat.pass_to(holder, &shard.epoch);
         self.seat.parker = Some(Arc::clone(parker));
     }
 
@@ -233,9 +228,8 @@ impl<'a> Seated<'a> {
         holder: Holder,
         called: bool,
         parker: &Arc<Parker>,
-        now: Instant,
     ) -> Seated<'a> {
-        guard.take_seat(holder, called, parker, &shard.epoch, now);
+        guard.take_seat(holder, called, parker, shard);
         Seated { shard }
     }
 

@@ -71,16 +71,16 @@
 //! 5. The holder sleeps no longer than `seat.until`, the stack's next timeout when it released the
 //!    lock; whoever moves that timeout to an earlier time rouses the holder in its `release`.
 
-use std::io::IoSlice;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::task::Waker;
 use std::time::Duration;
 
-use tapdev::{Checksum, Debt, Device, Fault, classify};
+use tapdev::Device;
 
 use super::batch::Batch;
 use super::clock::Clock;
+use super::outbox::{BURST, Outbox};
 use super::park::{Parked, Parker};
 use super::passing::Passing;
 use super::reactor::Control;
@@ -89,18 +89,10 @@ use super::seat::{Holder, Seat};
 use super::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Sender, thread};
 use super::watch::Watch;
 use crate::wire::interface::InterfaceSet;
-use crate::{Event, Instant, ListenerId, Readiness, SocketId, Stack, TxFrame};
+use crate::{Event, Instant, ListenerId, Readiness, SocketId, Stack};
 
 /// A vacancy shorter than this harms nobody: a promoted thread would not have come much sooner.
 pub(super) const QUICK: Duration = Duration::from_micros(100);
-/// The most frames sent before the lock is offered to others, and the bytes of them after which it
-/// is, too.
-const FRAMES_PER_HOLD: usize = super::batch::BATCH_MAX;
-const BYTES_PER_HOLD: usize = 256 << 10;
-/// So much sent in one hold of the lock is a long burst: sixteen frames, or bytes for as many.
-const BURST: u64 = 16 * FRAME;
-/// A frame is no cheaper than one of so many bytes.
-const FRAME: u64 = 1536;
 /// How long a device that is down or gone is left alone.
 pub(super) const DOWN_PAUSE: Duration = Duration::from_millis(50);
 
@@ -143,8 +135,9 @@ pub(crate) struct Engine {
     pub(super) stats: HostStats,
     /// Set where the host has further shards.
     pub(super) passing: Option<Passing>,
-    /// What the device took, in bytes, and frames below [`FRAME`] as so many.
-    bytes_out: u64,
+    pub(super) outbox: Outbox,
+    /// The call that has the lock has written much.
+    pub(super) is_much: bool,
 }
 
 /// How the device fares.
@@ -159,7 +152,7 @@ pub(super) enum LinkState {
 #[derive(Default)]
 pub(super) struct Wakes {
     /// The time at which this hold of the lock began.
-    now: Instant,
+    pub(super) now: Instant,
     pub(super) parked: Parked,
     pub(super) threads: Vec<Arc<Parker>>,
     pub(super) tasks: Vec<Waker>,
@@ -229,17 +222,8 @@ pub struct HostStats {
     pub passed_lost: u64,
     /// Times the driver was woken for a timer or by a call of another thread.
     pub rousings: u64,
-}
-
-/// What a frame leaves to the device.
-fn debt_of(frame: &TxFrame<'_>) -> Debt {
-    Debt {
-        checksum: frame.checksum.map_or(Checksum::Complete, |at| Checksum::Partial {
-            start: at.start,
-            offset: at.offset,
-        }),
-        segment: frame.gso.map(|gso| gso.segment),
-    }
+    /// Calls that left what they wrote to be sent with what later ones wrote.
+    pub held_back: u64,
 }
 
 pub(crate) type Guard<'a> = MutexGuard<'a, Engine>;
@@ -267,7 +251,8 @@ impl Shard {
             listeners: Vec::new(),
             stats: HostStats::default(),
             passing: None,
-            bytes_out: 0,
+            outbox: Outbox::new(),
+            is_much: false,
         };
         Shard {
             engine: Mutex::new(engine),
@@ -299,24 +284,44 @@ impl Shard {
     /// Takes the lock and reads the clock, in this order: time never runs backwards under it.
     pub(super) fn enter(&self) -> (Guard<'_>, Instant) {
         let mut guard = self.lock();
-        let now = self.clock.now();
-        guard.wakes.now = now;
+        let now = self.read_clock(&mut guard);
         (guard, now)
+    }
+
+    /// Reads the clock for a hold of the lock that has begun without.
+    pub(super) fn read_clock(&self, guard: &mut Guard<'_>) -> Instant {
+        guard.wakes.now = self.clock.now();
+        guard.wakes.now
     }
 
     /// Runs a socket call that never blocks.
     pub(crate) fn call<T>(&self, call: impl FnOnce(&mut Engine, Instant) -> T) -> T {
-        let (mut guard, now) = self.enter();
+        let (mut guard, now) = self.enter_call();
         let answer = call(&mut guard, now);
-        self.release(guard, now);
+        self.finish(guard, now);
         answer
+    }
+
+    /// Runs a socket call that never blocks and needs no time: unless somebody has something to
+    /// send, the clock is not read.
+    pub(crate) fn ask<T>(&self, call: impl FnOnce(&mut Engine) -> T) -> T {
+        let mut guard = self.lock();
+        let answer = call(&mut guard);
+        let now = self.time_to_send(&mut guard);
+        self.finish(guard, now);
+        answer
+    }
+
+    /// The time, if there is something to send; if not, that of the last hold of the lock.
+    pub(super) fn time_to_send(&self, guard: &mut Guard<'_>) -> Instant {
+        if guard.stack.is_silent() { guard.wakes.now } else { self.read_clock(guard) }
     }
 
     /// Ends a hold of the lock by a thread that is not the driver.
     pub(crate) fn release(&self, guard: Guard<'_>, now: Instant) {
-        let sent = guard.bytes_out;
+        let sent = guard.outbox.taken;
         let (mut guard, _) = self.settle(guard, now);
-        if guard.bytes_out - sent >= BURST && guard.seat.holder == Holder::Nobody {
+        if guard.outbox.taken - sent >= BURST && guard.seat.holder == Holder::Nobody {
             guard = self.glance(guard);
         }
         guard.rouse_for_changes();
@@ -397,60 +402,6 @@ impl Shard {
 }
 
 impl Engine {
-    /// Sends a burst of frames; true if there may be more.
-    fn transmit(&mut self, shard: &Shard, now: Instant) -> bool {
-        debug_assert!(now >= self.wakes.now, "time runs backwards under the lock");
-        let mut bytes = 0;
-        for _ in 0..FRAMES_PER_HOLD {
-            let Some(frame) = self.stack.poll_transmit(now) else { return false };
-            let interface = frame.interface;
-            let further = interface.place().checked_sub(1).and_then(|at| shard.further.get(at));
-            let device: &dyn Device = further.map_or(&*shard.device, |device| &**device);
-            let is_up = match further {
-                None => self.link == LinkState::Up,
-                Some(_) => !self.further_down.contains(interface),
-            };
-            if !is_up {
-                self.stats.device_drops += 1;
-                continue;
-            }
-            let [first, second] = frame.body;
-            let parts = [IoSlice::new(frame.head), IoSlice::new(first), IoSlice::new(second)];
-            let used = if !second.is_empty() {
-                3
-            } else if !first.is_empty() {
-                2
-            } else {
-                1
-            };
-            let length = frame.len();
-            match device.send_with_debt(&parts[..used], debt_of(&frame)) {
-                Ok(()) => {
-                    self.stats.frames_out += 1;
-                    self.bytes_out += FRAME.max(length as u64);
-                }
-                Err(error) => {
-                    self.stats.device_drops += 1;
-                    let fault = classify(&error);
-                    match fault {
-                        Fault::Gone | Fault::Down if further.is_some() => {
-                            self.set_further(interface, false);
-                            // Its thread asks it from now on.
-                            device.wake();
-                        }
-                        Fault::Gone | Fault::Down => self.link_down(fault, now),
-                        _ => {}
-                    }
-                }
-            }
-            bytes += length;
-            if bytes >= BYTES_PER_HOLD {
-                break;
-            }
-        }
-        true
-    }
-
     /// Turns the stack's events into wake-ups.
     pub(super) fn dispatch(&mut self) {
         while let Some(event) = self.stack.poll_event() {

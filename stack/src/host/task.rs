@@ -77,7 +77,7 @@ impl Slot {
         if !self.filed.swap(false, Ordering::Relaxed) {
             return;
         }
-        let waker = self.core.shard.call(|engine, _| {
+        let waker = self.core.shard.ask(|engine| {
             let filed = engine.watch.get(self.socket).and_then(|it| it.drop_task(self.ticket));
             if filed.is_none() {
                 engine.pass_on_ready(self.socket, self.interest);

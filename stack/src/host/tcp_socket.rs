@@ -168,7 +168,10 @@ impl TcpSocket {
             let write = |room: [&mut [u8]; 2]| write.take().map_or(0, |write| write(room));
             match socket.send_with(now, most, write) {
                 Err(SendError::WouldBlock) => None,
-                answer => Some(answer.map_err(Errno::from)),
+                answer => {
+                    engine.wrote(*answer.as_ref().unwrap_or(&0));
+                    Some(answer.map_err(Errno::from))
+                }
             }
         })?
     }
@@ -234,6 +237,7 @@ impl TcpSocket {
         let mut sent = 0;
         let answer = self.core.shard.block_on(self.write_key(), patience, |engine, now| {
             let answer = self.try_send(engine, now, (parts, more), &mut sent);
+            engine.wrote(sent);
             // A task comes back by itself with the rest: a waker would wake it for nothing.
             let is_enough = sent > 0 && matches!(patience, Patience::Task(_));
             answer.or(is_enough.then_some(Ok(())))

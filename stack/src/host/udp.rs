@@ -56,7 +56,7 @@ impl DatagramSocket {
         local: SocketAddr,
         options: UdpOptions,
     ) -> Result<DatagramSocket, Errno> {
-        let id = core.shard.call(|engine, _| {
+        let id = core.shard.ask(|engine| {
             if engine.stopping {
                 return Err(Errno::ESHUTDOWN);
             }
@@ -71,7 +71,7 @@ impl DatagramSocket {
 
     /// Runs `call` on the socket, under the lock.
     pub(crate) fn with<T>(&self, call: impl FnOnce(&mut Udp<'_>) -> T) -> Result<T, Errno> {
-        self.core.shard.call(|engine, _| match engine.stack.udp(self.id) {
+        self.core.shard.ask(|engine| match engine.stack.udp(self.id) {
             Some(mut socket) => Ok(call(&mut socket)),
             None => Err(Errno::ESHUTDOWN),
         })
@@ -100,7 +100,10 @@ impl DatagramSocket {
             let local = socket.local();
             let to = how.to.map(|to| destination(to, Some(local)));
             match socket.send_datagram(now, bytes, SendDatagram { to, ..how }) {
-                Ok(()) => Some(Ok(bytes.len())),
+                Ok(()) => {
+                    engine.wrote(bytes.len());
+                    Some(Ok(bytes.len()))
+                }
                 Err(UdpSendError::WouldBlock) => None,
                 Err(error) => Some(Err(error.into())),
             }
@@ -119,11 +122,11 @@ impl DatagramSocket {
             let Some(mut socket) = engine.stack.udp(self.id) else {
                 return Some(Err(Errno::ESHUTDOWN));
             };
-            let mut sent = 0;
+            let (mut sent, mut length) = (0, 0);
             while let Some(&(bytes, to)) = datagrams.peek() {
                 let to = destination(to, Some(socket.local()));
                 match socket.send_to(now, bytes, Some(to)) {
-                    Ok(()) => sent += 1,
+                    Ok(()) => (sent, length) = (sent + 1, length + bytes.len()),
                     // What went before an obstacle is told first.
                     Err(_) if sent > 0 => break,
                     Err(UdpSendError::WouldBlock) => return None,
@@ -131,6 +134,7 @@ impl DatagramSocket {
                 }
                 datagrams.next();
             }
+            engine.wrote(length);
             Some(Ok(sent))
         })?
     }
@@ -174,7 +178,7 @@ impl DatagramSocket {
 
 impl Drop for DatagramSocket {
     fn drop(&mut self) {
-        self.core.shard.call(|engine, _| {
+        self.core.shard.ask(|engine| {
             if let Some(socket) = engine.stack.udp(self.id) {
                 socket.close();
             }

@@ -76,9 +76,9 @@ impl Transport {
 }
 
 impl Stack {
-    /// Nobody has anything to say: what most calls of `poll_transmit` find, told from a few
+    /// Nobody has anything to say: [`Stack::poll_transmit`] would return None. Told from a few
     /// lengths.
-    pub(super) fn is_silent(&self) -> bool {
+    pub fn is_silent(&self) -> bool {
         self.tcp.is_silent()
             && self.udp.is_silent()
             && self.interfaces.is_silent()

@@ -11,7 +11,7 @@ use stack::State;
 use stack::host::{Host, TcpStream, UdpSocket};
 use tapdev::{Device, PairEnd, Wake};
 
-use crate::rig::{LEFT, RIGHT, config, connection, hosts, pause, read, timed, within};
+use crate::rig::{LEFT, RIGHT, address, config, connection, hosts, pause, read, timed, within};
 
 /// A device whose faults are switched on from outside.
 struct Frail {
@@ -25,6 +25,7 @@ struct Switches {
     down: Arc<AtomicBool>,
     panics: Arc<AtomicBool>,
     reads: Arc<AtomicU64>,
+    writes: Arc<AtomicU64>,
 }
 
 /// Two connected hosts; the device of the left one is frail.
@@ -48,6 +49,7 @@ impl Device for Frail {
         }
     }
     fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        self.switches.writes.fetch_add(1, Ordering::Relaxed);
         match self.switches.down.load(Ordering::Relaxed) {
             true => Err(io::Error::from_raw_os_error(5)),
             false => self.inner.send(parts),
@@ -77,6 +79,24 @@ fn a_device_that_is_down_is_asked_again_without_spinning() {
         down.store(false, Ordering::Relaxed);
         far.set_read_timeout(None).unwrap();
         assert_eq!(read(&far, 15), b"through the gap");
+    });
+}
+
+#[test]
+fn of_a_burst_a_device_that_is_down_is_given_one_frame() {
+    within(30, || {
+        let (left, right, Switches { down, writes, .. }) = frail_hosts();
+        let (near, to) = (UdpSocket::bind(&left, (LEFT, 0)).unwrap(), address(RIGHT, 9));
+        let far = UdpSocket::bind(&right, to).unwrap();
+        near.send_to(b"who has the address?", to).unwrap();
+        far.recv(&mut [0; 32]).unwrap();
+        let before = (writes.load(Ordering::Relaxed), left.stats().device_drops);
+        down.store(true, Ordering::Relaxed);
+        // Each longer than the one before: they are not joined.
+        let burst = (1..=10).map(|length| (&[7; 10][..length], to));
+        assert_eq!(near.send_many_to(burst).unwrap(), 10);
+        let after = (writes.load(Ordering::Relaxed), left.stats().device_drops);
+        assert_eq!((after.0 - before.0, after.1 - before.1), (1, 10));
     });
 }
 

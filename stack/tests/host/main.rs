@@ -19,4 +19,5 @@ mod shards;
 mod shutdown;
 mod stress;
 mod tcp;
+mod together;
 mod udp;

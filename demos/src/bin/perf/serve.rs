@@ -14,7 +14,7 @@ use demos::outside;
 use demos::program::Program;
 use stack::host::UdpSocket;
 use stack::host::{Events, Host, Interest, PollEvent, Poller, TcpListener, TcpStream, Token};
-use stack::{ListenOptions, UdpOptions};
+use stack::{ListenOptions, Readiness, UdpOptions};
 
 use crate::flood::Flood;
 use crate::port;
@@ -28,7 +28,7 @@ const WRITE_SIZE: usize = 128 * 1024;
 /// How often one source is filled up in a row.
 const WRITES: usize = 4;
 
-/// How many connections are accepted, and datagrams received, in a row.
+/// How many datagrams are received in a row.
 const BATCH: usize = 64;
 
 /// How many events are handled between two waits.
@@ -66,6 +66,7 @@ struct Tally {
 }
 
 struct Server {
+    host: Host,
     poller: Poller,
     listeners: [(TcpListener, Service); 3],
     udp_sink: UdpSocket,
@@ -142,6 +143,7 @@ impl Server {
             found: Vec::with_capacity(BATCH),
             content: vec![0x5a; WRITE_SIZE],
             poller,
+            host: host.clone(),
         };
         server.poller.register(&server.udp_sink, Token(UDP_SINK), Interest::READABLE)?;
         server.poller.register(&server.udp_echo, Token(UDP_ECHO), Interest::READABLE)?;
@@ -155,8 +157,10 @@ impl Server {
             // A flood goes on as fast as the rest allows.
             let timeout = if self.floods.is_empty() { None } else { Some(Duration::ZERO) };
             self.poller.wait(&mut events, timeout).context("wait")?;
-            for event in &events {
-                self.handle(event);
+            match events.len() {
+                0 | 1 => events.iter().for_each(|event| self.handle(event)),
+                // Their answers leave together.
+                _ => self.host.clone().together(|| events.iter().for_each(|it| self.handle(it))),
             }
             self.flood();
         }
@@ -168,29 +172,30 @@ impl Server {
             UDP_ECHO => self.reply(),
             UDP_SOURCE => self.order(),
             index if index < self.listeners.len() => self.accept(index),
-            token => self.converse(token),
+            token => self.converse(token, event.readiness),
         }
     }
 
+    /// One at a time: if there are more, the next wait says so.
     fn accept(&mut self, index: usize) {
-        for _ in 0..BATCH {
-            let (listener, service) = &self.listeners[index];
-            let service = *service;
-            let stream = match listener.accept() {
-                Ok((stream, _)) => stream,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => return log::warn!("accept: {error}"),
-            };
-            if let Err(error) = self.admit(stream, service) {
-                log::debug!("a connection that ended at once: {error}");
-            }
+        let (listener, service) = &self.listeners[index];
+        let service = *service;
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) => return log::warn!("accept: {error}"),
+        };
+        if let Err(error) = self.admit(stream, service) {
+            log::debug!("a connection that ended at once: {error}");
         }
     }
 
     fn admit(&mut self, stream: TcpStream, service: Service) -> io::Result<()> {
         stream.set_nonblocking(true)?;
         let interest = match service {
-            Service::Sink | Service::Echo => Interest::READABLE,
+            Service::Sink => Interest::READABLE,
+            // It reads all there is.
+            Service::Echo => Interest::READABLE.edge(),
             Service::Source => Interest::WRITABLE,
         };
         let place = self.free.pop().unwrap_or_else(|| {
@@ -207,7 +212,7 @@ impl Server {
     }
 
     /// Does what is possible on a connection; one that has ended is closed.
-    fn converse(&mut self, token: usize) {
+    fn converse(&mut self, token: usize, readiness: Readiness) {
         let place = token - CONNECTIONS;
         // An event may be that of a connection which an earlier one has closed.
         let Some(connection) = self.connections.get_mut(place).and_then(Option::as_mut) else {
@@ -216,7 +221,10 @@ impl Server {
         let result = match connection.service {
             Service::Sink => connection.sink(&mut self.buffer),
             Service::Source => connection.source(&self.content),
-            Service::Echo => connection.echo(&mut self.buffer, &self.poller, token),
+            Service::Echo => {
+                let ends = readiness.contains(Readiness::READ_CLOSED);
+                connection.echo(&mut self.buffer, &self.poller, token, ends)
+            }
         };
         match result {
             Ok(true) => return,
@@ -296,30 +304,41 @@ impl Connection {
         Ok(true)
     }
 
-    /// Writes back what it reads. While the peer does not take its own words back, nothing more
-    /// is read of it.
-    fn echo(&mut self, buffer: &mut [u8], poller: &Poller, token: usize) -> io::Result<bool> {
+    /// Writes back what it reads, until nothing more is there, or the end if that has come. While
+    /// the peer does not take its own words back, nothing more is read of it. False at the end.
+    fn echo(
+        &mut self,
+        buffer: &mut [u8],
+        poller: &Poller,
+        token: usize,
+        ends: bool,
+    ) -> io::Result<bool> {
         if !self.unsent.is_empty() {
             let count = self.stream.write(&self.unsent)?;
             self.unsent.drain(..count);
             if self.unsent.is_empty() {
-                poller.reregister(&self.stream, Token(token), Interest::READABLE)?;
+                poller.reregister(&self.stream, Token(token), Interest::READABLE.edge())?;
             }
             return Ok(true);
         }
-        let count = self.stream.read(buffer)?;
-        if count == 0 {
-            return Ok(false);
+        loop {
+            let count = self.stream.read(buffer)?;
+            if count == 0 {
+                return Ok(false);
+            }
+            let sent = match self.stream.write(&buffer[..count]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                result => result?,
+            };
+            if sent < count {
+                self.unsent.extend_from_slice(&buffer[sent..count]);
+                poller.reregister(&self.stream, Token(token), Interest::WRITABLE)?;
+                return Ok(true);
+            }
+            if count < buffer.len() && !ends {
+                return Ok(true);
+            }
         }
-        let sent = match self.stream.write(&buffer[..count]) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            result => result?,
-        };
-        if sent < count {
-            self.unsent.extend_from_slice(&buffer[sent..count]);
-            poller.reregister(&self.stream, Token(token), Interest::WRITABLE)?;
-        }
-        Ok(true)
     }
 }
 

@@ -28,7 +28,7 @@ impl Bsd {
 
     /// All interfaces, by number and name (`if_nameindex`).
     pub fn interfaces(&self) -> Vec<(u32, String)> {
-        self.core.shard.call(|engine, _| {
+        self.core.shard.ask(|engine| {
             let all = engine.stack.interfaces();
             all.map(|it| (it.id.index(), it.name.to_string())).collect()
         })
@@ -51,7 +51,7 @@ impl Bsd {
     }
 
     fn find_interface(&self, is: impl Fn(&InterfaceInfo) -> bool) -> Result<InterfaceInfo, Errno> {
-        let found = self.core.shard.call(|engine, _| engine.stack.interfaces().find(is));
+        let found = self.core.shard.ask(|engine| engine.stack.interfaces().find(is));
         found.ok_or(Errno::ENODEV)
     }
 

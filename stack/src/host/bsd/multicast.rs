@@ -121,7 +121,7 @@ impl Bsd {
         if address.is_unspecified() {
             return Ok(None);
         }
-        let of_address = self.core.shard.call(|engine, _| {
+        let of_address = self.core.shard.ask(|engine| {
             let mut all = engine.stack.addresses();
             all.find(|own| own.cidr.address == IpAddr::from(address)).map(|own| own.interface)
         });

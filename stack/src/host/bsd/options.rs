@@ -159,7 +159,7 @@ impl Bsd {
 
     /// The congestion control of a connection, or of what will be one.
     fn congestion(&self, sock: &Sock) -> Result<Congestion, Errno> {
-        let default = || self.core.shard.call(|engine, _| engine.stack.config().tcp.congestion);
+        let default = || self.core.shard.ask(|engine| engine.stack.config().tcp.congestion);
         Ok(tcp_options(sock)?.congestion.unwrap_or_else(default))
     }
 

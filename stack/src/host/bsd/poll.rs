@@ -159,7 +159,7 @@ impl Bsd {
             }
             ready
         };
-        let ready = shard.call(|engine, _| look(engine, fds));
+        let ready = shard.ask(|engine| look(engine, fds));
         if ready > 0 || timeout == Some(Duration::ZERO) {
             return Ok(ready);
         }

@@ -85,7 +85,7 @@ impl Bsd {
 
     fn replace(&self, sock: &Sock, level: i32, it: Layout, value: &[u8]) -> Result<(), Errno> {
         let [mode, count] = it.numbers(value)?;
-        let most = self.core.shard.call(|engine, _| engine.stack.config().udp.sources);
+        let most = self.core.shard.ask(|engine| engine.stack.config().udp.sources);
         let count = usize::try_from(count).ok().filter(|count| *count <= most);
         let end = it.head() + it.each() * count.ok_or(Errno::ENOBUFS)?;
         let list = value.get(it.head()..end).ok_or(Errno::EINVAL)?;

@@ -12,6 +12,8 @@ mod drive;
 mod further;
 #[path = "../../../src/host/interest.rs"]
 pub(crate) mod interest;
+#[path = "../../../src/host/outbox.rs"]
+mod outbox;
 #[path = "../../../src/host/park.rs"]
 mod park;
 #[path = "../../../src/host/reactor.rs"]
@@ -30,6 +32,8 @@ mod stop;
 pub(crate) mod sync;
 #[path = "../../../src/host/task.rs"]
 mod task;
+#[path = "../../../src/host/together.rs"]
+mod together;
 #[path = "../../../src/host/watch.rs"]
 pub(crate) mod watch;
 
