@@ -2,7 +2,6 @@
 //! one.
 
 use std::io::{self, IoSlice};
-use std::ops::Range;
 
 use crate::debt::{Checksum, Debt};
 use crate::device::ETHERNET_HEADER;
@@ -187,54 +186,64 @@ pub(crate) fn pay(
     }
 }
 
+/// The longest frame that is cut out in a small place, bytes: one of Ethernet's usual size.
+const SMALL: usize = 2048;
+
+/// The longest frame at all: what the length fields of IP can say, behind all headers.
+const LARGE: usize = HEAD_MAX + 65_535;
+
 /// Cuts a super-frame as a network card does.
 fn cut(
     parts: &[IoSlice<'_>],
     segment: u16,
-    mut send: impl FnMut(&[IoSlice<'_>]) -> io::Result<()>,
+    send: impl FnMut(&[IoSlice<'_>]) -> io::Result<()>,
 ) -> io::Result<()> {
     let head = parts.first().map_or(&[][..], |part| part);
     let layout = Layout::of(head).filter(|_| segment > 0 && parts.len() < PARTS_MAX);
     let layout = layout.ok_or(io::ErrorKind::InvalidInput)?;
+    match layout.payload + usize::from(segment) {
+        ..=SMALL => cut_in::<SMALL>(parts, layout, segment, send),
+        _ => cut_in::<LARGE>(parts, layout, segment, send),
+    }
+}
+
+/// Makes one frame after the other in one place: a device takes it most cheaply in one piece, and
+/// what has just been copied is summed up from the processor's cache.
+fn cut_in<const N: usize>(
+    parts: &[IoSlice<'_>],
+    layout: Layout,
+    segment: u16,
+    mut send: impl FnMut(&[IoSlice<'_>]) -> io::Result<()>,
+) -> io::Result<()> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
-    let text = length - layout.payload;
+    let (text, segment) = (length - layout.payload, usize::from(segment));
+    let mut place = [0; N];
     let mut result = Ok(());
-    for index in 0..text.div_ceil(usize::from(segment)).max(1) {
-        let at = index * usize::from(segment);
-        let end = text.min(at + usize::from(segment));
-        let mut body = [IoSlice::new(&[]); PARTS_MAX];
-        let count = gather(parts, layout.payload + at..layout.payload + end, &mut body);
-        let mut changed = [0; HEAD_MAX];
-        let changed = &mut changed[..layout.payload];
-        changed.copy_from_slice(&head[..layout.payload]);
-        let piece = Piece { index: index as u16, at, is_last: end == text };
-        rewrite(changed, layout, piece, &body[..count]);
-        body.copy_within(..count, 1);
-        body[0] = IoSlice::new(changed);
-        if let Err(error) = send(&body[..1 + count]) {
+    for index in 0..text.div_ceil(segment).max(1) {
+        let at = index * segment;
+        let end = text.min(at + segment);
+        let frame = &mut place[..layout.payload + end - at];
+        let (head, body) = frame.split_at_mut(layout.payload);
+        head.copy_from_slice(&parts[0][..layout.payload]);
+        copy_out(parts, layout.payload + at, body);
+        rewrite(frame, layout, Piece { index: index as u16, at, is_last: end == text });
+        if let Err(error) = send(&[IoSlice::new(frame)]) {
             result = Err(error);
         }
     }
     result
 }
 
-/// The pieces of `parts` that hold `range` of what they are together; returns how many.
-fn gather<'a>(
-    parts: &'a [IoSlice<'_>],
-    range: Range<usize>,
-    out: &mut [IoSlice<'a>; PARTS_MAX],
-) -> usize {
-    let (mut before, mut count) = (0, 0);
+/// Fills `out` with what `parts` are together from `start` on.
+fn copy_out(parts: &[IoSlice<'_>], start: usize, mut out: &mut [u8]) {
+    let mut skip = start;
     for part in parts {
-        let from = range.start.saturating_sub(before).min(part.len());
-        let to = range.end.saturating_sub(before).min(part.len());
-        before += part.len();
-        if from < to {
-            out[count] = IoSlice::new(&part[from..to]);
-            count += 1;
-        }
+        let rest = &part[skip.min(part.len())..];
+        skip = skip.saturating_sub(part.len());
+        let (filled, left) = out.split_at_mut(rest.len().min(out.len()));
+        filled.copy_from_slice(&rest[..filled.len()]);
+        out = left;
     }
-    count
 }
 
 /// Which of its packets a super-frame is cut to.
@@ -246,11 +255,10 @@ struct Piece {
     is_last: bool,
 }
 
-/// Makes the headers of a super-frame those of one piece with `text`.
-fn rewrite(head: &mut [u8], layout: Layout, piece: Piece, text: &[IoSlice<'_>]) {
-    let text_len: usize = text.iter().map(|part| part.len()).sum();
-    let length = layout.payload - layout.transport + text_len;
-    let ip = &mut head[layout.network..layout.transport];
+/// Makes the headers of `frame`, which are those of a super-frame, its own.
+fn rewrite(frame: &mut [u8], layout: Layout, piece: Piece) {
+    let length = frame.len() - layout.transport;
+    let ip = &mut frame[layout.network..layout.transport];
     if layout.is_v6 {
         ip[4..6].copy_from_slice(&(length as u16).to_be_bytes());
     } else {
@@ -264,8 +272,8 @@ fn rewrite(head: &mut [u8], layout: Layout, piece: Piece, text: &[IoSlice<'_>]) 
         let sum = sum.finish();
         ip[10..12].copy_from_slice(&sum);
     }
-    let mut sum = layout.pseudo_header(head, length);
-    let transport = &mut head[layout.transport..];
+    let mut sum = layout.pseudo_header(frame, length);
+    let transport = &mut frame[layout.transport..];
     if layout.is_udp() {
         transport[4..6].copy_from_slice(&(length as u16).to_be_bytes());
     } else {
@@ -281,7 +289,6 @@ fn rewrite(head: &mut [u8], layout: Layout, piece: Piece, text: &[IoSlice<'_>]) 
     let field = if layout.is_udp() { 6 } else { 16 };
     transport[field..field + 2].fill(0);
     sum.add(transport);
-    text.iter().for_each(|part| sum.add(part));
     transport[field..field + 2].copy_from_slice(&sum.finish());
 }
 
@@ -379,6 +386,15 @@ mod tests {
             let last = &frames[2][frames[2].len() - 5..];
             assert_eq!((last[1], last[4]), (9, text[1000]), "{last:?}");
         }
+    }
+
+    #[test]
+    fn long_pieces_are_cut_as_short_ones_are() {
+        let (head, text) = (head(false, TCP, 0x10), text(20_000));
+        let frames = cut_all(&[&head, &text[..12_345], &text[12_345..]], 9000);
+        assert!(frames.iter().all(|frame| is_whole(frame)));
+        let bodies: Vec<_> = frames.iter().map(|frame| &frame[head.len()..]).collect();
+        assert_eq!(bodies, text.chunks(9000).collect::<Vec<_>>());
     }
 
     #[test]
