@@ -208,7 +208,9 @@ fn cut(
 }
 
 /// Makes one frame after the other in one place: a device takes it most cheaply in one piece, and
-/// what has just been copied is summed up from the processor's cache.
+/// what has just been copied is summed up from the processor's cache. Not inlined: the place is not
+/// for the stack of who has nothing to cut.
+#[inline(never)]
 fn cut_in<const N: usize>(
     parts: &[IoSlice<'_>],
     layout: Layout,

@@ -97,7 +97,7 @@ impl PollEvent {
         self.has(Readiness::WRITABLE | Readiness::WRITE_CLOSED | fatal())
     }
 
-    /// The other end will send no more, and all it sent has been read.
+    /// The other end will send no more; the last of what it sent may still be unread.
     pub fn is_read_closed(&self) -> bool {
         self.has(Readiness::READ_CLOSED)
     }

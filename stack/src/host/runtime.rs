@@ -244,9 +244,9 @@ impl Host {
     /// (32 answers to 32 connections a seventh), and pieces for one connection share a segment.
     ///
     /// It leaves earlier where the thread waits in a call, writes 256 bytes or more at once, or has
-    /// made 64 calls since it last did; or when another thread drives the host or sends. Until then
-    /// the peers wait for it, and the calls have the time of its beginning: this is not for work
-    /// that takes long.
+    /// made 64 calls of any kind since it last did; or when another thread drives the host or
+    /// sends. Until then the peers wait for it, and the calls have the time of the first of them:
+    /// this is not for work that takes long.
     ///
     /// ```
     /// # use std::io::{Read, Write};

@@ -22,6 +22,8 @@
 //!
 //! Every hold of the lock that may have changed something ends in [`Shard::release`]: frames are
 //! sent, events are turned into wake-ups, the lock is released, and only then threads are woken.
+//! Or in [`Shard::finish`], which may leave the frames, and nothing else, for a later hold of the
+//! same thread (`together.rs`), or for whoever sends before that.
 //!
 //! ## Who gets the seat
 //!
@@ -151,7 +153,7 @@ pub(super) enum LinkState {
 /// Who sleeps, and the wake-ups to deliver after the lock is released.
 #[derive(Default)]
 pub(super) struct Wakes {
-    /// The time at which this hold of the lock began.
+    /// When the clock was last read under the lock.
     pub(super) now: Instant,
     pub(super) parked: Parked,
     pub(super) threads: Vec<Arc<Parker>>,
@@ -318,7 +320,8 @@ impl Shard {
     }
 
     /// Ends a hold of the lock by a thread that is not the driver.
-    pub(crate) fn release(&self, guard: Guard<'_>, now: Instant) {
+    pub(crate) fn release(&self, mut guard: Guard<'_>, now: Instant) {
+        guard.is_much = false;
         let sent = guard.outbox.taken;
         let (mut guard, _) = self.settle(guard, now);
         if guard.outbox.taken - sent >= BURST && guard.seat.holder == Holder::Nobody {
@@ -337,7 +340,7 @@ impl Shard {
         }
         let mut batch = guard.spare.pop().unwrap_or_else(|| Batch::new(&*self.device));
         let fault = batch.fill(&*self.device);
-        let now = self.clock.now();
+        let now = self.read_clock(&mut guard);
         guard.absorb(&mut batch, fault, now);
         guard.spare.push(batch);
         guard.seat.touch(&self.epoch);

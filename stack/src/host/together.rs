@@ -2,6 +2,7 @@
 //! [`Host::together`](super::Host::together).
 
 use std::cell::Cell;
+use std::thread;
 
 use super::batch::SHORT;
 use super::shard::{Engine, Guard, Shard};
@@ -35,10 +36,16 @@ struct End<'a> {
 impl Drop for End<'_> {
     fn drop(&mut self) {
         let own = TOGETHER.with(|it| it.replace(self.before));
-        if own.calls > 0 {
-            let (guard, now) = self.shard.enter();
-            self.shard.release(guard, now);
+        if own.calls == 0 {
+            return;
         }
+        let (mut guard, now) = self.shard.enter();
+        if thread::panicking() {
+            // The driver sends it: a device that panicked may do so again.
+            guard.rouse();
+            return self.shard.unlock(guard);
+        }
+        self.shard.release(guard, now);
     }
 }
 
@@ -59,10 +66,10 @@ impl Shard {
         TOGETHER.with(Cell::get).shard == std::ptr::from_ref(self).addr()
     }
 
-    /// Takes the lock for a call. For those that go together the time of the last hold will do:
-    /// nothing is sent before the clock is read again.
+    /// Takes the lock for a call. Of those that go together the first reads the clock for all that
+    /// are held back with it; what they have written is sent with a time of its own.
     pub(super) fn enter_call(&self) -> (Guard<'_>, Instant) {
-        if !self.is_together() {
+        if !self.is_together() || TOGETHER.with(Cell::get).calls == 0 {
             return self.enter();
         }
         let guard = self.lock();
@@ -76,7 +83,7 @@ impl Shard {
         if !self.is_together() {
             return self.release(guard, now);
         }
-        if !self.holds_back(&mut guard) {
+        if !self.holds_back(guard.is_much) {
             let now = self.read_clock(&mut guard);
             return self.release(guard, now);
         }
@@ -88,8 +95,7 @@ impl Shard {
 
     /// True if what this call has written, of those that go together, waits for what the next ones
     /// write.
-    fn holds_back(&self, guard: &mut Guard<'_>) -> bool {
-        let is_much = std::mem::take(&mut guard.is_much);
+    fn holds_back(&self, is_much: bool) -> bool {
         let mine = TOGETHER.with(Cell::get);
         let is_enough = is_much || mine.calls == HELD_BACK_MAX;
         let calls = if is_enough { 0 } else { mine.calls + 1 };

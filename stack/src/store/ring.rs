@@ -212,9 +212,9 @@ impl Ring {
     }
 }
 
-/// Fresh memory. Large blocks the allocator has zeroed for nothing until they are written; small
-/// ones are filled with something else, because asking for zeroes costs more than writing bytes
-/// (glibc's `calloc` passes by the blocks that a thread has just freed).
+/// Fresh memory. The largest blocks come zeroed at no cost until they are written. The least is
+/// filled with something else, because asking for zeroes costs more than writing bytes (glibc's
+/// `calloc` passes by the blocks that a thread has just freed).
 fn fresh(len: usize) -> Box<[u8]> {
     let filler = if len <= LEAST_MEMORY { FILLER } else { 0 };
     vec![filler; len].into_boxed_slice()

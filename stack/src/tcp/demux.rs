@@ -135,8 +135,12 @@ mod tests {
         }
         let probes = demux.probes() - before;
         assert!(probes < 110_000, "{probes} looks for 100,000 finds");
-        assert_eq!(demux.find(&key(99_999), key_of), Some(Slot::Live(99_999)), "remembered");
-        demux.replace(&key(99_999), Slot::Live(99_999), None);
+        let nobody = |_| panic!("remembered");
+        assert_eq!(demux.find(&key(99_999), nobody), Some(Slot::Live(99_999)));
+        demux.replace(&key(99_999), Slot::Live(99_999), Some(Slot::HalfOpen(7)));
+        let moved = |_| Some(key(99_999));
+        assert_eq!(demux.find(&key(99_999), moved), Some(Slot::HalfOpen(7)), "where it is now");
+        demux.replace(&key(99_999), Slot::HalfOpen(7), None);
         assert_eq!(demux.find(&key(99_999), key_of), None, "and forgotten");
         demux.insert(&key(99_999), Slot::Live(99_999), key_of);
         demux.replace(&key(5), Slot::Live(5), Some(Slot::TimeWait(9)));

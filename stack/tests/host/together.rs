@@ -90,6 +90,38 @@ fn much_leaves_at_once_and_takes_along_what_waits() {
 }
 
 #[test]
+fn what_others_have_written_does_not_count() {
+    within(30, || {
+        let (left, right) = hosts();
+        let ends = connections(&left, &right, 1);
+        let tries = (0..50).map(|_| {
+            (&ends[0].0).write_all(&[7; 256]).unwrap();
+            let found = frames_of(&left, || (&ends[0].0).write_all(b"small").unwrap());
+            pause(2);
+            found
+        });
+        assert_eq!(tries.min(), Some((0, 1)));
+    });
+}
+
+#[test]
+fn the_first_call_has_the_time() {
+    within(30, || {
+        let (left, _right) = hosts();
+        let time = || left.with_stack(|_, now| now);
+        let before = time();
+        pause(60);
+        left.together(|| {
+            let first = time();
+            assert!(first - before >= Duration::from_millis(60));
+            pause(60);
+            let last = (0..70).map(|_| time()).max().unwrap();
+            assert!(last - first >= Duration::from_millis(60), "the first of the next ones, too");
+        });
+    });
+}
+
+#[test]
 fn many_calls_leave_before_the_end() {
     within(30, || {
         let (left, right) = hosts();
