@@ -12,7 +12,7 @@ pub const MESSAGE_MAX: usize = 4096;
 /// The longest value of an option that is passed on, either way.
 pub const VALUE_MAX: usize = MESSAGE_MAX / 2;
 
-/// What a datagram begins with on its way between program and server: [`ADDRESS`] bytes, the length
+/// What a datagram begins with on its way between program and server: `ADDRESS` bytes, the length
 /// of its control messages in two, and room for those.
 pub const DATAGRAM_HEADER: usize = CONTROL + CONTROL_MAX;
 

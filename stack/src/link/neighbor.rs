@@ -38,7 +38,7 @@ const MIN_PATIENCE: Duration = Duration::from_millis(20);
 /// At the limit, so many of the least recently used entries are looked at to find one to evict.
 const EVICTION_STEPS: usize = 8;
 
-/// The limits of a [`NeighborTable`], each with what happens there.
+/// The limits of a table of neighbours, each with what happens there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NeighborLimits {
     /// Neighbours known at a time. At the limit the least recently used one that is not pinned

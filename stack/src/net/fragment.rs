@@ -20,7 +20,7 @@ const OVERHEAD: usize = 512;
 /// Of the first fragment's header so much is kept; an IPv4 header has at most 60 bytes.
 const MAX_HEADER: usize = 128;
 
-/// The limits of a [`Reassembler`], each with what happens there.
+/// The limits of reassembly, each with what happens there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FragmentLimits {
     /// Bytes of all datagrams under reassembly. At the limit a datagram is evicted: of the source

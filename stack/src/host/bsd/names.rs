@@ -234,7 +234,7 @@ impl Bsd {
         sock.stream(Errno::ENOTCONN)?.shutdown(half)
     }
 
-    /// The local address; 0.0.0.0:0 or [::]:0 before there is one.
+    /// The local address; `0.0.0.0:0` or `[::]:0` before there is one.
     ///
     /// # Errors
     /// EBADF.
