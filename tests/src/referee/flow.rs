@@ -216,7 +216,14 @@ impl Flow {
         out.sends(tcp, known)?;
         match (tcp.ack, own, &mut self.incoming) {
             (Some(ack), Some(own), Some(incoming)) => {
-                incoming.acks(tcp, ack, own, offer.unwrap_or_default())
+                let offer = offer.unwrap_or_default();
+                // A cookie that came back with the handshake's ACK has begun what had ended unseen.
+                let is_first = self.cookies && tcp.seq == out.iss.wrapping_add(1);
+                if is_first && incoming.goes_back(tcp, ack, own, offer) {
+                    self.spared = true;
+                    return Ok(());
+                }
+                incoming.acks(tcp, ack, own, offer)
             }
             _ => Ok(()),
         }
@@ -453,6 +460,15 @@ impl Incoming {
         }
     }
 
+    /// It acknowledges less than before, or takes the window back.
+    fn goes_back(&self, tcp: &Tcp<'_>, ack: u32, own: Offer, offer: Offer) -> bool {
+        let shift = shift_of(tcp, own, offer);
+        unwrap(ack, self.irs, self.acked).is_some_and(|acked| {
+            let edge = acked + (u64::from(tcp.window) << shift);
+            acked < self.acked || edge + (1 << shift) <= self.edge
+        })
+    }
+
     fn acks(&mut self, tcp: &Tcp<'_>, ack: u32, own: Offer, offer: Offer) -> Result<(), Foul> {
         let acked = unwrap(ack, self.irs, self.acked)
             .ok_or_else(|| Foul(format!("acknowledgment {ack} before the SYN")))?;
@@ -460,10 +476,7 @@ impl Incoming {
         let given = self.given.end_of_run(0);
         rule(acked <= given, || format!("acknowledges {acked}, was given {given}"))?;
         self.acked = acked;
-        let shift = match (tcp.syn, own.scale, offer.scale) {
-            (false, Some(shift), Some(_)) => shift.min(14),
-            _ => 0,
-        };
+        let shift = shift_of(tcp, own, offer);
         // Rounding down to the scale's unit is no retraction (RFC 7323 §2.4), nor is a SYN that
         // comes again and cannot say more than 64 KiB (§2.2).
         let edge = acked + (u64::from(tcp.window) << shift);
@@ -489,5 +502,13 @@ impl Incoming {
             rule(i == 0 || left > acked, || format!("SACK {left}:{right} below {acked}"))?;
         }
         Ok(())
+    }
+}
+
+/// By how much the window of a segment is to be shifted.
+fn shift_of(tcp: &Tcp<'_>, own: Offer, offer: Offer) -> u8 {
+    match (tcp.syn, own.scale, offer.scale) {
+        (false, Some(shift), Some(_)) => shift.min(14),
+        _ => 0,
     }
 }

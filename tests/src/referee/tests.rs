@@ -292,6 +292,35 @@ fn a_cookie_may_begin_what_has_ended_unseen() {
     }
 }
 
+/// So it is where the ACK of the handshake comes again, with its text, and is believed.
+#[test]
+fn a_cookie_that_comes_back_may_begin_what_has_ended_unseen() {
+    for cookies in [false, true] {
+        for (again, foul) in [
+            (". 1:1(0) ack 101 win 1900", "takes the window back"),
+            (". 1:1(0) ack 101 win 2500", "acknowledges 101 after 201"),
+        ] {
+            let mut game = Game { referee: Referee::new(HOST.0.0, HOST.1, 1500) };
+            if cookies {
+                game.referee.allows_cookies();
+            }
+            game.hears("S 0:0(0) win 1000 <mss 500>");
+            game.says("S. 0:0(0) ack 1 win 2000 <mss 1460>");
+            game.hears(". 1:101(100) ack 1 win 1000");
+            game.says(". 1:1(0) ack 101 win 2000");
+            if foul.starts_with("ack") {
+                game.hears(". 101:201(100) ack 1 win 1000");
+                game.says(". 1:1(0) ack 201 win 1900");
+            }
+            game.hears(". 1:101(100) ack 1 win 1000");
+            match cookies {
+                true => game.says(again),
+                false => game.fouls(again, foul),
+            }
+        }
+    }
+}
+
 /// Who answers with cookies knows of timestamps what the ACK of the handshake says.
 #[test]
 fn a_cookie_is_for_timestamps_where_they_come_back() {
