@@ -462,10 +462,9 @@ impl Incoming {
 
     /// It acknowledges less than before, or takes the window back.
     fn goes_back(&self, tcp: &Tcp<'_>, ack: u32, own: Offer, offer: Offer) -> bool {
-        let shift = shift_of(tcp, own, offer);
         unwrap(ack, self.irs, self.acked).is_some_and(|acked| {
-            let edge = acked + (u64::from(tcp.window) << shift);
-            acked < self.acked || edge + (1 << shift) <= self.edge
+            let (edge, unit) = edge_of(tcp, acked, own, offer);
+            acked < self.acked || edge + unit <= self.edge
         })
     }
 
@@ -476,11 +475,10 @@ impl Incoming {
         let given = self.given.end_of_run(0);
         rule(acked <= given, || format!("acknowledges {acked}, was given {given}"))?;
         self.acked = acked;
-        let shift = shift_of(tcp, own, offer);
         // Rounding down to the scale's unit is no retraction (RFC 7323 §2.4), nor is a SYN that
         // comes again and cannot say more than 64 KiB (§2.2).
-        let edge = acked + (u64::from(tcp.window) << shift);
-        rule(tcp.syn || edge + (1 << shift) > self.edge, || {
+        let (edge, unit) = edge_of(tcp, acked, own, offer);
+        rule(tcp.syn || edge + unit > self.edge, || {
             format!("takes the window back from {} to {edge}", self.edge)
         })?;
         self.edge = self.edge.max(edge);
@@ -505,10 +503,11 @@ impl Incoming {
     }
 }
 
-/// By how much the window of a segment is to be shifted.
-fn shift_of(tcp: &Tcp<'_>, own: Offer, offer: Offer) -> u8 {
-    match (tcp.syn, own.scale, offer.scale) {
+/// Where the window ends that a segment announces, and the unit in which it is told.
+fn edge_of(tcp: &Tcp<'_>, acked: u64, own: Offer, offer: Offer) -> (u64, u64) {
+    let shift = match (tcp.syn, own.scale, offer.scale) {
         (false, Some(shift), Some(_)) => shift.min(14),
         _ => 0,
-    }
+    };
+    (acked + (u64::from(tcp.window) << shift), 1 << shift)
 }

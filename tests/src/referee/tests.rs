@@ -27,6 +27,15 @@ impl Game {
         game
     }
 
+    /// Of a host that answers SYNs with cookies, or does not.
+    fn of(cookies: bool) -> Game {
+        let mut referee = Referee::new(HOST.0.0, HOST.1, 1500);
+        if cookies {
+            referee.allows_cookies();
+        }
+        Game { referee }
+    }
+
     fn segment(line: &str, from: Ipv4Addr, bases: Bases) -> Segment {
         let host = SocketAddrV4::new(HOST.1, 80);
         let peer = SocketAddrV4::new(PEER.1, 4000);
@@ -275,10 +284,7 @@ fn only_what_has_ended_begins_again() {
 #[test]
 fn a_cookie_may_begin_what_has_ended_unseen() {
     for cookies in [false, true] {
-        let mut game = Game { referee: Referee::new(HOST.0.0, HOST.1, 1500) };
-        if cookies {
-            game.referee.allows_cookies();
-        }
+        let mut game = Game::of(cookies);
         game.hears("S 0:0(0) win 1000 <mss 500>");
         game.says("S. 0:0(0) ack 1 win 2000 <mss 1460>");
         game.hears(". 1:101(100) ack 1 win 1000");
@@ -300,10 +306,7 @@ fn a_cookie_that_comes_back_may_begin_what_has_ended_unseen() {
             (". 1:1(0) ack 101 win 1900", "takes the window back"),
             (". 1:1(0) ack 101 win 2500", "acknowledges 101 after 201"),
         ] {
-            let mut game = Game { referee: Referee::new(HOST.0.0, HOST.1, 1500) };
-            if cookies {
-                game.referee.allows_cookies();
-            }
+            let mut game = Game::of(cookies);
             game.hears("S 0:0(0) win 1000 <mss 500>");
             game.says("S. 0:0(0) ack 1 win 2000 <mss 1460>");
             game.hears(". 1:101(100) ack 1 win 1000");
@@ -325,10 +328,7 @@ fn a_cookie_that_comes_back_may_begin_what_has_ended_unseen() {
 #[test]
 fn a_cookie_is_for_timestamps_where_they_come_back() {
     for cookies in [false, true] {
-        let mut game = Game { referee: Referee::new(HOST.0.0, HOST.1, 1500) };
-        if cookies {
-            game.referee.allows_cookies();
-        }
+        let mut game = Game::of(cookies);
         game.hears("S 0:0(0) win 1000 <mss 500,TS val 1 ecr 0>");
         game.says("S. 0:0(0) ack 1 win 2000 <mss 1460,TS val 1 ecr 1>");
         game.hears(". 1:101(100) ack 1 win 1000");
