@@ -186,11 +186,16 @@ pub(crate) fn pay(
     }
 }
 
-/// The longest frame that is cut out in a small place, bytes: one of Ethernet's usual size.
-const SMALL: usize = 2048;
+/// Frames are made at multiples of this, a cache line.
+const ALIGN: usize = 64;
 
-/// The longest frame at all: what the length fields of IP can say, behind all headers.
-const LARGE: usize = HEAD_MAX + 65_535;
+/// Where ordinary frames are made, bytes: sixteen of them, all of which are still in the
+/// processor's first cache when they are sent.
+const ORDINARY: usize = 24 << 10;
+
+/// Where long ones are: the longest there is has what the length fields of IP can say behind all
+/// headers.
+const LONG: usize = (HEAD_MAX + 65_535).next_multiple_of(ALIGN);
 
 /// Cuts a super-frame as a network card does.
 fn cut(
@@ -202,14 +207,15 @@ fn cut(
     let layout = Layout::of(head).filter(|_| segment > 0 && parts.len() < PARTS_MAX);
     let layout = layout.ok_or(io::ErrorKind::InvalidInput)?;
     match layout.payload + usize::from(segment) {
-        ..=SMALL => cut_in::<SMALL>(parts, layout, segment, send),
-        _ => cut_in::<LARGE>(parts, layout, segment, send),
+        ..=ORDINARY => cut_in::<ORDINARY>(parts, layout, segment, send),
+        _ => cut_in::<LONG>(parts, layout, segment, send),
     }
 }
 
-/// Makes one frame after the other in one place: a device takes it most cheaply in one piece, and
-/// what has just been copied is summed up from the processor's cache. Not inlined: the place is not
-/// for the stack of who has nothing to cut.
+/// Makes as many frames as `N` bytes hold, and sends them in a row: the next one is there before
+/// its receiver, woken by the first, falls asleep again. A device takes a frame most cheaply in one
+/// piece, and what has just been copied is summed up from the processor's cache. Not inlined: the
+/// place is not for the stack of who has nothing to cut.
 #[inline(never)]
 fn cut_in<const N: usize>(
     parts: &[IoSlice<'_>],
@@ -219,21 +225,32 @@ fn cut_in<const N: usize>(
 ) -> io::Result<()> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let (text, segment) = (length - layout.payload, usize::from(segment));
+    let stride = (layout.payload + segment).next_multiple_of(ALIGN);
+    let (count, burst) = (text.div_ceil(segment).max(1), N / stride);
     let mut place = [0; N];
     let mut result = Ok(());
-    for index in 0..text.div_ceil(segment).max(1) {
-        let at = index * segment;
-        let end = text.min(at + segment);
-        let frame = &mut place[..layout.payload + end - at];
-        let (head, body) = frame.split_at_mut(layout.payload);
-        head.copy_from_slice(&parts[0][..layout.payload]);
-        copy_out(parts, layout.payload + at, body);
-        rewrite(frame, layout, Piece { index: index as u16, at, is_last: end == text });
-        if let Err(error) = send(&[IoSlice::new(frame)]) {
-            result = Err(error);
+    for first in (0..count).step_by(burst) {
+        let row = first..count.min(first + burst);
+        let pieces = row.map(|index| Piece::of(text, segment, index));
+        for (piece, frame) in pieces.clone().zip(place.chunks_exact_mut(stride)) {
+            make(parts, layout, piece, &mut frame[..layout.payload + piece.length]);
+        }
+        for (piece, frame) in pieces.zip(place.chunks_exact(stride)) {
+            let frame = IoSlice::new(&frame[..layout.payload + piece.length]);
+            if let Err(error) = send(&[frame]) {
+                result = Err(error);
+            }
         }
     }
     result
+}
+
+/// Makes the packet that `piece` of a super-frame is.
+fn make(parts: &[IoSlice<'_>], layout: Layout, piece: Piece, frame: &mut [u8]) {
+    let (head, body) = frame.split_at_mut(layout.payload);
+    head.copy_from_slice(&parts[0][..layout.payload]);
+    copy_out(parts, layout.payload + piece.at, body);
+    rewrite(frame, layout, piece);
 }
 
 /// Fills `out` with what `parts` are together from `start` on.
@@ -252,9 +269,19 @@ fn copy_out(parts: &[IoSlice<'_>], start: usize, mut out: &mut [u8]) {
 #[derive(Debug, Clone, Copy)]
 struct Piece {
     index: u16,
-    /// Where its text begins in that of the super-frame, bytes.
+    /// Where its text begins in that of the super-frame, and its length; bytes.
     at: usize,
+    length: usize,
     is_last: bool,
+}
+
+impl Piece {
+    /// The one at `index` of `text` bytes cut after every `segment`.
+    fn of(text: usize, segment: usize, index: usize) -> Piece {
+        let at = index * segment;
+        let end = text.min(at + segment);
+        Piece { index: index as u16, at, length: end - at, is_last: end == text }
+    }
 }
 
 /// Makes the headers of `frame`, which are those of a super-frame, its own.
@@ -391,12 +418,19 @@ mod tests {
     }
 
     #[test]
-    fn long_pieces_are_cut_as_short_ones_are() {
-        let (head, text) = (head(false, TCP, 0x10), text(20_000));
-        let frames = cut_all(&[&head, &text[..12_345], &text[12_345..]], 9000);
-        assert!(frames.iter().all(|frame| is_whole(frame)));
-        let bodies: Vec<_> = frames.iter().map(|frame| &frame[head.len()..]).collect();
-        assert_eq!(bodies, text.chunks(9000).collect::<Vec<_>>());
+    fn pieces_of_any_length_come_in_their_order_and_number() {
+        let (head, text) = (head(false, TCP, 0x10), text(60_001));
+        let layout = Layout::of(&head).unwrap();
+        for segment in [100, 536, 1460, 9000, 24_000, 24_512, 60_000, 60_001, 65_535] {
+            let frames = cut_all(&[&head, &text[..12_345], &text[12_345..]], segment);
+            assert!(frames.iter().all(|frame| is_whole(frame)), "{segment}");
+            let bodies: Vec<_> = frames.iter().map(|frame| &frame[head.len()..]).collect();
+            assert_eq!(bodies, text.chunks(segment.into()).collect::<Vec<_>>(), "{segment}");
+            let starts = (0..).step_by(segment.into()).map(|at: u32| at.wrapping_sub(1000));
+            for (frame, seq) in frames.iter().zip(starts) {
+                assert_eq!(frame[layout.transport + 4..][..4], seq.to_be_bytes(), "{segment}");
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tapdev::{Checksum, Debt, Device, FRAME_OVERHEAD, Fault, Received, Wake, classify};
 
+use super::quota::Quota;
 use crate::{Gso, RxChecksum, RxFrame};
 
 /// The most frames that are handed in under one hold of the lock.
@@ -32,11 +33,6 @@ const BATCH_BYTES: usize = 256 << 10;
 
 /// One driver's receive buffers: room for [`BATCH_MAX`] ordinary frames, or some super-frames,
 /// allocated once. Frames lie one behind the other, so that small ones touch few pages.
-///
-/// How many frames a `fill` reads follows the traffic. While frames come one by one (a request,
-/// then its reply), one read is enough, and a second one, which would find nothing, is saved. A
-/// batch that found its whole quota and has a successor at once doubles it; one that found less
-/// sets it to what it found.
 #[derive(Debug)]
 pub(crate) struct Batch {
     bytes: Vec<u8>,
@@ -49,9 +45,7 @@ pub(crate) struct Batch {
     filled: usize,
     /// Where the next frame begins.
     end: usize,
-    quota: usize,
-    /// The last batch found its whole quota: there may be more at once.
-    full: bool,
+    quota: Quota,
 }
 
 impl Batch {
@@ -67,8 +61,7 @@ impl Batch {
             frames: vec![(0, 0, Debt::NONE); BATCH_MAX].into(),
             filled: 0,
             end: 0,
-            quota: 1,
-            full: false,
+            quota: Quota::new(),
         }
     }
 
@@ -81,26 +74,22 @@ impl Batch {
     /// that ended the reading; the frames read before it are there nevertheless.
     pub(crate) fn fill(&mut self, device: &dyn Device) -> Result<(), Fault> {
         self.clear();
-        let may_grow = std::mem::take(&mut self.full);
-        while self.filled < self.quota {
+        while self.filled < self.quota.most() {
             let Some(place) = self.bytes.get_mut(self.end..self.end + self.buffer_len) else {
                 break;
             };
             match device.recv_with_debt(place) {
                 Ok(received) => self.note(received),
                 Err(error) => {
-                    if self.filled > 0 {
-                        self.quota = self.filled;
-                    }
+                    self.quota.miss(self.filled);
                     return fault_of(&error);
                 }
             }
             if self.filled == 1 {
-                let grown = if may_grow { self.quota * 2 } else { self.quota };
-                self.quota = grown.min(most_after(self.frames[0].1));
+                self.quota.begin(most_after(self.frames[0].1));
             }
         }
-        self.full = true;
+        self.quota.meet();
         Ok(())
     }
 

@@ -57,6 +57,7 @@ mod outbox;
 mod park;
 mod passing;
 mod poller;
+mod quota;
 mod reactor;
 mod ready;
 mod resolver;

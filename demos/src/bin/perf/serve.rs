@@ -22,8 +22,9 @@ use crate::port;
 /// What a sink reads at once, bytes.
 const READ_SIZE: usize = 256 * 1024;
 
-/// What a source writes at once, bytes.
-const WRITE_SIZE: usize = 128 * 1024;
+/// What a source writes at once, bytes: one burst, after which the reader has enough to do until
+/// the next one. Half of it wakes the reader twice as often.
+const WRITE_SIZE: usize = 256 * 1024;
 
 /// How often one source is filled up in a row.
 const WRITES: usize = 4;

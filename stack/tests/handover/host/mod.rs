@@ -16,6 +16,8 @@ pub(crate) mod interest;
 mod outbox;
 #[path = "../../../src/host/park.rs"]
 mod park;
+#[path = "../../../src/host/quota.rs"]
+mod quota;
 #[path = "../../../src/host/reactor.rs"]
 mod reactor;
 #[path = "../../../src/host/ready.rs"]
