@@ -111,7 +111,7 @@ mod tests {
         let mut quota = Quota::new();
         let reads: Vec<_> = (0..40).map(|_| read(&mut quota, 1).1 - 1).collect();
         let vain: Vec<_> = (0..40).filter(|&at| reads[at] > 0).collect();
-        assert_eq!(vain, [1, 4, 8, 14, 24, 34], "the gaps grow to eight and what decides");
+        assert_eq!(vain, [1, 4, 8, 14, 24, 34], "ever more seldom");
         let found = [(); 10].map(|()| read(&mut quota, 1000).0);
         assert_eq!(found, [1, 1, 1, 1, 2, 4, 8, 16, 32, 64], "more is found nevertheless");
     }
