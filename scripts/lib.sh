@@ -57,8 +57,7 @@ need() {
     install $missing
 }
 
-# wish COMMAND=PACKAGE...: the same where it is possible; what is missing leaves some tests out. No
-# server that is installed is started.
+# wish COMMAND=PACKAGE...: the same where it is possible; what is missing leaves some tests out.
 wish() {
     missing=''
     for pair in "$@"; do
@@ -67,10 +66,18 @@ wish() {
     if [ -n "$missing" ] && [ "$(id -u)" -eq 0 ] && has apt-get; then
         step "installing$missing for some of the tests"
         apt-get update -qq || true
+        # Together, or one by one: where a package is not known, apt-get installs none of a list.
         # shellcheck disable=SC2086 # a list of words
-        SYSTEMD_OFFLINE=1 RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
-            --no-install-recommends $missing >/dev/null 2>&1 || true
+        fetch $missing || for package in $missing; do
+            fetch "$package" || true
+        done
     fi
+}
+
+# fetch PACKAGE...: from apt-get, in silence. No server that is installed is started.
+fetch() {
+    SYSTEMD_OFFLINE=1 RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+        --no-install-recommends "$@" >/dev/null 2>&1
 }
 
 # A Rust tool chain new enough for the workspace, and a linker for it.
