@@ -135,10 +135,6 @@ impl Engine {
     /// Sends a burst of frames; true if there may be more.
     pub(super) fn transmit(&mut self, shard: &Shard, now: Instant) -> bool {
         debug_assert!(now >= self.wakes.now, "time runs backwards under the lock");
-        // Most holds of the lock end with nothing to send.
-        if self.stack.is_silent() {
-            return false;
-        }
         let (mut bytes, mut more, mut fault) = (0, true, None);
         for _ in 0..FRAMES_PER_HOLD {
             let Some(frame) = self.stack.poll_transmit(now) else {

@@ -98,6 +98,7 @@ impl Engine {
 
     /// The shards that were given something, to be handed in once the lock is released.
     pub(super) fn take_given(&mut self) -> Vec<Arc<Shard>> {
+        // Most hosts have one shard.
         let Some(passing) = &mut self.passing else { return Vec::new() };
         let neighbors = passing.shards.iter_mut();
         neighbors

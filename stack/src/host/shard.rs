@@ -368,10 +368,6 @@ impl Shard {
 
     /// Releases the lock, delivers the wake-ups, and hands in what other shards were given.
     pub(super) fn unlock(&self, mut guard: Guard<'_>) {
-        // Most hosts have one shard.
-        if guard.passing.is_none() {
-            return self.unlock_and_wake(guard);
-        }
         let given = guard.take_given();
         self.unlock_and_wake(guard);
         given.iter().for_each(|shard| shard.hand_in());
