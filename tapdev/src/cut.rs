@@ -186,16 +186,13 @@ pub(crate) fn pay(
     }
 }
 
-/// Frames are made at multiples of this, a cache line.
-const ALIGN: usize = 64;
-
 /// Where ordinary frames are made, bytes: sixteen of them, all of which are still in the
 /// processor's first cache when they are sent.
 const ORDINARY: usize = 24 << 10;
 
 /// Where long ones are: the longest there is has what the length fields of IP can say behind all
 /// headers.
-const LONG: usize = (HEAD_MAX + 65_535).next_multiple_of(ALIGN);
+const LONG: usize = HEAD_MAX + 65_535;
 
 /// Cuts a super-frame as a network card does.
 fn cut(
@@ -225,7 +222,7 @@ fn cut_in<const N: usize>(
 ) -> io::Result<()> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let (text, segment) = (length - layout.payload, usize::from(segment));
-    let stride = (layout.payload + segment).next_multiple_of(ALIGN);
+    let stride = layout.payload + segment;
     let (count, burst) = (text.div_ceil(segment).max(1), N / stride);
     let mut place = [0; N];
     let mut result = Ok(());

@@ -23,7 +23,7 @@ use crate::port;
 const READ_SIZE: usize = 256 * 1024;
 
 /// What a source writes at once, bytes: one burst, after which the reader has enough to do until
-/// the next one. Half of it wakes the reader twice as often.
+/// the next one. Half of it wakes the reader half as often again.
 const WRITE_SIZE: usize = 256 * 1024;
 
 /// How often one source is filled up in a row.
