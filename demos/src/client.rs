@@ -1,10 +1,10 @@
 //! Connecting, and saying why it did not work.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Error, anyhow};
+use anyhow::{Context, Error, anyhow};
 use stack::ResolveError;
 use stack::host::TcpStream;
 
@@ -44,6 +44,15 @@ pub fn resolve(program: &Program, peer: &str) -> io::Result<SocketAddr> {
     let found = program.names().resolve(peer)?;
     let none = || io::Error::new(io::ErrorKind::NotFound, format!("{peer}: no address"));
     found.first().copied().ok_or_else(none)
+}
+
+/// The best address of `name`, which may be an address itself.
+///
+/// # Errors
+/// Those of `Resolver::lookup`, explained; and that the name has no address.
+pub fn lookup(program: &Program, name: &str) -> Result<IpAddr, Error> {
+    let found = program.names().lookup(name).map_err(|error| explain(error, name))?;
+    found.first().copied().with_context(|| format!("{name}: no address"))
 }
 
 /// Nobody listens there, be it the server or the name server.

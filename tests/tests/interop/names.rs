@@ -56,6 +56,45 @@ fn programs_find_names_over_both_versions() {
 }
 
 #[test]
+fn those_who_measure_and_trace_find_names() {
+    let Some(ns) = Netns::with_ipv6() else { return };
+    if !have(&["python3"]) {
+        return;
+    }
+    let zone = format!(
+        "--local=/test/ --host-record=web.test,{KERNEL},{KERNEL_V6} \
+         --host-record=four.test,{KERNEL}"
+    );
+    let Some(_server) = dnsmasq(&ns, &zone) else { return };
+    let [traceroute, perf] =
+        ["traceroute", "perf"].map(|demo| demo_path(demo).display().to_string());
+    for (name, address) in [("web.test", KERNEL_V6), ("web", KERNEL_V6), (KERNEL, KERNEL)] {
+        let said = ns.sh(20, &format!("{traceroute} {OPTIONS} -I -w 2 {name}"));
+        assert!(said.starts_with(&format!("traceroute to {name} ({address}), ")), "{said}");
+        assert!(said.contains(&format!("\n 1  {address}  ")), "{said}");
+    }
+    let sink = "import socket as s\n\
+                server = s.create_server(('::', 5001), family=s.AF_INET6, dualstack_ipv6=True)\n\
+                print('ready')\n\
+                while True:\n\
+                \x20   peer, _ = server.accept()\n\
+                \x20   while peer.recv(1 << 20): pass\n\
+                \x20   peer.close()\n";
+    std::fs::write(ns.dir().join("sink.py"), sink).unwrap();
+    let mut server = ns.spawn("python3", "-u sink.py");
+    server.wait_for("ready");
+    for host in ["web.test", "four", KERNEL, KERNEL_V6] {
+        let said = ns.sh(20, &format!("{perf} send {OPTIONS} --secs 0.1 {host} 2>&1"));
+        assert!(said.contains("sent "), "{host}: {said}");
+    }
+    for program in [format!("{traceroute} {OPTIONS}"), format!("{perf} rr {OPTIONS}")] {
+        let said = ns.try_sh(20, &format!("{program} none.test"));
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(said.contains("none.test: there is no such name"), "{said}");
+    }
+}
+
+#[test]
 fn programs_that_know_nothing_of_the_stack_find_names() {
     let Some(ns) = Netns::with_ipv6() else { return };
     if !have(&["curl", "python3"]) {

@@ -68,9 +68,9 @@ pub(crate) fn connect(
     options: &ClientOptions,
     service: u16,
 ) -> Result<TcpStream> {
-    let address = options.address(service);
-    let stream = client::connect(program, &address.to_string(), PATIENCE)
-        .map_err(|error| client::explain(error, &address.to_string()))?;
+    let target = options.target(service);
+    let stream = client::connect(program, &target, PATIENCE)
+        .map_err(|error| client::explain(error, &target))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

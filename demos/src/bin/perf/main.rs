@@ -60,8 +60,8 @@ enum What {
 
 #[derive(Args, Clone, Debug)]
 struct ClientOptions {
-    /// The server's address.
-    host: IpAddr,
+    /// The server's name or address.
+    host: String,
 
     /// The server's port (otherwise that of the service).
     #[arg(long)]
@@ -80,8 +80,13 @@ struct ClientOptions {
 }
 
 impl ClientOptions {
-    fn address(&self, service: u16) -> SocketAddr {
-        SocketAddr::new(self.host, self.port.unwrap_or(service))
+    /// NAME:PORT or ADDRESS:PORT.
+    fn target(&self, service: u16) -> String {
+        let port = self.port.unwrap_or(service);
+        match self.host.parse::<IpAddr>() {
+            Ok(address) => SocketAddr::new(address, port).to_string(),
+            Err(_) => format!("{}:{port}", self.host),
+        }
     }
 
     fn time(&self) -> Duration {
@@ -117,4 +122,21 @@ fn client(
         program.ready()?;
         measure(program, options)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_has_a_name_or_an_address() {
+        let target = |line: &str| {
+            let words = ["perf", "send", "--tap", "tap0"].into_iter().chain(line.split(' '));
+            let What::Send(options) = Options::parse_from(words).what else { unreachable!() };
+            options.target(port::SINK)
+        };
+        assert_eq!(target("192.0.2.1"), "192.0.2.1:5001");
+        assert_eq!(target("2001:db8::1 --port 7"), "[2001:db8::1]:7");
+        assert_eq!(target("web.test"), "web.test:5001");
+    }
 }

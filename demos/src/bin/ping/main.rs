@@ -97,8 +97,7 @@ fn ping(program: &Program, options: &Options) -> Result<ExitCode> {
         Some(statistics.status())
     });
     program.ready()?;
-    let found = program.names().lookup(&target).map_err(|error| client::explain(error, &target))?;
-    let address = found.first().copied().with_context(|| format!("{target}: no address"))?;
+    let address = client::lookup(program, &target)?;
     let size = options.size;
     let headers = if address.is_ipv4() { HEADERS_V4 } else { HEADERS_V6 };
     say(&format!("PING {target} ({address}) {size}({}) bytes of data.\n", size + headers));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use demos::client;
 use demos::config;
 use demos::options::CommonOptions;
 use demos::outside::Stopwatch;
@@ -23,8 +24,8 @@ const FIRST_PORT: u16 = 33_434;
 #[derive(Parser, Debug)]
 #[command(version)]
 struct Options {
-    /// The host's address.
-    target: IpAddr,
+    /// The host's name or address.
+    target: String,
 
     /// Ask with ICMP echo requests instead of UDP datagrams.
     #[arg(short = 'I', long)]
@@ -75,8 +76,14 @@ struct Answer {
     last: bool,
 }
 
+/// Who asks, for a target.
+struct Asker {
+    target: IpAddr,
+    way: Way,
+}
+
 /// A way to ask.
-enum Asker {
+enum Way {
     Udp { socket: UdpSocket, port: u16 },
     Icmp { socket: EchoSocket, sequence: u16 },
 }
@@ -89,14 +96,14 @@ fn main() -> ExitCode {
 }
 
 fn trace(program: &Program, options: &Options) -> Result<ExitCode> {
-    let target = options.target;
-    let mut asker = Asker::open(program, options)?;
     program.ready()?;
+    let target = client::lookup(program, &options.target)?;
+    let mut asker = Asker::open(program, options, target)?;
     let headers = if target.is_ipv4() { 28 } else { 48 };
     let size = options.size + headers;
     say(&format!(
-        "traceroute to {target} ({target}), {} hops max, {size} byte packets\n",
-        options.max
+        "traceroute to {} ({target}), {} hops max, {size} byte packets\n",
+        options.target, options.max
     ));
     for hops in options.first..=options.max {
         say(&format!("{hops:2} "));
@@ -124,28 +131,30 @@ fn trace(program: &Program, options: &Options) -> Result<ExitCode> {
 }
 
 impl Asker {
-    fn open(program: &Program, options: &Options) -> Result<Asker> {
-        if options.icmp {
+    fn open(program: &Program, options: &Options, target: IpAddr) -> Result<Asker> {
+        let way = if options.icmp {
             let socket = EchoSocket::open(program.host()).context("an ICMP socket")?;
-            return Ok(Asker::Icmp { socket, sequence: 0 });
-        }
-        let any: IpAddr = if options.target.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
-        let socket = UdpSocket::bind(program.host(), (any, 0)).context("a UDP socket")?;
-        Ok(Asker::Udp { socket, port: options.port })
+            Way::Icmp { socket, sequence: 0 }
+        } else {
+            let any: IpAddr = if target.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
+            let socket = UdpSocket::bind(program.host(), (any, 0)).context("a UDP socket")?;
+            Way::Udp { socket, port: options.port }
+        };
+        Ok(Asker { target, way })
     }
 
     /// Sends one packet and waits for what comes back of it.
     fn ask(&mut self, options: &Options, hops: u8) -> Result<Option<Answer>> {
         let text = vec![b'@'; options.size];
-        match self {
-            Asker::Udp { socket, port } => {
-                let to = SocketAddr::new(options.target, *port);
+        match &mut self.way {
+            Way::Udp { socket, port } => {
+                let to = SocketAddr::new(self.target, *port);
                 *port = port.checked_add(1).unwrap_or(FIRST_PORT);
                 ask_udp(socket, to, &text, hops, options.wait)
             }
-            Asker::Icmp { socket, sequence } => {
+            Way::Icmp { socket, sequence } => {
                 *sequence = sequence.wrapping_add(1);
-                ask_icmp(socket, options.target, *sequence, &text, hops, options.wait)
+                ask_icmp(socket, self.target, *sequence, &text, hops, options.wait)
             }
         }
     }
