@@ -359,7 +359,7 @@ impl Tcb {
         }
         self.hear_mark(seg);
         let had_holes = self.rcv.has_holes();
-        self.stats.text_segments_in += seg.count();
+        self.stats.on_text_in(seg.count());
         match self.rcv.take(seg.seq, seg.text, cx.memory) {
             Taken::Refused => {
                 self.ack.owe_now();
@@ -373,7 +373,7 @@ impl Tcb {
             }
             Taken::OutOfOrder => {
                 cx.counters.tcp_ofo_queue += 1;
-                self.stats.out_of_order += seg.count();
+                self.stats.on_disorder(seg.count());
                 self.ack.on_disorder();
             }
             Taken::InOrder { octets, filled } => {

@@ -313,8 +313,7 @@ impl Tcb {
         let open = self.recovery.is_open();
         if self.ecn.marks() {
             cx.counters.tcp_delivered_ce += u64::from(brought.delivered);
-            let sum = &mut self.stats.bytes_delivered_ce;
-            *sum = sum.saturating_add(brought.delivered);
+            self.stats.on_marked(brought.delivered);
         }
         if self.ecn.on_echo(self.snd.una, open) {
             self.reduce_for_mark();

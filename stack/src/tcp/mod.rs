@@ -78,6 +78,7 @@ mod scoreboard;
 mod scrutiny;
 mod send;
 mod starved;
+mod stats;
 mod timers;
 mod timestamps;
 mod timewait;

@@ -196,8 +196,7 @@ impl Tcb {
         self.ack.on_sent();
         self.timers.clear(Timer::DelayedAck);
         self.stats.segments_out += 1;
-        self.stats.bytes_sent += len as u64;
-        self.stats.text_segments_out += u32::from(len > 0);
+        self.stats.on_text_out(len, 1);
         let ack = if answers { self.rcv.nxt.0 } else { 0 };
         let fields = TcpFields { seq: seq.0, ack, flags: flags.0, window, options };
         Some(Outgoing { len, ..Outgoing::empty(fields) })
@@ -581,8 +580,7 @@ impl Tcb {
         if let Some(rate) = self.pacing_rate() {
             self.pace.on_sent(cx.now, len as u32, rate, self.snd.mss_u32());
         }
-        self.stats.bytes_sent += len as u64;
-        self.stats.text_segments_out += if len > 0 { segments } else { 0 };
+        self.stats.on_text_out(len, segments);
         if len > 0 {
             self.ack.on_text_sent(cx.now, cx.delays());
         }

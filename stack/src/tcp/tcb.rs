@@ -25,7 +25,8 @@ use super::rtt::Rtt;
 use super::send::Send;
 use super::starved::STARVED;
 use super::state::State;
-use super::timers::{Timer, Timers};
+use super::stats::Stats;
+use super::timers::Timers;
 use super::timestamps::TimestampState;
 use crate::config::{Congestion, TcpConfig};
 use crate::counters::Counters;
@@ -105,28 +106,6 @@ pub(crate) struct Marks {
     pub(crate) event: bool,
     /// The memory ledger has refused it: tell it when there is room.
     pub(crate) starved: bool,
-}
-
-/// Numbers for `TcpInfo`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Stats {
-    pub(crate) bytes_sent: u64,
-    pub(crate) bytes_acked: u64,
-    pub(crate) bytes_received: u64,
-    pub(crate) segments_in: u64,
-    pub(crate) segments_out: u64,
-    pub(crate) retransmits: u64,
-    pub(crate) bytes_retransmitted: u64,
-    pub(crate) timeouts: u64,
-    /// Retransmissions that were for nothing: reported as duplicates, or shown by timestamps.
-    pub(crate) spurious: u64,
-    /// Segments with text.
-    pub(crate) text_segments_in: u32,
-    pub(crate) text_segments_out: u32,
-    /// Segments that arrived out of order.
-    pub(crate) out_of_order: u32,
-    /// Octets delivered by acknowledgments that echoed a router's mark.
-    pub(crate) bytes_delivered_ce: u32,
 }
 
 /// A connection in one of the eight states from SYN-SENT to LAST-ACK; or, while the application
