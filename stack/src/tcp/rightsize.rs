@@ -86,7 +86,8 @@ impl RightSize {
         let (read, space) = (u64::from(read), u64::from(self.space.max(1)));
         let twice = 2 * read + SLACK_SEGMENTS * u64::from(mss);
         // As much ahead as it has grown, but no sender does more than double.
-        let ahead = twice * (read - space).min(space) / space;
+        let grown = (read - space).min(space);
+        let ahead = (u128::from(twice) * u128::from(grown) / u128::from(space)) as u64;
         self.space = read as u32;
         // A round longer than the path takes is spent in a queue: a larger buffer would only make
         // that longer, and overflow it at last.
@@ -160,9 +161,12 @@ mod tests {
 
     #[test]
     fn s5_no_number_is_too_large() {
-        let mut size = RightSize::new(Instant::ZERO, 0);
-        assert!(size.on_read(after(9), usize::MAX, (Some(RTT), Some(RTT)), u16::MAX).is_some());
-        assert_eq!(size.space(), u32::MAX);
+        for space in [0, 1, 1 << 31, u32::MAX - 1] {
+            let mut size = RightSize::new(Instant::ZERO, space);
+            let times = (Some(RTT), Some(RTT));
+            assert!(size.on_read(after(9), usize::MAX, times, u16::MAX).is_some(), "{space}");
+            assert_eq!(size.space(), u32::MAX);
+        }
     }
 
     #[test]
