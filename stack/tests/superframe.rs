@@ -34,6 +34,26 @@ fn a_flight_is_one_frame_of_whole_segments() {
     assert_eq!(segments(&t).1, 26);
 }
 
+/// RFC 4821 §7.4: that a probe of the path was lost says nothing of what flies beside it.
+#[test]
+fn a_lost_probe_takes_no_super_frame_with_it() {
+    let mut t = rig("<mss 1460,sackOK>");
+    t.send(1460);
+    let first = t.next_segment();
+    let fits_1300 = [0, 0, 5, 20];
+    t.inject_error(3, 4, fits_1300, &first).forget_rest();
+    t.inject(". 1:1(0) ack 1461").advance(Duration::from_secs(601)).forget_rest();
+    t.send(20_000);
+    let flight = t.take_segments();
+    let probe = flight.iter().find(|it| it.payload.len() == 1460).expect("a probe");
+    assert!(flight.iter().any(|it| it.payload.len() > 1460), "and super-frames behind it");
+    let (before, probe) = (segments(&t).2, probe.clone());
+    t.inject_error(3, 4, fits_1300, &probe);
+    let again: usize = t.take_segments().iter().map(|it| it.payload.len()).sum();
+    assert_eq!((again, segments(&t).2 - before), (1460, 2));
+    assert_eq!(t.stack.counters().tcp_mtup_fail, 1);
+}
+
 #[test]
 fn what_the_device_has_to_do_is_said() {
     let mut t = rig("<mss 1000,sackOK,nop,nop,TS val 1 ecr 0>");

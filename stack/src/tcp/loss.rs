@@ -667,6 +667,14 @@ impl Tcb {
         self.marks.retransmit = true;
     }
 
+    /// A path does not carry a probe that was longer than all else, which says nothing about what
+    /// flies beside it (RFC 4821 §7.4), nor about congestion.
+    pub(super) fn lose_probe(&mut self, (start, end): Range) {
+        let is_probe = |record: &Record| record.start.before(end) && record.end.after(start);
+        self.delivering.flight.lose(0, is_probe, |_| ());
+        self.marks.retransmit = true;
+    }
+
     /// The window has closed over what is in flight: all of it waits for the window, and none of
     /// that is the network's doing.
     pub(super) fn lose_behind_window(&mut self, _cx: &mut Cx<'_>) {

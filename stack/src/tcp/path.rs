@@ -33,8 +33,8 @@ const LIFE: Duration = Duration::from_secs(600);
 pub(crate) enum News {
     /// Segments are smaller from now on, and what was larger is lost.
     Smaller,
-    /// The probe alone did not get through.
-    ProbeLost,
+    /// The probe alone did not get through: what lies between these two.
+    ProbeLost(Seq, Seq),
     /// Nothing changes.
     Nothing,
 }
@@ -116,18 +116,16 @@ impl Path {
     /// A router has said what fits.
     pub(crate) fn on_too_big(&mut self, now: Instant, path: PathMtu) -> News {
         let size = path.mtu.saturating_sub(self.headers());
-        let probing = self.probe.take().is_some();
+        let probe = self.probe.take();
         if size < self.size {
             self.remember(path);
             return News::Smaller;
         }
-        if !probing {
-            return News::Nothing;
-        }
+        let Some((start, end, _)) = probe else { return News::Nothing };
         // Now it is known exactly.
         self.high = size;
         self.go_on(now, (size > self.size).then_some(size));
-        News::ProbeLost
+        News::ProbeLost(start, end)
     }
 
     /// Segments of `len` octets, options included, time out again and again, and no router says
@@ -273,13 +271,14 @@ mod tests {
         assert_eq!((path.size(), path.wants_probe(at(599))), (1_360, None));
         // The router says so once more, of a probe this time.
         assert_eq!(path.wants_probe(at(600)), Some(1_460));
+        let lost = News::ProbeLost(Seq(0), Seq(1_460));
         path.on_probe_sent(Seq(0), Seq(1_460));
-        assert_eq!(path.on_too_big(at(601), told(1_400, at(601))), News::ProbeLost);
+        assert_eq!(path.on_too_big(at(601), told(1_400, at(601))), lost);
         assert_eq!((path.size(), path.wants_probe(at(1_200))), (1_360, None));
         // And then it knows a wider path, and says how wide.
         assert_eq!(path.wants_probe(at(1_201)), Some(1_460));
         path.on_probe_sent(Seq(0), Seq(1_460));
-        assert_eq!(path.on_too_big(at(1_201), told(1_450, at(1_201))), News::ProbeLost);
+        assert_eq!(path.on_too_big(at(1_201), told(1_450, at(1_201))), lost);
         assert_eq!(search(&mut path, at(1_201), 1_410), (1_410, 0));
         // At last it is gone.
         assert_eq!(search(&mut path, at(1_802), 1_460), (1_460, 0));

@@ -43,14 +43,16 @@ impl Tcb {
     /// A router's word on the path, about a segment in flight: what was lost goes again at once.
     pub(crate) fn on_path_mtu(&mut self, cx: &mut Cx<'_>, path: PathMtu) {
         let news = self.path.on_too_big(cx.now, path);
-        cx.counters.tcp_mtup_fail += u64::from(news == News::ProbeLost);
+        cx.counters.tcp_mtup_fail += u64::from(matches!(news, News::ProbeLost(..)));
         self.resize(news);
     }
 
     fn resize(&mut self, news: News) {
         self.size_segments();
-        if news != News::Nothing {
-            self.lose_oversized();
+        match news {
+            News::Smaller => self.lose_oversized(),
+            News::ProbeLost(start, end) => self.lose_probe((start, end)),
+            News::Nothing => {}
         }
     }
 
