@@ -96,6 +96,7 @@ impl Tcb {
         } else {
             // Simultaneous open (MUST-10): our SYN goes out again, with an ACK.
             self.state = self.state.on(Event::RcvSyn);
+            self.fast_open.on_crossing();
             self.lose_head(cx);
             return Break(Stop::Done);
         }

@@ -156,6 +156,14 @@ impl FastOpen {
         self.opening.as_ref().is_some_and(|opening| opening.waits)
     }
 
+    /// The peer opens, too, while our SYN waits: it waits no longer, and answers like any other.
+    pub(crate) fn on_crossing(&mut self) {
+        if let Some(opening) = self.opening.as_mut().filter(|opening| opening.waits) {
+            (opening.waits, opening.cookie) = (false, None);
+            self.attempted = false;
+        }
+    }
+
     /// A SYN-ACK arrives, with these options, and says this of our SYN's text; `expiries` times the
     /// SYN had been sent again.
     pub(crate) fn on_syn_ack(&mut self, options: &Options, text: SynText, expiries: u8) {

@@ -464,6 +464,17 @@ fn section_4_2_simultaneous_open_sends_the_text_again() {
 }
 
 #[test]
+fn section_4_2_a_syn_that_crosses_one_that_waits_is_answered() {
+    let mut t = acquainted();
+    t.open(eager()).expect_nothing();
+    t.inject("S 0:0(0) win 65535 <mss 1400>").expect("S. 0:0(0) ack 1 <mss 1460>");
+    assert_eq!(t.try_send(10), Err(SendError::WouldBlock));
+    t.expect_within(secs(2), "S. 0:0(0) ack 1 <mss 1460>");
+    t.inject(". 1:1(0) ack 1").state(State::Established);
+    t.send(100).expect("P. 1:101(100) ack 1");
+}
+
+#[test]
 fn section_4_2_text_without_a_cookie_where_that_is_wanted() {
     let mut t = client();
     let tcp = TcpOptions { fast_open_no_cookie: true, ..eager().tcp };
