@@ -398,7 +398,11 @@ impl Tcb {
     /// Another congestion controller takes over where the last one stands.
     fn change_congestion(&mut self, algorithm: Option<Congestion>) {
         let Some(algorithm) = algorithm else { return };
-        let (cwnd, ssthresh) = (self.congestion.window(), self.congestion.ssthresh());
+        let (cwnd, mut ssthresh) = (self.congestion.window(), self.congestion.ssthresh());
+        if self.recovery.is_fast() && ssthresh == u32::MAX {
+            // The end of a recovery makes a window of the threshold: of none, one without bound.
+            ssthresh = cwnd;
+        }
         self.congestion = algorithm.controller(self.snd.mss_u32(), self.snd.iss.0);
         self.congestion.on_adopted(cwnd, ssthresh);
     }

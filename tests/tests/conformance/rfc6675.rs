@@ -8,14 +8,20 @@ use stack::{Congestion, ConnectOptions, State, TcpOptions};
 
 /// [`with_sack`], under another congestion controller.
 pub(crate) fn under(congestion: Congestion, segments: usize) -> Rig {
+    let mut t = opened_under(congestion);
+    t.send(segments * MSS);
+    assert_eq!(t.take_segments().len(), segments);
+    t
+}
+
+fn opened_under(congestion: Congestion) -> Rig {
     let tcp = TcpOptions { congestion: Some(congestion), ..TcpOptions::default() };
     let mut t = Rig::new().connect(ConnectOptions { tcp, ..ConnectOptions::default() });
     t.advance(RTT);
     t.inject("S. 0:0(0) ack 1 win 65535 <mss 1460,nop,nop,sackOK,nop,wscale 7>");
     t.expect(". 1:1(0) ack 1").state(State::Established);
     // Not what the peer takes is to be the limit.
-    t.inject(". 1:1(0) ack 1").send(segments * MSS);
-    assert_eq!(t.take_segments().len(), segments);
+    t.inject(". 1:1(0) ack 1");
     t
 }
 
@@ -44,6 +50,23 @@ fn section_5_as_much_as_the_window_takes() {
     }
     let info = t.info().unwrap();
     assert!(info.in_flight <= info.ssthresh, "{} and {}", info.in_flight, info.ssthresh);
+}
+
+/// Who takes over from a controller without a threshold in the middle of a recovery ends it with
+/// the window that there is (as Linux's `tcp_end_cwnd_reduction`).
+#[test]
+fn section_5_a_recovery_under_two_controllers() {
+    for heir in [Congestion::Cubic, Congestion::Reno] {
+        let mut t = opened_under(Congestion::Bbr);
+        // At a pace.
+        t.send(10 * MSS).advance(RTT).forget_rest();
+        t.inject(&sack(0, &[(1, 4)])).forget_rest();
+        let (now, options) = (t.now(), t.tcp().options());
+        t.tcp().set_options(now, TcpOptions { congestion: Some(heir), ..options });
+        t.advance(RTT).inject(&sack(10, &[])).forget_rest();
+        let cwnd = t.info().unwrap().cwnd as usize;
+        assert!((MSS..=40 * MSS).contains(&cwnd), "{heir:?}: {cwnd}");
+    }
 }
 
 /// §5: what has been reported is not sent again; every hole is, in order.
