@@ -140,16 +140,20 @@ impl Tcb {
     fn first_check_sequence(&mut self, cx: &mut Cx<'_>, seg: &mut Segment<'_>) -> Check {
         let reset = seg.has(Flags::RST);
         if let (Some(ts), false) = (&self.timestamps, reset) {
-            let Some(option) = seg.options.timestamps else {
-                return Break(Stop::Drop(DropReason::TcpNoTimestamp));
-            };
-            if !ts.is_fresh(option, cx.now) {
-                return Break(self.answer_unacceptable(seg, DropReason::TcpPaws));
+            match seg.options.timestamps {
+                Some(option) if !ts.is_fresh(option, cx.now) => {
+                    return Break(self.answer_unacceptable(seg, DropReason::TcpPaws));
+                }
+                // Who opens anew may have none, and is to be challenged (RFC 5961 §4.2).
+                None if !seg.has(Flags::SYN) => {
+                    return Break(Stop::Drop(DropReason::TcpNoTimestamp));
+                }
+                _ => {}
             }
         }
         let starved = self.rcv.window() == 0 && seg.seq == self.rcv.nxt;
         if !self.rcv.is_acceptable(seg.seq, seg.len()) {
-            if reset {
+            if reset && !starved {
                 return Break(Stop::Drop(DropReason::TcpReset));
             }
             if !starved {

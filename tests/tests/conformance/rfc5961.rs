@@ -63,6 +63,15 @@ fn section_4_a_blind_syn_resets_nothing() {
     }
 }
 
+/// §4.2, with timestamps agreed: who opens anew may have none, and is challenged all the same. His
+/// answer, that he knows of no such connection, ends the one that is dead (T-19).
+#[test]
+fn section_4_a_syn_without_timestamps_is_challenged_too() {
+    let mut t = Rig::accepted(crate::rfc7323::ALL);
+    t.inject("S 0:0(0) win 9 <mss 1460>");
+    t.expect(". 1:1(0) ack 1 <nop,nop,TS val * ecr 1000000>").state(State::Established);
+    t.inject("R 1:1(0)").expect_nothing().expect_error(TcpError::Reset);
+}
 /// §5.2 (T-3): text with an acknowledgment that cannot be.
 #[test]
 fn section_5_ghost_acknowledgments_inject_nothing() {

@@ -40,6 +40,19 @@ fn must_66_resets_and_acknowledgments_pass_a_closed_window() {
     t.expect_error(TcpError::Reset);
 }
 
+/// SHLD-2, and here, too: what a reset carries is no reason to refuse it.
+#[test]
+fn must_66_a_reset_with_text_passes_a_closed_window() {
+    let mut t = closed_window();
+    t.inject("R 2049:2059(10)").expect_nothing();
+    assert_eq!(t.try_recv(2048), Ok(2048));
+    t.expect_error(TcpError::Reset);
+    for elsewhere in [2048, 2050] {
+        let mut t = closed_window();
+        let (from, to) = (elsewhere, elsewhere + 10);
+        t.inject(&format!("R {from}:{to}(10)")).expect_nothing().state(State::Established);
+    }
+}
 /// Text in its place is refused, and its acknowledgment heard. What stands behind a closed window,
 /// or far before it, is heard no more than with an open one.
 #[test]
