@@ -216,6 +216,19 @@ fn shrunk_window_answered_for_long() {
     assert_eq!(text, 0);
 }
 
+/// The window closes when the retransmission timer has expired and nothing has gone again yet.
+#[test]
+fn window_closed_upon_a_timeout() {
+    let mut t = Rig::established();
+    t.send(4000);
+    t.forget_rest();
+    t.hold(ms(1500)).inject(". 1:1(0) ack 1 win 0");
+    t.forget_rest();
+    t.advance(Duration::from_secs(10));
+    assert!(t.unexpected() > 0, "it is never probed");
+    t.forget_rest();
+}
+
 #[test]
 fn stale_probe_count() {
     let mut t = Rig::established();

@@ -164,6 +164,8 @@ impl Tcb {
         self.rto.on_timeout();
         self.stats.timeouts += 1;
         self.marks.retransmit = true;
+        // §5.6. It runs even if a window that closes meanwhile lets nothing go again.
+        self.timers.set(Timer::Retransmit, self.retransmit_at(cx.now));
     }
 
     /// When what is sent now is taken for lost; at the latest when the user's time-out is over, so

@@ -563,6 +563,13 @@ impl Rig {
         self.drain()
     }
 
+    /// Time passes, but nobody takes yet what the stack has to say.
+    pub fn hold(&mut self, span: Duration) -> &mut Rig {
+        self.now = self.now + span;
+        self.stack.advance(self.now);
+        self
+    }
+
     /// Time passes until the stack sends something, or until `end`.
     #[track_caller]
     fn wait_for_frame(&mut self, end: Instant) {
