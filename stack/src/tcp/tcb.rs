@@ -434,8 +434,10 @@ impl Tcb {
             // What was sent at the old rate is not waited for at it.
             self.pace = Pace::new();
         }
-        self.options = Arc::new(options);
-        self.timers.clear(Timer::Keepalive);
-        self.arm_keepalive(now);
+        let before = core::mem::replace(&mut self.options, Arc::new(options));
+        self.follow_keepalive(now, &before);
+        // What may wait unsent may be less than before, or more.
+        self.write_blocked |= !self.is_writable();
+        self.tell_writer();
     }
 }

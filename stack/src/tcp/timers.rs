@@ -4,6 +4,7 @@
 use super::close::Ended;
 use super::error::TcpError;
 use super::memory::Memory;
+use super::options::TcpOptions;
 use super::state::State;
 use super::tcb::{Cx, Tcb};
 use crate::time::Instant;
@@ -287,6 +288,19 @@ impl Tcb {
             self.timers.set(Timer::Orphan, until);
         } else {
             self.end(cx, Ended::Failed(TcpError::TimedOut));
+        }
+    }
+
+    /// Options have changed: its own move the timer. Silence so far counts, unless nobody cared.
+    pub(crate) fn follow_keepalive(&mut self, now: Instant, before: &TcpOptions) {
+        let (was_on, idle) = (before.keepalive, self.options.keepalive_idle);
+        if was_on == self.options.keepalive && before.keepalive_idle == idle {
+            return;
+        }
+        self.timers.clear(Timer::Keepalive);
+        self.arm_keepalive(now);
+        if was_on && self.timers.is_set(Timer::Keepalive) {
+            self.timers.set(Timer::Keepalive, (self.heard_at + idle).latest(now));
         }
     }
 

@@ -122,3 +122,29 @@ fn little_may_wait_unsent() {
     assert!(t.events.iter().any(|event| event.readiness.contains(Readiness::WRITABLE)));
     t.send(100).forget_rest();
 }
+
+/// What an option takes away, or gives, is told like what the network does.
+#[test]
+fn little_may_wait_unsent_from_now_on() {
+    let mut t = Rig::established();
+    while t.info().unwrap().unsent_bytes < 20_000 {
+        t.send(1460);
+    }
+    let writable = |t: &mut Rig| t.tcp().readiness().contains(Readiness::WRITABLE);
+    assert!(writable(&mut t), "nobody was refused anything");
+    set(&mut t, |options| options.notsent_lowat = Some(4000));
+    assert!(!writable(&mut t));
+    let told = |t: &Rig| t.events.iter().any(|it| it.readiness.contains(Readiness::WRITABLE));
+    t.drain().events.clear();
+    set(&mut t, |options| options.notsent_lowat = None);
+    t.drain();
+    assert!(told(&t), "at once");
+    set(&mut t, |options| options.notsent_lowat = Some(4000));
+    t.drain().events.clear();
+    let mut acked = 0;
+    while !writable(&mut t) {
+        acked += 2 * 1460;
+        t.inject(&format!(". 1:1(0) ack {}", 1 + acked)).forget_rest();
+    }
+    assert!(told(&t), "by what was sent");
+}

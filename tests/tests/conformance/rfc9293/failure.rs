@@ -173,6 +173,28 @@ fn must_27_the_interval_is_the_applications() {
 }
 
 #[test]
+fn must_27_only_its_own_options_move_it() {
+    let mut t = kept_alive();
+    t.expect_silence(secs(15));
+    let mut options = t.tcp().options();
+    options.quick_ack = true;
+    let now = t.now();
+    t.tcp().set_options(now, options);
+    t.drain().expect_between(ms(4500), ms(5500), ". 0:0(0) ack 1");
+    t.inject(". 1:1(0) ack 1").expect_silence(secs(15));
+    // The silence so far counts.
+    options.keepalive_idle = secs(25);
+    let now = t.now();
+    t.tcp().set_options(now, options);
+    t.drain().expect_between(ms(9500), ms(10_500), ". 0:0(0) ack 1");
+    t.inject(". 1:1(0) ack 1").expect_silence(secs(15));
+    options.keepalive_idle = secs(5);
+    let now = t.now();
+    t.tcp().set_options(now, options);
+    t.drain().expect_within(ms(500), ". 0:0(0) ack 1");
+}
+
+#[test]
 fn must_28_the_default_interval_is_two_hours() {
     let mut t = with_options(|options| options.keepalive = true);
     assert!(t.tcp().options().keepalive_idle >= secs(7200));
