@@ -8,6 +8,7 @@ use crate::wire::address::{Address, Mac};
 use crate::wire::interface::{InterfaceId, InterfaceName};
 use core::fmt;
 use core::net::IpAddr;
+use core::ops::RangeInclusive;
 use core::str::FromStr;
 use core::time::Duration;
 
@@ -237,7 +238,7 @@ pub struct TcpConfig {
     pub challenge_interval: Duration,
     /// RSTs to segments of no connection (THREATS R-15).
     pub resets: RateLimits,
-    /// Smallest segment that is sent, whatever MSS the peer claims (THREATS R-8).
+    /// Smallest segment that is sent, whatever MSS the peer claims (THREATS R-8); 48 to 536.
     pub mss_min: u16,
     /// Explicit Congestion Notification (RFC 3168), as Linux's `tcp_ecn`.
     pub ecn: EcnMode,
@@ -558,6 +559,9 @@ impl Config {
         if first == 0 || first > last {
             return Err(ConfigError::EphemeralPorts(first, last));
         }
+        if !LEAST_SEGMENTS.contains(&self.tcp.mss_min) {
+            return Err(ConfigError::LeastSegment(self.tcp.mss_min));
+        }
         if self.tcp.delayed_ack >= Duration::from_millis(500) {
             return Err(ConfigError::DelayedAck(self.tcp.delayed_ack));
         }
@@ -567,6 +571,9 @@ impl Config {
         Ok(())
     }
 }
+
+/// Room for all options and some text; no more than every host takes.
+const LEAST_SEGMENTS: RangeInclusive<u16> = 48..=536;
 
 /// Who is down has a bit in a word of 64.
 const INTERFACES_MAX: usize = 64;
@@ -602,6 +609,9 @@ pub enum ConfigError {
     EphemeralPorts(u16, u16),
     /// Acknowledgments would be delayed longer than RFC 9293 allows.
     DelayedAck(Duration),
+    /// The smallest segment leaves no room for text beside its options, or is none that every host
+    /// takes.
+    LeastSegment(u16),
     /// A TTL of zero never leaves the host.
     Ttl,
     /// No host has so many interfaces, or none.
@@ -635,6 +645,9 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::DelayedAck(delay) => {
                 write!(f, "a delayed ACK of {delay:?} is not below 500 ms")
+            }
+            ConfigError::LeastSegment(octets) => {
+                write!(f, "an mss_min of {octets} is not within 48 to 536")
             }
             ConfigError::Interfaces(most) => {
                 write!(f, "interfaces_max of {most} is not within 1 to {INTERFACES_MAX}")

@@ -177,6 +177,7 @@ impl TcpLayer {
         options: TcpOptions,
         random: &mut Random,
     ) -> Result<Key<Tcb>, ConnectError> {
+        let options = options.clamped();
         let flow = self.choose_flow((local, remote), options.interface, random)?;
         if self.live.len() >= self.live.limit() {
             return Err(ConnectError::TooManyConnections);
@@ -191,7 +192,7 @@ impl TcpLayer {
                 &options,
             ),
             path: self.paths.get(now, remote.address),
-            options: Arc::new(options.clamped()),
+            options: Arc::new(options),
         };
         let mut tcb = Tcb::connecting(flow, start, &self.config);
         tcb.fast_open = self.begin_fast_open(now, remote.address, &options);

@@ -4,7 +4,7 @@ use crate::ms;
 use stack::State;
 use stack::testing::packet::Segment;
 use stack::testing::rig::{Rig, Version};
-use stack::{ListenOptions, TcpOptions};
+use stack::{ConnectOptions, ListenOptions, TcpOptions};
 
 /// Acknowledges every second segment, again and again, and returns the most that was in flight.
 fn most_in_flight(t: &mut Rig, window: u16, rounds: usize) -> i64 {
@@ -261,6 +261,18 @@ fn must_67_the_announced_mss_is_the_mtu_less_forty() {
     let options = ListenOptions { tcp: smaller, ..ListenOptions::default() };
     let mut t = Rig::new().listen(options);
     t.inject("S 0:0(0) win 65535 <mss 1460>").expect("S. 0:0(0) ack 1 <mss 1000>");
+}
+
+/// What is asked for is bounded on both sides of a handshake: 88 octets at the least.
+#[test]
+fn a_segment_size_that_is_none_is_no_ones() {
+    for asked in [0, 10, 12, 87] {
+        let tcp = TcpOptions { max_segment: Some(asked), ..TcpOptions::default() };
+        let mut t = Rig::new().connect(ConnectOptions { tcp, ..ConnectOptions::default() });
+        assert_eq!(t.last().options[..4], [2, 4, 0, 88], "{asked}");
+        t.inject("S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7>");
+        t.expect(". 1:1(0) ack 1 <nop,nop,TS val * ecr 1>").send(100).forget_rest();
+    }
 }
 
 #[test]
