@@ -411,24 +411,11 @@ impl Read for &TcpStream {
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let mut total = 0;
-        for buf in bufs.iter_mut().filter(|buf| !buf.is_empty()) {
-            // Only the first may block: the others take what is there.
-            let patience = if total == 0 { self.socket.modes.reading() } else { Patience::None };
-            match self.socket.recv(buf, patience) {
-                Ok(count) => total += count,
-                Err(Errno::EAGAIN) if total > 0 => break,
-                Err(errno) if total > 0 => {
-                    self.socket.modes.defer(errno);
-                    break;
-                }
-                Err(errno) => return Err(errno.into()),
-            }
-            if total == 0 {
-                break;
-            }
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return self.read(&mut []);
         }
-        Ok(total)
+        // At one time: what arrives meanwhile must not begin a buffer when the last is half full.
+        Ok(self.socket.recv_with(|text| scatter(text, bufs), self.socket.modes.reading())?)
     }
 }
 
@@ -475,4 +462,20 @@ impl fmt::Debug for TcpStream {
         let mut out = f.debug_struct("TcpStream");
         out.field("local", &self.socket.local).field("remote", &self.socket.remote).finish()
     }
+}
+
+/// Fills the buffers in their order; returns how much of `text` there was room for.
+fn scatter(mut text: [&[u8]; 2], bufs: &mut [IoSliceMut<'_>]) -> usize {
+    let mut count = 0;
+    for buf in bufs {
+        let mut room = &mut **buf;
+        for part in &mut text {
+            let (now, later) = part.split_at(part.len().min(room.len()));
+            let (place, rest) = std::mem::take(&mut room).split_at_mut(now.len());
+            place.copy_from_slice(now);
+            count += now.len();
+            (*part, room) = (later, rest);
+        }
+    }
+    count
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use stack::host::{TcpListener, TcpStream};
 use stack::{ConnectOptions, ListenOptions, TcpOptions};
 
-use crate::rig::{LEFT, address, connection, hosts, pattern, pause, read, timed, within};
+use crate::rig::{LEFT, RIGHT, address, connection, hosts, pattern, pause, read, timed, within};
 
 #[test]
 fn an_echo_server_answers() {
@@ -253,6 +253,37 @@ fn vectored_calls_gather_and_scatter() {
         assert_eq!((&first, &second[..3]), (b"one ", &b"two"[..]));
         assert_eq!(near.read(&mut []).unwrap(), 0);
         assert_eq!(near.write(&[]).unwrap(), 0);
+    });
+}
+
+/// Text that arrives during the call goes behind what was there: no buffer is left half full with
+/// the next one begun, or its reader would take what lay in it before for text.
+#[test]
+fn buffers_are_filled_in_order_while_text_arrives() {
+    const COUNT: usize = 1_000_000;
+    within(30, || {
+        let (left, right) = hosts();
+        let (mut far, mut near) = connection(&left, &right);
+        far.set_nodelay(true).unwrap();
+        let listener = TcpListener::bind(&right, (RIGHT, 9)).unwrap();
+        thread::scope(|scope| {
+            // Who waits here takes in what comes for the reader, while that reads.
+            scope.spawn(|| listener.accept().unwrap());
+            scope.spawn(move || {
+                let text: Vec<u8> = (0..COUNT).map(|at| at as u8).collect();
+                text.chunks(7).for_each(|piece| far.write_all(piece).unwrap());
+            });
+            let (mut at, mut space) = (0, [0; 8192]);
+            while at < COUNT {
+                let (first, second) = space.split_at_mut(4096);
+                let mut bufs = [IoSliceMut::new(first), IoSliceMut::new(second)];
+                let count = near.read_vectored(&mut bufs).unwrap();
+                let wanted: Vec<u8> = (at..at + count).map(|at| at as u8).collect();
+                assert_eq!(space[..count], wanted, "at {at}");
+                at += count;
+            }
+            TcpStream::connect(&left, (RIGHT, 9)).unwrap();
+        });
     });
 }
 
