@@ -232,6 +232,20 @@ impl Poller {
         })
     }
 
+    /// Watches a socket for this, too, whose events have no token: it may be registered already.
+    pub(crate) fn watch_too(&self, socket: SocketId, interest: Interest) {
+        if self.add(socket, Token(0), interest) {
+            return;
+        }
+        self.inner.core.shard.ask(|engine| {
+            let index = engine.polls.find(self.inner.index, socket, &mut engine.watch);
+            if let Some(index) = index {
+                engine.polls.widen(index, interest);
+                engine.offer_now(index, socket);
+            }
+        });
+    }
+
     /// False if the socket is not registered.
     pub(crate) fn remove(&self, socket: SocketId) -> bool {
         self.inner.core.shard.ask(|engine| {

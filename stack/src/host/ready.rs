@@ -103,6 +103,12 @@ impl Polls {
         }
     }
 
+    pub(crate) fn widen(&mut self, index: u32, interest: Interest) {
+        if let Some(registration) = self.registrations.get_mut(index) {
+            registration.interest = registration.interest | interest;
+        }
+    }
+
     /// Removes one registration; its entry in a ready list goes stale and is skipped.
     pub(crate) fn remove(&mut self, index: u32, watch: &mut Watch) {
         let Some(registration) = self.take(index) else { return };

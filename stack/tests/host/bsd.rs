@@ -546,6 +546,31 @@ fn poll_waits_for_any_and_names_the_invalid() {
     });
 }
 
+/// Two entries may name one socket, or one connection: each waits for its own.
+#[test]
+fn poll_waits_for_each_entry_of_one_socket() {
+    within(20, || {
+        let (left, right) = tables();
+        let (_, far, near) = connected(&left, &right);
+        left.set_nonblocking(far, true).unwrap();
+        let again = left.dup(far).unwrap();
+        for other in [far, again] {
+            while left.send(far, &[0; 10_000], 0).is_ok() {}
+            thread::scope(|scope| {
+                let waiting = scope.spawn(|| {
+                    let mut fds = [PollFd::new(far, POLLIN), PollFd::new(other, POLLOUT)];
+                    let (ready, took) = timed(|| left.poll(&mut fds, LONG));
+                    assert!(ready == Ok(1) && took < Duration::from_secs(2), "{took:?}");
+                    fds.map(|fd| fd.revents)
+                });
+                pause(30);
+                while right.recv(near, &mut [0; 100_000], MSG_DONTWAIT).is_ok() {}
+                assert_eq!(waiting.join().unwrap(), [0, POLLOUT]);
+            });
+        }
+    });
+}
+
 #[test]
 fn select_leaves_what_is_ready() {
     within(20, || {

@@ -167,7 +167,7 @@ impl Bsd {
         let poller = Poller::of(&self.core);
         for (fd, watched) in fds.iter().zip(&watched) {
             if let Watched::Socket(id) = *watched {
-                poller.add(id, Token(0), interest(fd.events).edge());
+                poller.watch_too(id, interest(fd.events).edge());
             }
         }
         let patience = timeout.map_or(Patience::Forever, Patience::For);
