@@ -179,7 +179,11 @@ impl Engine {
     /// The device of an interface is to be left alone.
     fn note_fault(&mut self, shard: &Shard, it: DeviceFault, now: Instant) {
         match it.interface {
-            InterfaceId::FIRST => self.link_down(it.fault, now),
+            InterfaceId::FIRST => {
+                self.link_down(it.fault, now);
+                // Who sleeps on it does not know, and is to ask it again.
+                self.rouse();
+            }
             further => {
                 self.set_further(further, false);
                 // Its thread asks it from now on.

@@ -105,6 +105,31 @@ fn of_a_burst_a_device_that_is_down_is_given_one_frame() {
     });
 }
 
+/// Who sends finds out that the device is down; who waits for it, without a timer, asks it again.
+#[test]
+fn one_who_sleeps_on_a_device_that_others_find_down_asks_it_again() {
+    within(60, || {
+        let (left, right, Switches { down, .. }) = frail_hosts();
+        let (near, to) = (UdpSocket::bind(&left, (LEFT, 8)).unwrap(), address(RIGHT, 9));
+        let far = UdpSocket::bind(&right, to).unwrap();
+        near.send_to(b"who has the address?", to).unwrap();
+        far.recv(&mut [0; 32]).unwrap();
+        far.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| near.recv(&mut [0; 8]).unwrap());
+            // Until nothing of the start is left to be done.
+            pause(4_000);
+            down.store(true, Ordering::Relaxed);
+            near.send_to(b"lost", to).unwrap();
+            down.store(false, Ordering::Relaxed);
+            let arrives = |_| near.send_to(b"found", to).is_ok() && far.recv(&mut [0; 8]).is_ok();
+            let arrived = (0..20).any(arrives);
+            far.send_to(b"end", address(LEFT, 8)).unwrap();
+            assert!(arrived);
+        });
+    });
+}
+
 #[test]
 fn a_device_that_is_gone_leaves_timers_and_calls_working() {
     within(30, || {
