@@ -181,6 +181,35 @@ fn a_nonblocking_connect_is_in_progress_then_already_then_done() {
     });
 }
 
+/// As in Linux, a bound port outlives what the socket was used for.
+#[test]
+fn a_bound_port_stays() {
+    within(10, || {
+        let (left, right) = tables();
+        let fd = stream(&right);
+        right.bind(fd, address(RIGHT, 4321)).unwrap();
+        assert_eq!(right.connect(fd, address(LEFT, 8)), Err(Errno::ECONNREFUSED));
+        assert_eq!(right.getsockname(fd), Ok(address(RIGHT, 4321)));
+        let other = stream(&right);
+        assert_eq!(right.bind(other, address(RIGHT, 4321)), Err(Errno::EADDRINUSE));
+        let listener = listening(&left, 7);
+        right.connect(fd, address(LEFT, 7)).unwrap();
+        assert_eq!(left.accept(listener).unwrap().1, address(RIGHT, 4321));
+        left.shutdown(listener, SHUT_RD).unwrap();
+        assert_eq!(left.getsockname(listener), Ok(address(LEFT, 7)));
+        let other = stream(&left);
+        assert_eq!(left.bind(other, address(LEFT, 7)), Err(Errno::EADDRINUSE));
+        left.listen(listener, 16).unwrap();
+        let near = stream(&right);
+        assert_eq!(right.connect(near, address(LEFT, 7)), Ok(()));
+        // What it got without asking for it is given up.
+        let chosen = stream(&left);
+        left.listen(chosen, 1).unwrap();
+        left.shutdown(chosen, SHUT_RD).unwrap();
+        assert_eq!(left.getsockname(chosen).unwrap().port(), 0);
+    });
+}
+
 #[test]
 fn waitall_gathers_and_gives_up_with_what_it_has() {
     within(10, || {
@@ -505,6 +534,31 @@ fn accepted_sockets_inherit() {
     });
 }
 
+/// Two entries may name one socket, or one connection: each waits for its own.
+#[test]
+fn poll_waits_for_each_entry_of_one_socket() {
+    within(20, || {
+        let (left, right) = tables();
+        let (_, far, near) = connected(&left, &right);
+        left.set_nonblocking(far, true).unwrap();
+        let again = left.dup(far).unwrap();
+        for other in [far, again] {
+            while left.send(far, &[0; 10_000], 0).is_ok() {}
+            thread::scope(|scope| {
+                let waiting = scope.spawn(|| {
+                    let mut fds = [PollFd::new(far, POLLIN), PollFd::new(other, POLLOUT)];
+                    let (ready, took) = timed(|| left.poll(&mut fds, LONG));
+                    assert!(ready == Ok(1) && took < Duration::from_secs(2), "{took:?}");
+                    fds.map(|fd| fd.revents)
+                });
+                pause(30);
+                while right.recv(near, &mut [0; 100_000], MSG_DONTWAIT).is_ok() {}
+                assert_eq!(waiting.join().unwrap(), [0, POLLOUT]);
+            });
+        }
+    });
+}
+
 #[test]
 fn poll_waits_for_any_and_names_the_invalid() {
     within(20, || {
@@ -543,31 +597,6 @@ fn poll_waits_for_any_and_names_the_invalid() {
         assert_eq!(left.poll(&mut idle, LONG), Ok(1));
         assert_eq!(idle[0].revents, POLLOUT | POLLHUP);
         assert_eq!(left.poll(&mut [], Some(short)), Ok(0));
-    });
-}
-
-/// Two entries may name one socket, or one connection: each waits for its own.
-#[test]
-fn poll_waits_for_each_entry_of_one_socket() {
-    within(20, || {
-        let (left, right) = tables();
-        let (_, far, near) = connected(&left, &right);
-        left.set_nonblocking(far, true).unwrap();
-        let again = left.dup(far).unwrap();
-        for other in [far, again] {
-            while left.send(far, &[0; 10_000], 0).is_ok() {}
-            thread::scope(|scope| {
-                let waiting = scope.spawn(|| {
-                    let mut fds = [PollFd::new(far, POLLIN), PollFd::new(other, POLLOUT)];
-                    let (ready, took) = timed(|| left.poll(&mut fds, LONG));
-                    assert!(ready == Ok(1) && took < Duration::from_secs(2), "{took:?}");
-                    fds.map(|fd| fd.revents)
-                });
-                pause(30);
-                while right.recv(near, &mut [0; 100_000], MSG_DONTWAIT).is_ok() {}
-                assert_eq!(waiting.join().unwrap(), [0, POLLOUT]);
-            });
-        }
     });
 }
 

@@ -13,6 +13,7 @@ mod names;
 mod options;
 mod ping;
 mod poll;
+mod reservations;
 mod socket;
 mod sources;
 mod tcp_info;
@@ -21,7 +22,6 @@ mod transfer;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use address::{socket_address, socket_address_bytes};
@@ -36,10 +36,8 @@ pub use tcp_info::{idle_info_bytes, listener_info_bytes, tcp_info_bytes};
 
 use super::errno::Errno;
 use super::runtime::{Core, Host};
-use crate::InterfaceId;
-use crate::net::reach::Reach;
-use crate::net::sharing::Sharing;
 use family::Family;
+use reservations::Reservations;
 use socket::{Kind, Sock};
 
 /// The most descriptors of one [`Bsd`]; one more is EMFILE.
@@ -79,24 +77,13 @@ const TYPE_MAX: i32 = 10;
 pub struct Bsd {
     core: Arc<Core>,
     table: RwLock<Table>,
+    reservations: Reservations,
 }
 
 #[derive(Default)]
 struct Table {
     slots: Vec<Option<Arc<Sock>>>,
     free: BinaryHeap<Reverse<i32>>,
-    /// Addresses that stream sockets were bound to and do not listen on or connect from yet.
-    reserved: Vec<Reserved>,
-}
-
-/// An address that a stream socket was bound to.
-#[derive(Clone, Copy, Debug)]
-struct Reserved {
-    address: SocketAddr,
-    reach: Reach,
-    reuse: Sharing,
-    /// The interface that it is bound to.
-    only: Option<InterfaceId>,
 }
 
 impl Table {
@@ -124,29 +111,16 @@ impl Table {
         self.free.push(Reverse(fd));
         Ok(sock)
     }
-
-    /// Another socket, bound and idle, has this address or one that includes it.
-    fn is_reserved(&self, wanted: &Reserved) -> bool {
-        self.reserved.iter().any(|other| {
-            other.address.port() == wanted.address.port()
-                && other.only == wanted.only
-                && other.reach.overlaps(wanted.reach)
-                && !other.reuse.admits(wanted.reuse)
-        })
-    }
-
-    /// Of several with one address it is all the same which goes: they let each other in.
-    fn unreserve(&mut self, address: SocketAddr) {
-        if let Some(at) = self.reserved.iter().rposition(|other| other.address == address) {
-            self.reserved.swap_remove(at);
-        }
-    }
 }
 
 impl Bsd {
     /// An empty table for sockets of `host`, which it keeps alive.
     pub fn new(host: &Host) -> Bsd {
-        Bsd { core: Arc::clone(&host.core), table: RwLock::default() }
+        Bsd {
+            core: Arc::clone(&host.core),
+            table: RwLock::default(),
+            reservations: Reservations::default(),
+        }
     }
 
     /// Makes a socket: AF_INET or AF_INET6, with SOCK_STREAM or SOCK_DGRAM, `or`ed with
@@ -183,11 +157,8 @@ impl Bsd {
     /// EBADF.
     pub fn close(&self, fd: i32) -> Result<(), Errno> {
         let sock = self.write().remove(fd)?;
-        if let Some(sock) = Arc::into_inner(sock)
-            && let Some(local) = sock.reserved_address()
-        {
-            self.write().unreserve(local);
-        }
+        // Without the lock of the table, for lingering takes time.
+        drop(sock);
         Ok(())
     }
 
@@ -240,7 +211,6 @@ impl fmt::Debug for Bsd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TcpOptions;
 
     #[test]
     fn the_lowest_free_number_comes_first() {
@@ -255,30 +225,5 @@ mod tests {
         assert_eq!(table.get(-1).err(), Some(Errno::EBADF));
         let made: Vec<_> = (0..4).map(|_| table.insert(sock()).unwrap()).collect();
         assert_eq!(made, [0, 1, 2, 4]);
-    }
-
-    #[test]
-    fn a_reservation_clashes_with_the_same_port_only() {
-        let mut table = Table::default();
-        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let options = TcpOptions::default();
-        let wish = |text, reuse| {
-            let address = at(text);
-            Reserved { address, reach: options.reach(address.ip().into()), reuse, only: None }
-        };
-        let alone = Sharing::default();
-        table.reserved.push(wish("192.0.2.1:80", alone));
-        let is_reserved = |text| table.is_reserved(&wish(text, alone));
-        assert!(is_reserved("192.0.2.1:80") && is_reserved("0.0.0.0:80") && is_reserved("[::]:80"));
-        assert!(!is_reserved("192.0.2.2:80") && !is_reserved("0.0.0.0:81"));
-        let any = wish("[::]:80", alone);
-        assert!(!table.is_reserved(&Reserved { reach: any.reach.without_v4(), ..any }));
-        // Who shares is let in by those that share, too.
-        let reuse = Sharing { address: true, port: false };
-        assert!(table.is_reserved(&wish("192.0.2.1:80", reuse)));
-        table.unreserve(at("192.0.2.1:80"));
-        table.reserved.push(wish("192.0.2.1:80", reuse));
-        assert!(!table.is_reserved(&wish("0.0.0.0:80", reuse)));
-        assert!(table.is_reserved(&wish("0.0.0.0:80", Sharing { address: false, port: true })));
     }
 }

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::family::is_mapped;
+use super::reservations::{Bound, Reserved};
 use super::socket::{Kind, Role, Sock, State};
-use super::{Bsd, Reserved, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC, SOCK_NONBLOCK};
+use super::{Bsd, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC, SOCK_NONBLOCK};
 use crate::host::errno::Errno;
 use crate::host::listener::ListenSocket;
 use crate::host::tcp_socket::{Half, TcpSocket};
@@ -37,27 +38,14 @@ impl Bsd {
     }
 
     /// The engine knows no bound socket that does nothing. Listening for a moment finds out
-    /// whether the address can be had, and picks the port; the table keeps it from the others.
-    fn reserve(&self, local: SocketAddr, state: &State) -> Result<SocketAddr, Errno> {
+    /// whether the address can be had, and picks the port; it is kept from the others.
+    fn reserve(&self, local: SocketAddr, state: &State) -> Result<Bound, Errno> {
         let (tcp, reuse_port) = (state.tcp, state.reuse.port);
         let options = ListenOptions { tcp, reuse_port, ..ListenOptions::default() };
         let probe = ListenSocket::open(&self.core, local, options)?;
         let (address, reach) = (probe.local, state.tcp.reach(local.ip().into()));
         let wanted = Reserved { address, reach, reuse: state.reuse, only: state.tcp.interface };
-        let mut table = self.write();
-        if table.is_reserved(&wanted) {
-            return Err(Errno::EADDRINUSE);
-        }
-        table.reserved.push(wanted);
-        drop(table);
-        drop(probe);
-        Ok(address)
-    }
-
-    fn unreserve(&self, state: &mut State) -> Option<SocketAddr> {
-        let local = state.bound.take()?;
-        self.write().unreserve(local);
-        Some(local)
+        self.reservations.reserve(wanted)
     }
 
     /// Turns a bound stream socket into a listener with room for `backlog` connections. One that
@@ -84,9 +72,8 @@ impl Bsd {
             reuse_port: state.reuse.port,
             fast_open: state.fast_open,
         };
-        let local = state.bound.unwrap_or_else(|| sock.family.nobody());
+        let local = state.local().unwrap_or_else(|| sock.family.nobody());
         let listener = ListenSocket::open(&self.core, local, options)?;
-        self.unreserve(&mut state);
         state.role = Role::Listener(Arc::new(listener));
         Ok(())
     }
@@ -167,9 +154,8 @@ impl Bsd {
         remote: SocketAddr,
         tcp: TcpOptions,
     ) -> Result<Arc<TcpSocket>, Errno> {
-        let options = ConnectOptions { local: state.bound, tcp };
+        let options = ConnectOptions { local: state.local(), tcp };
         let socket = Arc::new(TcpSocket::start(&self.core, remote, options)?);
-        self.unreserve(state);
         state.role = Role::Connecting(Arc::clone(&socket));
         Ok(socket)
     }
@@ -242,7 +228,7 @@ impl Bsd {
         let sock = self.sock(fd)?;
         let state = sock.state();
         let local = match &state.role {
-            Role::Idle => state.bound.unwrap_or_else(|| sock.family.nobody()),
+            Role::Idle => state.local().unwrap_or_else(|| sock.family.nobody()),
             Role::Connecting(socket) | Role::Stream(socket) => socket.local,
             Role::Listener(socket) => socket.local,
             Role::Datagram(socket) => socket.with(|it| it.local())?,

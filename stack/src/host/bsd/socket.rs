@@ -19,6 +19,7 @@ use super::MSG_DONTWAIT;
 use super::control::Asked;
 use super::family::Family;
 use super::ping::Ping;
+use super::reservations::Bound;
 
 /// TCP, UDP, or ICMP echo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +40,9 @@ pub(super) struct Sock {
 /// What a socket has become, and the options it was given before.
 pub(super) struct State {
     pub(super) role: Role,
-    /// Bound to this address, and not yet listening or connected.
-    pub(super) bound: Option<SocketAddr>,
+    /// A stream was bound to this address, which is kept for it while it lives (as Linux's
+    /// SOCK_BINDPORT_LOCK does).
+    pub(super) bound: Option<Bound>,
     /// Of a stream, before it listens.
     pub(super) reuse: Sharing,
     /// For the connection to be, or those to be accepted.
@@ -59,6 +61,13 @@ pub(super) struct State {
     pub(super) ping: Ping,
     /// What is to come with its datagrams.
     pub(super) asked: Asked,
+}
+
+impl State {
+    /// What a stream was bound to.
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        self.bound.as_ref().map(|bound| bound.address)
+    }
 }
 
 /// Blocking calls clone the `Arc` out and let go of the state: nobody waits with it locked.
@@ -114,11 +123,6 @@ impl Sock {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The address that stands in the table of reservations.
-    pub(super) fn reserved_address(&self) -> Option<SocketAddr> {
-        self.state().bound
     }
 
     /// The connection, established or on its way.
