@@ -8,6 +8,7 @@
 mod addresses;
 mod autoconfigure;
 mod forward;
+mod fragmentation;
 mod input;
 mod interfaces;
 mod ipv6;
@@ -25,7 +26,7 @@ use crate::counters::Counters;
 use crate::link::interface::{Interface, Interfaces};
 use crate::link::neighbor::NeighborCounters;
 use crate::net::addresses::{AddressTable, NewAddress};
-use crate::net::fragment::{Piece, Reassembler};
+use crate::net::fragment::Reassembler;
 use crate::net::limiter::RateLimiter;
 use crate::net::link_local::LinkLocal;
 use crate::net::part::Part;
@@ -37,9 +38,10 @@ use crate::time::Instant;
 use crate::udp::echo::EchoTable;
 use crate::udp::table::UdpTable;
 use crate::wire::address::{Address, Mac};
-use crate::wire::emit::{Head, IpFields};
+use crate::wire::emit::Head;
 use crate::wire::frame::TxFrame;
 use crate::wire::interface::InterfaceId;
+use fragmentation::Fragmenting;
 use output::Body;
 use std::collections::VecDeque;
 
@@ -93,8 +95,8 @@ pub struct Stack {
     /// Frames from this host to itself, at most `config.loopback_max` bytes.
     loopback: VecDeque<(InterfaceId, Vec<u8>)>,
     loopback_bytes: usize,
-    /// A datagram being sent in fragments: its fields, and the pieces still to go.
-    fragmenting: Option<(IpFields, Exit, VecDeque<Piece>)>,
+    /// A datagram being sent in fragments.
+    fragmenting: Option<Fragmenting>,
     /// Headers of the frame that `poll_transmit` last returned.
     head: Head,
     /// Its payload, where that is not in a send ring.
@@ -287,6 +289,7 @@ impl Stack {
             + self.interfaces.iter().map(|it| it.link.neighbors.held_bytes()).sum::<usize>()
             + self.loopback_bytes
             + self.message_bytes
+            + self.fragmenting.as_ref().map_or(0, Fragmenting::bytes)
     }
 
     /// [`Stack::set_interface_link`] of the first interface.

@@ -178,7 +178,7 @@ impl Stack {
             for interface in self.interfaces.iter_mut() {
                 interface.link.lose_address(gone);
             }
-            if self.fragmenting.as_ref().is_some_and(|(ip, ..)| ip.source == gone) {
+            if self.fragmenting.as_ref().is_some_and(|it| it.is_from(gone)) {
                 self.fragmenting = None;
             }
         }

@@ -1,13 +1,13 @@
 //! The way out: from what somebody has to say to a frame. ARP and Neighbor Discovery first, then
 //! packets that waited for a neighbour, ICMP, TCP, UDP, echo requests.
 
+use super::fragmentation::{header_of, pieces};
 use super::ipv6::flow_label;
 use super::{Exit, Message, Stack};
 use crate::counters::DropReason;
 use crate::link::interface::Vlan;
 use crate::link::neighbor::Resolution;
 use crate::link::{LinkPacket, ndp};
-use crate::net::fragment::{Piece, fragments};
 use crate::net::icmp;
 use crate::net::multicast::{Report, message};
 use crate::net::route::{By, Hop, HopKind};
@@ -178,7 +178,7 @@ impl Stack {
         self.whole_body()
     }
 
-    fn start_frame(&mut self, exit: Exit, ethertype: u16) {
+    pub(super) fn start_frame(&mut self, exit: Exit, ethertype: u16) {
         self.head.clear();
         let interface = self.interfaces.get(exit.interface);
         match interface.vlan {
@@ -193,25 +193,8 @@ impl Stack {
         }
     }
 
-    fn whole_body(&self) -> Body {
+    pub(super) fn whole_body(&self) -> Body {
         Body::Scratch { start: 0, end: self.body.len() }
-    }
-
-    /// The next piece of a datagram that did not fit into one packet.
-    fn next_fragment(&mut self) -> Option<Body> {
-        let (fields, to, pieces) = self.fragmenting.as_mut()?;
-        let Some(piece) = pieces.pop_front() else {
-            self.fragmenting = None;
-            return None;
-        };
-        let (mut fields, to) = (*fields, *to);
-        fields.fragment_offset = piece.offset;
-        fields.more_fragments = piece.more;
-        fields.payload_len = piece.len;
-        self.counters.ip_frag_creates += 1;
-        self.start_frame(to, fields.ethertype());
-        self.head.ip(&fields);
-        Some(Body::Scratch { start: piece.offset, end: piece.offset + piece.len })
     }
 
     /// Takes the next packet from whoever has one. The outer None: nobody has. The inner None: it
@@ -380,7 +363,8 @@ impl Stack {
             _ => None,
         };
         if ip.header_len() + ip.payload_len > mtu && gso.is_none() {
-            return self.begin_fragments((ip, exit), mtu, &transport, body);
+            let packet = self.packet_bytes(&ip, &transport, body);
+            return self.begin_fragments(packet, (ip, exit), mtu);
         }
         let (body, gso) = match transport {
             Transport::Udp { datagram, .. } if self.may_join(hop.kind) => {
@@ -550,12 +534,7 @@ impl Stack {
         }
         let payload = packet.get(ip.header_len()..).unwrap_or(&[]).to_vec();
         for piece in pieces(ip, payload.len(), mtu) {
-            let fields = IpFields {
-                fragment_offset: piece.offset,
-                more_fragments: piece.more,
-                payload_len: piece.len,
-                ..*ip
-            };
+            let fields = header_of(piece, ip);
             self.counters.ip_frag_creates += 1;
             self.head.clear();
             self.head.ip(&fields);
@@ -629,22 +608,6 @@ impl Stack {
         self.count(ended);
         true
     }
-
-    /// Cuts a datagram that does not fit; the transport header goes into the first piece.
-    fn begin_fragments(
-        &mut self,
-        (ip, exit): (IpFields, Exit),
-        mtu: usize,
-        transport: &Transport,
-        body: Body,
-    ) -> Option<Body> {
-        let packet = self.packet_bytes(&ip, transport, body);
-        self.body = packet;
-        self.body.drain(..ip.header_len());
-        let pieces = pieces(&ip, self.body.len(), mtu).collect();
-        self.fragmenting = Some((ip, exit, pieces));
-        self.next_fragment()
-    }
 }
 
 /// The packets that a super-frame stands for; any other packet is one itself. For whoever is not
@@ -687,11 +650,6 @@ fn transport_len(transport: &Transport) -> usize {
         Transport::Udp { .. } => UDP_HEADER,
         Transport::Icmp { .. } => 0,
     }
-}
-
-/// The fragments of a datagram with `len` bytes behind its IP header.
-fn pieces(ip: &IpFields, len: usize, mtu: usize) -> impl Iterator<Item = Piece> + use<> {
-    fragments(len, mtu, ip.fragment_header_len())
 }
 
 #[cfg(test)]

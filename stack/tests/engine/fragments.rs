@@ -5,9 +5,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use stack::{UdpOptions, UdpRecvError};
+use stack::{Instant, RxFrame, Stack, UdpId, UdpOptions, UdpRecvError};
 
-use crate::net::{Net, balanced, frames, host_with, v4, v6};
+use crate::interfaces::who_has;
+use crate::ipv6::solicitation;
+use crate::net::{Net, balanced, frames, host_with, ip, v4, v6};
 
 /// The longest payload of UDP over IPv4.
 const LONGEST: usize = 65_507;
@@ -79,7 +81,7 @@ fn send_all(mtu: usize, address: AddressOf, sizes: impl Fn(usize) -> bool) -> us
         assert!(pieces.iter().all(|frame| frame.len() <= mtu + 14), "{size} bytes at {mtu}");
         dice.disturb(&mut pieces);
         for frame in &pieces {
-            net.hosts[1].receive(net.now, stack::RxFrame::plain(frame));
+            net.hosts[1].receive(net.now, RxFrame::plain(frame));
         }
         let mut socket = net.hosts[1].udp(far).unwrap();
         assert_eq!(socket.recv_from(&mut out), Ok((size, from)), "{size} bytes at {mtu}");
@@ -112,5 +114,110 @@ fn f1_datagrams_of_all_kinds_of_sizes_arrive() {
 fn f1_datagrams_of_every_size_arrive() {
     for (mtu, address) in LINKS {
         assert_eq!(send_all(mtu, address, |_| true), LONGEST + 1);
+    }
+}
+
+/// Is it a piece of a datagram of UDP?
+fn is_piece(frame: &[u8]) -> bool {
+    match frame[12..14] {
+        [8, 0] => frame[23] == 17 && (frame[20] & 0x3f, frame[21]) != (0, 0),
+        [0x86, 0xdd] => frame[20] == 44,
+        _ => false,
+    }
+}
+
+/// Host 0's socket sends 5000 bytes to `to`. When two of their pieces are out, `meanwhile` happens
+/// to the host. Returns what it had to say beside the pieces, of which host 1's `far` hears every
+/// byte.
+fn sent_meanwhile(
+    net: &mut Net,
+    [near, far]: [UdpId; 2],
+    to: SocketAddr,
+    meanwhile: impl FnOnce(&mut Stack, Instant),
+) -> Vec<Vec<u8>> {
+    let mut dice = Dice(5_000);
+    let text: Vec<u8> = (0..5_000).map(|_| dice.below(256) as u8).collect();
+    let host = &mut net.hosts[0];
+    host.udp(near).unwrap().send_to(net.now, &text, Some(to)).unwrap();
+    let first = [(); 2].map(|()| host.poll_transmit(net.now).unwrap().to_vec());
+    meanwhile(host, net.now);
+    let all = first.into_iter().chain(frames(host, net.now));
+    let (pieces, others): (Vec<_>, Vec<_>) = all.partition(|frame| is_piece(frame));
+    assert_eq!(pieces.len(), 4, "to {to}");
+    for piece in &pieces {
+        net.hosts[1].receive(net.now, RxFrame::plain(piece));
+    }
+    let mut out = vec![0; 6_000];
+    let (len, _) = net.hosts[1].udp(far).unwrap().recv_from(&mut out).unwrap();
+    assert!(out[..len] == text, "what came to {to} is not what was sent");
+    others
+}
+
+/// Two hosts that know each other, with a socket each that the other's can reach.
+fn acquainted(address: AddressOf) -> (Net, [UdpId; 2]) {
+    let mut net = Net::new();
+    net.settle();
+    net.pass(Duration::from_secs(3));
+    let [near, far] =
+        [0, 1].map(|host| net.hosts[host].bind_udp("[::]:9".parse().unwrap()).unwrap());
+    net.hosts[0].udp(near).unwrap().send_to(net.now, b"", Some(address(2, 9))).unwrap();
+    net.settle();
+    net.hosts[1].udp(far).unwrap().recv_from(&mut []).unwrap();
+    (net, [near, far])
+}
+
+#[test]
+fn a_neighbour_may_ask_between_two_pieces() {
+    for address in [v4 as AddressOf, v6] {
+        let (mut net, sockets) = acquainted(address);
+        let said = sent_meanwhile(&mut net, sockets, address(2, 9), |host, now| {
+            host.receive(now, RxFrame::plain(&who_has([192, 0, 2, 1], [192, 0, 2, 77])));
+        });
+        assert_eq!(said.len(), 1);
+        assert_eq!((&said[0][12..14], &said[0][20..22]), (&[8, 6][..], &[0, 2][..]));
+        let said = sent_meanwhile(&mut net, sockets, address(2, 9), |host, now| {
+            host.receive(now, RxFrame::plain(&solicitation(ip(1))));
+        });
+        assert_eq!(said.len(), 1);
+        assert_eq!((&said[0][12..14], said[0][54]), (&[0x86, 0xdd][..], 136));
+    }
+}
+
+#[test]
+fn what_waited_for_a_neighbour_may_go_between_two_pieces() {
+    for address in [v4 as AddressOf, v6] {
+        let (mut net, sockets) = acquainted(address);
+        let stranger = if address(1, 9).is_ipv4() { v4(77, 7) } else { v6(9, 7) };
+        let mut socket = net.hosts[0].udp(sockets[0]).unwrap();
+        socket.send_to(net.now, b"waits", Some(stranger)).unwrap();
+        frames(&mut net.hosts[0], net.now);
+        let said = sent_meanwhile(&mut net, sockets, address(2, 9), |host, now| {
+            host.receive(now, RxFrame::plain(&who_has([192, 0, 2, 1], [192, 0, 2, 77])));
+            host.receive(now, RxFrame::plain(&solicitation(ip(1))));
+        });
+        assert_eq!(said.len(), 3, "two answers, and the datagram");
+        assert!(said.iter().any(|frame| frame.ends_with(b"waits")));
+    }
+}
+
+/// Who sends is a member, too, and hears what he said.
+#[test]
+fn groups_are_reported_and_hear_all_between_two_pieces() {
+    let rows = [(v4 as AddressOf, "239.1.2.3", "239.4.5.6"), (v6, "ff05::123", "ff05::456")];
+    for (address, group, other) in rows {
+        let (mut net, sockets) = acquainted(address);
+        let [near, far] = sockets;
+        let (group, other) = (group.parse().unwrap(), other.parse().unwrap());
+        for (host, id) in [(0, near), (1, far)] {
+            net.hosts[host].udp(id).unwrap().join_group(group).unwrap();
+        }
+        net.pass(Duration::from_secs(3));
+        let to = SocketAddr::new(group, 9);
+        let said = sent_meanwhile(&mut net, sockets, to, |host, _| {
+            host.udp(near).unwrap().join_group(other).unwrap();
+            host.advance(host.next_timeout().unwrap());
+        });
+        assert_eq!(said.len(), 1, "a report");
+        assert_eq!(net.hosts[0].udp(near).unwrap().recv_from(&mut [0; 6_000]).unwrap().0, 5_000);
     }
 }

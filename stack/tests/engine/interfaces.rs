@@ -153,7 +153,7 @@ fn each_link_has_its_own_addresses_and_neighbours() {
 }
 
 /// "Who has `target`? Tell `asker`."
-fn who_has(target: [u8; 4], asker: [u8; 4]) -> Vec<u8> {
+pub(crate) fn who_has(target: [u8; 4], asker: [u8; 4]) -> Vec<u8> {
     let mut frame = vec![0xff; 6];
     frame.extend([2, 0, 0, 0, 0, 77, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 77]);
     frame.extend(asker);

@@ -119,7 +119,7 @@ fn icmp(message: &[u8]) -> Vec<u8> {
 }
 
 /// "Who has `target`?", from the stranger.
-fn solicitation(target: Ipv6Addr) -> Vec<u8> {
+pub(crate) fn solicitation(target: Ipv6Addr) -> Vec<u8> {
     let [.., b, c, d] = target.octets();
     let group =
         Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(b), u16::from_be_bytes([c, d]));
