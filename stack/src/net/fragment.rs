@@ -59,8 +59,30 @@ pub(crate) struct FragmentKey {
     pub(crate) dst: Address,
     /// 16 bits in IPv4, 32 in IPv6.
     pub(crate) id: u32,
-    /// The protocol (IPv4) or next header (IPv6), which of one datagram's fragments is the same.
+    /// In IPv4 the protocol (RFC 791 §3.2). In IPv6 none: fragments of one datagram may differ in
+    /// the header that they say follows (RFC 8200 §4.5).
+    pub(crate) protocol: Option<u8>,
+}
+
+/// The IP header of a fragment, and what it says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    /// With IPv6's extension headers, that of the fragment last.
+    pub(crate) bytes: &'a [u8],
+    /// The protocol (IPv4) or next header (IPv6).
     pub(crate) protocol: u8,
+}
+
+/// A datagram put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Whole {
+    /// The header of its first fragment, which is that of the whole (RFC 791 §3.2, RFC 8200 §4.5).
+    pub(crate) header: Vec<u8>,
+    /// What that one says.
+    pub(crate) protocol: u8,
+    pub(crate) payload: Vec<u8>,
+    /// The ECN codepoint of all fragments.
+    pub(crate) ecn: Codepoint,
 }
 
 /// What became of a fragment.
@@ -68,9 +90,8 @@ pub(crate) struct FragmentKey {
 pub(crate) enum Insert {
     /// It waits for the others.
     Held,
-    /// It was the last that was missing: the whole payload, the ECN codepoint of all, and the
-    /// header of the first, which is that of the whole (RFC 791 §3.2, RFC 8200 §4.5).
-    Complete(Vec<u8>, Codepoint, Vec<u8>),
+    /// It was the last that was missing.
+    Complete(Whole),
     Dropped(FragmentDrop),
 }
 
@@ -99,10 +120,18 @@ pub(crate) enum FragmentDrop {
 pub(crate) struct Expired {
     pub(crate) src: Address,
     pub(crate) dst: Address,
+    /// Of the first fragment, if it came: for Time Exceeded code 1, which is not sent otherwise
+    /// (RFC 1122 §3.3.2).
+    pub(crate) first: Option<First>,
+}
+
+/// What is kept of the first fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct First {
+    /// The header and the first 8 bytes of the payload.
+    pub(crate) bytes: Vec<u8>,
+    /// What the header says.
     pub(crate) protocol: u8,
-    /// The header and the first 8 bytes of the payload, if the first fragment came: for Time
-    /// Exceeded code 1, which is not sent otherwise (RFC 1122 §3.3.2).
-    pub(crate) first_fragment: Option<Vec<u8>>,
 }
 
 /// A datagram under reassembly.
@@ -127,8 +156,7 @@ struct Body {
     received: usize,
     /// The length of the whole, once the last fragment is there.
     total: Option<usize>,
-    /// The header of the first fragment with 8 bytes of payload.
-    first: Option<Vec<u8>>,
+    first: Option<First>,
     ecn: Seen,
     /// The fragments contradicted each other: nothing is kept but the memory of it.
     poisoned: bool,
@@ -175,22 +203,24 @@ impl Reassembler {
     }
 
     /// Takes one fragment in: `payload` stands at `offset` bytes of the datagram's, and `more`
-    /// follow. `header` is this fragment's IP header, of which the first one's is kept.
+    /// follow. `head` is this fragment's IP header, of which the first one's is kept.
     pub(crate) fn insert(
         &mut self,
         now: Instant,
         key: FragmentKey,
         offset: u32,
         more: bool,
-        header: &[u8],
+        head: Head<'_>,
         payload: &[u8],
     ) -> Insert {
+        let Head { bytes: header, protocol } = head;
         let offset = offset as usize;
         if offset == 0 && !more {
             // A whole datagram in the clothes of a fragment: nothing to do with others that have
             // its id (RFC 6946 §4).
             let ecn = Codepoint::of_header(header);
-            return Insert::Complete(payload.to_vec(), ecn, header.to_vec());
+            let (header, payload) = (header.to_vec(), payload.to_vec());
+            return Insert::Complete(Whole { header, protocol, payload, ecn });
         }
         let ragged = more && !payload.len().is_multiple_of(UNIT);
         if payload.is_empty() || ragged || !offset.is_multiple_of(UNIT) {
@@ -221,15 +251,18 @@ impl Reassembler {
         let Some(partial) = self.partials.get_mut(&key) else {
             return Insert::Dropped(FragmentDrop::Limit);
         };
-        partial.body.write(offset, end, more, header, payload);
+        partial.body.write(offset, end, more, head, payload);
         if partial.body.total != Some(partial.body.received) {
             return Insert::Held;
         }
         let Some(partial) = self.remove(&key) else { return Insert::Held };
-        let mut first = partial.body.first.unwrap_or_default();
-        first.truncate(first.len().saturating_sub(UNIT));
-        match partial.body.ecn.combined() {
-            Some(ecn) => Insert::Complete(partial.body.bytes, ecn, first),
+        let Body { first: Some(first), bytes: payload, ecn, .. } = partial.body else {
+            return Insert::Held;
+        };
+        let First { bytes: mut header, protocol } = first;
+        header.truncate(header.len().saturating_sub(UNIT));
+        match ecn.combined() {
+            Some(ecn) => Insert::Complete(Whole { header, protocol, payload, ecn }),
             None => Insert::Dropped(FragmentDrop::Ecn),
         }
     }
@@ -246,8 +279,7 @@ impl Reassembler {
             return None;
         }
         let partial = self.remove(&key)?;
-        let FragmentKey { src, dst, protocol, .. } = key;
-        Some(Expired { src, dst, protocol, first_fragment: partial.body.first })
+        Some(Expired { src: key.src, dst: key.dst, first: partial.body.first })
     }
 
     /// When the oldest datagram's time is over.
@@ -440,7 +472,7 @@ impl Body {
     }
 
     /// Adds a fragment that was checked.
-    fn write(&mut self, offset: usize, end: usize, more: bool, header: &[u8], payload: &[u8]) {
+    fn write(&mut self, offset: usize, end: usize, more: bool, head: Head<'_>, payload: &[u8]) {
         let room = self.room_for(end, more);
         self.bytes.reserve_exact(room.saturating_sub(self.bytes.len()));
         if self.bytes.len() < end {
@@ -455,13 +487,14 @@ impl Body {
         set_all(&mut self.present, offset / UNIT, end.div_ceil(UNIT));
         set_all(&mut self.begins, offset / UNIT, offset / UNIT + 1);
         self.received = self.received.saturating_add(payload.len());
-        self.ecn.add(Codepoint::of_header(header));
+        self.ecn.add(Codepoint::of_header(head.bytes));
         if !more {
             self.total = Some(end);
         }
         if offset == 0 {
-            let header = header.iter().take(MAX_HEADER);
-            self.first = Some(header.chain(payload.iter().take(UNIT)).copied().collect());
+            let header = head.bytes.iter().take(MAX_HEADER);
+            let bytes = header.chain(payload.iter().take(UNIT)).copied().collect();
+            self.first = Some(First { bytes, protocol: head.protocol });
         }
     }
 }

@@ -3,6 +3,11 @@ use proptest::prelude::*;
 
 const DST: Address = Address::v4([192, 0, 2, 2]);
 const HEADER: [u8; 20] = [0x45; 20];
+const HEAD: Head<'static> = head(&HEADER);
+
+const fn head(bytes: &[u8]) -> Head<'_> {
+    Head { bytes, protocol: 17 }
+}
 
 fn source(n: u32) -> Address {
     let [a, b, c, d] = (0x0a00_0000 + n).to_be_bytes();
@@ -10,7 +15,7 @@ fn source(n: u32) -> Address {
 }
 
 fn key(src: u32, id: u32) -> FragmentKey {
-    FragmentKey { src: source(src), dst: DST, id, protocol: 17 }
+    FragmentKey { src: source(src), dst: DST, id, protocol: Some(17) }
 }
 
 fn table() -> Reassembler {
@@ -22,11 +27,15 @@ fn at(millis: u64) -> Instant {
 }
 
 fn put(table: &mut Reassembler, offset: u32, more: bool, payload: &[u8]) -> Insert {
-    table.insert(at(0), key(1, 1), offset, more, &HEADER, payload)
+    table.insert(at(0), key(1, 1), offset, more, HEAD, payload)
 }
 
 fn complete(payload: Vec<u8>) -> Insert {
-    Insert::Complete(payload, Codepoint::of_header(&HEADER), HEADER.to_vec())
+    whole(&HEADER, payload, Codepoint::of_header(&HEADER))
+}
+
+fn whole(header: &[u8], payload: Vec<u8>, ecn: Codepoint) -> Insert {
+    Insert::Complete(Whole { header: header.to_vec(), protocol: 17, payload, ecn })
 }
 
 fn pattern(len: usize) -> Vec<u8> {
@@ -42,10 +51,9 @@ fn round_trip(payload: &[u8], mtu: usize, shuffle: impl FnOnce(&mut Vec<Piece>))
     for (n, piece) in pieces.iter().enumerate() {
         assert!(piece.len + 20 <= mtu);
         let bytes = &payload[piece.offset..piece.offset + piece.len];
-        match table.insert(at(n as u64), key(1, 1), piece.offset as u32, piece.more, &HEADER, bytes)
-        {
+        match table.insert(at(n as u64), key(1, 1), piece.offset as u32, piece.more, HEAD, bytes) {
             Insert::Held => assert!(done.is_none()),
-            Insert::Complete(whole, ..) => {
+            Insert::Complete(Whole { payload: whole, .. }) => {
                 assert!(done.replace(whole).is_none());
                 break;
             }
@@ -122,7 +130,7 @@ fn f2_teardrop_and_every_other_overlap_drops_the_datagram() {
         assert_eq!(table.bytes(), OVERHEAD);
         table.advance(at(30_000));
         let expired = table.poll_expired().unwrap();
-        assert_eq!((expired.first_fragment, table.bytes()), (None, 0));
+        assert_eq!((expired.first, table.bytes()), (None, 0));
     }
 }
 
@@ -193,15 +201,15 @@ fn f6_an_atomic_fragment_meets_no_other() {
 fn f8_every_part_of_the_key_counts() {
     let mut table = table();
     let base = key(1, 1);
-    assert_eq!(table.insert(at(0), base, 0, true, &HEADER, &[1; 8]), Insert::Held);
+    assert_eq!(table.insert(at(0), base, 0, true, HEAD, &[1; 8]), Insert::Held);
     let others = [
         FragmentKey { src: source(2), ..base },
         FragmentKey { dst: source(2), ..base },
         FragmentKey { id: 2, ..base },
-        FragmentKey { protocol: 1, ..base },
+        FragmentKey { protocol: Some(1), ..base },
     ];
     for other in others {
-        assert_eq!(table.insert(at(0), other, 8, false, &HEADER, &[2; 8]), Insert::Held);
+        assert_eq!(table.insert(at(0), other, 8, false, HEAD, &[2; 8]), Insert::Held);
     }
     assert_eq!(table.len(), 5);
 }
@@ -209,17 +217,17 @@ fn f8_every_part_of_the_key_counts() {
 #[test]
 fn rfc1122_3_3_2_the_first_fragment_is_reported_at_the_timeout() {
     let mut table = table();
-    table.insert(at(0), key(1, 1), 0, true, &HEADER, &pattern(16));
-    table.insert(at(5), key(2, 1), 8, true, &HEADER, &pattern(16));
+    table.insert(at(0), key(1, 1), 0, true, HEAD, &pattern(16));
+    table.insert(at(5), key(2, 1), 8, true, HEAD, &pattern(16));
     assert_eq!(table.next_timeout(), Some(at(30_000)));
     table.advance(at(29_999));
     assert_eq!(table.poll_expired(), None);
     table.advance(at(30_005));
     let first = table.poll_expired().unwrap();
     assert_eq!((first.src, first.dst), (source(1), DST));
-    assert_eq!(first.first_fragment.unwrap(), [&HEADER[..], &pattern(8)].concat());
+    assert_eq!(first.first.unwrap().bytes, [&HEADER[..], &pattern(8)].concat());
     let second = table.poll_expired().unwrap();
-    assert_eq!((second.src, second.first_fragment), (source(2), None));
+    assert_eq!((second.src, second.first), (source(2), None));
     assert_eq!((table.poll_expired(), table.bytes(), table.len()), (None, 0, 0));
 }
 
@@ -227,19 +235,19 @@ fn rfc1122_3_3_2_the_first_fragment_is_reported_at_the_timeout() {
 fn f4_one_source_is_held_to_its_share_and_loses_its_own_oldest() {
     let mut table = table();
     let victim = pattern(3_000);
-    table.insert(at(0), key(9, 9), 0, true, &HEADER, &victim[..1_480]);
+    table.insert(at(0), key(9, 9), 0, true, HEAD, &victim[..1_480]);
     for id in 0..100_000 {
-        table.insert(at(1), key(1, id), 65_400, true, &HEADER, &[0; 8]);
+        table.insert(at(1), key(1, id), 65_400, true, HEAD, &[0; 8]);
         assert!(table.bytes() <= (256 << 10) + 4_096);
         assert!(table.len() <= 65);
     }
     assert!(table.evicted() > 99_000);
     for id in 100_000..100_100 {
-        table.insert(at(1), key(1, id), 8, true, &HEADER, &[0; 8]);
+        table.insert(at(1), key(1, id), 8, true, HEAD, &[0; 8]);
     }
     assert_eq!(table.len(), 65, "64 small ones and the victim's");
     assert_eq!(
-        table.insert(at(2), key(9, 9), 1_480, false, &HEADER, &victim[1_480..]),
+        table.insert(at(2), key(9, 9), 1_480, false, HEAD, &victim[1_480..]),
         complete(victim)
     );
 }
@@ -257,14 +265,14 @@ fn beside_a_flood(sources: u32, offset: u32) -> usize {
             for _ in 0..50 {
                 noise = noise.wrapping_add(1);
                 let key = key(noise.wrapping_mul(7_919) % sources, noise);
-                table.insert(at(u64::from(noise / 50)), key, offset, true, &HEADER, &[0; 8]);
+                table.insert(at(u64::from(noise / 50)), key, offset, true, HEAD, &[0; 8]);
                 assert!(table.bytes() <= 4 << 20);
             }
             let bytes = &honest[piece.offset..piece.offset + piece.len];
             let key = FragmentKey { src: DST, ..key(0, id) };
             let now = at(u64::from(noise / 50) + n as u64 / 99);
-            if let Insert::Complete(whole, ..) =
-                table.insert(now, key, piece.offset as u32, piece.more, &HEADER, bytes)
+            if let Insert::Complete(Whole { payload: whole, .. }) =
+                table.insert(now, key, piece.offset as u32, piece.more, HEAD, bytes)
             {
                 assert_eq!(whole, honest);
                 arrived += 1;
@@ -287,12 +295,12 @@ fn f4_a_flood_from_one_or_a_million_sources_spares_the_honest() {
 #[test]
 fn f4_hoarders_pay_before_a_slow_honest_source() {
     let mut table = table();
-    table.insert(at(0), key(9_999, 1), 0, true, &HEADER, &[7; 1_480]);
+    table.insert(at(0), key(9_999, 1), 0, true, HEAD, &[7; 1_480]);
     // Twenty-five sources fill the table with what they may hold, over and over.
     for n in 0..100_000 {
-        table.insert(at(1), key(n % 25, n), 65_400, true, &HEADER, &[0; 8]);
+        table.insert(at(1), key(n % 25, n), 65_400, true, HEAD, &[0; 8]);
     }
-    let last = table.insert(at(29_000), key(9_999, 1), 1_480, false, &HEADER, &[7; 20]);
+    let last = table.insert(at(29_000), key(9_999, 1), 1_480, false, HEAD, &[7; 20]);
     assert_eq!(last, complete(vec![7; 1_500]));
 }
 
@@ -300,9 +308,9 @@ fn f4_hoarders_pay_before_a_slow_honest_source() {
 fn a_table_too_small_for_a_datagram_drops_it_and_keeps_nothing() {
     let limits = FragmentLimits { bytes: 2_000, source_bytes: 2_000, ..Default::default() };
     let mut table = Reassembler::new(limits);
-    assert_eq!(table.insert(at(0), key(1, 1), 0, true, &HEADER, &[0; 800]), Insert::Held);
+    assert_eq!(table.insert(at(0), key(1, 1), 0, true, HEAD, &[0; 800]), Insert::Held);
     assert_eq!(
-        table.insert(at(0), key(1, 1), 1_600, true, &HEADER, &[0; 800]),
+        table.insert(at(0), key(1, 1), 1_600, true, HEAD, &[0; 800]),
         Insert::Dropped(FragmentDrop::Limit)
     );
     assert_eq!((table.bytes(), table.len(), table.evicted()), (0, 0, 1));
@@ -427,7 +435,7 @@ proptest! {
         let mut done = false;
         for (from, to) in pieces {
             match put(&mut table, from as u32, to < len, &payload[from..to]) {
-                Insert::Complete(whole, ..) => {
+                Insert::Complete(Whole { payload: whole, .. }) => {
                     prop_assert!(whole == payload);
                     done = true;
                     break;
@@ -445,7 +453,7 @@ proptest! {
 /// that do not is not believed.
 #[test]
 fn rfc_3168_fragments_combine_their_marks() {
-    for (first, last, whole) in
+    for (first, last, both) in
         [(2, 3, Some(Codepoint::Ce)), (2, 2, Some(Codepoint::Ect0)), (0, 3, None), (2, 0, None)]
     {
         let mut table = table();
@@ -455,13 +463,11 @@ fn rfc_3168_fragments_combine_their_marks() {
             header
         };
         let first_header = header(first);
-        let first = table.insert(at(0), key(1, 1), 0, true, &first_header, &[1; 8]);
-        let last = table.insert(at(0), key(1, 1), 8, false, &header(last), &[1; 8]);
+        let first = table.insert(at(0), key(1, 1), 0, true, head(&first_header), &[1; 8]);
+        let last = table.insert(at(0), key(1, 1), 8, false, head(&header(last)), &[1; 8]);
         assert_eq!(first, Insert::Held);
-        match whole {
-            Some(ecn) => {
-                assert_eq!(last, Insert::Complete(vec![1; 16], ecn, first_header.to_vec()));
-            }
+        match both {
+            Some(ecn) => assert_eq!(last, whole(&first_header, vec![1; 16], ecn)),
             None => assert_eq!(last, Insert::Dropped(FragmentDrop::Ecn)),
         }
         assert_eq!((table.bytes(), table.len()), (0, 0));

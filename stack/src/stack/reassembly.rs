@@ -3,7 +3,7 @@
 use super::Stack;
 use super::input::{Arrival, Trouble};
 use crate::counters::DropReason;
-use crate::net::fragment::{Expired, FragmentKey, Insert};
+use crate::net::fragment::{Expired, FragmentKey, Head, Insert, Whole};
 use crate::net::icmp::{self, About, Message};
 use crate::time::Instant;
 use crate::wire::frame::RxChecksum;
@@ -21,12 +21,12 @@ impl Stack {
             src: packet.source,
             dst: packet.destination,
             id: fragment.id,
-            protocol: packet.protocol,
+            protocol: packet.source.is_v4().then_some(packet.protocol),
         };
         let (offset, more) = (fragment.offset, fragment.more);
         let header = [packet.header, packet.extensions].concat();
-        let ended =
-            self.reassembler.insert(arrival.now, key, offset, more, &header, packet.payload);
+        let head = Head { bytes: &header, protocol: packet.protocol };
+        let ended = self.reassembler.insert(arrival.now, key, offset, more, head, packet.payload);
         self.counters.ip_reasm_evicted = self.reassembler.evicted();
         match ended {
             Insert::Held => Ok(()),
@@ -37,14 +37,15 @@ impl Stack {
                 }
                 Err(DropReason::IpFragment)
             }
-            Insert::Complete(payload, ecn, header) => {
+            Insert::Complete(Whole { header, protocol, payload, ecn }) => {
                 self.counters.ip_reasm_oks += 1;
                 // A device sees fragments: of their sum it knows nothing.
                 let checksum = RxChecksum::Unverified;
                 let arrival = Arrival { checksum, reassembled: true, ..arrival };
                 let (header, extensions, payload) = (&header[..], &[][..], &payload[..]);
+                let fragment = None;
                 let whole =
-                    IpPacket { header, extensions, fragment: None, payload, ecn, ..*packet };
+                    IpPacket { header, extensions, protocol, fragment, payload, ecn, ..*packet };
                 if packet.source.is_v4() {
                     self.deliver(arrival, &whole)
                 } else {
@@ -64,7 +65,7 @@ impl Stack {
             {
                 continue;
             }
-            let Some(original) = &expired.first_fragment else { continue };
+            let Some(original) = expired.first.as_ref().map(|first| &first.bytes) else { continue };
             let message = Message::TimeExceeded { reassembly: true, original };
             self.say(expired.dst, expired.src, &message, original.len());
         }
@@ -73,8 +74,8 @@ impl Stack {
     /// Whether the rules of RFC 1122 §3.2.2 let us report that the rest of a datagram did not come.
     fn may_report_expiry(&self, expired: &Expired) -> bool {
         // The first eight bytes of its payload are the last that were kept.
-        let payload = expired.first_fragment.as_deref().and_then(<[u8]>::last_chunk::<8>);
-        let Some(payload) = payload else { return false };
+        let Some(first) = &expired.first else { return false };
+        let Some(payload) = first.bytes.last_chunk::<8>() else { return false };
         let about = About {
             source: expired.src,
             source_is_broadcast: self.routes.is_broadcast(expired.src),
@@ -83,7 +84,7 @@ impl Stack {
             link_group: false,
             of_groups_too: false,
             fragment_offset: 0,
-            protocol: expired.protocol,
+            protocol: first.protocol,
             payload,
         };
         self.routes.is_own(expired.dst) && icmp::may_report(&about)

@@ -367,6 +367,38 @@ fn rfc8200_4_5_a_datagram_that_was_not_complete_in_time_is_told() {
     assert_eq!(out[0][62 + 40..62 + 48], header);
 }
 
+/// A fragment header: what follows, the offset with the flag behind it, and the identification.
+fn fragment_header(next: u8, field: u16, id: u8) -> [u8; 8] {
+    let [high, low] = field.to_be_bytes();
+    [next, 0, high, low, 0, 0, 0, id]
+}
+
+/// "The Next Header values in the Fragment headers of different fragments of the same original
+/// packet may differ. Only the value from the Offset zero fragment packet is used."
+#[test]
+fn rfc8200_4_5_what_follows_the_first_fragment_counts() {
+    let (mut stack, now) = alone();
+    let id = stack.bind_udp(v6(1, 7)).unwrap();
+    let datagram = udp(7, &[5; 24]);
+    for (n, second) in [17, 59, 6, 255].into_iter().enumerate() {
+        for order in [[0, 1], [1, 0]] {
+            let at = n as u8 * 2 + order[0];
+            let first = [&fragment_header(17, 1, at)[..], &datagram[..16]].concat();
+            let last = [&fragment_header(second, 16, at)[..], &datagram[16..]].concat();
+            let pieces = [packet(44, &first), packet(44, &last)];
+            for piece in order {
+                let (out, dropped) = give(&mut stack, now, &pieces[usize::from(piece)]);
+                assert_eq!((out.len(), dropped.len()), (0, 0), "{second} {order:?}: {dropped:?}");
+            }
+            let mut text = [0; 99];
+            let heard = stack.udp(id).unwrap().recv_from(&mut text);
+            assert_eq!(heard.map(|(len, _)| len), Ok(24), "{second} {order:?}");
+            assert_eq!(text[..24], [5; 24]);
+        }
+    }
+    assert_eq!(stack.usage().reassemblies, 0);
+}
+
 #[test]
 fn p10_p12_no_route_is_followed_and_nothing_unpacked() {
     let (mut stack, now) = alone();
