@@ -71,6 +71,8 @@ pub(crate) struct Head<'a> {
     pub(crate) bytes: &'a [u8],
     /// The protocol (IPv4) or next header (IPv6).
     pub(crate) protocol: u8,
+    /// It came in a frame for a group of stations.
+    pub(crate) link_group: bool,
 }
 
 /// A datagram put together.
@@ -83,6 +85,8 @@ pub(crate) struct Whole {
     pub(crate) payload: Vec<u8>,
     /// The ECN codepoint of all fragments.
     pub(crate) ecn: Codepoint,
+    /// One of them came in a frame for a group of stations.
+    pub(crate) link_group: bool,
 }
 
 /// What became of a fragment.
@@ -123,6 +127,8 @@ pub(crate) struct Expired {
     /// Of the first fragment, if it came: for Time Exceeded code 1, which is not sent otherwise
     /// (RFC 1122 §3.3.2).
     pub(crate) first: Option<First>,
+    /// One that came, came in a frame for a group of stations.
+    pub(crate) link_group: bool,
 }
 
 /// What is kept of the first fragment.
@@ -158,6 +164,8 @@ struct Body {
     total: Option<usize>,
     first: Option<First>,
     ecn: Seen,
+    /// One came in a frame for a group of stations: what they make did, too.
+    link_group: bool,
     /// The fragments contradicted each other: nothing is kept but the memory of it.
     poisoned: bool,
 }
@@ -213,14 +221,14 @@ impl Reassembler {
         head: Head<'_>,
         payload: &[u8],
     ) -> Insert {
-        let Head { bytes: header, protocol } = head;
+        let Head { bytes: header, protocol, link_group } = head;
         let offset = offset as usize;
         if offset == 0 && !more {
             // A whole datagram in the clothes of a fragment: nothing to do with others that have
             // its id (RFC 6946 §4).
             let ecn = Codepoint::of_header(header);
             let (header, payload) = (header.to_vec(), payload.to_vec());
-            return Insert::Complete(Whole { header, protocol, payload, ecn });
+            return Insert::Complete(Whole { header, protocol, payload, ecn, link_group });
         }
         let ragged = more && !payload.len().is_multiple_of(UNIT);
         if payload.is_empty() || ragged || !offset.is_multiple_of(UNIT) {
@@ -256,13 +264,13 @@ impl Reassembler {
             return Insert::Held;
         }
         let Some(partial) = self.remove(&key) else { return Insert::Held };
-        let Body { first: Some(first), bytes: payload, ecn, .. } = partial.body else {
+        let Body { first: Some(first), bytes: payload, ecn, link_group, .. } = partial.body else {
             return Insert::Held;
         };
         let First { bytes: mut header, protocol } = first;
         header.truncate(header.len().saturating_sub(UNIT));
         match ecn.combined() {
-            Some(ecn) => Insert::Complete(Whole { header, protocol, payload, ecn }),
+            Some(ecn) => Insert::Complete(Whole { header, protocol, payload, ecn, link_group }),
             None => Insert::Dropped(FragmentDrop::Ecn),
         }
     }
@@ -279,7 +287,8 @@ impl Reassembler {
             return None;
         }
         let partial = self.remove(&key)?;
-        Some(Expired { src: key.src, dst: key.dst, first: partial.body.first })
+        let Body { first, link_group, .. } = partial.body;
+        Some(Expired { src: key.src, dst: key.dst, first, link_group })
     }
 
     /// When the oldest datagram's time is over.
@@ -488,6 +497,7 @@ impl Body {
         set_all(&mut self.begins, offset / UNIT, offset / UNIT + 1);
         self.received = self.received.saturating_add(payload.len());
         self.ecn.add(Codepoint::of_header(head.bytes));
+        self.link_group |= head.link_group;
         if !more {
             self.total = Some(end);
         }

@@ -6,7 +6,7 @@ const HEADER: [u8; 20] = [0x45; 20];
 const HEAD: Head<'static> = head(&HEADER);
 
 const fn head(bytes: &[u8]) -> Head<'_> {
-    Head { bytes, protocol: 17 }
+    Head { bytes, protocol: 17, link_group: false }
 }
 
 fn source(n: u32) -> Address {
@@ -35,7 +35,8 @@ fn complete(payload: Vec<u8>) -> Insert {
 }
 
 fn whole(header: &[u8], payload: Vec<u8>, ecn: Codepoint) -> Insert {
-    Insert::Complete(Whole { header: header.to_vec(), protocol: 17, payload, ecn })
+    let (header, protocol, link_group) = (header.to_vec(), 17, false);
+    Insert::Complete(Whole { header, protocol, payload, ecn, link_group })
 }
 
 fn pattern(len: usize) -> Vec<u8> {

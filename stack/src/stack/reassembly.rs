@@ -25,7 +25,8 @@ impl Stack {
         };
         let (offset, more) = (fragment.offset, fragment.more);
         let header = [packet.header, packet.extensions].concat();
-        let head = Head { bytes: &header, protocol: packet.protocol };
+        let (protocol, link_group) = (packet.protocol, arrival.link_group);
+        let head = Head { bytes: &header, protocol, link_group };
         let ended = self.reassembler.insert(arrival.now, key, offset, more, head, packet.payload);
         self.counters.ip_reasm_evicted = self.reassembler.evicted();
         match ended {
@@ -37,11 +38,11 @@ impl Stack {
                 }
                 Err(DropReason::IpFragment)
             }
-            Insert::Complete(Whole { header, protocol, payload, ecn }) => {
+            Insert::Complete(Whole { header, protocol, payload, ecn, link_group }) => {
                 self.counters.ip_reasm_oks += 1;
                 // A device sees fragments: of their sum it knows nothing.
                 let checksum = RxChecksum::Unverified;
-                let arrival = Arrival { checksum, reassembled: true, ..arrival };
+                let arrival = Arrival { checksum, link_group, reassembled: true, ..arrival };
                 let (header, extensions, payload) = (&header[..], &[][..], &payload[..]);
                 let fragment = None;
                 let whole =
@@ -81,7 +82,7 @@ impl Stack {
             source_is_broadcast: self.routes.is_broadcast(expired.src),
             destination: expired.dst,
             destination_is_broadcast: self.routes.is_broadcast(expired.dst),
-            link_group: false,
+            link_group: expired.link_group,
             of_groups_too: false,
             fragment_offset: 0,
             protocol: first.protocol,

@@ -5,11 +5,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use stack::{Instant, RxFrame, Stack, UdpId, UdpOptions, UdpRecvError};
+use stack::testing::packet::{checksum, ethernet, ipv4};
+use stack::{Instant, Mac, RxFrame, Stack, UdpId, UdpOptions, UdpRecvError};
 
 use crate::interfaces::who_has;
 use crate::ipv6::solicitation;
-use crate::net::{Net, balanced, frames, host_with, ip, v4, v6};
+use crate::net::{Net, balanced, frames, host, host_with, ip, mac, settled, v4, v6};
 
 /// The longest payload of UDP over IPv4.
 const LONGEST: usize = 65_507;
@@ -219,5 +220,47 @@ fn groups_are_reported_and_hear_all_between_two_pieces() {
         });
         assert_eq!(said.len(), 1, "a report");
         assert_eq!(net.hosts[0].udp(near).unwrap().recv_from(&mut [0; 6_000]).unwrap().0, 5_000);
+    }
+}
+
+/// A piece of a datagram from the stranger 192.0.2.9 to host 1, in a frame to `station`.
+fn piece(station: Mac, at: usize, text: &[u8]) -> Vec<u8> {
+    let mut packet = ipv4([192, 0, 2, 9].into(), [192, 0, 2, 1].into(), 17, text);
+    let field = 0x2000 | (at / 8) as u16;
+    packet[4..8].copy_from_slice(&[&[0, 7], &field.to_be_bytes()[..]].concat());
+    packet[10..12].fill(0);
+    let sum = checksum(&[&packet[..20]]);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    ethernet(mac(9), station, 0x0800, &packet)
+}
+
+/// What host 1 says when the rest of these has not come. It knows the stranger.
+fn said_in_the_end(pieces: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let (mut stack, now) = (settled(host(1)), Instant::from_secs(100));
+    stack.receive(now, RxFrame::plain(&who_has([192, 0, 2, 1], [192, 0, 2, 9])));
+    frames(&mut stack, now);
+    for piece in pieces {
+        stack.receive(now, RxFrame::plain(piece));
+    }
+    assert_eq!(frames(&mut stack, now), Vec::<Vec<u8>>::new());
+    let end = now + Duration::from_secs(31);
+    stack.advance(end);
+    assert_eq!(stack.counters().ip_reasm_fails, 1);
+    balanced(&stack);
+    frames(&mut stack, end)
+}
+
+/// RFC 1122 §3.2.2: about what came in a frame for many nothing is said, whichever of its pieces
+/// did.
+#[test]
+fn rfc1122_3_2_2_no_time_exceeded_about_a_frame_for_many() {
+    for (stations, errors) in [
+        ([mac(1), mac(1)], 1),
+        ([Mac::BROADCAST, mac(1)], 0),
+        ([mac(1), Mac::BROADCAST], 0),
+        ([Mac([1, 0, 0x5e, 0, 0, 1]), mac(1)], 0),
+    ] {
+        let pieces = [piece(stations[0], 0, &[1; 16]), piece(stations[1], 32, &[1; 16])];
+        assert_eq!(said_in_the_end(&pieces).len(), errors, "{stations:?}");
     }
 }

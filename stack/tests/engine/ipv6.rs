@@ -399,6 +399,27 @@ fn rfc8200_4_5_what_follows_the_first_fragment_counts() {
     assert_eq!(stack.usage().reassemblies, 0);
 }
 
+/// RFC 4443 §2.4 e.4: nor about what came in a frame for many, whichever of its pieces did.
+#[test]
+fn rfc4443_2_4_e_no_time_exceeded_about_a_frame_for_many() {
+    let datagram = udp(7, &[1; 24]);
+    for shouted in [None, Some(0), Some(1)] {
+        let (mut stack, now) = alone();
+        for (piece, field) in [(0, 1), (1, 17)] {
+            let text = &datagram[piece * 16..][..8];
+            let mut frame = packet(44, &[&fragment_header(17, field, 1)[..], text].concat());
+            if shouted == Some(piece) {
+                frame[..6].fill(0xff);
+            }
+            assert_eq!(give(&mut stack, now, &frame).1, []);
+        }
+        stack.advance(now + Duration::from_secs(31));
+        let out = frames(&mut stack, now + Duration::from_secs(31));
+        assert_eq!(out.len(), usize::from(shouted.is_none()), "{shouted:?}");
+        assert_eq!(stack.counters().ip_reasm_fails, 1);
+    }
+}
+
 #[test]
 fn p10_p12_no_route_is_followed_and_nothing_unpacked() {
     let (mut stack, now) = alone();
