@@ -305,6 +305,8 @@ drop_reasons! {
     UdpMalformed,
     /// A wrong UDP checksum.
     UdpChecksum,
+    /// A UDP datagram for this host alone, in a frame for a group of stations.
+    UdpBadAddress,
     /// A UDP port that nobody has.
     UdpNoPort,
     /// A datagram for a group, from a source that no socket wants.

@@ -260,6 +260,10 @@ impl Stack {
         let remote = Endpoint::new(packet.source, header.source_port);
         // What is for many hosts is for many sockets, too.
         let many = !self.answers_for(packet.destination);
+        // RFC 1122 §3.3.6: by a frame for many no datagram comes that is for one.
+        if arrival.link_group && !many {
+            return Err(DropReason::UdpBadAddress);
+        }
         let (from, to, interface) = (remote, local.address, arrival.interface);
         let how = Arrived { from, to, ttl: packet.ttl, tos: packet.tos(), interface };
         let (mut taken, mut is_unwanted) = (None, false);

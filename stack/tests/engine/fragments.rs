@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use stack::testing::packet::{checksum, ethernet, ipv4};
+use stack::testing::packet::{checksum, ethernet, ipv4, udp};
 use stack::{Instant, Mac, RxFrame, Stack, UdpId, UdpOptions, UdpRecvError};
 
 use crate::interfaces::who_has;
@@ -262,5 +262,43 @@ fn rfc1122_3_2_2_no_time_exceeded_about_a_frame_for_many() {
     ] {
         let pieces = [piece(stations[0], 0, &[1; 16]), piece(stations[1], 32, &[1; 16])];
         assert_eq!(said_in_the_end(&pieces).len(), errors, "{stations:?}");
+    }
+}
+
+/// RFC 1122 §3.3.6: what is for one host does not come by a frame for many, in pieces either.
+#[test]
+fn rfc1122_3_3_6_a_datagram_for_one_in_a_frame_for_many_is_dropped() {
+    let (from, to) = ("192.0.2.9:7".parse().unwrap(), "192.0.2.1:7".parse().unwrap());
+    let datagram = udp(from, to, b"0123456789abcdef");
+    let last = |station| {
+        let mut frame = piece(station, 16, &datagram[16..]);
+        // No more fragments.
+        frame[20] = 0;
+        frame[24..26].fill(0);
+        let sum = checksum(&[&frame[14..34]]);
+        frame[24..26].copy_from_slice(&sum.to_be_bytes());
+        frame
+    };
+    let whole =
+        |station| ethernet(mac(9), station, 0x0800, &ipv4(*from.ip(), *to.ip(), 17, &datagram));
+    let pieces = |one, other| vec![piece(one, 0, &datagram[..16]), last(other)];
+    let all = Mac::BROADCAST;
+    for (given, heard) in [
+        (vec![whole(mac(1))], 1),
+        (vec![whole(all)], 0),
+        (pieces(mac(1), mac(1)), 1),
+        (pieces(all, mac(1)), 0),
+        (pieces(mac(1), all), 0),
+    ] {
+        let (mut stack, now) = (settled(host(1)), Instant::from_secs(100));
+        let id = stack.bind_udp(v4(1, 7)).unwrap();
+        for frame in &given {
+            stack.receive(now, RxFrame::plain(frame));
+        }
+        let dropped: u64 = stack.counters().drops.iter().map(|(_, n)| n).sum();
+        assert_eq!(dropped, 1 - heard);
+        assert_eq!(stack.udp(id).unwrap().recv_from(&mut [0; 99]).is_ok(), heard == 1);
+        assert_eq!(frames(&mut stack, now), Vec::<Vec<u8>>::new());
+        balanced(&stack);
     }
 }

@@ -420,6 +420,22 @@ fn rfc4443_2_4_e_no_time_exceeded_about_a_frame_for_many() {
     }
 }
 
+/// RFC 1122 §3.3.6, by which IPv6 does well too: what is for one host does not come by a frame for
+/// many.
+#[test]
+fn rfc1122_3_3_6_a_datagram_for_one_in_a_frame_for_many_is_dropped() {
+    for to in [[0xff; 6], [0x33, 0x33, 0, 0, 0, 1]] {
+        let (mut stack, now) = alone();
+        let id = stack.bind_udp(v6(1, 7)).unwrap();
+        let mut frame = packet(17, &udp(7, b"x"));
+        frame[..6].copy_from_slice(&to);
+        assert_eq!(give(&mut stack, now, &frame), (vec![], vec![DropReason::UdpBadAddress]));
+        assert_eq!(give(&mut stack, now, &packet(17, &udp(7, b"x"))).1, []);
+        assert_eq!(stack.udp(id).unwrap().recv_from(&mut [0; 9]).unwrap().0, 1);
+        assert!(stack.udp(id).unwrap().recv_from(&mut [0; 9]).is_err());
+    }
+}
+
 #[test]
 fn p10_p12_no_route_is_followed_and_nothing_unpacked() {
     let (mut stack, now) = alone();
