@@ -15,10 +15,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const UNIT: usize = 8;
 /// The longest IP packet, and with it the longest payload, header included for IPv4.
 const MAX_PACKET: usize = 65_535;
-/// Charged for each datagram beside its bytes: its entries in the tables and the kept header.
+/// Charged for each datagram beside its bytes and its header: its entries in the tables.
 const OVERHEAD: usize = 512;
-/// Of the first fragment's header so much is kept; an IPv4 header has at most 60 bytes.
-const MAX_HEADER: usize = 128;
 
 /// The limits of reassembly, each with what happens there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,20 +122,31 @@ pub(crate) enum FragmentDrop {
 pub(crate) struct Expired {
     pub(crate) src: Address,
     pub(crate) dst: Address,
-    /// Of the first fragment, if it came: for Time Exceeded code 1, which is not sent otherwise
-    /// (RFC 1122 §3.3.2).
-    pub(crate) first: Option<First>,
+    first: Option<First>,
+    /// From the first byte to the last one known of.
+    bytes: Vec<u8>,
     /// One that came, came in a frame for a group of stations.
-    pub(crate) link_group: bool,
+    link_group: bool,
 }
 
-/// What is kept of the first fragment.
+impl Expired {
+    /// The first fragment with its payload, if it came: for Time Exceeded code 1, which is not sent
+    /// otherwise (RFC 1122 §3.3.2).
+    pub(crate) fn first(&self) -> Option<(Head<'_>, &[u8])> {
+        let First { header, protocol, len } = self.first.as_ref()?;
+        let (protocol, link_group) = (*protocol, self.link_group);
+        Some((Head { bytes: header, protocol, link_group }, self.bytes.get(..*len)?))
+    }
+}
+
+/// What is kept of the first fragment beside its payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct First {
-    /// The header and the first 8 bytes of the payload.
-    pub(crate) bytes: Vec<u8>,
+struct First {
+    header: Vec<u8>,
     /// What the header says.
-    pub(crate) protocol: u8,
+    protocol: u8,
+    /// Bytes of the payload.
+    len: usize,
 }
 
 /// A datagram under reassembly.
@@ -252,7 +261,8 @@ impl Reassembler {
             Err(FragmentDrop::Overlap) => return self.poison(key, FragmentDrop::Overlap),
             Err(reason) => return Insert::Dropped(reason),
         }
-        let room = partial.body.room_for(end, more);
+        let header_len = if offset == 0 { header.len() } else { partial.body.header_len() };
+        let room = partial.body.room_for(end, more) + header_len;
         if !self.charge(key, room) {
             return Insert::Dropped(FragmentDrop::Limit);
         }
@@ -267,8 +277,7 @@ impl Reassembler {
         let Body { first: Some(first), bytes: payload, ecn, link_group, .. } = partial.body else {
             return Insert::Held;
         };
-        let First { bytes: mut header, protocol } = first;
-        header.truncate(header.len().saturating_sub(UNIT));
+        let First { header, protocol, .. } = first;
         match ecn.combined() {
             Some(ecn) => Insert::Complete(Whole { header, protocol, payload, ecn, link_group }),
             None => Insert::Dropped(FragmentDrop::Ecn),
@@ -287,8 +296,8 @@ impl Reassembler {
             return None;
         }
         let partial = self.remove(&key)?;
-        let Body { first, link_group, .. } = partial.body;
-        Some(Expired { src: key.src, dst: key.dst, first, link_group })
+        let Body { first, bytes, link_group, .. } = partial.body;
+        Some(Expired { src: key.src, dst: key.dst, first, bytes, link_group })
     }
 
     /// When the oldest datagram's time is over.
@@ -468,6 +477,12 @@ impl Body {
         })
     }
 
+    /// Bytes kept of the first fragment's header: at most 60 of IPv4, and of IPv6 as many as its
+    /// chain of headers may have.
+    fn header_len(&self) -> usize {
+        self.first.as_ref().map_or(0, |first| first.header.len())
+    }
+
     /// The capacity to have for a fragment that ends at `end`: exact when the length is known,
     /// and else growing by doubling.
     fn room_for(&self, end: usize, more: bool) -> usize {
@@ -502,9 +517,8 @@ impl Body {
             self.total = Some(end);
         }
         if offset == 0 {
-            let header = head.bytes.iter().take(MAX_HEADER);
-            let bytes = header.chain(payload.iter().take(UNIT)).copied().collect();
-            self.first = Some(First { bytes, protocol: head.protocol });
+            let (header, protocol) = (head.bytes.to_vec(), head.protocol);
+            self.first = Some(First { header, protocol, len: payload.len() });
         }
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn standing(
 }
 
 /// Bytes of a packet that an error about it may quote, before ICMP cuts them to its measure.
-const QUOTE_MAX: usize = 1280;
+pub(super) const QUOTE_MAX: usize = 1280;
 
 impl Stack {
     /// A frame arrived at the first interface. It changes state and marks who has something to say,

@@ -1,7 +1,7 @@
 //! Packets that come in pieces.
 
 use super::Stack;
-use super::input::{Arrival, Trouble};
+use super::input::{Arrival, QUOTE_MAX, Trouble};
 use crate::counters::DropReason;
 use crate::net::fragment::{Expired, FragmentKey, Head, Insert, Whole};
 use crate::net::icmp::{self, About, Message};
@@ -66,7 +66,9 @@ impl Stack {
             {
                 continue;
             }
-            let Some(original) = expired.first.as_ref().map(|first| &first.bytes) else { continue };
+            let Some((head, payload)) = expired.first() else { continue };
+            let parts = head.bytes.iter().chain(payload);
+            let original: &[u8] = &parts.take(QUOTE_MAX).copied().collect::<Vec<u8>>();
             let message = Message::TimeExceeded { reassembly: true, original };
             self.say(expired.dst, expired.src, &message, original.len());
         }
@@ -74,18 +76,16 @@ impl Stack {
 
     /// Whether the rules of RFC 1122 §3.2.2 let us report that the rest of a datagram did not come.
     fn may_report_expiry(&self, expired: &Expired) -> bool {
-        // The first eight bytes of its payload are the last that were kept.
-        let Some(first) = &expired.first else { return false };
-        let Some(payload) = first.bytes.last_chunk::<8>() else { return false };
+        let Some((head, payload)) = expired.first() else { return false };
         let about = About {
             source: expired.src,
             source_is_broadcast: self.routes.is_broadcast(expired.src),
             destination: expired.dst,
             destination_is_broadcast: self.routes.is_broadcast(expired.dst),
-            link_group: expired.link_group,
+            link_group: head.link_group,
             of_groups_too: false,
             fragment_offset: 0,
-            protocol: first.protocol,
+            protocol: head.protocol,
             payload,
         };
         self.routes.is_own(expired.dst) && icmp::may_report(&about)

@@ -250,6 +250,20 @@ fn said_in_the_end(pieces: &[Vec<u8>]) -> Vec<Vec<u8>> {
     frames(&mut stack, end)
 }
 
+/// RFC 1122 §3.2.2, RFC 1812 §4.3.2.3: an error quotes the packet that it is about as it came, as
+/// much of it as goes into 576 bytes.
+#[test]
+fn rfc1122_3_2_2_a_quoted_fragment_is_the_beginning_of_its_packet() {
+    let text: Vec<u8> = (0..1_000).map(|n| n as u8).collect();
+    for len in [8, 16, 528, 536, 1_000] {
+        let frame = piece(mac(1), 0, &text[..len]);
+        let said = said_in_the_end(std::slice::from_ref(&frame));
+        assert_eq!((said.len(), &said[0][34..36]), (1, &[11, 1][..]));
+        let whole = &frame[14..];
+        assert!(said[0][42..] == whole[..whole.len().min(548)], "{len} bytes");
+    }
+}
+
 /// RFC 1122 §3.2.2: about what came in a frame for many nothing is said, whichever of its pieces
 /// did.
 #[test]

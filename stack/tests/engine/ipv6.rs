@@ -399,6 +399,28 @@ fn rfc8200_4_5_what_follows_the_first_fragment_counts() {
     assert_eq!(stack.usage().reassemblies, 0);
 }
 
+/// RFC 4443 §2.4 c: as much as fits into 1280 bytes, and of the packet as it came.
+#[test]
+fn rfc4443_2_4_c_a_quoted_fragment_is_the_beginning_of_its_packet() {
+    let text: Vec<u8> = (0..1_232).map(|n| n as u8).collect();
+    // PadN of 100 bytes, in a header that every host on the way may read.
+    let options = [&[44, 12, 1, 100][..], &[0; 100]].concat();
+    for (next, before) in [(44, &[][..]), (60, &options[..])] {
+        for len in [8, 16, 1_000, 1_176, 1_232] {
+            let (mut stack, now) = alone();
+            let datagram = udp(7, &text)[..len].to_vec();
+            let rest = [before, &fragment_header(17, 1, 1), &datagram].concat();
+            let frame = packet(next, &rest);
+            assert_eq!(give(&mut stack, now, &frame).1, []);
+            stack.advance(now + Duration::from_secs(31));
+            let out = frames(&mut stack, now + Duration::from_secs(31));
+            assert_eq!(problem(&out), (3, 1, 0));
+            let whole = &frame[14..];
+            assert!(out[0][62..] == whole[..whole.len().min(1_232)], "{next}, {len} bytes");
+        }
+    }
+}
+
 /// RFC 4443 §2.4 e.4: nor about what came in a frame for many, whichever of its pieces did.
 #[test]
 fn rfc4443_2_4_e_no_time_exceeded_about_a_frame_for_many() {
