@@ -184,8 +184,9 @@ fn extended_error(error: &NetworkError, is_v6: bool) -> Vec<u8> {
         (_, IpAddr::V6(_)) => ICMP6,
     };
     let (kind, code) = if origin == LOCAL { (0, 0) } else { icmp(error.kind, origin == ICMP6) };
-    let mtu = match error.kind {
+    let info = match error.kind {
         NetworkErrorKind::TooBig { mtu } | NetworkErrorKind::TooLong { mtu } => u32::from(mtu),
+        NetworkErrorKind::ParameterProblem { pointer, .. } => pointer,
         _ => 0,
     };
     let from = match error.from {
@@ -193,7 +194,7 @@ fn extended_error(error: &NetworkError, is_v6: bool) -> Vec<u8> {
         from => from,
     };
     let number = Errno::from(UdpError::from(error.kind)).number();
-    let told = [&number.to_ne_bytes()[..], &[origin, kind, code, 0], &mtu.to_ne_bytes(), &[0; 4]];
+    let told = [&number.to_ne_bytes()[..], &[origin, kind, code, 0], &info.to_ne_bytes(), &[0; 4]];
     [&told.concat()[..], &socket_address_bytes(SocketAddr::new(from, 0))].concat()
 }
 
@@ -214,6 +215,8 @@ fn icmp(kind: NetworkErrorKind, is_v6: bool) -> (u8, u8) {
         (NetworkErrorKind::TooBig { .. }, true) => (2, 0),
         (NetworkErrorKind::TimeExceeded, true) => (3, 0),
         (NetworkErrorKind::Protocol, true) => (4, 1),
+        (NetworkErrorKind::ParameterProblem { code, .. }, false) => (12, code),
+        (NetworkErrorKind::ParameterProblem { code, .. }, true) => (4, code),
         _ => (0, 0),
     }
 }
@@ -284,5 +287,9 @@ mod tests {
             assert_eq!(piece.value[4..8], [2, 3, 3, 0]);
             assert_eq!(piece.value[16], family as u8);
         }
+        let kind = NetworkErrorKind::ParameterProblem { code: 1, pointer: 20 };
+        let value = extended_error(&NetworkError { kind, from, remote }, false);
+        assert_eq!(int(&value), Some(Errno::EPROTO.number()));
+        assert_eq!((&value[4..8], int(&value[8..])), (&[2, 12, 1, 0][..], Some(20)));
     }
 }

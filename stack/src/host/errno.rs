@@ -57,6 +57,7 @@ errnos! {
     EMFILE = 24, "too many descriptors";
     EPIPE = 32, "the connection is shut down for writing";
     EDOM = 33, "argument out of range";
+    EPROTO = 71, "protocol error";
     EDESTADDRREQ = 89, "no destination address";
     EMSGSIZE = 90, "message too long";
     ENOPROTOOPT = 92, "no such option";
@@ -122,6 +123,7 @@ impl From<TcpError> for Errno {
             TcpError::HostUnreachable => Errno::EHOSTUNREACH,
             TcpError::NetworkUnreachable => Errno::ENETUNREACH,
             TcpError::ProtocolUnreachable => Errno::ENOPROTOOPT,
+            TcpError::ParameterProblem => Errno::EPROTO,
             TcpError::Aborted => Errno::ECONNABORTED,
             TcpError::NoBuffers => Errno::ENOBUFS,
             TcpError::AddressLost => Errno::EADDRNOTAVAIL,
@@ -206,6 +208,7 @@ impl From<UdpError> for Errno {
             UdpError::Refused => Errno::ECONNREFUSED,
             UdpError::HostUnreachable | UdpError::Prohibited => Errno::EHOSTUNREACH,
             UdpError::ProtocolUnreachable => Errno::ENOPROTOOPT,
+            UdpError::ParameterProblem => Errno::EPROTO,
             UdpError::NetworkUnreachable => Errno::ENETUNREACH,
             UdpError::MessageTooLong => Errno::EMSGSIZE,
             UdpError::AddressLost => Errno::EADDRNOTAVAIL,

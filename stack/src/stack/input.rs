@@ -356,9 +356,10 @@ impl Stack {
             Message::TimeExceeded { original, .. } => {
                 self.on_time_exceeded(arrival.now, packet, original)
             }
-            Message::ParameterProblem { .. } | Message::Ignored { .. } => {
-                Err(DropReason::IcmpIgnored)
+            Message::ParameterProblem { code, pointer, original } => {
+                self.on_parameter_problem(arrival.now, packet, (code, pointer), original)
             }
+            Message::Ignored { .. } => Err(DropReason::IcmpIgnored),
         }
     }
 
@@ -493,6 +494,16 @@ impl Stack {
                 TcpError::HostUnreachable
             }
         };
+        self.on_tcp_error(now, flow, seq, error)
+    }
+
+    fn on_tcp_error(
+        &mut self,
+        now: Instant,
+        flow: &FlowKey,
+        seq: Seq,
+        error: TcpError,
+    ) -> Result<(), DropReason> {
         let known = self.tcp.on_icmp_error(now, &mut self.counters, flow, seq, error);
         if known { Ok(()) } else { Err(DropReason::IcmpIgnored) }
     }
@@ -524,6 +535,38 @@ impl Stack {
             return Ok(());
         }
         Err(DropReason::IcmpIgnored)
+    }
+
+    /// RFC 1122 §3.2.2.5, RFC 4443 §3.4: whoever sent the packet is told. An open connection does
+    /// not end for it (RFC 1122 §4.2.3.9).
+    fn on_parameter_problem(
+        &mut self,
+        now: Instant,
+        packet: &IpPacket<'_>,
+        (code, pointer): (u8, u32),
+        original: &[u8],
+    ) -> Result<(), DropReason> {
+        let quoted = self.quoted(packet, original)?;
+        let local = Endpoint::new(quoted.src, quoted.source_port);
+        let remote = Endpoint::new(quoted.dst, quoted.destination_port);
+        match quoted.protocol {
+            parse::PROTOCOL_TCP => {
+                let (flow, seq) = (FlowKey { local, remote }, Seq(quoted.sequence));
+                self.on_tcp_error(now, &flow, seq, TcpError::ParameterProblem)
+            }
+            parse::PROTOCOL_UDP => {
+                let kind = NetworkErrorKind::ParameterProblem { code, pointer };
+                self.udp.on_icmp_error(self.home(local), local, remote, kind.into());
+                self.tell_udp(local, remote, packet.source, kind);
+                Ok(())
+            }
+            parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6 => {
+                let echo = quoted.echo().ok_or(DropReason::IcmpIgnored)?;
+                let kind = EchoReplyKind::ParameterProblem { code, pointer };
+                self.answer_echo(now, packet, quoted.dst, echo, kind, &[])
+            }
+            _ => Err(DropReason::IcmpIgnored),
+        }
     }
 
     /// The packet that an ICMP error is about, if it is one of ours.

@@ -18,6 +18,8 @@ pub enum TcpError {
     NetworkUnreachable,
     /// The host does not speak TCP.
     ProtocolUnreachable,
+    /// A router or the host cannot read the header of a packet of it.
+    ParameterProblem,
     /// The application aborted it.
     Aborted,
     /// The stack ran out of memory for it.
@@ -130,6 +132,7 @@ texts!(TcpError {
     TcpError::HostUnreachable => "no route to host",
     TcpError::NetworkUnreachable => "network is unreachable",
     TcpError::ProtocolUnreachable => "the host does not speak TCP",
+    TcpError::ParameterProblem => "a packet's header cannot be read on the way: try no options",
     TcpError::Aborted => "connection aborted",
     TcpError::AddressLost => "the host has lost the address of the connection: connect again",
     TcpError::NoBuffers => "out of memory for the connection: raise TcpConfig::memory_max",

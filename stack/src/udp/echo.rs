@@ -63,6 +63,13 @@ pub enum EchoReplyKind {
     Unreachable(u8),
     /// The request's hops were used up.
     TimeExceeded,
+    /// The request's header cannot be read.
+    ParameterProblem {
+        /// Of the ICMP message.
+        code: u8,
+        /// The byte of the packet that is wrong, from its first.
+        pointer: u32,
+    },
 }
 
 /// A request to be sent; its payload is in the caller's buffer.

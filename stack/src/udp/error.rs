@@ -16,6 +16,8 @@ pub enum UdpError {
     NetworkUnreachable,
     /// The remote host does not speak UDP (ENOPROTOOPT).
     ProtocolUnreachable,
+    /// A router or the remote host cannot read the header of a datagram (EPROTO).
+    ParameterProblem,
     /// The datagram did not fit through the network (EMSGSIZE).
     MessageTooLong,
     /// A filter on the way forbids it (EACCES).
@@ -38,6 +40,9 @@ impl fmt::Display for UdpError {
             }
             UdpError::ProtocolUnreachable => {
                 "the remote host does not speak this protocol: check its address"
+            }
+            UdpError::ParameterProblem => {
+                "the header of a datagram cannot be read on the way: try without options"
             }
             UdpError::MessageTooLong => {
                 "a datagram was too long for the way to the remote host: send shorter ones"
@@ -93,6 +98,13 @@ pub enum NetworkErrorKind {
     Prohibited,
     /// Its hops were used up on the way.
     TimeExceeded,
+    /// Its header cannot be read.
+    ParameterProblem {
+        /// Of the ICMP message.
+        code: u8,
+        /// The byte of the packet that is wrong, from its first.
+        pointer: u32,
+    },
 }
 
 impl From<Unreachable> for NetworkErrorKind {
@@ -126,6 +138,7 @@ impl From<NetworkErrorKind> for UdpError {
                 UdpError::MessageTooLong
             }
             NetworkErrorKind::Prohibited => UdpError::Prohibited,
+            NetworkErrorKind::ParameterProblem { .. } => UdpError::ParameterProblem,
         }
     }
 }

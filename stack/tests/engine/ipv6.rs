@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use stack::{
     ConnectError, ConnectOptions, DropReason, EchoReplyKind, Instant, ListenError, ListenOptions,
-    RecvError, RxFrame, SendError, Stack, State, TcpError, TcpOptions, UdpError, UdpOptions,
-    UdpRecvError, UdpSendError,
+    NetworkErrorKind, RecvError, RxFrame, SendError, Stack, State, TcpError, TcpOptions, UdpError,
+    UdpOptions, UdpRecvError, UdpSendError,
 };
 
 use crate::net::{Net, balanced, frames, host, host_with, ip, mac, settled, v4, v6};
@@ -507,6 +507,43 @@ fn sockets_hear_what_the_network_says_of_their_packets() {
     let nowhere = SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb9, 0, 0, 0, 0, 0, 1), 80));
     let unreachable = net.hosts[0].connect(net.now, nowhere, ConnectOptions::default());
     assert_eq!(unreachable, Err(ConnectError::NetworkUnreachable));
+}
+
+/// Whoever sent what cannot be read is told, and an attempt to connect goes on.
+#[test]
+fn rfc4443_3_4_a_parameter_problem_reaches_its_socket() {
+    let (mut stack, now) = alone();
+    // The byte that says what follows is wrong.
+    let problem_of = |stack: &mut Stack, code: u8| {
+        let sent = frames(stack, now).pop().unwrap();
+        let message = [&[4, code, 0, 0, 0, 0, 0, 6][..], &sent[14..]].concat();
+        assert_eq!(give(stack, now, &icmp(&message)), (vec![], vec![]));
+    };
+    let id = stack.bind_udp(v6(1, 7)).unwrap();
+    let mut socket = stack.udp(id).unwrap();
+    socket.set_options(UdpOptions { network_errors: true, ..UdpOptions::default() });
+    socket.connect(v6(9, 9)).unwrap();
+    for code in 0..4 {
+        stack.udp(id).unwrap().send_to(now, b"?", None).unwrap();
+        problem_of(&mut stack, code);
+        let mut socket = stack.udp(id).unwrap();
+        let heard = socket.recv_from(&mut [0; 9]);
+        assert_eq!(heard, Err(UdpRecvError::Failed(UdpError::ParameterProblem)));
+        let kind = NetworkErrorKind::ParameterProblem { code, pointer: 6 };
+        assert_eq!(socket.take_network_error().map(|said| said.kind), Some(kind));
+    }
+    let ping = stack.bind_echo(None).unwrap();
+    stack.echo(ping).unwrap().send(now, ip(9).into(), 1, b"x", None).unwrap();
+    problem_of(&mut stack, 1);
+    let answer = stack.echo(ping).unwrap().recv(&mut [0; 9]).unwrap();
+    let kind = EchoReplyKind::ParameterProblem { code: 1, pointer: 6 };
+    assert_eq!((answer.sequence, answer.kind), (1, kind));
+    let tcp = stack.connect(now, v6(9, 80), ConnectOptions::default()).unwrap();
+    problem_of(&mut stack, 1);
+    assert_eq!(stack.tcp(tcp).unwrap().state(), State::SynSent);
+    // Of what nobody here has sent, nothing.
+    let message = [&[4, 1, 0, 0, 0, 0, 0, 6][..], &packet(17, &udp(7, b"x"))[14..]].concat();
+    assert_eq!(give(&mut stack, now, &icmp(&message)).1, [DropReason::IcmpIgnored]);
 }
 
 /// The quoted packet and its answer: Packet Too Big, for `mtu`.

@@ -315,6 +315,11 @@ fn what_the_network_says_of_datagrams_is_kept_for_those_who_ask() {
         ([3, 3], NetworkErrorKind::Port, UdpError::Refused),
         ([3, 4], NetworkErrorKind::TooBig { mtu: 0 }, UdpError::MessageTooLong),
         ([3, 13], NetworkErrorKind::Prohibited, UdpError::Prohibited),
+        (
+            [12, 1],
+            NetworkErrorKind::ParameterProblem { code: 1, pointer: 0 },
+            UdpError::ParameterProblem,
+        ),
     ];
     for (said, kind, error) in rows {
         net.hosts[0].receive(net.now, RxFrame::plain(&says(&frame, said, 0)));

@@ -229,16 +229,20 @@ fn udp_lengths() {
 /// §4.1.3.3: an ICMP error reaches the socket that is connected there.
 #[test]
 fn udp_errors_reach_connected_sockets() {
-    let (mut t, id) = bound(53);
-    let (peer, host) = to_host(53);
-    let now = t.now();
-    t.stack.udp(id).unwrap().connect(SocketAddr::V4(peer)).unwrap();
-    t.stack.udp(id).unwrap().send_to(now, b"hello", None).unwrap();
-    let sent = t.drain().next_frame();
-    t.inject_ipv4(1, &icmp(3, 3, [0; 4], &sent[14..]));
-    let mut text = [0; 16];
-    let refused = t.stack.udp(id).unwrap().recv_from(&mut text);
-    assert_eq!(refused, Err(UdpRecvError::Failed(stack::UdpError::Refused)), "{host}");
+    for (kind, code, error) in
+        [(3, 3, stack::UdpError::Refused), (12, 0, stack::UdpError::ParameterProblem)]
+    {
+        let (mut t, id) = bound(53);
+        let (peer, host) = to_host(53);
+        let now = t.now();
+        t.stack.udp(id).unwrap().connect(SocketAddr::V4(peer)).unwrap();
+        t.stack.udp(id).unwrap().send_to(now, b"hello", None).unwrap();
+        let sent = t.drain().next_frame();
+        t.inject_ipv4(1, &icmp(kind, code, [0; 4], &sent[14..]));
+        let mut text = [0; 16];
+        let failed = t.stack.udp(id).unwrap().recv_from(&mut text);
+        assert_eq!(failed, Err(UdpRecvError::Failed(error)), "{host}");
+    }
 }
 
 /// §3.3.2: fragments in any order are put together; an echo of them comes back whole.

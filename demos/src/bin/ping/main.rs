@@ -236,6 +236,9 @@ fn explain(kind: EchoReplyKind) -> String {
     match kind {
         EchoReplyKind::Reply => "a reply".into(),
         EchoReplyKind::TimeExceeded => "Time to live exceeded".into(),
+        EchoReplyKind::ParameterProblem { pointer, .. } => {
+            format!("Parameter problem: pointer = {pointer}")
+        }
         EchoReplyKind::Unreachable(0) => "Destination Net Unreachable".into(),
         EchoReplyKind::Unreachable(1) => "Destination Host Unreachable".into(),
         EchoReplyKind::Unreachable(2) => "Destination Protocol Unreachable".into(),

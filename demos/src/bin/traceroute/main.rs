@@ -240,7 +240,7 @@ fn ask_icmp(
             EchoReplyKind::Unreachable(0) => (" !N", true),
             EchoReplyKind::Unreachable(1) => (" !H", true),
             EchoReplyKind::Unreachable(13) => (" !X", true),
-            EchoReplyKind::Unreachable(_) => (" !", true),
+            EchoReplyKind::Unreachable(_) | EchoReplyKind::ParameterProblem { .. } => (" !", true),
         };
         return Ok(Some(Answer { from: reply.from, mark, last }));
     }

@@ -62,7 +62,11 @@ impl Shared {
     fn is_survived(&self, socket: &Socket, state: &mut State, error: Errno) -> bool {
         let of_network = matches!(
             error,
-            Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ECONNREFUSED | Errno::ENOPROTOOPT
+            Errno::EHOSTUNREACH
+                | Errno::ENETUNREACH
+                | Errno::ECONNREFUSED
+                | Errno::ENOPROTOOPT
+                | Errno::EPROTO
         );
         let survived = of_network && self.bsd.getpeername(socket.fd).is_ok();
         if survived {

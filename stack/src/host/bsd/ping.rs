@@ -52,6 +52,7 @@ impl Ping {
                 | NetworkErrorKind::Protocol
                 | NetworkErrorKind::TooBig { .. }
                 | NetworkErrorKind::Prohibited
+                | NetworkErrorKind::ParameterProblem { .. }
         );
         (self.peer.is_some() && is_hard).then_some(error)
     }
@@ -72,6 +73,9 @@ fn error_kind(kind: EchoReplyKind) -> Option<NetworkErrorKind> {
     match kind {
         EchoReplyKind::Reply => None,
         EchoReplyKind::TimeExceeded => Some(NetworkErrorKind::TimeExceeded),
+        EchoReplyKind::ParameterProblem { code, pointer } => {
+            Some(NetworkErrorKind::ParameterProblem { code, pointer })
+        }
         EchoReplyKind::Unreachable(code) => Some(match code {
             0 => NetworkErrorKind::Network,
             2 => NetworkErrorKind::Protocol,

@@ -18,10 +18,14 @@ fn in_flight() -> (Rig, Segment) {
 
 #[test]
 fn must_47_soft_errors_are_reported_in_the_end() {
-    let (mut t, segment) = in_flight();
-    t.inject_error(UNREACHABLE, 1, [0; 4], &segment).expect_nothing().state(State::Established);
-    t.advance(secs(2000)).forget_rest();
-    t.expect_error(TcpError::HostUnreachable);
+    for (kind, code, error) in
+        [(UNREACHABLE, 1, TcpError::HostUnreachable), (12, 0, TcpError::ParameterProblem)]
+    {
+        let (mut t, segment) = in_flight();
+        t.inject_error(kind, code, [0; 4], &segment).expect_nothing().state(State::Established);
+        t.advance(secs(2000)).forget_rest();
+        t.expect_error(error);
+    }
 }
 
 /// The Diffserv octet of the last frames, and their TTL.
@@ -165,6 +169,7 @@ fn shld_25_who_asks_for_soft_errors_learns_of_them_at_once() {
         (UNREACHABLE, 1, TcpError::HostUnreachable),
         (UNREACHABLE, 3, TcpError::Refused),
         (11, 0, TcpError::HostUnreachable),
+        (12, 0, TcpError::ParameterProblem),
     ] {
         let (mut t, segment) = in_flight();
         with(&mut t);
