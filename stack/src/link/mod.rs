@@ -35,6 +35,8 @@ pub(crate) enum Standing {
 pub(crate) enum Heard {
     /// It said something to this host.
     Used,
+    /// A neighbour has answered: it is there.
+    Answered(Address),
     Dropped(DropReason),
     /// A tentative address is another's, or another looks for it, with a number of his own
     /// (RFC 7527 §4.1).
@@ -128,8 +130,12 @@ impl Link {
             NdpAction::Tell { own } => self.announce(own),
             NdpAction::Learn { address, mac, claim } => {
                 self.neighbors.learn(now, address, mac, claim);
+                return self.heard_of(address);
             }
-            NdpAction::Confirm { address } => self.neighbors.confirm(now, address),
+            NdpAction::Confirm { address } => {
+                self.neighbors.confirm(now, address);
+                return self.heard_of(address);
+            }
             NdpAction::Conflict(own) => {
                 if self.defender.may_defend(now, own) {
                     self.announce(own);
@@ -139,6 +145,12 @@ impl Link {
             NdpAction::Ignore => return Heard::Dropped(DropReason::NdpIgnored),
         }
         Heard::Used
+    }
+
+    /// A neighbour has told of itself.
+    fn heard_of(&self, neighbor: Address) -> Heard {
+        let answered = self.neighbors.is_reachable(neighbor);
+        if answered { Heard::Answered(neighbor) } else { Heard::Used }
     }
 
     /// Says on the link what one of our addresses has to say.

@@ -370,6 +370,11 @@ impl NeighborTable {
         result
     }
 
+    /// It has answered, and nothing has spoken against it since.
+    pub(crate) fn is_reachable(&self, address: Address) -> bool {
+        self.find(address).is_some_and(|entry| matches!(entry.state, State::Reachable { .. }))
+    }
+
     /// An upper layer's proof that `next_hop` receives what we send: new data acknowledged.
     pub(crate) fn confirm(&mut self, now: Instant, next_hop: Address) {
         let until = now + self.reachable_time;

@@ -140,8 +140,9 @@ impl Routers {
             }
             Some(at) => {
                 let Some(router) = self.routers.get_mut(at) else { return false };
-                let changed = router.preference != preference;
-                (router.until, router.preference) = (until, preference);
+                let changed = router.preference != preference || router.silent;
+                // RFC 4861 §6.3.6: who speaks is not known to be unreachable.
+                (router.until, router.preference, router.silent) = (until, preference, false);
                 return changed;
             }
             None if said.lifetime.is_zero() => return false,
@@ -201,6 +202,14 @@ impl Routers {
             self.routers.iter_mut().for_each(|router| router.silent = false);
         }
         true
+    }
+
+    /// A neighbour answers: if it is a router that did not when it was needed, it is as good as the
+    /// others again (RFC 4861 §6.3.6). True when routes have changed.
+    pub(crate) fn on_answer(&mut self, address: Address) -> bool {
+        let mut silent = self.routers.iter_mut().filter(|router| router.silent);
+        let router = silent.find(|router| router.address == address);
+        router.map(|router| router.silent = false).is_some()
     }
 
     /// When there is something to do.
@@ -386,6 +395,26 @@ mod tests {
         assert_eq!(way(&routers).as_deref(), Some("fe80::2"));
         assert!(routers.on_silence(address("fe80::2")));
         assert_eq!(way(&routers).as_deref(), Some("fe80::1"), "each in its turn");
+    }
+
+    #[test]
+    fn rfc4861_6_3_6_one_that_speaks_or_answers_again_is_as_good_as_before() {
+        let (mut routers, now) = (routers(), Instant::ZERO);
+        routers.hear(now, &said(1, 100, Preference::High));
+        routers.hear(now, &said(2, 100, Preference::Low));
+        for speaks in [true, false] {
+            assert!(routers.on_silence(address("fe80::1")));
+            assert_eq!(way(&routers).as_deref(), Some("fe80::2"));
+            assert!(!routers.on_answer(address("fe80::2")), "it was there");
+            assert!(!routers.on_answer(address("fe80::9")), "no router");
+            assert!(if speaks {
+                routers.hear(now, &said(1, 100, Preference::High))
+            } else {
+                routers.on_answer(address("fe80::1"))
+            });
+            assert_eq!(way(&routers).as_deref(), Some("fe80::1"), "speaks: {speaks}");
+        }
+        assert!(!routers.hear(now, &said(1, 100, Preference::High)), "nothing new");
     }
 
     #[test]

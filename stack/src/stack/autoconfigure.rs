@@ -102,6 +102,12 @@ impl Stack {
     ) -> Result<(), DropReason> {
         match heard {
             Heard::Used => Ok(()),
+            Heard::Answered(neighbor) => {
+                if self.interfaces.get_mut(interface).routers.on_answer(neighbor) {
+                    self.follow_routes();
+                }
+                Ok(())
+            }
             Heard::Dropped(reason) => Err(reason),
             Heard::Conflict { address, nonce } => {
                 if let Some(lost) = self.addresses.on_conflict(interface, address, nonce) {

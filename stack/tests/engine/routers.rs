@@ -468,6 +468,44 @@ fn rfc4861_6_3_4_a_router_that_resigns_and_one_that_is_better() {
     assert_eq!(link.made().len(), 1, "a router that is no way out may tell of prefixes still");
 }
 
+/// Linux looks at the router's neighbour entry for each packet.
+#[test]
+fn rfc4861_6_3_6_a_router_falls_and_comes_back() {
+    let first_frame = |link: &mut Link| {
+        link.said.clear();
+        let far = "[2001:db8:9::9]:80".parse().unwrap();
+        let id = link.stack.connect(link.now, far, ConnectOptions::default()).unwrap();
+        link.pass(Duration::ZERO);
+        link.stack.tcp(id).unwrap().abort(link.now);
+        link.said[0].1.clone()
+    };
+    for speaks in [true, false] {
+        let mut link = Link::ready();
+        // The better one does not say where it is: it has to be asked for.
+        let better = || Word { flags: 0x08, ..Word::new() }.prefix("2001:db8::", BOTH, 7200, 3600);
+        let mut nowhere = better();
+        nowhere.options.drain(..8);
+        link.hear(&nowhere.frame());
+        let mut other = Word { router: OTHER_ROUTER, ..Word::new() };
+        other.options[7] = 8;
+        link.hear(&other.frame());
+        link.pass(secs(2));
+        assert_eq!(first_frame(&mut link)[38..54], group_of(ROUTER).octets());
+        link.pass(Duration::from_millis(3500));
+        assert_eq!(first_frame(&mut link)[..6], mac(8).0, "it is silent");
+        if speaks {
+            link.hear(&better().frame());
+        } else {
+            // A late answer to the last question.
+            let own = link.local().0;
+            let head = [136, 0, 0, 0, 0x60, 0, 0, 0];
+            let answer = [&head[..], &ROUTER.octets(), &[2, 1], &mac(9).0].concat();
+            link.hear(&icmp_to(own, ROUTER, 255, &answer));
+        }
+        assert_eq!(first_frame(&mut link)[..6], mac(9).0, "it is back; speaks: {speaks}");
+    }
+}
+
 #[test]
 fn n6_a_rogue_router_is_held_to_its_limits() {
     let mut link = Link::ready();
