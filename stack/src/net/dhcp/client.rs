@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
-use super::Lease;
 use super::message::{Kind, Message, Reply};
+use super::{Lease, RENEW_MIN};
 use crate::random::Random;
 use crate::time::Instant;
 use crate::wire::address::Mac;
@@ -153,12 +153,12 @@ impl Client {
                 if now >= self.since + lease.time =>
             {
                 self.lose(&lease);
-                self.start_over(now, Duration::ZERO);
+                self.run_out(now, &lease);
             }
-            State::Bound(lease) => self.enter(now, State::Renewing(lease)),
-            State::Renewing(lease) if now >= self.since + lease.rebind => {
+            State::Bound(lease) | State::Renewing(lease) if now >= self.since + lease.rebind => {
                 self.enter(now, State::Rebinding(lease));
             }
+            State::Bound(lease) => self.enter(now, State::Renewing(lease)),
             State::Renewing(_) | State::Rebinding(_) => self.repeat(now),
             State::Stopped => self.deadline = Instant::FAR_FUTURE,
         }
@@ -266,10 +266,15 @@ impl Client {
         self.deadline = self.since + lease.renew;
         // An answer that was so long under way has nothing left to lend.
         if now >= self.since + lease.time {
-            return self.start_over(now, Duration::ZERO);
+            return self.run_out(now, &lease);
         }
         self.events.push_back(LeaseEvent::Bound(lease.clone(), self.since));
         self.state = State::Bound(lease);
+    }
+
+    /// The lease has come to its end: however short it was, the next is asked for in due time.
+    fn run_out(&mut self, now: Instant, lease: &Lease) {
+        self.start_over(now, RENEW_MIN.saturating_sub(lease.time));
     }
 
     /// A server says no. The second time in a row, and later ones, cost more and more time: two

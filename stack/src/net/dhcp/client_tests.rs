@@ -74,9 +74,20 @@ impl Bench {
     }
 
     fn answer(&mut self, asked: &Outgoing, kind: u8, server: [u8; 4], lease: u32) {
-        let lease = lease.to_be_bytes();
-        let options: [(u8, &[u8]); 4] =
-            [(53, &[kind]), (54, &server), (1, &[255, 255, 255, 0]), (51, &lease)];
+        self.answer_with(asked, (kind, server), lease, &[]);
+    }
+
+    fn answer_with(
+        &mut self,
+        asked: &Outgoing,
+        (kind, server): (u8, [u8; 4]),
+        lease: u32,
+        more: &[(u8, [u8; 4])],
+    ) {
+        let (kind, lease) = ([kind], lease.to_be_bytes());
+        let mut options: Vec<(u8, &[u8])> =
+            vec![(53, &kind), (54, &server), (1, &[255, 255, 255, 0]), (51, &lease)];
+        options.extend(more.iter().map(|(kind, data)| (*kind, &data[..])));
         let message = reply(&asked.message, YOURS, &options);
         self.client.on_message(self.now, &message);
     }
@@ -305,5 +316,40 @@ fn d5_leases_of_a_second_and_for_ever() {
             messages += usize::from(bench.client.poll_transmit().is_some());
         }
         assert!(messages <= 3, "{messages}");
+    }
+}
+
+/// A server that lends for ever so short, or says that a lease is to be renewed at once, and answers
+/// at once. dhcpcd takes no lease to be shorter than 20 s and busybox's udhcpc than 30; systemd takes
+/// a T1 or T2 of 0 for none.
+#[test]
+fn d6_no_terms_of_a_lease_make_a_storm() {
+    for (lease, t1, t2) in [
+        (3600, 0, 0),
+        (3600, 0, 3150),
+        (3600, 1, 2),
+        (3600, 4, 4),
+        (100, 3, 5),
+        (5, 4, 4),
+        (4, 0, 0),
+        (2, 1, 1),
+        (1, 0, 0),
+    ] {
+        let mut bench = Bench::new(None);
+        let end = bench.now + Duration::from_secs(600);
+        let (mut messages, mut leases) = (0, 0);
+        while bench.client.next_timeout() <= end && messages < 1000 {
+            bench.now = bench.now.max(bench.client.next_timeout());
+            bench.client.advance(bench.now);
+            while let Some(asked) = bench.client.poll_transmit() {
+                messages += 1;
+                let kind = if said(&asked).0 == 1 { 2 } else { 5 };
+                let terms = [(58, u32::to_be_bytes(t1)), (59, u32::to_be_bytes(t2))];
+                bench.answer_with(&asked, (kind, ONE), lease, &terms);
+            }
+            leases += usize::from(matches!(bench.client.poll_event(), Some(LeaseEvent::Bound(..))));
+        }
+        let terms = (lease, t1, t2);
+        assert!(leases > 0 && messages <= 300, "{terms:?}: {messages} messages in ten minutes");
     }
 }

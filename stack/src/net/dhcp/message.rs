@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use smoltcp::wire::{ArpHardware, DhcpFlags, DhcpOpCode, DhcpOption, DhcpPacket, EthernetAddress};
 
-use super::{DOMAINS_MAX, DhcpInformation, Lease, ROUTES_MAX, SERVERS_MAX};
+use super::{DOMAINS_MAX, DhcpInformation, Lease, RENEW_MIN, ROUTES_MAX, SERVERS_MAX};
 use crate::net::cidr::Cidr;
 use crate::net::dns::name::DomainName;
 use crate::net::route::Route;
@@ -251,9 +251,15 @@ impl Options {
             u32::MAX => Duration::MAX,
             seconds => Duration::from_secs(seconds.into()),
         };
-        // RFC 2131 §4.4.5, for what is not said and for what cannot be.
-        let said = |kind| self.seconds(kind).map(|seconds| Duration::from_secs(seconds.into()));
-        let usual = |eighths| time.checked_mul(eighths).map_or(Duration::MAX, |time| time / 8);
+        // RFC 2131 §4.4.5, for what is not said and for what cannot be. A 0 says nothing.
+        let said = |kind| {
+            let time = self.seconds(kind).map(|seconds| Duration::from_secs(seconds.into()));
+            time.filter(|time| *time >= RENEW_MIN)
+        };
+        let usual = |eighths| {
+            let part = time.checked_mul(eighths).map_or(Duration::MAX, |time| time / 8);
+            part.max(RENEW_MIN).min(time)
+        };
         let rebind = said(option::T2).filter(|t2| *t2 < time).unwrap_or(usual(7));
         let renew = said(option::T1).filter(|t1| *t1 < rebind).unwrap_or(usual(4).min(rebind));
         Some(Lease {
@@ -455,6 +461,18 @@ mod tests {
             let (t1, t2) = (u32::to_be_bytes(t1), u32::to_be_bytes(t2));
             let lease = offer(&[(58, &t1), (59, &t2)]).unwrap();
             assert!(lease.renew <= lease.rebind && lease.rebind <= lease.time, "{lease:?}");
+        }
+        // 0 says nothing (§4.4.5): half of an hour, and seven eighths.
+        for (t1, t2, expected) in [
+            (0, 0, [1800, 3150]),
+            (0, 3000, [1800, 3000]),
+            (900, 0, [900, 3150]),
+            (3, 3, [1800, 3150]),
+            (4, 5, [4, 5]),
+        ] {
+            let (t1, t2) = (u32::to_be_bytes(t1), u32::to_be_bytes(t2));
+            let lease = offer(&[(58, &t1), (59, &t2)]).unwrap();
+            assert_eq!([lease.renew, lease.rebind].map(|time| time.as_secs()), expected);
         }
         let forever = offer(&[(51, &[255; 4])]).unwrap();
         assert_eq!([forever.renew, forever.rebind, forever.time], [Duration::MAX; 3]);

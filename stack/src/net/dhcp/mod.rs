@@ -20,6 +20,10 @@ pub(crate) const ROUTES_MAX: usize = 32;
 pub(crate) const SERVERS_MAX: usize = 8;
 pub(crate) const DOMAINS_MAX: usize = 8;
 
+/// No lease is renewed, nor another asked for after it, sooner than this: a server can say that it
+/// is to be at once (THREATS D-6). So long the first repetition waits (RFC 2131 §4.1).
+const RENEW_MIN: Duration = Duration::from_secs(4);
+
 /// What a DHCP server has lent, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
