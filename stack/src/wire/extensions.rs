@@ -107,6 +107,32 @@ pub(crate) fn skim<'a>(packet: &IpPacket<'a>) -> IpPacket<'a> {
     IpPacket { protocol: next, extensions, payload, ..*packet }
 }
 
+/// The packet's hop-by-hop options tell routers that it is one of MLD (Router Alert, RFC 2711 §2.1).
+/// Its chain has been skipped.
+pub(crate) fn alerts_of_mld(packet: &IpPacket<'_>) -> bool {
+    const PAD_1: u8 = 0;
+    const ROUTER_ALERT: u8 = 5;
+    const OF_MLD: [u8; 2] = [0, 0];
+    let [_, units, options @ ..] = packet.extensions else { return false };
+    if packet.header.get(NEXT_HEADER_AT) != Some(&HOP_BY_HOP) {
+        return false;
+    }
+    let mut rest = options.get(..usize::from(*units) * 8 + 6).unwrap_or_default();
+    while let Some((&kind, behind)) = rest.split_first() {
+        if kind == PAD_1 {
+            rest = behind;
+            continue;
+        }
+        let Some((&len, behind)) = behind.split_first() else { return false };
+        let Some((data, behind)) = behind.split_at_checked(len.into()) else { return false };
+        if kind == ROUTER_ALERT {
+            return data == OF_MLD;
+        }
+        rest = behind;
+    }
+    false
+}
+
 struct Chain<'a> {
     bytes: &'a [u8],
     /// Read so far.

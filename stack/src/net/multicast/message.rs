@@ -5,6 +5,7 @@ use super::{Query, Report, Saying, Version};
 use crate::net::icmpv6;
 use crate::wire::address::Address;
 use crate::wire::checksum::{checksum, is_valid};
+use crate::wire::extensions;
 use crate::wire::parse::{IpPacket, PROTOCOL_ICMPV6, PROTOCOL_IGMP};
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -39,11 +40,12 @@ pub(crate) fn igmp_query(packet: &IpPacket<'_>) -> Option<Query> {
     group_query(version, Address::v4(group), sources, within)
 }
 
-/// Reads a query of MLD, whose checksum is right; None as above.
+/// Reads a query of MLD, whose checksum is right; None as above, and for one that does not alert
+/// routers (RFC 3810 §6.2).
 pub(crate) fn mld_query(packet: &IpPacket<'_>) -> Option<Query> {
     let (header, rest) = packet.payload.split_first_chunk::<24>()?;
     let [MLD_QUERY, _, _, _, high, low, _, _, group @ ..] = *header else { return None };
-    if packet.ttl != 1 || !packet.source.is_link_local() {
+    if packet.ttl != 1 || !packet.source.is_link_local() || !extensions::alerts_of_mld(packet) {
         return None;
     }
     let code = u16::from_be_bytes([high, low]).into();

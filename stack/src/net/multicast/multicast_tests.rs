@@ -196,6 +196,58 @@ fn reports_are_what_the_rfcs_say() {
     assert_eq!(packet(&gone, own), None, "the first version knows no leaving");
 }
 
+/// Hop-by-hop options with Router Alert for MLD, in front of ICMPv6 (RFC 2711 §2.1).
+const ALERT: [u8; 8] = [58, 0, 5, 2, 0, 0, 1, 0];
+const FE80_9: u128 = 0xfe80 << 112 | 9;
+
+/// A query from such a source, with such a hop limit, behind these extension headers.
+fn mld(
+    (source, hops): (u128, u8),
+    extensions: &[u8],
+    code: u16,
+    (group, tail): (Address, &[u8]),
+) -> Option<Query> {
+    let [high, low] = code.to_be_bytes();
+    let query = [&[130, 0, 0, 0, high, low, 0, 0][..], group.octets(), tail].concat();
+    let first = if extensions.is_empty() { 58 } else { 0 };
+    let payload = [extensions, &query].concat();
+    let [high, low] = (payload.len() as u16).to_be_bytes();
+    let head = [0x60, 0, 0, 0, high, low, first, hops];
+    let source = Address::v6(source);
+    let ip = [&head[..], source.octets(), Address::ALL_NODES.octets(), &payload].concat();
+    let whole = parse::ipv6(&ip).unwrap();
+    mld_query(&crate::wire::extensions::skip(&whole).unwrap())
+}
+
+/// A querier is on this link, and says so in three ways: Linux, too, wants all of them, and the
+/// value of the option to be MLD's.
+#[test]
+fn rfc3810_6_2_a_query_is_from_this_link_and_alerts_routers() {
+    let group = Address::UNSPECIFIED_V6;
+    for (tail, version) in [(&[][..], Version::Second), (&[2, 125, 0, 0], Version::Third)] {
+        let query = |from, extensions: &[u8]| mld(from, extensions, 500, (group, tail));
+        let good = Some(self::query(version, None, 500));
+        assert_eq!(query((FE80_9, 1), &ALERT), good);
+        let padded = [58, 1, 0, 1, 0, 5, 2, 0, 0, 1, 4, 0, 0, 0, 0, 0];
+        assert_eq!(query((FE80_9, 1), &padded), good, "behind padding");
+        for from in [(FE80_9, 2), (FE80_9, 255), (0x2001_0db8 << 96 | 9, 1)] {
+            assert_eq!(query(from, &ALERT), None, "{from:?}");
+        }
+        for wrong in [
+            &[][..],
+            &[58, 0, 1, 4, 0, 0, 0, 0],
+            &[58, 0, 5, 2, 0, 1, 1, 0],
+            &[58, 0, 5, 3, 0, 0, 0, 0],
+            &[58, 0, 5, 0, 0, 0, 0, 0],
+        ] {
+            assert_eq!(query((FE80_9, 1), wrong), None, "{wrong:?}");
+        }
+        // Options for the destination are no place for it.
+        let elsewhere = [&[60, 0, 1, 4, 0, 0, 0, 0][..], &ALERT].concat();
+        assert_eq!(query((FE80_9, 1), &elsewhere), None);
+    }
+}
+
 #[test]
 fn queries_are_read_with_their_times() {
     let igmp = |ttl: u8, code: u8, group: [u8; 4], tail: &[u8]| {
@@ -230,24 +282,8 @@ fn queries_are_read_with_their_times() {
     assert_eq!(igmp(1, 10, [239, 1, 2, 3], &list), None);
     assert_eq!(igmp(2, 100, any, &[]), None, "from beyond the link");
     assert_eq!(igmp(1, 100, any, &[0; 2]), None, "neither version's length");
-    let mld = |source: u128, code: u16, group: Address, tail: &[u8]| {
-        let [high, low] = code.to_be_bytes();
-        let head = [130, 0, 0, 0, high, low, 0, 0];
-        let payload = [&head[..], group.octets(), tail].concat();
-        let [header, extensions] = [&[][..]; 2];
-        mld_query(&parse::IpPacket {
-            source: Address::v6(source),
-            destination: Address::ALL_NODES,
-            protocol: 58,
-            ttl: 1,
-            ecn: crate::wire::ecn::Codepoint::NotEct,
-            fragment: None,
-            header,
-            extensions,
-            payload: &payload,
-        })
-    };
-    let link = 0xfe80 << 112 | 9;
+    let mld = |source, code, group, tail: &[u8]| mld((source, 1), &ALERT, code, (group, tail));
+    let link = FE80_9;
     let any = Address::UNSPECIFIED_V6;
     assert_eq!(mld(link, 500, any, &[]), Some(query(Version::Second, None, 500)));
     assert_eq!(mld(link, 500, V6, &[0; 4]), Some(query(Version::Third, Some(V6), 500)));
