@@ -27,8 +27,13 @@ fn option(kind: u8, data: &[u8]) -> Vec<u8> {
 const DUID: [u8; 10] = [0, 3, 0, 1, 2, 0, 0, 0, 0, 1];
 
 /// A reply to `question` with the server's name and these options.
-fn reply(question: &[u8], options: &[Vec<u8>]) -> Vec<u8> {
+fn reply_to_nobody(question: &[u8], options: &[Vec<u8>]) -> Vec<u8> {
     [&[7], &question[1..4], &option(2, &[0, 3, 0, 1, 2, 0, 0, 0, 0, 9]), &options.concat()].concat()
+}
+
+/// The same with the name of who asked behind the server's.
+fn reply(question: &[u8], options: &[Vec<u8>]) -> Vec<u8> {
+    reply_to_nobody(question, &[&[option(1, &DUID)], options].concat())
 }
 
 fn server() -> Vec<u8> {
@@ -78,7 +83,7 @@ fn rfc8415_21_23_what_was_learnt_is_asked_for_again() {
         let mut client = client();
         let (now, question) = next(&mut client);
         let refresh = told.map(|told| option(32, &told.to_be_bytes())).unwrap_or_default();
-        let bytes = reply(&question, &[option(1, &DUID), server(), search.clone(), refresh]);
+        let bytes = reply(&question, &[server(), search.clone(), refresh]);
         assert_eq!(client.on_message(now, &bytes), Some(known()));
         assert_eq!(client.on_message(now, &bytes), None, "an answer is one");
         let (again, another) = next(&mut client);
@@ -110,7 +115,7 @@ fn rfc8415_21_25_a_server_says_how_often_it_may_be_asked() {
 fn rfc8415_16_10_what_is_no_answer() {
     let mut client = client();
     let (now, question) = next(&mut client);
-    let good = reply(&question, &[option(1, &DUID), server()]);
+    let good = reply(&question, &[server()]);
     let with = |change: fn(&mut Vec<u8>)| {
         let mut bytes = good.clone();
         change(&mut bytes);
@@ -123,6 +128,9 @@ fn rfc8415_16_10_what_is_no_answer() {
         with(|bytes| bytes.push(0)),
         // Without the server's name.
         with(|bytes| drop(bytes.drain(4..18))),
+        // Without our name, and with another's.
+        reply_to_nobody(&question, &[server()]),
+        reply_to_nobody(&question, &[option(1, &[0, 3, 0, 1, 2, 0, 0, 0, 0, 2]), server()]),
         reply(&question, &[option(1, &[0, 3, 0, 1, 2, 0, 0, 0, 0, 2])]),
         reply(&question, &[option(13, &[0, 1])]),
         reply(&question, &[option(13, &[])]),

@@ -75,20 +75,22 @@ pub(crate) fn answer(bytes: &[u8], transaction: u32, mac: Mac) -> Option<Answer>
     if kind != REPLY || u32::from_be_bytes([0, a, b, c]) != transaction {
         return None;
     }
-    let (mut answer, mut has_server) = (Answer::default(), false);
+    let (mut answer, mut has_server, mut is_ours) = (Answer::default(), false, false);
     while let Some((head, rest)) = options.split_first_chunk::<4>() {
         let [a, b, c, d] = *head;
         let length = u16::from_be_bytes([c, d]);
         let (data, rest) = rest.split_at_checked(length.into())?;
         match u16::from_be_bytes([a, b]) {
             option::CLIENT if data != client(mac) => return None,
+            option::CLIENT => is_ours = true,
             option::STATUS if data.get(..2) != Some(&[0, 0]) => return None,
             option::SERVER => has_server = true,
             kind => answer.read(kind, data),
         }
         options = rest;
     }
-    (has_server && options.is_empty()).then_some(answer)
+    // The question has our name in it: so has its answer.
+    (has_server && is_ours && options.is_empty()).then_some(answer)
 }
 
 impl Answer {
