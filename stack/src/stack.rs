@@ -43,7 +43,7 @@ use crate::wire::frame::TxFrame;
 use crate::wire::interface::InterfaceId;
 use fragmentation::Fragmenting;
 use output::Body;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A TCP/IP host: frames and the time go in; frames, events and the next deadline come out.
 ///
@@ -84,6 +84,9 @@ pub struct Stack {
     labels: Secret,
     /// Of addresses that the host makes itself (RFC 7217).
     stable: Secret,
+    /// How many temporary addresses of a network were others', in a row (RFC 8981 §3.4). As many as
+    /// there are networks with an address of a router's prefix.
+    temporary_conflicts: BTreeMap<(InterfaceId, u64), u8>,
     limiter: RateLimiter,
     tcp: TcpLayer,
     udp: UdpTable,
@@ -182,6 +185,7 @@ impl Stack {
             reassembler: Reassembler::new(config.fragments),
             labels: Secret::derive(&seed, "flow labels"),
             stable: Secret::derive(&seed, "stable addresses"),
+            temporary_conflicts: BTreeMap::new(),
             limiter: RateLimiter::new(config.icmp, &seed, "icmp"),
             tcp: TcpLayer::new(&config, &seed),
             udp: UdpTable::new(config.udp, Secret::derive(&seed, "udp")),

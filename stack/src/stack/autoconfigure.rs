@@ -37,6 +37,8 @@ const TEMP_VALID_LIFETIME: Duration = Duration::from_secs(2 * 86_400);
 const TEMP_PREFERRED_LIFETIME: Duration = Duration::from_secs(86_400);
 const MAX_DESYNC_FACTOR: Duration = Duration::from_secs(86_400 * 4 / 10);
 const REGEN_ADVANCE: Duration = Duration::from_secs(5);
+/// After so many further attempts a network has no temporary address.
+const TEMP_IDGEN_RETRIES: u8 = 3;
 
 impl Stack {
     /// Servers of names that routers have told of (RFC 8106).
@@ -137,7 +139,16 @@ impl Stack {
                 let tries = (0..TRIES).find(|tries| made(*tries) == address);
                 tries.map(|tries| made(tries + 1))
             }
-            AddressOrigin::Temporary => Some(self.random_address(lost.interface, network)),
+            AddressOrigin::Temporary => {
+                let place = (lost.interface, network);
+                let conflicts = self.temporary_conflicts.entry(place).or_default();
+                *conflicts = conflicts.saturating_add(1);
+                if !self.may_have_temporary(place) {
+                    let _: Result<(), _> = self.addresses.remove(address_of(lost));
+                    return;
+                }
+                Some(self.random_address(lost.interface, network))
+            }
             AddressOrigin::Configured | AddressOrigin::Dhcp => None,
         };
         let Some(next) = next else { return };
@@ -146,6 +157,12 @@ impl Stack {
             Lifetimes { preferred: left(lost.preferred_until), valid: left(lost.valid_until) };
         let _: Result<(), _> = self.addresses.remove(address_of(lost));
         self.make_address(now, lost.interface, next, (lost.origin, lifetimes));
+    }
+
+    /// RFC 8981 §3.4: where one attempt after another failed there is none, for as long as the host
+    /// is on this link.
+    fn may_have_temporary(&self, place: (InterfaceId, u64)) -> bool {
+        self.temporary_conflicts.get(&place).is_none_or(|failed| *failed <= TEMP_IDGEN_RETRIES)
     }
 
     /// What an interface makes its addresses of.
@@ -205,6 +222,7 @@ impl Stack {
         for prefix in said.prefixes.iter().filter(|prefix| prefix.autonomous) {
             self.on_prefix(now, id, prefix);
         }
+        self.keep_temporary_addresses(now);
         if self.addresses.changes() != before {
             self.follow_addresses(now);
         }
@@ -240,6 +258,17 @@ impl Stack {
         self.make_address(now, interface, address, (AddressOrigin::Slaac, lifetimes));
     }
 
+    /// Conflicts count where they follow each other, and where there is a router's prefix.
+    fn forget_temporary_conflicts(&mut self, all: &[AddressInfo]) {
+        let is = |origin| move |info: &&AddressInfo| info.origin == origin;
+        self.temporary_conflicts.retain(|failed, _| {
+            let mut here = all.iter().filter(|info| place(info) == *failed);
+            let has_prefix = here.clone().any(|info| is(AddressOrigin::Slaac)(&info));
+            let mut temporary = here.by_ref().filter(is(AddressOrigin::Temporary));
+            has_prefix && temporary.all(|info| info.state != AddressState::Preferred)
+        });
+    }
+
     /// Beside each address of a router's prefix one that soon makes place for another (RFC 8981
     /// §3.4, §3.5). Where that one ends the next is begun; what it is used for it keeps.
     pub(super) fn keep_temporary_addresses(&mut self, now: Instant) {
@@ -248,15 +277,16 @@ impl Stack {
         let is_temporary = |info: &&AddressInfo| {
             info.origin == AddressOrigin::Temporary && info.state != AddressState::Deprecated
         };
-        let place = |info: &AddressInfo| (info.interface, network_of(address_of(info)));
         let temporary: Vec<_> = all.iter().filter(is_temporary).map(place).collect();
+        self.forget_temporary_conflicts(&all);
         for info in all.iter().filter(|info| info.origin == AddressOrigin::Slaac) {
             let (interface, network) = place(info);
             let left = |until: Option<Instant>| until.map_or(Duration::MAX, |until| until - now);
             let shift = self.random.part_of(MAX_DESYNC_FACTOR);
             let preferred = left(info.preferred_until).min(TEMP_PREFERRED_LIFETIME - shift);
             let usable = info.state == AddressState::Preferred && preferred > REGEN_ADVANCE;
-            if usable && !temporary.contains(&(interface, network)) {
+            let has_one = temporary.contains(&(interface, network));
+            if usable && !has_one && self.may_have_temporary((interface, network)) {
                 let valid = left(info.valid_until).min(TEMP_VALID_LIFETIME);
                 let address = self.random_address(interface, network);
                 let made = (AddressOrigin::Temporary, Lifetimes { preferred, valid });
@@ -264,6 +294,11 @@ impl Stack {
             }
         }
     }
+}
+
+/// The place of an address: its link, and its network of 64 bits.
+fn place(info: &AddressInfo) -> (InterfaceId, u64) {
+    (info.interface, network_of(address_of(info)))
 }
 
 /// The network of 64 bits that an address of IPv6 is in.

@@ -176,6 +176,7 @@ impl Stack {
             let interface = self.interfaces.get_mut(id);
             interface.link.neighbors.forget();
             interface.groups.on_link_back();
+            self.temporary_conflicts.retain(|(here, _), _| *here != id);
             is_back = true;
         }
         if is_back {

@@ -346,6 +346,67 @@ fn n5_a_storm_of_conflicts_costs_four_tries_and_no_more() {
     assert!(link.said.is_empty());
 }
 
+/// RFC 8981 §3.4: after three more attempts the network has none, as long as the host is on this
+/// link.
+#[test]
+fn n5_a_storm_of_conflicts_of_temporary_addresses_costs_four_tries_and_no_more() {
+    let mut link = Link::with(|config| config.temporary_addresses = true);
+    link.pass(secs(3));
+    let word = Word::new().prefix("2001:db8::", BOTH, 604_800, 604_800).frame();
+    let tentative = |link: &Link| {
+        let all = link.all(AddressOrigin::Temporary);
+        all.iter().find(|it| it.1 == AddressState::Tentative).map(|it| it.0)
+    };
+    // The first ten seconds, and three days.
+    for span in [Duration::from_millis(100); 100].into_iter().chain([secs(1800); 3 * 48]) {
+        link.hear(&word);
+        for _ in 0..10 {
+            let Some(address) = tentative(&link) else { break };
+            link.hear(&claim(address));
+        }
+        link.pass(span);
+    }
+    assert_eq!(link.stack.counters().addresses_duplicate, 4);
+    assert_eq!(link.all(AddressOrigin::Temporary), [], "nothing is left of them");
+    assert_eq!(link.made()[0].1, AddressState::Preferred);
+    // Another network is another matter, and so is another link.
+    link.hear(&Word::new().prefix("2001:db8:1::", BOTH, 604_800, 604_800).frame());
+    link.pass(secs(10));
+    assert_eq!(link.all(AddressOrigin::Temporary).len(), 1);
+    link.stack.set_link(false);
+    link.stack.set_link(true);
+    link.hear(&word);
+    assert!(tentative(&link).is_some());
+}
+
+/// RFC 8981 §3.4: what counts is conflicts in a row.
+#[test]
+fn rfc8981_3_4_a_temporary_address_that_nobody_has_ends_the_count() {
+    let mut link = Link::with(|config| config.temporary_addresses = true);
+    link.pass(secs(3));
+    link.hear(&Word::new().prefix("2001:db8::", BOTH, u32::MAX, u32::MAX).frame());
+    let tentative = |link: &mut Link| loop {
+        let all = link.all(AddressOrigin::Temporary);
+        if let Some(it) = all.iter().find(|it| it.1 == AddressState::Tentative) {
+            break it.0;
+        }
+        let next = link.stack.next_timeout().unwrap();
+        link.pass(next - link.now);
+    };
+    for day in 1..5 {
+        for _ in 0..3 {
+            let address = tentative(&mut link);
+            link.hear(&claim(address));
+        }
+        // The fourth is left in peace.
+        let address = tentative(&mut link);
+        link.pass(secs(3));
+        link.hear(&Word::new().frame());
+        assert_eq!(link.source("2001:db8:9::9"), Ok(address.into()));
+        assert_eq!(link.stack.counters().addresses_duplicate, 3 * day);
+    }
+}
+
 #[test]
 fn rfc4861_6_3_7_routers_are_asked_until_one_answers() {
     let mut link = Link::ready();
