@@ -66,7 +66,8 @@ counters! {
     ip_out_requests = "IpOutRequests",
     /// Outgoing packets without a route.
     ip_out_no_routes = "IpOutNoRoutes",
-    /// Outgoing packets given up: the neighbour did not answer, or a queue was full.
+    /// Outgoing packets given up: the neighbour did not answer, packets were waiting for it up to a
+    /// limit or it was forgotten for one, or their address was lost.
     ip_out_discards = "IpOutDiscards",
     /// IP packets received that know no ECN (RFC 3168).
     ip_in_no_ect_pkts = "IpExtInNoECTPkts",

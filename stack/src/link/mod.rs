@@ -197,13 +197,14 @@ impl Link {
         }
     }
 
-    /// `own` is no longer ours: nobody is told that it is.
-    pub(crate) fn lose_address(&mut self, own: Address) {
+    /// `own` is no longer ours: nobody is told that it is. Says how many packets from it are dropped
+    /// that waited for their neighbours.
+    pub(crate) fn lose_address(&mut self, own: Address) -> u64 {
         self.replies.retain(|(_, packet)| match packet {
             LinkPacket::Arp(packet) => Address::v4(packet.sender) != own,
             LinkPacket::Ndp(packet) => packet.source != own,
         });
-        self.neighbors.drop_held(|packet| source_of(packet) == Some(own));
+        self.neighbors.drop_held(|packet| source_of(packet) == Some(own))
     }
 
     /// A packet from `own` waits for its neighbour.

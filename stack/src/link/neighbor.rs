@@ -150,10 +150,6 @@ pub(crate) enum Learned {
     New,
 }
 
-/// The packet was not held, for a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Dropped;
-
 /// A request to be sent: for `target`, to everybody or to the one that should still have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Solicit {
@@ -192,8 +188,24 @@ struct Entry {
     held_bytes: usize,
 }
 
+impl Entry {
+    /// The packets that wait, which go on being counted as held.
+    fn take_held(&mut self) -> Vec<Box<[u8]>> {
+        self.held_bytes = 0;
+        core::mem::take(&mut self.held).into()
+    }
+}
+
 /// Never used before all used, then by time; the number keeps equals apart, oldest first.
 type Rank = (Option<Instant>, u64);
+
+/// A neighbour that is no longer asked for, and the packets that waited for it.
+#[derive(Clone)]
+struct GivenUp {
+    since: Instant,
+    address: Address,
+    packets: Vec<Box<[u8]>>,
+}
 
 /// Neighbours, the packets that wait for them, and the requests that are due.
 #[derive(Clone)]
@@ -210,7 +222,7 @@ pub(crate) struct NeighborTable {
     pinned: Vec<Address>,
     solicits: VecDeque<Solicit>,
     released: VecDeque<(Mac, Box<[u8]>)>,
-    failed: VecDeque<(Address, Vec<Box<[u8]>>)>,
+    failed: VecDeque<GivenUp>,
     /// In entries, `released` and `failed` together.
     held_bytes: usize,
     counters: NeighborCounters,
@@ -259,8 +271,8 @@ impl NeighborTable {
         self.reachable_time = time.clamp(REACHABLE_TIME / 10, REACHABLE_TIME * 120);
     }
 
-    /// Drops those of the packets held that `unwanted` picks.
-    pub(crate) fn drop_held(&mut self, unwanted: impl Fn(&[u8]) -> bool) {
+    /// Drops those of the packets held that `unwanted` picks, and says how many.
+    pub(crate) fn drop_held(&mut self, unwanted: impl Fn(&[u8]) -> bool) -> u64 {
         let mut dropped = (0, 0);
         let mut keep = |packet: &[u8]| {
             let drop = unwanted(packet);
@@ -281,6 +293,7 @@ impl NeighborTable {
         self.released.retain(|(_, packet)| keep(packet));
         self.held_bytes = self.held_bytes.saturating_sub(dropped.1);
         self.counters.dropped += dropped.0;
+        dropped.0
     }
 
     /// The packets that wait for their neighbours.
@@ -332,13 +345,15 @@ impl NeighborTable {
         }
     }
 
-    /// Keeps an IP packet until its next hop is resolved or given up. The newest packets stay.
-    pub(crate) fn hold(&mut self, next_hop: Address, packet: Box<[u8]>) -> Result<(), Dropped> {
+    /// Keeps an IP packet until its next hop is resolved or given up. The newest packets stay. Says
+    /// how many were dropped, older ones or this one.
+    #[must_use]
+    pub(crate) fn hold(&mut self, next_hop: Address, packet: Box<[u8]>) -> u64 {
         let (limits, len) = (self.limits, packet.len());
         let mut total = self.held_bytes;
         let mut dropped = 0;
         let entry = self.find_mut(next_hop);
-        let result = match entry {
+        match entry {
             Some(entry) if matches!(entry.state, State::Incomplete { .. }) => {
                 // The neighbour makes room out of its own: one that is flooded costs no other.
                 while entry.held.len() >= limits.held_packets
@@ -357,17 +372,16 @@ impl NeighborTable {
                     entry.held.push_back(packet);
                     entry.held_bytes = entry.held_bytes.saturating_add(len);
                     total = total.saturating_add(len);
-                    Ok(())
                 } else {
-                    Err(Dropped)
+                    dropped += 1;
                 }
             }
             // Refused at the limit, or resolved or failed since the caller asked.
-            _ => Err(Dropped),
-        };
+            _ => dropped = 1,
+        }
         self.held_bytes = total;
-        self.counters.dropped += dropped + u64::from(result.is_err());
-        result
+        self.counters.dropped += dropped;
+        dropped
     }
 
     /// It has answered, and nothing has spoken against it since.
@@ -460,15 +474,17 @@ impl NeighborTable {
 
     /// The next neighbour that was given up, with the packets that waited for it.
     pub(crate) fn poll_failed(&mut self) -> Option<(Address, Vec<Box<[u8]>>)> {
-        let (address, packets) = self.failed.pop_front()?;
+        let GivenUp { address, packets, .. } = self.failed.pop_front()?;
         let bytes: usize = packets.iter().map(|packet| packet.len()).sum();
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
         Some((address, packets))
     }
 
-    /// When [`advance`](NeighborTable::advance) has something to do.
+    /// When [`advance`](NeighborTable::advance) has something to do, or somebody is to be told of a
+    /// neighbour that was given up, which is at once.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        self.timers.first().map(|(due, _)| *due)
+        let failed = self.failed.front().map(|given_up| given_up.since);
+        Instant::sooner(failed, self.timers.first().map(|(due, _)| *due))
     }
 
     /// Does what time has made due.
@@ -534,9 +550,20 @@ impl NeighborTable {
         if patient {
             return false;
         }
-        self.counters.evicted += 1;
-        self.remove(oldest);
+        self.evict_one(now, oldest);
         true
+    }
+
+    /// Forgets a neighbour for a limit. Packets that waited for it are returned, as those that no
+    /// answer came for are.
+    fn evict_one(&mut self, now: Instant, address: Address) {
+        self.counters.evicted += 1;
+        let packets = self.find_mut(address).map(Entry::take_held).unwrap_or_default();
+        self.remove(address);
+        if !packets.is_empty() {
+            self.counters.dropped += packets.len() as u64;
+            self.failed.push_back(GivenUp { since: now, address, packets });
+        }
     }
 
     /// Three requests without an answer: remembers that for a moment, and returns the packets.
@@ -544,9 +571,8 @@ impl NeighborTable {
         self.counters.failed += 1;
         self.set(address, State::Failed, now + RETRANSMIT);
         let Some(entry) = self.find_mut(address) else { return };
-        entry.held_bytes = 0;
-        let packets: Vec<_> = core::mem::take(&mut entry.held).into();
-        self.failed.push_back((address, packets));
+        let packets = entry.take_held();
+        self.failed.push_back(GivenUp { since: now, address, packets });
     }
 
     /// The neighbour's `mac` is known now: a reply proves both directions, another claim one.
@@ -565,8 +591,7 @@ impl NeighborTable {
     /// Lets the held packets go.
     fn release(&mut self, address: Address) {
         let Some(entry) = self.find_mut(address) else { return };
-        entry.held_bytes = 0;
-        let (mac, held) = (entry.mac, core::mem::take(&mut entry.held));
+        let (mac, held) = (entry.mac, entry.take_held());
         self.released.extend(held.into_iter().map(|packet| (mac, packet)));
     }
 
@@ -625,7 +650,7 @@ impl NeighborTable {
 
     /// Makes an entry; false when the table is full of what may not be evicted.
     fn insert(&mut self, now: Instant, address: Address, state: State, mac: Option<Mac>) -> bool {
-        if self.entries.len() >= self.limits.entries && !self.evict() {
+        if self.entries.len() >= self.limits.entries && !self.evict(now) {
             self.counters.refused += 1;
             return false;
         }
@@ -652,13 +677,12 @@ impl NeighborTable {
 
     /// Forgets the least recently used entry that is not pinned. Entries that strangers made us
     /// learn were never used, so they go first and never push out who we talk to.
-    fn evict(&mut self) -> bool {
+    fn evict(&mut self, now: Instant) -> bool {
         for _ in 0..EVICTION_STEPS {
             let Some((rank, address)) = self.by_use.pop_first() else { return false };
             let Some(entry) = self.find_mut(address) else { continue };
             if !entry.pinned && entry.used <= rank.0 {
-                self.counters.evicted += 1;
-                self.remove(address);
+                self.evict_one(now, address);
                 return true;
             }
             // Used since it was ranked, or pinned: to its true place. Uses pay for these steps.
@@ -682,8 +706,7 @@ impl NeighborTable {
         if matches!(entry.state, State::Incomplete { .. }) {
             self.incomplete.retain(|other| *other != address);
         }
-        self.held_bytes = self.held_bytes.saturating_sub(entry.held_bytes);
-        self.counters.dropped += entry.held.len() as u64;
+        debug_assert!(entry.held.is_empty(), "only those that are asked for have packets waiting");
     }
 
     fn find(&self, address: Address) -> Option<&Entry> {

@@ -47,8 +47,8 @@ fn packets_wait_for_the_answer_and_leave_in_order() {
     assert_eq!(table.resolve(at(0), PEER), Resolution::Pending);
     assert_eq!(table.resolve(at(1), PEER), Resolution::Pending);
     assert_eq!(solicits(&mut table), broadcast(PEER), "one request for two packets");
-    table.hold(PEER, Box::new([1; 10])).unwrap();
-    table.hold(PEER, Box::new([2; 10])).unwrap();
+    assert_eq!(table.hold(PEER, Box::new([1; 10])), 0);
+    assert_eq!(table.hold(PEER, Box::new([2; 10])), 0);
     assert_eq!(table.held_bytes(), 20);
     assert_eq!(table.learn(at(2), PEER, MAC, Claim::Reply), Learned::Updated);
     let out: Vec<_> = std::iter::from_fn(|| table.poll_released()).collect();
@@ -62,7 +62,7 @@ fn packets_wait_for_the_answer_and_leave_in_order() {
 fn rfc1122_2_3_2_1_three_requests_a_second_apart_then_failure_for_a_second() {
     let mut table = table();
     table.resolve(at(0), PEER);
-    table.hold(PEER, Box::new([7; 30])).unwrap();
+    assert_eq!(table.hold(PEER, Box::new([7; 30])), 0);
     let mut sent = vec![];
     for millis in 0..3_000 {
         table.advance(at(millis));
@@ -91,6 +91,7 @@ fn a_failed_neighbour_is_forgotten_and_a_late_answer_is_welcome() {
     let mut table = self::table();
     table.resolve(at(0), PEER);
     (0..=4).for_each(|s| table.advance(at(s * 1_000)));
+    assert_eq!(table.poll_failed(), Some((PEER, vec![])));
     assert_eq!((table.len(), table.next_timeout()), (0, None));
 }
 
@@ -271,19 +272,37 @@ fn n4_unresolved_strangers_are_few_and_known_neighbours_unharmed() {
 }
 
 #[test]
+fn n4_packets_of_an_evicted_neighbour_are_returned() {
+    let limits = NeighborLimits { incomplete: 1, ..NeighborLimits::default() };
+    let mut table = NeighborTable::new(limits, Secret::derive(&Seed::from_number(1), "n"));
+    table.resolve(at(0), PEER);
+    assert_eq!(table.hold(PEER, Box::new([7; 30])), 0);
+    table.resolve(at(19), GATEWAY);
+    assert_eq!((table.counters().refused, table.next_timeout()), (1, Some(at(1_000))));
+    table.resolve(at(20), GATEWAY);
+    assert_eq!((table.counters().evicted, table.next_timeout()), (1, Some(at(20))));
+    assert_eq!((table.counters().dropped, table.held_bytes()), (1, 30));
+    assert_eq!(table.poll_failed(), Some((PEER, vec![Box::from([7; 30])])));
+    assert_eq!((table.held_bytes(), table.next_timeout()), (0, Some(at(1_020))));
+    // Nobody waits for this one.
+    table.resolve(at(40), PEER);
+    assert_eq!((table.counters().evicted, table.poll_failed()), (2, None));
+}
+
+#[test]
 fn held_packets_are_bounded_for_one_neighbour_and_the_newest_stay() {
     let mut table = table();
     table.resolve(at(0), PEER);
     for n in 0..100u8 {
-        table.hold(PEER, Box::new([n; 100])).unwrap();
+        assert_eq!(table.hold(PEER, Box::new([n; 100])), u64::from(n >= 64));
     }
     assert_eq!((table.held_bytes(), table.counters().dropped), (6_400, 36));
-    table.hold(PEER, vec![200; 65_535].into()).unwrap();
+    assert_eq!(table.hold(PEER, vec![200; 65_535].into()), 24);
     assert!(table.held_bytes() <= 68 << 10);
-    assert_eq!(table.hold(PEER, vec![0; 70_000].into()), Err(Dropped));
+    assert_eq!(table.hold(PEER, vec![0; 70_000].into()), 42, "with all others");
     table.resolve(at(0), GATEWAY);
-    table.hold(GATEWAY, Box::new([1; 10])).unwrap();
-    table.hold(PEER, Box::new([9; 10])).unwrap();
+    assert_eq!(table.hold(GATEWAY, Box::new([1; 10])), 0);
+    assert_eq!(table.hold(PEER, Box::new([9; 10])), 0);
     table.learn(at(1), PEER, MAC, Claim::Reply);
     let firsts: Vec<u8> =
         std::iter::from_fn(|| table.poll_released()).map(|(_, packet)| packet[0]).collect();
@@ -304,5 +323,5 @@ fn held_packets_are_bounded_in_all_at_the_cost_of_the_same_neighbour() {
     table.learn(at(1), stranger(0), MAC, Claim::Reply);
     let whole = std::iter::from_fn(|| table.poll_released()).count();
     assert_eq!(whole, 64, "those who came first lose nothing to those who came later");
-    assert_eq!(table.hold(PEER, Box::new([0; 10])), Err(Dropped), "not being resolved");
+    assert_eq!(table.hold(PEER, Box::new([0; 10])), 1, "not being resolved");
 }

@@ -176,7 +176,7 @@ impl Stack {
             self.tcp.lose_address(now, &mut self.counters, gone);
             self.udp.lose_address(gone);
             for interface in self.interfaces.iter_mut() {
-                interface.link.lose_address(gone);
+                self.counters.ip_out_discards += interface.link.lose_address(gone);
             }
             if self.fragmenting.as_ref().is_some_and(|it| it.is_from(gone)) {
                 self.fragmenting = None;

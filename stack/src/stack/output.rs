@@ -547,9 +547,7 @@ impl Stack {
 
     fn hold_one(&mut self, hop: &Hop, packet: Vec<u8>) {
         let neighbors = &mut self.interfaces.get_mut(hop.interface).link.neighbors;
-        if neighbors.hold(hop.next_hop, packet.into_boxed_slice()).is_err() {
-            self.counters.ip_out_discards += 1;
-        }
+        self.counters.ip_out_discards += neighbors.hold(hop.next_hop, packet.into_boxed_slice());
     }
 
     /// What goes to members here, too, goes by itself.

@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use stack::{ConnectOptions, Event, ListenOptions, RecvError, SendError, SocketId, State, TcpId};
+use stack::{
+    ConnectOptions, Event, Instant, ListenOptions, RecvError, SendError, SocketId, Stack, State,
+    TcpId, UdpError, UdpRecvError,
+};
 
-use crate::net::{Net, balanced, v4};
+use crate::net::{Net, balanced, frames, host, host_with, settled, v4};
 
 fn state(net: &mut Net, host: usize, id: TcpId) -> Option<State> {
     net.hosts[host].tcp(id).map(|tcp| tcp.state())
@@ -92,6 +95,65 @@ fn refused_unanswered_and_pinged() {
     let mut out = vec![0; 30_000];
     let reply = net.hosts[0].echo(ping).unwrap().recv(&mut out).unwrap();
     assert_eq!((reply.len, out[..20_000] == big[..]), (20_000, true));
+}
+
+/// Every packet that was to leave has left, or is counted as given up.
+#[test]
+fn law7_packets_that_wait_in_vain_are_counted() {
+    let asks = |frames: &[Vec<u8>]| frames.iter().all(|frame| frame[12..14] == [8, 6]);
+    let mut stack = settled(host(1));
+    let mut now = Instant::from_secs(5);
+    let socket = stack.bind_udp(v4(1, 9)).unwrap();
+    let before = stack.counters().clone();
+    for n in 0..100 {
+        stack.udp(socket).unwrap().send_to(now, &[n], Some(v4(77, 9))).unwrap();
+        assert!(asks(&frames(&mut stack, now)));
+    }
+    let given_up = |stack: &Stack| stack.counters().ip_out_discards - before.ip_out_discards;
+    assert_eq!((given_up(&stack), stack.neighbor_counters().dropped), (36, 36), "the oldest");
+    for _ in 0..4 {
+        now = now + Duration::from_secs(1);
+        stack.advance(now);
+        assert!(asks(&frames(&mut stack, now)));
+    }
+    assert_eq!(stack.counters().ip_out_requests - before.ip_out_requests, 100);
+    assert_eq!((given_up(&stack), stack.usage().memory), (100, 0));
+    // What an address had still to say when it was lost.
+    for n in 0..10 {
+        stack.udp(socket).unwrap().send_to(now, &[n], Some(v4(78, 9))).unwrap();
+        frames(&mut stack, now);
+    }
+    stack.remove_address(now, v4(1, 9).ip()).unwrap();
+    assert_eq!(given_up(&stack), 110);
+}
+
+/// Who waits for a neighbour that is given up for another learns it, as on Linux.
+#[test]
+fn n4_who_makes_room_for_another_neighbour_is_told() {
+    for evicts in ["an unanswered one", "any"] {
+        let mut stack = settled(host_with(1, |config| match evicts {
+            "any" => config.neighbors.entries = 1,
+            _ => config.neighbors.incomplete = 1,
+        }));
+        let mut now = Instant::from_secs(5);
+        let before = stack.counters().ip_out_discards;
+        let sockets = [77, 78].map(|last| {
+            let id = stack.bind_udp(v4(1, last.into())).unwrap();
+            stack.udp(id).unwrap().connect(v4(last, 9)).unwrap();
+            stack.udp(id).unwrap().send_to(now, b"?", None).unwrap();
+            frames(&mut stack, now);
+            now = now + Duration::from_millis(25);
+            id
+        });
+        assert_eq!(stack.neighbor_counters().evicted, 1, "{evicts}");
+        assert!(stack.next_timeout().is_some_and(|due| due <= now), "somebody is to be told");
+        stack.advance(now);
+        let heard = sockets.map(|id| stack.udp(id).unwrap().recv_from(&mut [0; 9]));
+        let unreachable = UdpRecvError::Failed(UdpError::HostUnreachable);
+        assert_eq!(heard, [Err(unreachable), Err(UdpRecvError::WouldBlock)], "{evicts}");
+        assert_eq!(stack.counters().ip_out_discards - before, 1);
+        assert!(stack.next_timeout().is_none_or(|due| due > now));
+    }
 }
 
 #[test]
