@@ -34,6 +34,7 @@ mod queues;
 mod resets;
 mod router;
 mod services;
+mod signals;
 mod stream;
 mod udp;
 mod volume;

@@ -7,6 +7,7 @@ pub mod names;
 pub mod transfer;
 
 mod ask;
+mod channels;
 mod heard;
 mod memory;
 mod table;
@@ -17,7 +18,7 @@ use std::ffi::c_int;
 use libc::ssize_t;
 use stack::host::Errno;
 
-pub use ask::set_path;
+pub use channels::set_path;
 
 use crate::sys;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use stack::host::Errno;
 
-use super::ask;
+use super::{ask, channels};
 use crate::protocol::{Op, What};
 use crate::sys;
 
@@ -94,7 +94,7 @@ pub(super) fn look(fd: RawFd) -> Option<Ours> {
 }
 
 fn ask_about(fd: RawFd) -> Result<Option<Ours>, Errno> {
-    if !ask::has_server() {
+    if !channels::has_server() {
         return Err(Errno::from_number(libc::ENETDOWN));
     }
     let Some(number) = sys::socket_number(fd).filter(|_| sys::is_unix_socket(fd)) else {
@@ -148,7 +148,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("doors-table-{}", std::process::id()));
         let listener = UnixListener::bind(&path).unwrap();
         listener.set_nonblocking(true).unwrap();
-        ask::set_path(Some(&path)).unwrap();
+        channels::set_path(Some(&path)).unwrap();
         let [one, other] = sys::pair(libc::SOCK_STREAM).unwrap();
         let (stream, foreign) = (Some(What::Stream as i32), Some(0));
         let ours = |answer| guessed(&listener, one.as_raw_fd(), answer);
