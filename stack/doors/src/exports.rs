@@ -33,7 +33,7 @@ macro_rules! export_calls {
                 addrinfo, hostent, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t,
                 timespec,
             };
-            use $crate::client::{calls, hosts, interfaces, names, transfer};
+            use $crate::client::{calls, hosts, interfaces, many, names, transfer};
 
             $crate::export! { $prefix:
                 socket = calls::socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
@@ -79,7 +79,7 @@ macro_rules! export_calls {
                 recvmsg = transfer::recvmsg(
                     fd: c_int, message: *mut msghdr, flags: c_int
                 ) -> ssize_t;
-                recvmmsg = transfer::recvmmsg(
+                recvmmsg = many::recvmmsg(
                     fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int,
                     timeout: *mut timespec
                 ) -> c_int;
@@ -95,7 +95,7 @@ macro_rules! export_calls {
                 sendmsg = transfer::sendmsg(
                     fd: c_int, message: *const msghdr, flags: c_int
                 ) -> ssize_t;
-                sendmmsg = transfer::sendmmsg(
+                sendmmsg = many::sendmmsg(
                     fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int
                 ) -> c_int;
                 sendfile = transfer::sendfile(

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_int, c_long, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use libc::{iovec, msghdr, socklen_t};
 use stack::host::Errno;
@@ -21,6 +22,14 @@ pub fn set_errno(errno: Errno) {
 /// A count, or the error of the call that was just made.
 pub fn checked(answer: c_long) -> Result<usize, Errno> {
     usize::try_from(answer).map_err(|_| errno())
+}
+
+/// The time on the clock that only goes forward.
+pub fn now() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is that of a `timespec`; this clock is there on every Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
 }
 
 /// Two connected Unix sockets of this type, closed on `exec`.

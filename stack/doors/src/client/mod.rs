@@ -3,6 +3,7 @@
 pub mod calls;
 pub mod hosts;
 pub mod interfaces;
+pub mod many;
 pub mod names;
 pub mod transfer;
 

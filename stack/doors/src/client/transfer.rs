@@ -1,11 +1,11 @@
 //! Calls that move bytes. A stream's bytes are the kernel's to move; only what its end means is
 //! asked of the server. Datagrams have a header with their address.
 
-use std::ffi::{c_int, c_uint, c_void};
+use std::ffi::{c_int, c_void};
 use std::net::SocketAddr;
 use std::slice;
 
-use libc::{iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+use libc::{iovec, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 use stack::host::Errno;
 use stack::host::bsd::socket_address;
 
@@ -553,65 +553,4 @@ pub unsafe fn sendfile(out: c_int, from: c_int, offset: *mut i64, count: size_t)
         Err(ENOTCONN) => broken(out, Err(Errno::EPIPE), false),
         Err(error) => Err(error),
     })
-}
-
-/// `recvmmsg(2)`; its time-out is looked at between messages, as in Linux.
-///
-/// # Safety
-/// As `recvmmsg(2)`.
-pub unsafe fn recvmmsg(
-    fd: c_int,
-    messages: *mut mmsghdr,
-    count: c_uint,
-    flags: c_int,
-    timeout: *mut libc::timespec,
-) -> c_int {
-    if guess(fd).is_none() {
-        // SAFETY: passed on as it came.
-        return super::small(checked(unsafe {
-            libc::syscall(libc::SYS_recvmmsg, fd, messages, count, flags, timeout)
-        }));
-    }
-    // SAFETY: the caller's promise.
-    let all = unsafe { slice::from_raw_parts_mut(messages, count as usize) };
-    let mut later = flags & !libc::MSG_WAITFORONE;
-    each(all, |message| {
-        // SAFETY: the caller's promise.
-        let length = unsafe { recvmsg(fd, message, later) };
-        if flags & libc::MSG_WAITFORONE != 0 {
-            later |= libc::MSG_DONTWAIT;
-        }
-        length
-    })
-}
-
-/// `sendmmsg(2)`.
-///
-/// # Safety
-/// As `sendmmsg(2)`.
-pub unsafe fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int {
-    if guess(fd).is_none() {
-        // SAFETY: passed on as it came.
-        return super::small(checked(unsafe {
-            libc::syscall(libc::SYS_sendmmsg, fd, messages, count, flags)
-        }));
-    }
-    // SAFETY: the caller's promise.
-    let all = unsafe { slice::from_raw_parts_mut(messages, count as usize) };
-    // SAFETY: the caller's promise.
-    each(all, |message| unsafe { sendmsg(fd, message, flags) })
-}
-
-/// One after the other, until one fails; that is told only if it was the first.
-fn each(all: &mut [mmsghdr], mut act: impl FnMut(&mut msghdr) -> ssize_t) -> c_int {
-    let mut done = 0;
-    for message in all {
-        let length = act(&mut message.msg_hdr);
-        if length < 0 {
-            return if done == 0 { -1 } else { done };
-        }
-        message.msg_len = length as c_uint;
-        done += 1;
-    }
-    done
 }

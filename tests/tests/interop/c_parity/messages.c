@@ -1,5 +1,6 @@
 /* sendmsg, recvmsg and those for many at once: flags and control messages. */
 #include "parity.h"
+#include <sys/wait.h>
 
 /* Receives a datagram; the word that its control message is about. */
 static long told(int fd)
@@ -137,10 +138,100 @@ static void many(void)
     close(fd);
 }
 
+/* What a child does after a while. */
+enum act { SEND, RESET };
+
+static pid_t later(enum act act, int fd)
+{
+    pid_t child = must("fork", fork());
+    if (child == 0) {
+        struct linger at_once = {1, 0};
+        usleep(200000);
+        if (act == SEND)
+            _exit(send(fd, "d", 1, 0) != 1);
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        _exit(close(fd) != 0);
+    }
+    return child;
+}
+
+/* Room for four messages of four bytes. */
+static struct mmsghdr *room(void)
+{
+    static char texts[4][4];
+    static struct iovec in[4];
+    static struct mmsghdr found[4];
+    for (int i = 0; i < 4; i++) {
+        in[i] = (struct iovec){texts[i], 4};
+        found[i].msg_hdr = (struct msghdr){.msg_iov = &in[i], .msg_iovlen = 1};
+    }
+    return found;
+}
+
+static void in_time(void)
+{
+    union address address;
+    int fd = bound(SOCK_DGRAM, "127.0.0.1", &address);
+    int from = must("socket", socket(AF_INET, SOCK_DGRAM, 0));
+    struct timespec long_one = {0, 1000000000}, past = {-1, 0};
+    struct timespec none = {0, 0}, little = {0, 50000000}, much = {5, 0};
+    must("connect", connect(from, &address.any, sizeof address.v4));
+    CHECK("recvmmsg, a long nanosecond", recvmmsg(fd, room(), 4, MSG_DONTWAIT, &long_one));
+    CHECK("recvmmsg, time in the past", recvmmsg(fd, room(), 4, MSG_DONTWAIT, &past));
+    CHECK("recvmmsg of none in time", recvmmsg(fd, room(), 4, MSG_DONTWAIT, &much));
+    CHECK("leaves all of it", much.tv_sec * 10 + much.tv_nsec);
+    must("send", send(from, "a", 1, 0));
+    must("send", send(from, "b", 1, 0));
+    await(fd, POLLIN);
+    CHECK("recvmmsg in no time", recvmmsg(fd, room(), 4, 0, &none));
+    await(fd, POLLIN);
+    CHECK("recvmmsg in much time", recvmmsg(fd, room(), 4, MSG_WAITFORONE, &much));
+    CHECK("leaves most of it", much.tv_sec);
+    must("send", send(from, "c", 1, 0));
+    await(fd, POLLIN);
+    pid_t child = later(SEND, from);
+    CHECK("recvmmsg in little time", recvmmsg(fd, room(), 4, 0, &little));
+    CHECK("leaves none of it", little.tv_sec + little.tv_nsec);
+    waitpid(child, NULL, 0);
+    close(from);
+    close(fd);
+}
+
+/* What fails after the first message is told by the next call. */
+static void failing(void)
+{
+    union address address, peer;
+    char text[1];
+    int near, far, fd = bound(SOCK_DGRAM, "127.0.0.1", &address);
+    int gone = bound(SOCK_DGRAM, "127.0.0.1", &peer);
+    must("connect", connect(fd, &peer.any, sizeof peer.v4));
+    must("sendto", sendto(gone, "a", 1, 0, &address.any, sizeof address.v4));
+    await(fd, POLLIN);
+    close(gone);
+    pid_t child = later(SEND, fd);
+    CHECK("recvmmsg, refused after the first", recvmmsg(fd, room(), 4, 0, NULL));
+    waitpid(child, NULL, 0);
+    CHECK("recv then", recv(fd, text, 1, MSG_DONTWAIT));
+    CHECK("recv after that", recv(fd, text, 1, MSG_DONTWAIT));
+    close(fd);
+    connection(&near, &far);
+    must("send", send(far, "abc", 3, 0));
+    await(near, POLLIN);
+    child = later(RESET, far);
+    close(far);
+    CHECK("recvmmsg, reset after the first", recvmmsg(near, room(), 4, 0, NULL));
+    waitpid(child, NULL, 0);
+    CHECK("recv of it then", recv(near, text, 1, MSG_DONTWAIT));
+    CHECK("recv of it after that", recv(near, text, 1, MSG_DONTWAIT));
+    close(near);
+}
+
 void messages(void)
 {
     control();
     errors();
     sent();
     many();
+    in_time();
+    failing();
 }
