@@ -33,6 +33,7 @@ mod programs;
 mod queues;
 mod resets;
 mod router;
+mod scarce;
 mod services;
 mod signals;
 mod stream;

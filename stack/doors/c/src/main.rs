@@ -58,8 +58,9 @@ fn run(program: &Program, words: &[String]) -> Result<ExitCode> {
     place.open().context("the server's socket")?;
     let mut command = Command::new(name);
     command.args(arguments).env(VARIABLE, place.socket()).env("LD_PRELOAD", preload()?);
-    // SAFETY: the closure makes one system call, which takes no pointers.
-    unsafe { command.pre_exec(end_with_parent) };
+    let limit = raise_limit().context("the limit of descriptors")?;
+    // SAFETY: the closure makes two system calls, of which one reads the limit that it holds.
+    unsafe { command.pre_exec(move || begin(&limit)) };
     let mut child = command.spawn().with_context(|| format!("{name}: cannot be started"))?;
     let ended = Arc::new((Mutex::new(None), Condvar::new()));
     let (pid, told, socket) = (child.id(), Arc::clone(&ended), place.socket().to_owned());
@@ -76,8 +77,28 @@ fn run(program: &Program, words: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// In the program before it begins: without the server it could do nothing.
-fn end_with_parent() -> std::io::Result<()> {
+/// Lets this process have as many descriptors as it may: it has one for each socket of all the
+/// programs that it serves, of which each has a limit of its own. Returns what that was.
+fn raise_limit() -> std::io::Result<libc::rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is that of a limit.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    set_limit(&libc::rlimit { rlim_cur: limit.rlim_max, ..limit })?;
+    Ok(limit)
+}
+
+fn set_limit(limit: &libc::rlimit) -> std::io::Result<()> {
+    // SAFETY: the pointer is that of a limit.
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) };
+    if set < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// In the program before it begins: it has the limit that it would have without a server, and
+/// without the server it could do nothing.
+fn begin(limit: &libc::rlimit) -> std::io::Result<()> {
+    set_limit(limit)?;
     // SAFETY: takes no pointers.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };
     Ok(())
