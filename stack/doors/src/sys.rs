@@ -1,7 +1,7 @@
 //! The kernel's calls, as system calls: in the preload library the C library's names are our own.
 
 use std::ffi::{c_int, c_long, c_void};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use libc::{iovec, msghdr, socklen_t};
@@ -165,6 +165,47 @@ pub fn message(parts: &mut [iovec]) -> msghdr {
 /// These bytes as a part of a message.
 pub fn part(bytes: &mut [u8]) -> iovec {
     iovec { iov_base: bytes.as_mut_ptr().cast::<c_void>(), iov_len: bytes.len() }
+}
+
+/// The process may have no more descriptors, or the kernel has no room for more.
+pub fn is_want(error: Errno) -> bool {
+    // For those on their way between processes there is a limit of its own.
+    const OTHERS: [c_int; 2] = [libc::ENFILE, libc::ETOOMANYREFS];
+    matches!(error, Errno::EMFILE | Errno::ENOMEM | Errno::ENOBUFS)
+        || OTHERS.contains(&error.number())
+}
+
+/// A clock that wakes whoever polls it, once.
+#[derive(Debug)]
+pub struct Timer(OwnedFd);
+
+impl Timer {
+    /// One that is not set.
+    pub fn new() -> Result<Timer, Errno> {
+        let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
+        let clock = libc::CLOCK_MONOTONIC;
+        // SAFETY: takes no pointers; the descriptor it returns is new and ours.
+        let fd = checked(unsafe { libc::syscall(libc::SYS_timerfd_create, clock, flags) })?;
+        // SAFETY: see above.
+        Ok(Timer(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
+    }
+
+    /// Has it be readable from `after` on, and not before.
+    pub fn set(&self, after: Duration) -> Result<(), Errno> {
+        let (tv_sec, tv_nsec) = (after.as_secs().cast_signed(), after.subsec_nanos().into());
+        let once = libc::timespec { tv_sec, tv_nsec };
+        let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let time = libc::itimerspec { it_interval: never, it_value: once };
+        let (call, fd, at) = (libc::SYS_timerfd_settime, self.0.as_raw_fd(), &raw const time);
+        // SAFETY: the pointer is that of an `itimerspec`; nobody asks for the earlier one.
+        checked(unsafe { libc::syscall(call, fd, 0, at, 0) }).map(drop)
+    }
+}
+
+impl AsFd for Timer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 /// The kernel's poller.

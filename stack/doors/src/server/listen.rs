@@ -2,14 +2,16 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use stack::host::Errno;
-use stack::host::bsd::{SOCK_NONBLOCK, socket_address_bytes};
+use stack::host::bsd::{POLLIN, PollFd, SOCK_NONBLOCK, socket_address_bytes};
 
 use super::Shared;
 use super::socket::{Phase, Socket, State};
 use crate::channel;
 use crate::protocol::DATAGRAM_HEADER;
+use crate::sys;
 
 impl Shared {
     /// Passes on what the stack has accepted, as long as the program's end takes it: what it does
@@ -20,6 +22,9 @@ impl Shared {
                 state.accepted = match self.accept(socket) {
                     Ok(accepted) => Some(accepted),
                     Err(Errno::EAGAIN | Errno::ESHUTDOWN) => return,
+                    Err(error) if sys::is_want(error) => {
+                        return self.want.wait(socket.token, error);
+                    }
                     Err(error) => return log::warn!("accepting: {error}"),
                 };
             }
@@ -29,6 +34,7 @@ impl Shared {
             let far = Some(far.as_fd());
             match channel::send(end.as_fd(), &message, far, libc::MSG_DONTWAIT) {
                 Err(Errno::EAGAIN) => return,
+                Err(error) if sys::is_want(error) => return self.want.wait(socket.token, error),
                 // Nobody listens any more: dropping the end closes the connection.
                 Ok(_) | Err(_) => state.accepted = None,
             }
@@ -36,10 +42,16 @@ impl Shared {
     }
 
     fn accept(&self, listener: &Socket) -> Result<(OwnedFd, std::net::SocketAddr), Errno> {
+        let mut polled = [PollFd { fd: listener.fd, events: POLLIN, revents: 0 }];
+        if self.bsd.poll(&mut polled, Some(Duration::ZERO))? == 0 {
+            return Err(Errno::EAGAIN);
+        }
+        // Where there can be no pair, the connection waits in the listener's backlog.
+        let pair = sys::pair(libc::SOCK_STREAM)?;
         let (fd, peer) = self.bsd.accept4(listener.fd, SOCK_NONBLOCK)?;
         let token = self.last.fetch_add(1, Ordering::Relaxed);
-        let made =
-            Socket::new(token, fd, Phase::Stream).and_then(|(socket, far)| self.adopt(socket, far));
+        let made = Socket::of(token, fd, Phase::Stream, pair)
+            .and_then(|(socket, far)| self.adopt(socket, far));
         match made {
             Ok(far) => Ok((far, peer)),
             Err(error) => {

@@ -10,6 +10,7 @@ mod listen;
 mod names;
 mod requests;
 mod socket;
+mod want;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -30,6 +31,7 @@ use crate::protocol::{MESSAGE_MAX, Op, Request, reply_to_bytes};
 use crate::sys::{self, Epoll};
 use names::Names;
 use socket::{Phase, Socket};
+use want::Want;
 
 /// The most channels: one for each thread of a program that asks for something.
 const CHANNELS_MAX: usize = 4096;
@@ -47,9 +49,10 @@ const LOOK: Duration = Duration::from_millis(2);
 /// What a program's end of a socket is watched for.
 const WATCHED: i32 = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
 
-/// The token of the listener for channels, and that of the wake-up.
+/// The tokens of the listener for channels, of the wake-up, and of the pause in want.
 const LISTENER: u64 = u64::MAX;
 const WAKE: u64 = u64::MAX - 1;
+const WANT: u64 = u64::MAX - 2;
 /// Set in the tokens of channels.
 const CHANNEL: u64 = 1 << 62;
 
@@ -67,10 +70,14 @@ struct Shared {
     poller: Poller,
     epoll: Epoll,
     names: Names,
+    want: Want,
     sockets: Mutex<Sockets>,
     last: AtomicU64,
     is_stopping: AtomicBool,
 }
+
+/// By token. Whoever answers later has no descriptor of its own for that.
+type Channels = HashMap<u64, Arc<UnixStream>>;
 
 #[derive(Default)]
 struct Sockets {
@@ -96,11 +103,13 @@ impl Server {
             poller: Poller::new(host),
             epoll: Epoll::new()?,
             names: Names::new(resolver),
+            want: Want::new()?,
             sockets: Mutex::default(),
             last: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
         });
-        shared.epoll.add(listener.as_fd(), libc::EPOLLIN, LISTENER)?;
+        shared.epoll.add(listener.as_fd(), libc::EPOLLIN | libc::EPOLLET, LISTENER)?;
+        shared.epoll.add(shared.want.timer.as_fd(), libc::EPOLLIN, WANT)?;
         shared.epoll.add(woken.as_fd(), libc::EPOLLIN, WAKE)?;
         let (kernel, stack) = (Arc::clone(&shared), Arc::clone(&shared));
         let named = |name: &str| std::thread::Builder::new().name(name.into());
@@ -143,7 +152,7 @@ impl Drop for Server {
 impl Shared {
     /// The thread that waits for programs.
     fn serve_kernel(&self, listener: &UnixListener, _woken: &UnixStream) {
-        let mut channels: HashMap<u64, UnixStream> = HashMap::new();
+        let mut channels = Channels::new();
         let mut found = Vec::new();
         while !self.is_stopping.load(Ordering::Acquire) {
             if let Err(error) = self.epoll.wait(&mut found) {
@@ -152,7 +161,12 @@ impl Shared {
             }
             for &(token, bits) in &found {
                 if token == LISTENER {
-                    self.take_channel(listener, &mut channels);
+                    self.take_channels(listener, &mut channels);
+                } else if token == WANT {
+                    self.try_again(|token| match token {
+                        LISTENER => self.take_channels(listener, &mut channels),
+                        token => self.on_kernel(token, libc::EPOLLIN),
+                    });
                 } else if token & CHANNEL == 0 {
                     self.on_kernel(token, bits);
                 } else if let Some(channel) = channels.get(&token)
@@ -183,20 +197,27 @@ impl Shared {
         }
     }
 
-    fn take_channel(&self, listener: &UnixListener, channels: &mut HashMap<u64, UnixStream>) {
-        let Ok((channel, _)) = listener.accept() else { return };
-        if channels.len() >= CHANNELS_MAX {
-            return log::warn!("more than {CHANNELS_MAX} threads ask: one is refused");
-        }
-        let token = CHANNEL | self.last.fetch_add(1, Ordering::Relaxed);
-        match self.epoll.add(channel.as_fd(), libc::EPOLLIN, token) {
-            Ok(()) => drop(channels.insert(token, channel)),
-            Err(error) => log::warn!("a channel cannot be watched: {error}"),
+    fn take_channels(&self, listener: &UnixListener, channels: &mut Channels) {
+        loop {
+            let channel = match listener.accept().map_err(|error| errno(&error)) {
+                Ok((channel, _)) => channel,
+                Err(error) if sys::is_want(error) => return self.want.wait(LISTENER, error),
+                Err(_) => return,
+            };
+            if channels.len() >= CHANNELS_MAX {
+                log::warn!("more than {CHANNELS_MAX} threads ask: one is refused");
+                continue;
+            }
+            let token = CHANNEL | self.last.fetch_add(1, Ordering::Relaxed);
+            match self.epoll.add(channel.as_fd(), libc::EPOLLIN, token) {
+                Ok(()) => drop(channels.insert(token, Arc::new(channel))),
+                Err(error) => log::warn!("a channel cannot be watched: {error}"),
+            }
         }
     }
 
     /// Answers one request, or has it answered; an error ends the channel.
-    fn answer(&self, channel: &UnixStream) -> Result<(), Errno> {
+    fn answer(&self, channel: &Arc<UnixStream>) -> Result<(), Errno> {
         let mut message = [0; MESSAGE_MAX];
         let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
         let (length, passed) = match channel::recv(channel.as_raw_fd(), &mut message, flags) {
@@ -321,4 +342,9 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Sockets> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The number of an error of the system's.
+fn errno(error: &io::Error) -> Errno {
+    Errno::from_number(error.raw_os_error().unwrap_or(libc::EIO))
 }

@@ -28,14 +28,14 @@ impl Names {
 
     /// Has the addresses of `name` sent to the channel, or the error.
     #[expect(clippy::disallowed_methods, reason = "a thread that waits for name servers")]
-    pub(super) fn look_up(&self, name: &[u8], channel: &UnixStream) -> Result<(), Errno> {
+    pub(super) fn look_up(&self, name: &[u8], channel: &Arc<UnixStream>) -> Result<(), Errno> {
         if Arc::strong_count(&self.under_way) > LOOKUPS_MAX {
             log::warn!("more than {LOOKUPS_MAX} names are looked up: one is refused");
             return Err(Errno::EAGAIN);
         }
         let name = str::from_utf8(name).map_err(|_| Errno::EINVAL)?.to_owned();
-        let channel = channel.try_clone().map_err(|_| Errno::EMFILE)?;
         let (resolver, under_way) = (self.resolver.clone(), Arc::clone(&self.under_way));
+        let channel = Arc::clone(channel);
         let thread = std::thread::Builder::new().name("doors-name".into()).spawn(move || {
             let found = resolver.lookup(&name).inspect_err(|error| log::debug!("{error}"));
             let reply = found.map(|all| addresses_to_bytes(&all)).map_err(|error| errno(&error));
@@ -87,11 +87,15 @@ mod tests {
             ..ResolverConfig::default()
         };
         let names = Names::new(&Resolver::new(&host, config).unwrap());
-        let pairs: Vec<_> = (0..LOOKUPS_MAX).map(|_| UnixStream::pair().unwrap()).collect();
+        let pair = || {
+            let (client, server) = UnixStream::pair().unwrap();
+            (client, Arc::new(server))
+        };
+        let pairs: Vec<_> = (0..LOOKUPS_MAX).map(|_| pair()).collect();
         for (_, server) in &pairs {
             assert_eq!(names.look_up(b"unknown.test", server), Ok(()));
         }
-        let (client, server) = UnixStream::pair().unwrap();
+        let (client, server) = pair();
         assert_eq!(names.look_up(b"web", &server), Err(Errno::EAGAIN));
         for (client, _) in &pairs {
             assert_eq!(told(client), Err(Errno::EAGAIN), "nobody has answered");

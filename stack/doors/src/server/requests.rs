@@ -121,10 +121,13 @@ impl Shared {
             Phase::Connecting { .. } => return Err(Errno::EALREADY),
             _ => return Err(Errno::EISCONN),
         }
+        // The kernel leaves it out where it would be one descriptor too many, and unless its end is
+        // stuffed the program would take itself for connected.
+        let far = far.ok_or(Errno::ENOBUFS)?;
         match self.bsd.connect(socket.fd, remote) {
             Ok(()) => state.phase = Phase::Stream,
             Err(Errno::EINPROGRESS) => {
-                let stuffing = far.map_or(0, |far| stuff(&far));
+                let stuffing = stuff(&far);
                 state.phase = Phase::Connecting { remote, stuffing };
             }
             Err(error) => return Err(error),
@@ -135,10 +138,9 @@ impl Shared {
     }
 
     /// Has the channel told when an error waits for the program.
-    pub(super) fn await_error(&self, number: u64, channel: &UnixStream) -> Result<(), Errno> {
+    pub(super) fn await_error(&self, number: u64, channel: &Arc<UnixStream>) -> Result<(), Errno> {
         let socket = self.lock().by_number.get(&number).cloned().ok_or(Errno::EBADF)?;
-        let channel = channel.try_clone().map_err(|_| Errno::EMFILE)?;
-        socket.state().await_error(channel);
+        socket.state().await_error(Arc::clone(channel));
         Ok(())
     }
 

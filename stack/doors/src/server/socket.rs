@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stack::host::Errno;
 
@@ -43,7 +43,7 @@ pub(super) struct State {
     /// What the program has not yet been told.
     pub(super) error: Option<Errno>,
     /// Whom to tell that an error waits which the connection has survived.
-    pub(super) awaiting: Vec<UnixStream>,
+    pub(super) awaiting: Vec<Arc<UnixStream>>,
 }
 
 /// What a socket is just now.
@@ -68,7 +68,16 @@ impl Socket {
             Phase::Datagram => libc::SOCK_SEQPACKET,
             _ => libc::SOCK_STREAM,
         };
-        let [end, far] = sys::pair(kind)?;
+        Socket::of(token, fd, phase, sys::pair(kind)?)
+    }
+
+    /// The same of a pair that has been made.
+    pub(super) fn of(
+        token: u64,
+        fd: i32,
+        phase: Phase,
+        [end, far]: [OwnedFd; 2],
+    ) -> Result<(Socket, OwnedFd), Errno> {
         let number = sys::socket_number(far.as_raw_fd()).ok_or(Errno::EBADF)?;
         let state = State {
             end: Some(end),
@@ -94,8 +103,8 @@ impl Socket {
 impl State {
     /// Has this channel told when an error waits. Those that were closed meanwhile are forgotten,
     /// so there are as many as threads that sleep, and one more.
-    pub(super) fn await_error(&mut self, channel: UnixStream) {
-        let is_open = |it: &UnixStream| sys::recv(it.as_fd(), &mut [0]) == Err(Errno::EAGAIN);
+    pub(super) fn await_error(&mut self, channel: Arc<UnixStream>) {
+        let is_open = |it: &Arc<UnixStream>| sys::recv(it.as_fd(), &mut [0]) == Err(Errno::EAGAIN);
         self.awaiting.retain(is_open);
         self.awaiting.push(channel);
         if self.error.is_some() {
