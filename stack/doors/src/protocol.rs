@@ -74,10 +74,12 @@ pub enum Op {
     Interfaces,
     /// The reply, which is empty, comes when an error waits that the connection has survived.
     AwaitError,
+    /// The reply, which is empty, comes when the attempt to connect has come to its end.
+    AwaitConnection,
 }
 
 impl Op {
-    const ALL: [Op; 13] = [
+    const ALL: [Op; 14] = [
         Op::Socket,
         Op::Bind,
         Op::Listen,
@@ -91,6 +93,7 @@ impl Op {
         Op::TakeError,
         Op::Interfaces,
         Op::AwaitError,
+        Op::AwaitConnection,
     ];
 }
 

@@ -129,6 +129,18 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     checked(unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_SETFL, flags) }).map(drop)
 }
 
+/// Sets how long a blocking read of a socket waits, milliseconds; 0: for ever.
+pub fn set_receive_time(fd: RawFd, millis: c_int) -> Result<(), Errno> {
+    let (seconds, rest) = (millis / 1000, millis % 1000);
+    let time = libc::timeval { tv_sec: seconds.into(), tv_usec: (rest * 1000).into() };
+    let (level, name, length) = (libc::SOL_SOCKET, libc::SO_RCVTIMEO, size_of_val(&time));
+    // SAFETY: the pointer is that of a `timeval` of this length.
+    checked(unsafe {
+        libc::syscall(libc::SYS_setsockopt, fd, level, name, &raw const time, length)
+    })
+    .map(drop)
+}
+
 /// `close(2)`.
 pub fn close(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: takes no pointers; whoever asks owns the number.

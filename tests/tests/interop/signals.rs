@@ -8,6 +8,7 @@ const NAMES: &str = "
 import socket as s, threading
 server = s.socket(s.AF_INET, s.SOCK_DGRAM)
 server.bind(('192.0.2.1', 53))
+listener = s.create_server(('', 9))
 print('ready', flush=True)
 def answer(query, who):
     end = query.index(0, 12) + 5
@@ -52,5 +53,24 @@ fn a_handler_asks_while_the_program_waits() {
     let slow = "slow.test: 192.0.2.66";
     let expected = [slow, "a handler: 1 1", "0 0 1 1", "fast.test: 192.0.2.77"];
     let said = ns.sh(30, &format!("{run} asked"));
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+}
+
+/// signal(7): a handler with SA_RESTART does not end connect, unless that is to end in time.
+#[test]
+fn connect_is_restarted_where_the_handler_says_so() {
+    let Some(ns) = Netns::new() else { return };
+    let Some((_names, run)) = signals(&ns) else { return };
+    let expected = [
+        "restarted: connected",
+        "signals: 1",
+        "not restarted: EINTR",
+        "without signals: connected",
+        "restarted in time: EINTR",
+        "in time: EINPROGRESS",
+        "in next to no time: EINPROGRESS",
+        "0 0 1 1",
+    ];
+    let said = ns.sh(30, &format!("{run} connect 192.0.2.77 192.0.2.9"));
     assert_eq!(said.lines().collect::<Vec<_>>(), expected);
 }

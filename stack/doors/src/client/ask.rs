@@ -55,3 +55,15 @@ pub(super) fn await_error(socket: u64, fd: RawFd, timeout: c_int) -> Result<bool
         [false, true] => Ok(channel.receive(libc::MSG_DONTWAIT)?.0.is_ok()),
     }
 }
+
+/// Waits until an attempt to connect has come to its end.
+///
+/// # Errors
+/// EINTR, but after handlers with SA_RESTART only where there is a time-out: so it is connect(2)'s;
+/// EAGAIN after `timeout` milliseconds (-1: never).
+pub(super) fn await_connection(socket: u64, timeout: c_int) -> Result<(), Errno> {
+    let question = Request { op: Op::AwaitConnection, socket, a: 0, b: 0, data: Vec::new() };
+    let mut channel = Channel::take();
+    channel.ask(&question, None)?;
+    channel.receive_within(timeout)?.map(drop)
+}

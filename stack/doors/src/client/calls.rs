@@ -195,14 +195,9 @@ fn connect_ours(fd: c_int, ours: Ours, address: &[u8]) -> Result<(), Errno> {
 
 /// Waits for the answer, as long as SO_SNDTIMEO allows.
 fn await_connection(fd: c_int, ours: Ours) -> Result<(), Errno> {
-    let mut polled = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    let timeout = timeout(fd, libc::SO_SNDTIMEO);
-    // SAFETY: the pointer is that of one `pollfd`.
-    let ready =
-        // SAFETY: passed on as it came.
-        checked(unsafe { libc::syscall(libc::SYS_poll, &raw mut polled, 1, timeout) })?;
-    if ready == 0 {
-        return Err(Errno::EINPROGRESS);
+    match ask::await_connection(ours.number, timeout(fd, libc::SO_SNDTIMEO)) {
+        Err(Errno::EAGAIN) => return Err(Errno::EINPROGRESS),
+        answer => answer?,
     }
     match pending_error(ours.number) {
         None => Ok(()),
@@ -222,7 +217,7 @@ pub(super) fn timeout(fd: c_int, name: c_int) -> c_int {
         let (at, size) = (&raw mut time, &raw mut length);
         libc::syscall(libc::SYS_getsockopt, fd, libc::SOL_SOCKET, name, at, size);
     }
-    let millis = time.tv_sec.saturating_mul(1000) + time.tv_usec / 1000;
+    let millis = time.tv_sec.saturating_mul(1000).saturating_add((time.tv_usec + 999) / 1000);
     if millis == 0 { -1 } else { c_int::try_from(millis).unwrap_or(c_int::MAX) }
 }
 

@@ -181,6 +181,21 @@ impl Channel {
         }
     }
 
+    /// The same within so many milliseconds; -1: at any time. The kernel restarts the wait after a
+    /// handler with SA_RESTART if it has no end, as it does for sockets of its own (signal(7)).
+    ///
+    /// # Errors
+    /// EAGAIN when the time is over, and those of [`Channel::receive`].
+    pub(super) fn receive_within(&mut self, timeout: c_int) -> Result<Reply, Errno> {
+        if timeout < 0 {
+            return Ok(self.receive(0)?.0);
+        }
+        sys::set_receive_time(self.as_raw_fd(), timeout)?;
+        let (reply, _) = self.receive(0)?;
+        sys::set_receive_time(self.as_raw_fd(), 0)?;
+        Ok(reply)
+    }
+
     fn with<T>(&self, act: impl FnOnce(&Place) -> T) -> T {
         THREAD.with(|thread| act(&thread.places[self.at]))
     }

@@ -71,7 +71,7 @@ impl Shared {
         let survived = of_network && self.bsd.getpeername(socket.fd).is_ok();
         if survived {
             state.error = Some(error);
-            state.tell_error();
+            state.awaiting.tell();
         }
         survived
     }
@@ -194,6 +194,7 @@ impl Shared {
             state.is_watched = false;
         }
         state.unstuff(stuffing);
+        state.connecting.tell();
     }
 }
 

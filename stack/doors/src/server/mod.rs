@@ -232,8 +232,8 @@ impl Shared {
                     Err(error) => (Err(error), None),
                 }
             }
-            Some(request) if request.op == Op::AwaitError => {
-                match self.await_error(request.socket, channel) {
+            Some(request) if matches!(request.op, Op::AwaitError | Op::AwaitConnection) => {
+                match self.have_told(&request, channel) {
                     Ok(()) => return Ok(()),
                     Err(error) => (Err(error), None),
                 }

@@ -69,7 +69,8 @@ impl Shared {
         let address = || socket_address(data);
         let done = |answer: Result<(), Errno>| answer.map(|()| Vec::new());
         match request.op {
-            Op::Socket | Op::Resolve | Op::Interfaces | Op::AwaitError => Err(Errno::EINVAL),
+            Op::Socket | Op::Resolve | Op::Interfaces => Err(Errno::EINVAL),
+            Op::AwaitError | Op::AwaitConnection => Err(Errno::EINVAL),
             Op::Bind => {
                 let local = address()?.ok_or(Errno::EAFNOSUPPORT)?;
                 self.bsd.bind(fd, local)?;
@@ -137,10 +138,20 @@ impl Shared {
         if is_connected { Ok(()) } else { Err(Errno::EINPROGRESS) }
     }
 
-    /// Has the channel told when an error waits for the program.
-    pub(super) fn await_error(&self, number: u64, channel: &Arc<UnixStream>) -> Result<(), Errno> {
-        let socket = self.lock().by_number.get(&number).cloned().ok_or(Errno::EBADF)?;
-        socket.state().await_error(Arc::clone(channel));
+    /// Has the channel told when what it awaits has come.
+    pub(super) fn have_told(
+        &self,
+        request: &Request,
+        channel: &Arc<UnixStream>,
+    ) -> Result<(), Errno> {
+        let socket = self.lock().by_number.get(&request.socket).cloned().ok_or(Errno::EBADF)?;
+        let channel = Arc::clone(channel);
+        let mut state = socket.state();
+        if request.op == Op::AwaitError {
+            state.await_error(channel);
+        } else {
+            state.await_connection(channel);
+        }
         Ok(())
     }
 

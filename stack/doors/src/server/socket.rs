@@ -43,7 +43,9 @@ pub(super) struct State {
     /// What the program has not yet been told.
     pub(super) error: Option<Errno>,
     /// Whom to tell that an error waits which the connection has survived.
-    pub(super) awaiting: Vec<Arc<UnixStream>>,
+    pub(super) awaiting: Waiters,
+    /// Whom to tell that the attempt to connect has come to its end.
+    pub(super) connecting: Waiters,
 }
 
 /// What a socket is just now.
@@ -90,7 +92,8 @@ impl Socket {
             has_finished: false,
             has_ended: false,
             error: None,
-            awaiting: Vec::new(),
+            awaiting: Waiters::default(),
+            connecting: Waiters::default(),
         };
         Ok((Socket { token, number, fd, state: Mutex::new(state) }, far))
     }
@@ -101,24 +104,46 @@ impl Socket {
 }
 
 impl State {
-    /// Has this channel told when an error waits. Those that were closed meanwhile are forgotten,
-    /// so there are as many as threads that sleep, and one more.
+    /// Has this channel told when an error waits.
     pub(super) fn await_error(&mut self, channel: Arc<UnixStream>) {
-        let is_open = |it: &Arc<UnixStream>| sys::recv(it.as_fd(), &mut [0]) == Err(Errno::EAGAIN);
-        self.awaiting.retain(is_open);
-        self.awaiting.push(channel);
+        self.awaiting.add(channel);
         if self.error.is_some() {
-            self.tell_error();
+            self.awaiting.tell();
         }
     }
 
-    /// An error waits.
-    pub(super) fn tell_error(&mut self) {
+    /// Has this channel told when nothing is being connected (any more).
+    pub(super) fn await_connection(&mut self, channel: Arc<UnixStream>) {
+        self.connecting.add(channel);
+        if !matches!(self.phase, Phase::Connecting { .. }) {
+            self.connecting.tell();
+        }
+    }
+}
+
+/// Channels that wait for an empty reply.
+#[derive(Default)]
+pub(super) struct Waiters(Vec<Arc<UnixStream>>);
+
+impl Waiters {
+    /// Those that were closed meanwhile are forgotten, so there are as many as threads that sleep,
+    /// and one more.
+    fn add(&mut self, channel: Arc<UnixStream>) {
+        let is_open = |it: &Arc<UnixStream>| sys::recv(it.as_fd(), &mut [0]) == Err(Errno::EAGAIN);
+        self.0.retain(is_open);
+        self.0.push(channel);
+    }
+
+    pub(super) fn tell(&mut self) {
         let reply = reply_to_bytes(&Ok(Vec::new()));
-        for channel in self.awaiting.drain(..) {
+        for channel in self.0.drain(..) {
             // Who asked may have gone.
             let _ = channel::send(channel.as_fd(), &reply, None, libc::MSG_DONTWAIT);
         }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
     }
 }
 

@@ -1,4 +1,5 @@
 /* signals WHAT: handlers of signals that leave a call of the program's, or make one. */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +15,7 @@
 
 static sigjmp_buf before;
 static int own, got_type;
+static volatile sig_atomic_t counted;
 
 static void leave(int number) {
     (void)number;
@@ -80,6 +82,59 @@ static void use_sockets(void) {
     close(fd);
 }
 
+static void count(int number) {
+    (void)number;
+    counted++;
+}
+
+/* Every 20 ms from now on. */
+static void tick(int flags) {
+    struct sigaction action = {.sa_handler = count, .sa_flags = flags};
+    struct itimerval often = {.it_interval.tv_usec = 20000, .it_value.tv_usec = 20000};
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+}
+
+/* Connects in so many milliseconds (0: any number), and tells how that ends. */
+static int tell_connect(const char *what, int fd, const char *to, long millis) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(9)};
+    struct itimerval never = {0};
+    struct timeval patience = {millis / 1000, millis % 1000 * 1000};
+    inet_pton(AF_INET, to, &address.sin_addr);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    int done = connect(fd, (struct sockaddr *)&address, sizeof address);
+    int error = errno;
+    setitimer(ITIMER_REAL, &never, NULL);
+    printf("%s: %s\n", what, done < 0 ? strerrorname_np(error) : "connected");
+    return fd;
+}
+
+static int stream(void) {
+    return socket(AF_INET, SOCK_STREAM, 0);
+}
+
+/* An address that nobody has, and one that Linux has after a while. */
+static void connect_amid_signals(const char *nobody, const char *late) {
+    if (fork() == 0) {
+        usleep(1000000);
+        execlp("ip", "ip", "address", "add", late, "dev", "tap0", NULL);
+        _exit(1);
+    }
+    tick(SA_RESTART);
+    int fd = tell_connect("restarted", stream(), late, 0);
+    printf("signals: %d\n", counted > 10);
+    close(fd);
+    tick(0);
+    fd = tell_connect("not restarted", stream(), nobody, 0);
+    close(fd);
+    tell_connect("without signals", stream(), late, 0);
+    tick(SA_RESTART);
+    tell_connect("restarted in time", stream(), nobody, 5000);
+    tell_connect("in time", stream(), nobody, 100);
+    tell_connect("in next to no time", stream(), nobody, 1);
+    use_sockets();
+}
+
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "left") == 0) {
         leave_a_look_up("slow.test");
@@ -102,6 +157,8 @@ int main(int argc, char **argv) {
         printf("a handler: %d %d\n", own >= 0, got_type == SOCK_DGRAM);
         use_sockets();
         look_up("fast.test");
+    } else if (argc == 4 && strcmp(argv[1], "connect") == 0) {
+        connect_amid_signals(argv[2], argv[3]);
     } else {
         return 2;
     }
