@@ -242,3 +242,25 @@ fn a_small_send_buffer_holds_little() {
     let told: Vec<usize> = said.split_whitespace().map(|it| it.parse().unwrap()).collect();
     assert!(told[0] < 128 << 10 && told[1] == 8192, "{said}");
 }
+
+/// A socket of another kind may have the number of a stream that glibc itself has closed.
+#[test]
+fn what_passes_through_a_foreign_socket_arrives() {
+    let Some(ns) = Netns::new() else { return };
+    if !have(&["cc"]) {
+        return;
+    }
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/c/passed.c");
+    ns.sh(60, &format!("cc -Wall -Wextra -Werror -O1 {source} -o passed"));
+    let said = ns.sh(30, &format!("{} ./passed", on_tapstack()));
+    let expected = [
+        "the same number: 1",
+        "something has passed: 1",
+        "the same number: 1",
+        "it is known: 1",
+        "the same number: 1",
+        "sent: 1",
+        "arrives: 1",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+}

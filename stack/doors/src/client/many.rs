@@ -9,7 +9,7 @@ use stack::host::Errno;
 
 use super::small;
 use super::table::{find, guess};
-use super::transfer::{recvmsg, sendmsg};
+use super::transfer::{forget_passed, recvmsg, sendmsg};
 use crate::protocol::FAILED;
 use crate::sys::{self, checked};
 
@@ -28,9 +28,16 @@ pub unsafe fn recvmmsg(
 ) -> c_int {
     if guess(fd).is_none() {
         // SAFETY: passed on as it came.
-        return small(checked(unsafe {
+        let received = checked(unsafe {
             libc::syscall(libc::SYS_recvmmsg, fd, messages, count, flags, timeout)
-        }));
+        });
+        if let Ok(count) = received {
+            // SAFETY: the kernel has just filled in so many.
+            let all = unsafe { all(messages, count as c_uint) };
+            // SAFETY: the same.
+            all.iter().for_each(|message| unsafe { forget_passed(&message.msg_hdr) });
+        }
+        return small(received);
     }
     // SAFETY: the caller's promise.
     small(unsafe { recv_each(fd, all(messages, count), flags, timeout.as_mut()) })

@@ -120,7 +120,7 @@ pub unsafe fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t 
 
 /// Descriptors that came with a message are new ones, whatever their numbers were before.
 // SAFETY: the message says how long its control messages are.
-unsafe fn forget_passed(message: &msghdr) {
+pub(super) unsafe fn forget_passed(message: &msghdr) {
     // SAFETY: the caller's promise.
     let Ok(mut all) = (unsafe { bytes(message.msg_control, message.msg_controllen) }) else {
         return;
@@ -243,7 +243,8 @@ pub unsafe fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_
         way => way,
     };
     answer(way.and_then(|way| match way {
-        Way::Plain if guess(fd).is_none() => {
+        // SAFETY: the caller passes a message.
+        Way::Plain if guess(fd).is_none() || is_foreign(fd, unsafe { &*message }, flags) => {
             // SAFETY: passed on as it came.
             unsafe { sys::sendmsg(fd, message, flags) }
         }
@@ -260,6 +261,14 @@ pub unsafe fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_
         // SAFETY: the caller's promise.
         Way::Datagram => unsafe { send_datagram(fd, &*message, flags) },
     }))
+}
+
+/// Whether what is taken for a stream of ours is another socket by now, where that matters: mere
+/// text is sent alike to both, and what else there is must not be left out.
+fn is_foreign(fd: c_int, message: &msghdr, flags: c_int) -> bool {
+    let is_text = message.msg_namelen == 0 && message.msg_controllen == 0;
+    let is_mere = is_text && flags & (libc::MSG_OOB | libc::MSG_FASTOPEN) == 0;
+    !is_mere && find(fd).is_none()
 }
 
 /// Urgent data are ordinary data; connecting by sending is not known here.
