@@ -197,8 +197,8 @@ impl Link {
         }
     }
 
-    /// `own` is no longer ours: nobody is told that it is. Says how many packets from it are dropped
-    /// that waited for their neighbours.
+    /// `own` is no longer ours: nobody is told that it is. Says how many packets from it are
+    /// dropped that waited for their neighbours.
     pub(crate) fn lose_address(&mut self, own: Address) -> u64 {
         self.replies.retain(|(_, packet)| match packet {
             LinkPacket::Arp(packet) => Address::v4(packet.sender) != own,

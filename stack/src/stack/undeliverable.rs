@@ -11,8 +11,8 @@ use crate::wire::address::{Endpoint, FlowKey};
 use crate::wire::parse;
 
 impl Stack {
-    /// Neighbours that did not answer, or made room for others before they did: who sent the packets
-    /// that waited learns it.
+    /// Neighbours that did not answer, or made room for others before they did: who sent the
+    /// packets that waited learns it.
     pub(super) fn report_failed_neighbors(&mut self, now: Instant) {
         for id in self.interfaces.ids() {
             let failed =

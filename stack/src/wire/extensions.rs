@@ -107,8 +107,8 @@ pub(crate) fn skim<'a>(packet: &IpPacket<'a>) -> IpPacket<'a> {
     IpPacket { protocol: next, extensions, payload, ..*packet }
 }
 
-/// The packet's hop-by-hop options tell routers that it is one of MLD (Router Alert, RFC 2711 §2.1).
-/// Its chain has been skipped.
+/// The packet's hop-by-hop options tell routers that it is one of MLD (Router Alert, RFC 2711
+/// §2.1). Its chain has been skipped.
 pub(crate) fn alerts_of_mld(packet: &IpPacket<'_>) -> bool {
     const PAD_1: u8 = 0;
     const ROUTER_ALERT: u8 = 5;

@@ -319,9 +319,9 @@ fn d5_leases_of_a_second_and_for_ever() {
     }
 }
 
-/// A server that lends for ever so short, or says that a lease is to be renewed at once, and answers
-/// at once. dhcpcd takes no lease to be shorter than 20 s and busybox's udhcpc than 30; systemd takes
-/// a T1 or T2 of 0 for none.
+/// A server that lends for ever so short, or says that a lease is to be renewed at once, and
+/// answers at once. dhcpcd takes no lease to be shorter than 20 s and busybox's udhcpc than 30;
+/// systemd takes a T1 or T2 of 0 for none.
 #[test]
 fn d6_no_terms_of_a_lease_make_a_storm() {
     for (lease, t1, t2) in [
