@@ -518,15 +518,18 @@ impl Tcb {
         let flight = self.snd.outstanding();
         self.recovery.enter_fast(self.snd.nxt);
         self.ecn.on_reduced(self.snd.nxt);
+        let resent = self.delivering.tlp.resent();
         self.delivering.tlp.cancel();
         self.timers.clear(Timer::TailProbe);
-        self.delivering.undo.begin(lost);
+        self.delivering.undo.begin(lost, resent);
         // FlightSize is what is not acknowledged, though some of it was reported (RFC 5681 §2).
         self.congestion.on_congestion(Cause::Loss, flight, mss);
-        // Nor is what was lost before and waits to be sent again on its way (RFC 9937 §6.2).
+        // Nor is what was lost before and waits to be sent again on its way. What this
+        // acknowledgment delivers counts on both sides of the proportion (RFC 9937 §6.1).
         let parts = &mut *self.delivering;
         let waits = parts.flight.lost().saturating_sub(lost);
-        parts.prr.enter(flight.saturating_sub(parts.flight.sacked() + waits), mss);
+        let flew = flight.saturating_sub(parts.flight.sacked() + waits);
+        parts.prr.enter(flew.saturating_add(delivered), mss);
         cx.counters.tcp_sack_recovery += u64::from(self.sack);
         cx.counters.tcp_reno_recovery += u64::from(!self.sack);
     }
@@ -726,7 +729,8 @@ impl Tcb {
         if first {
             self.congestion.on_timeout(self.snd.outstanding(), self.snd.mss_u32());
             self.ecn.on_reduced(self.snd.nxt);
-            self.delivering.undo.begin(0);
+            let resent = self.delivering.flight.resent();
+            self.delivering.undo.begin(0, resent);
         } else {
             self.delivering.undo.disarm();
         }

@@ -275,7 +275,7 @@ impl Tcb {
             let fin = self.snd.fin_is_next_after(len) && self.snd.usable() as usize > len;
             let segment = self.text_segment(cx, self.snd.nxt, len, fin);
             self.tell_writer();
-            self.delivering.tlp.on_sent(self.snd.nxt, false);
+            self.delivering.tlp.on_sent(self.snd.nxt, 0);
             self.timers.clear(Timer::TailProbe);
             return Some(segment);
         }
@@ -283,7 +283,7 @@ impl Tcb {
         let len = self.snd.text_between(start, end);
         let fin = end.since(start) as usize > len;
         let segment = self.text_segment(cx, start, len, fin);
-        self.delivering.tlp.on_sent(self.snd.nxt, true);
+        self.delivering.tlp.on_sent(self.snd.nxt, end.since(start));
         self.timers.clear(Timer::TailProbe);
         Some(segment)
     }

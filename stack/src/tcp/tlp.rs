@@ -14,8 +14,8 @@ const MAX_ACK_DELAY: Duration = Duration::from_millis(200);
 struct Probe {
     /// SND.NXT after it.
     end: Seq,
-    /// It was a retransmission.
-    again: bool,
+    /// Octets of it that had been sent before.
+    again: u32,
 }
 
 /// Whether a probe is out.
@@ -60,8 +60,13 @@ impl Tlp {
         self.probe.is_some()
     }
 
-    /// A probe was sent; `end` is SND.NXT now, `again` when it was a retransmission.
-    pub(crate) fn on_sent(&mut self, end: Seq, again: bool) {
+    /// Octets of the probe that is out, if it was a retransmission.
+    pub(crate) fn resent(&self) -> u32 {
+        self.probe.map_or(0, |probe| probe.again)
+    }
+
+    /// A probe was sent; `end` is SND.NXT now, and `again` octets of it had been sent before.
+    pub(crate) fn on_sent(&mut self, end: Seq, again: u32) {
         self.probe = Some(Probe { end, again });
     }
 
@@ -73,7 +78,7 @@ impl Tlp {
             return Outcome::Nothing;
         }
         let both_arrived = duplicate.is_some_and(|end| end == probe.end);
-        if !probe.again || both_arrived {
+        if probe.again == 0 || both_arrived {
             self.probe = None;
         } else if una.after(probe.end) {
             self.probe = None;
@@ -125,16 +130,16 @@ mod tests {
             tlp.on_sent(Seq(1000), again);
             tlp
         };
-        let mut tlp = sent(false);
+        let mut tlp = sent(0);
         assert_eq!((tlp.on_ack(Seq(1000), None, false), tlp.is_out()), (Outcome::Nothing, false));
-        let mut tlp = sent(true);
+        let mut tlp = sent(1000);
         assert_eq!((tlp.on_ack(Seq(999), None, true), tlp.is_out()), (Outcome::Nothing, true));
         assert_eq!((tlp.on_ack(Seq(1000), None, false), tlp.is_out()), (Outcome::Nothing, true));
         assert_eq!(tlp.on_ack(Seq(1000), Some(Seq(1000)), false), Outcome::Nothing);
         assert!(!tlp.is_out(), "both copies arrived");
-        let mut tlp = sent(true);
+        let mut tlp = sent(1000);
         assert_eq!((tlp.on_ack(Seq(1000), None, true), tlp.is_out()), (Outcome::Nothing, false));
-        let mut tlp = sent(true);
+        let mut tlp = sent(1000);
         assert_eq!(tlp.on_ack(Seq(1500), None, false), Outcome::Repaired);
         assert!(!tlp.is_out());
     }

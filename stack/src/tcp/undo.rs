@@ -35,9 +35,12 @@ impl Undo {
         }
     }
 
-    /// An episode begins, and the window shrinks; `lost` octets are marked already.
-    pub(crate) fn begin(&mut self, lost: u32) {
-        *self = Undo { armed: true, marked: u64::from(lost), ..Undo::new() };
+    /// An episode begins, and the window shrinks; `lost` octets are marked already, and `resent`
+    /// are on their way that were sent again before: a report of those proves nothing of this
+    /// episode.
+    pub(crate) fn begin(&mut self, lost: u32, resent: u32) {
+        let (marked, resent) = (u64::from(lost), u64::from(resent));
+        *self = Undo { armed: true, marked, resent, ..Undo::new() };
     }
 
     /// The window has been restored, or never will be.
@@ -96,7 +99,7 @@ mod tests {
     fn rfc_3522_one_real_loss_is_enough() {
         let mut undo = Undo::new();
         assert!(!undo.is_all_found());
-        undo.begin(2000);
+        undo.begin(2000, 0);
         undo.on_marked(1000);
         undo.on_found(2000);
         assert!(!undo.is_all_found());
@@ -109,13 +112,24 @@ mod tests {
     #[test]
     fn rfc_3708_every_retransmission_has_to_be_a_duplicate() {
         let mut undo = Undo::new();
-        undo.begin(2000);
+        undo.begin(2000, 0);
         assert!(!undo.is_all_duplicate(0), "nothing was reported");
         undo.on_resent(Instant::ZERO, 2000);
         undo.on_duplicate(1000);
         assert!(!undo.is_all_duplicate(0));
         undo.on_duplicate(1000);
         assert!(!undo.is_all_duplicate(1000), "one still waits");
+        assert!(undo.is_all_duplicate(0));
+    }
+
+    #[test]
+    fn rfc_3708_what_was_sent_again_before_has_to_be_a_duplicate_too() {
+        let mut undo = Undo::new();
+        undo.begin(1000, 1000);
+        undo.on_resent(Instant::ZERO, 1000);
+        undo.on_duplicate(1000);
+        assert!(!undo.is_all_duplicate(0), "it may have been the earlier one");
+        undo.on_duplicate(1000);
         assert!(undo.is_all_duplicate(0));
     }
 }

@@ -1,6 +1,7 @@
 //! RFC 2883, An Extension to the Selective Acknowledgment (SACK) Option for TCP: D-SACK.
 //! gVisor, smoltcp, lwIP and netstack3 report no duplicates.
 
+use crate::ms;
 use crate::rfc8985::{MSS, RTT, at, sack, segment, with_sack};
 use stack::testing::rig::Rig;
 
@@ -113,4 +114,20 @@ fn section_5_a_recovery_for_nothing_is_undone() {
     assert!(!info.in_recovery && info.cwnd >= before.cwnd && info.ssthresh == before.ssthresh);
     t.inject(&format!(". 1:1(0) ack {}", at(5))).forget_rest();
     assert_eq!(t.stack.counters().tcp_dsack_undo, 1);
+}
+
+/// A probe for a lost tail that turns out to have been for nothing does not speak for the
+/// retransmission of what was lost (Linux counts it among those that have to be reported).
+#[test]
+fn section_5_a_probe_for_nothing_undoes_no_recovery() {
+    let mut t = with_sack(4);
+    let before = t.info().unwrap();
+    t.expect_within(ms(400), &format!("P{}", &segment(3)));
+    t.inject(&sack(0, &[(1, 4)])).expect(&segment(0));
+    t.inject(&sack(0, &[(3, 4), (1, 4)])).forget_rest();
+    let info = t.info().unwrap();
+    assert!(info.in_recovery && info.ssthresh < before.ssthresh);
+    assert_eq!(t.stack.counters().tcp_dsack_undo, 0);
+    t.inject(&format!(". 1:1(0) ack {}", at(4))).forget_rest();
+    assert!(t.info().unwrap().cwnd < before.cwnd);
 }
