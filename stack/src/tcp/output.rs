@@ -229,7 +229,8 @@ impl Tcb {
         // A FIN behind a full segment goes along.
         let (start, end) = self.delivering.flight.first_lost(room.saturating_add(1))?;
         let (len, fin) = self.lost_text(start, end, room)?;
-        let octets = len as u32 + u32::from(fin);
+        // A FIN behind text takes nothing: text must not wait for its sake.
+        let octets = (len as u32).max(1);
         if !forced && (octets > allowed || self.is_paced(cx)) {
             return None;
         }

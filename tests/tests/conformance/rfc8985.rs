@@ -201,6 +201,20 @@ fn section_7_4_2_a_probe_that_repaired_a_loss() {
     assert!(t.info().unwrap().cwnd < cwnd);
 }
 
+/// A full segment with the FIN behind it is no more than one segment to what may be sent: it goes
+/// again as soon as it is found lost.
+#[test]
+fn section_6_2_a_fin_does_not_hold_its_text_up() {
+    let mut t = with_sack(2);
+    t.send(MSS).shutdown();
+    t.forget_rest();
+    t.advance(RTT).inject(&sack(0, &[(1, 2)])).expect_nothing();
+    t.expect_within(ms(60), &segment(0));
+    t.advance(RTT).inject(&format!(". 1:1(0) ack {}", at(2)));
+    let again: Vec<_> = t.take_segments().iter().map(|it| it.payload.len()).collect();
+    assert_eq!(again.iter().sum::<usize>(), MSS, "{again:?}");
+}
+
 /// §6.3: after a time-out what was sent lately is not lost.
 #[test]
 fn section_6_3_what_was_sent_lately_flies() {
