@@ -204,6 +204,8 @@ impl CongestionControl for Cubic {
     }
 
     fn on_ack(&mut self, report: &AckReport) {
+        // What a probe repaired is over at once, and a window that closed ends a recovery, too.
+        self.recovering &= report.recovering;
         if report.recovery {
             return;
         }

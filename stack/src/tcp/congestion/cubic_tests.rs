@@ -297,3 +297,19 @@ fn flows_share_a_bottleneck() {
         assert!(index >= 0.98 && used > 0.99, "{flows} flows: {index:.4}, {used:.3} of the link");
     }
 }
+
+/// A reduction that no recovery follows, for a loss that a probe has repaired, is over at once:
+/// what is undone later goes back to what was before the later one.
+#[test]
+fn a_reduction_on_its_own_is_not_what_the_next_undo_goes_back_to() {
+    let mut cubic = avoiding(100);
+    cubic.on_congestion(Cause::Loss, cubic.window(), MSS);
+    for round in 0..100 {
+        ack(&mut cubic, Duration::from_millis(100) * round, 70, Duration::from_millis(100));
+    }
+    let (window, threshold) = (cubic.window(), cubic.ssthresh());
+    cubic.on_congestion(Cause::Loss, window, MSS);
+    assert!(cubic.window() < window);
+    cubic.undo();
+    assert_eq!((cubic.window(), cubic.ssthresh()), (window, threshold));
+}

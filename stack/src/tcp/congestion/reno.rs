@@ -68,6 +68,8 @@ impl CongestionControl for Reno {
     }
 
     fn on_ack(&mut self, report: &AckReport) {
+        // What a probe repaired is over at once, and a window that closed ends a recovery, too.
+        self.recovering &= report.recovering;
         if report.recovery || !report.cwnd_limited {
             return;
         }
@@ -189,5 +191,18 @@ mod tests {
         reno.on_congestion(Cause::Ecn, 20 * MSS, MSS);
         reno.undo();
         assert_eq!(reno.window(), 16 * MSS, "a mark is no mistake (RFC 8511)");
+    }
+
+    #[test]
+    fn a_reduction_on_its_own_is_not_what_the_next_undo_goes_back_to() {
+        let mut reno = Reno::new(MSS);
+        reno.on_congestion(Cause::Loss, 10 * MSS, MSS);
+        for _ in 0..100 {
+            ack(&mut reno, MSS);
+        }
+        let (window, threshold) = (reno.window(), reno.ssthresh());
+        reno.on_congestion(Cause::Loss, window, MSS);
+        reno.undo();
+        assert_eq!((reno.window(), reno.ssthresh()), (window, threshold));
     }
 }
