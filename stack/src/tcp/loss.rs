@@ -298,7 +298,7 @@ impl Tcb {
             self.reduce_once(before.una);
         }
         self.judge_phase(cx, before, brought);
-        let lost = self.detect_losses(cx);
+        let lost = self.detect_losses(cx, brought.delivered);
         let lost = self.find_lost_head(cx, before, brought) + lost;
         self.hear_echo(cx, seg, brought);
         lost
@@ -454,7 +454,7 @@ impl Tcb {
         if third && lost > 0 {
             self.recovery.leave_timeout();
         }
-        self.enter_recovery(cx, lost);
+        self.enter_recovery(cx, lost, brought.delivered);
         lost
     }
 
@@ -468,7 +468,8 @@ impl Tcb {
     }
 
     /// RACK_detect_loss (RFC 8985 §6.2 step 5), after an acknowledgment or when its timer expires.
-    pub(super) fn detect_losses(&mut self, cx: &mut Cx<'_>) -> u32 {
+    /// `delivered`: what the acknowledgment has just brought.
+    pub(super) fn detect_losses(&mut self, cx: &mut Cx<'_>, delivered: u32) -> u32 {
         self.timers.clear(Timer::Reorder);
         let Some(newest) = self.rack.newest().filter(|_| self.sack) else { return 0 };
         let patience = self.rack.patience(&self.path());
@@ -482,7 +483,7 @@ impl Tcb {
         if let Some(at) = next {
             self.timers.set(Timer::Reorder, at);
         }
-        self.enter_recovery(cx, lost);
+        self.enter_recovery(cx, lost, delivered);
         lost
     }
 
@@ -510,7 +511,8 @@ impl Tcb {
     }
 
     /// Something is newly lost: fast recovery begins, if nothing is being repaired yet.
-    fn enter_recovery(&mut self, cx: &mut Cx<'_>, lost: u32) {
+    /// `delivered`: what the acknowledgment that showed it has brought.
+    fn enter_recovery(&mut self, cx: &mut Cx<'_>, lost: u32, delivered: u32) {
         if lost == 0 || !self.recovery.is_open() {
             return;
         }
@@ -659,22 +661,6 @@ impl Tcb {
     /// again at once (RFC 7413 §4.2.1).
     pub(super) fn lose_syn_text(&mut self) {
         self.delivering.flight.lose(0, |_| true, |_| ());
-        self.marks.retransmit = true;
-    }
-
-    /// A path takes smaller segments now: what was larger did not arrive, and says nothing about
-    /// congestion (RFC 1191 §6.4, RFC 8201 §5.4).
-    pub(super) fn lose_oversized(&mut self) {
-        let (mss, episode) = (self.snd.mss_u32(), 0);
-        self.delivering.flight.lose(episode, |record| record.len() > mss, |_| ());
-        self.marks.retransmit = true;
-    }
-
-    /// A path does not carry a probe that was longer than all else, which says nothing about what
-    /// flies beside it (RFC 4821 §7.4), nor about congestion.
-    pub(super) fn lose_probe(&mut self, (start, end): Range) {
-        let is_probe = |record: &Record| record.start.before(end) && record.end.after(start);
-        self.delivering.flight.lose(0, is_probe, |_| ());
         self.marks.retransmit = true;
     }
 

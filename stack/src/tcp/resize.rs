@@ -1,8 +1,10 @@
 //! Segments follow the path: smaller ones where it does not carry them, greater ones where it does
 //! again (RFC 1191 §6, RFC 8201 §5, RFC 4821 §7). Part of the body; what is known stands in `path`.
 
+use super::flight::Record;
 use super::open::TIMESTAMP_OCTETS;
 use super::path::News;
+use super::scoreboard::Range;
 use super::seq::Seq;
 use super::tcb::{Cx, Tcb};
 use crate::net::pmtu::PathMtu;
@@ -54,6 +56,22 @@ impl Tcb {
             News::ProbeLost(start, end) => self.lose_probe((start, end)),
             News::Nothing => {}
         }
+    }
+
+    /// A path takes smaller segments now: what was larger did not arrive, and says nothing about
+    /// congestion (RFC 1191 §6.4, RFC 8201 §5.4).
+    fn lose_oversized(&mut self) {
+        let (mss, episode) = (self.snd.mss_u32(), 0);
+        self.delivering.flight.lose(episode, |record| record.len() > mss, |_| ());
+        self.marks.retransmit = true;
+    }
+
+    /// A path does not carry a probe that was longer than all else, which says nothing about what
+    /// flies beside it (RFC 4821 §7.4), nor about congestion.
+    fn lose_probe(&mut self, (start, end): Range) {
+        let is_probe = |record: &Record| record.start.before(end) && record.end.after(start);
+        self.delivering.flight.lose(0, is_probe, |_| ());
+        self.marks.retransmit = true;
     }
 
     /// A time-out: if it is not the first, segments may be too long for a path that says nothing

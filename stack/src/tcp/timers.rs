@@ -109,7 +109,7 @@ impl Tcb {
         while let Some(timer) = self.timers.take_due(cx.now) {
             match timer {
                 Timer::Reorder => {
-                    self.detect_losses(cx);
+                    self.detect_losses(cx, 0);
                 }
                 Timer::TailProbe => self.on_tail_probe_timeout(cx),
                 Timer::Retransmit => self.on_retransmission_timeout(cx),

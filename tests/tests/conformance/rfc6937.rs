@@ -86,3 +86,19 @@ fn section_6_2_reports_alone_let_out_what_they_deliver() {
     t.advance(ms(1)).inject(&sack(2, &[(7, 10)]));
     assert_eq!(t.take_segments().len(), 2);
 }
+
+/// §6.1: what the first acknowledgment delivers was in flight when recovery began, however much it
+/// is: ten of forty let seven of twenty-eight out.
+#[test]
+fn section_6_1_what_begins_the_recovery_counts_on_both_sides() {
+    let mut t = under(Congestion::Cubic, 10);
+    t.advance(RTT).send(100 * MSS);
+    let mut una = 0;
+    while (t.info().unwrap().in_flight as usize) < 40 * MSS {
+        una += 2;
+        t.inject(&format!(". 1:1(0) ack {}", at(una))).forget_rest();
+    }
+    t.advance(RTT).inject(&sack(una, &[(una + 1, una + 11)]));
+    assert_eq!(t.info().unwrap().ssthresh as usize, 28 * MSS);
+    assert_eq!(t.take_segments().len(), 7);
+}
