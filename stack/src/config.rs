@@ -170,7 +170,7 @@ pub enum Autoconfigure {
 /// Limits and defaults of TCP.
 #[derive(Clone, Debug)]
 pub struct TcpConfig {
-    /// Live connections, orphans included; `connect` fails and SYNs are dropped beyond.
+    /// Live connections, orphans included; beyond, `connect` fails and handshakes do not finish.
     pub connections_max: usize,
     /// Listeners.
     pub listeners_max: usize,

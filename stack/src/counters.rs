@@ -133,9 +133,9 @@ counters! {
     tcp_out_rsts = "TcpOutRsts",
     /// RSTs not sent because of the rate limit.
     tcp_resets_limited = "TcpResetsLimited",
-    /// SYNs dropped because a listener's or the half-open table's limit was reached.
+    /// SYNs and handshakes dropped at a limit, those of `TcpExtListenOverflows` among them.
     tcp_listen_drops = "TcpExtListenDrops",
-    /// Handshakes that could not finish because the accept queue was full.
+    /// Those dropped because the accept queue was full, or there were `connections_max` already.
     tcp_listen_overflows = "TcpExtListenOverflows",
     /// Half-open connections evicted to make room for newer ones.
     tcp_half_open_evicted = "TcpExtTCPReqQFullDrop",
@@ -240,6 +240,9 @@ counters! {
     /// Connections given up after retransmissions or keepalives went unanswered.
     tcp_abort_on_timeout = "TcpExtTCPAbortOnTimeout",
     /// Connections that the application closed with data unread.
+    tcp_abort_on_close = "TcpExtTCPAbortOnClose",
+    /// Connections that were closed with a linger time of zero, or to which text came when nobody
+    /// would read it any more.
     tcp_abort_on_data = "TcpExtTCPAbortOnData",
     /// Connections that entered TIME-WAIT.
     tcp_time_waited = "TcpExtTW",

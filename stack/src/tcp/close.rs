@@ -59,9 +59,11 @@ impl Tcb {
             return self.end(cx, Ended::Normally);
         }
         if self.state != State::Closed && (unread || abrupt) {
-            if unread {
-                cx.counters.tcp_abort_on_data += 1;
-            }
+            *if unread {
+                &mut cx.counters.tcp_abort_on_close
+            } else {
+                &mut cx.counters.tcp_abort_on_data
+            } += 1;
             return self.abort(cx);
         }
         self.rcv.discard(cx.memory);

@@ -105,6 +105,7 @@ impl TcpLayer {
     ) -> Option<DropReason> {
         if self.listeners.get(key).is_some_and(Listener::is_full) {
             counters.tcp_listen_overflows += 1;
+            counters.tcp_listen_drops += 1;
             return Some(DropReason::TcpListenQueue);
         }
         let offer = Offer::of(seg);
@@ -303,6 +304,7 @@ impl TcpLayer {
         let full = self.listeners.get(key).is_none_or(Listener::is_full);
         let crowded = full || self.live.len() >= self.live.limit();
         counters.tcp_listen_overflows += u64::from(crowded);
+        counters.tcp_listen_drops += u64::from(crowded);
         crowded
     }
 

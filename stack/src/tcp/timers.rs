@@ -287,6 +287,7 @@ impl Tcb {
         if self.state != State::FinWait2 && cx.now < until {
             self.timers.set(Timer::Orphan, until);
         } else {
+            cx.counters.tcp_abort_on_timeout += 1;
             self.end(cx, Ended::Failed(TcpError::TimedOut));
         }
     }
