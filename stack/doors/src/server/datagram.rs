@@ -28,12 +28,9 @@ impl Shared {
             if state.outgoing.is_empty() {
                 let Some(end) = &state.end else { return };
                 match sys::recv(end.as_fd(), &mut piece) {
-                    Ok(0) => {
-                        state.is_gone = true;
-                        return;
-                    }
+                    // The program sends no more, and may yet receive.
+                    Ok(0) | Err(_) => return,
                     Ok(length) => state.outgoing.keep(&piece[..length]),
-                    Err(_) => return,
                 }
             }
             let Some((header, text)) = state.outgoing.rest().split_at_checked(DATAGRAM_HEADER)

@@ -117,6 +117,35 @@ static void peers(void)
     close(fd);
 }
 
+/* Who sends no more still receives. */
+static void halves(void)
+{
+    union address address, other;
+    char text[8];
+    int server = bound(SOCK_DGRAM, "127.0.0.1", &address);
+    int fd = bound(SOCK_DGRAM, "127.0.0.1", &other);
+    must("connect", connect(fd, &address.any, sizeof address.v4));
+    must("connect", connect(server, &other.any, sizeof other.v4));
+    CHECK("shutdown for writing, with a peer", shutdown(fd, SHUT_WR));
+    CHECK("send after it", send(fd, "x", 1, 0));
+    CHECK("write after it", write(fd, "x", 1));
+    CHECK("which raise", sigpipes());
+    await(server, 0);
+    CHECK("the peer sends", send(server, "abc", 3, 0));
+    await(fd, POLLIN);
+    CHECK("which arrives", recv(fd, text, 8, MSG_DONTWAIT));
+    CHECK("the peer sends again", send(server, "de", 2, 0));
+    await(fd, POLLIN);
+    CHECK("which arrives, too", recv(fd, text, 8, MSG_DONTWAIT));
+    CHECK("the peer is not refused", recv(server, text, 8, MSG_DONTWAIT));
+    close(fd);
+    await(server, 0);
+    CHECK("the peer sends to who has gone", send(server, "f", 1, 0));
+    await(server, POLLIN);
+    CHECK("and is refused", recv(server, text, 8, MSG_DONTWAIT));
+    close(server);
+}
+
 static void versions(void)
 {
     static char much[65508];
@@ -153,5 +182,6 @@ void datagrams(void)
     receiving();
     sending();
     peers();
+    halves();
     versions();
 }
