@@ -220,6 +220,9 @@ impl AsFd for Timer {
     }
 }
 
+/// Events that are taken in one go.
+const EVENTS: usize = 128;
+
 /// The kernel's poller.
 #[derive(Debug)]
 pub struct Epoll(OwnedFd);
@@ -251,12 +254,36 @@ impl Epoll {
 
     /// Waits for events: their tokens and bits.
     pub fn wait(&self, found: &mut Vec<(u64, c_int)>) -> Result<(), Errno> {
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 128];
+        self.wait_within(found, -1)
+    }
+
+    /// Whether one with this token has an event at the moment. Those that have are gone through, so
+    /// there should be few.
+    pub fn has(&self, token: u64) -> bool {
+        let (mut found, mut first) = (Vec::new(), None);
+        loop {
+            if self.wait_within(&mut found, 0).is_err() {
+                return false;
+            }
+            if found.iter().any(|&(it, _)| it == token) {
+                return true;
+            }
+            // They come in turn, so who has seen the first one again has seen them all.
+            let is_seen = first.is_some_and(|first| found.iter().any(|&(it, _)| it == first));
+            if found.len() < EVENTS || is_seen {
+                return false;
+            }
+            first = first.or(found.first().map(|&(it, _)| it));
+        }
+    }
+
+    fn wait_within(&self, found: &mut Vec<(u64, c_int)>, millis: c_int) -> Result<(), Errno> {
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS];
         found.clear();
         // SAFETY: there is room for so many events.
         let answer = checked(unsafe {
             let (at, room) = (events.as_mut_ptr(), events.len());
-            libc::syscall(libc::SYS_epoll_wait, self.0.as_raw_fd(), at, room, -1)
+            libc::syscall(libc::SYS_epoll_wait, self.0.as_raw_fd(), at, room, millis)
         });
         let count = match answer {
             Err(Errno::EINTR) => 0,
@@ -264,5 +291,28 @@ impl Epoll {
         };
         found.extend(events[..count].iter().map(|event| (event.u64, event.events as c_int)));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The server knows by this whether a program still has what it has shut down.
+    #[test]
+    fn what_hung_up_is_seen_until_its_last_descriptor_is_closed() {
+        let (epoll, mut pairs) = (Epoll::new().unwrap(), Vec::new());
+        for token in 0..3 * EVENTS as u64 {
+            let [end, far] = pair(libc::SOCK_STREAM).unwrap();
+            let watched = far.try_clone().unwrap();
+            epoll.add(watched.as_fd(), 0, token).unwrap();
+            assert!(!epoll.has(token));
+            drop(watched);
+            shutdown(end.as_fd(), libc::SHUT_RDWR).unwrap();
+            pairs.push((end, far));
+        }
+        assert!((0..pairs.len() as u64).all(|token| epoll.has(token)));
+        drop(pairs.pop());
+        assert!(!epoll.has(pairs.len() as u64) && epoll.has(0));
     }
 }

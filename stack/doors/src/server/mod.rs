@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use stack::host::bsd::Bsd;
+use stack::host::bsd::{Bsd, SHUT_RDWR};
 use stack::host::{Errno, Events, Host, Interest, Poller, Resolver, Token};
 
 use crate::channel;
@@ -69,6 +69,8 @@ struct Shared {
     bsd: Bsd,
     poller: Poller,
     epoll: Epoll,
+    /// Watches programs' own ends, none of which the server has open.
+    held: Epoll,
     names: Names,
     want: Want,
     sockets: Mutex<Sockets>,
@@ -102,6 +104,7 @@ impl Server {
             bsd: Bsd::new(host),
             poller: Poller::new(host),
             epoll: Epoll::new()?,
+            held: Epoll::new()?,
             names: Names::new(resolver),
             want: Want::new()?,
             sockets: Mutex::default(),
@@ -250,10 +253,27 @@ impl Shared {
         let socket = self.lock().by_token.get(&token).cloned();
         let Some(socket) = socket else { return };
         if bits & (libc::EPOLLHUP | libc::EPOLLERR) != 0 {
-            socket.state().is_gone = true;
+            self.hang_up(&socket);
         }
         let ended = bits & (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR);
         self.carry(&socket, ended != 0, bits & libc::EPOLLOUT != 0);
+    }
+
+    /// A program has closed its end, or both directions of the pair have been shut down.
+    fn hang_up(&self, socket: &Socket) {
+        // Its own end has hung up, too, and is watched until nobody has it any more.
+        let is_held = self.held.has(socket.token);
+        let mut state = socket.state();
+        match state.phase {
+            // The attempt ends with the wish to use it.
+            Phase::Connecting { .. } => state.is_gone = true,
+            Phase::Listener if is_held => {
+                // It may have ended by itself.
+                let _ = self.bsd.shutdown(socket.fd, SHUT_RDWR);
+                (state.phase, state.accepted) = (Phase::Idle, None);
+            }
+            _ => state.is_gone |= !is_held,
+        }
     }
 
     /// Takes in a socket of [`Bsd`]; the program's end of it is returned.
@@ -272,6 +292,7 @@ impl Shared {
                 Some(end) => self.epoll.add(end.as_fd(), WATCHED, token),
                 None => Ok(()),
             }
+            .and_then(|()| self.held.add(far.as_fd(), 0, token))
         };
         if let Err(error) = watched {
             self.release(&socket);

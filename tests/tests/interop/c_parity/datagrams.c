@@ -143,6 +143,11 @@ static void halves(void)
     CHECK("the peer sends to who has gone", send(server, "f", 1, 0));
     await(server, POLLIN);
     CHECK("and is refused", recv(server, text, 8, MSG_DONTWAIT));
+    must("shutdown", shutdown(server, SHUT_RDWR));
+    await(server, 0);
+    usleep(100000);
+    socklen_t length = sizeof other;
+    CHECK("getsockname after shutdown for both", getsockname(server, &other.any, &length));
     close(server);
 }
 

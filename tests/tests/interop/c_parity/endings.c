@@ -90,8 +90,66 @@ static void unread(void)
     close(near);
 }
 
+/* What is asked of a socket whose both directions have ended. */
+static void asked(int fd)
+{
+    union address name;
+    struct tcp_info info;
+    struct linger none = {0, 0};
+    int error = -1;
+    socklen_t length = sizeof error;
+    CHECK("SO_ERROR at the end", getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length));
+    CHECK("is none", error);
+    length = sizeof info;
+    CHECK("TCP_INFO at the end", getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length));
+    CHECK("SO_LINGER at the end", setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none));
+    length = sizeof name;
+    CHECK("getsockname at the end", getsockname(fd, &name.any, &length));
+    CHECK("getpeername, perhaps",
+          getpeername(fd, &name.any, &length) == 0 || errno == ENOTCONN);
+}
+
+static void ended(void)
+{
+    union address own, address;
+    int near, far, listener = listening("127.0.0.1", &address);
+    near = bound(SOCK_STREAM, "127.0.0.1", &own);
+    must("connect", connect(near, &address.any, sizeof address.v4));
+    far = must("accept", accept(listener, NULL, NULL));
+    must("shutdown", shutdown(far, SHUT_WR));
+    await(near, POLLIN);
+    must("shutdown", shutdown(near, SHUT_WR));
+    await(far, POLLIN);
+    usleep(100000);
+    asked(near);
+    asked(far);
+    close(near);
+    close(far);
+    usleep(100000);
+    near = must("socket", socket(AF_INET, SOCK_STREAM, 0));
+    CHECK("its port is another's when it is closed", bind(near, &own.any, sizeof own.v4));
+    close(near);
+    CHECK("shutdown of a listener", shutdown(listener, SHUT_RDWR));
+    usleep(100000);
+    int error = -1;
+    socklen_t length = sizeof error;
+    CHECK("SO_ACCEPTCONN then", getsockopt(listener, SOL_SOCKET, SO_ACCEPTCONN, &error, &length));
+    CHECK("is not set", error);
+    near = must("socket", socket(AF_INET, SOCK_STREAM, 0));
+    CHECK("connect then", connect(near, &address.any, sizeof address.v4));
+    close(near);
+    close(listener);
+    connection(&near, &far);
+    must("shutdown", shutdown(near, SHUT_RDWR));
+    await(far, POLLIN);
+    asked(near);
+    close(near);
+    close(far);
+}
+
 void endings(void)
 {
+    ended();
     halves();
     resets();
     unread();
