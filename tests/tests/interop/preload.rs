@@ -264,3 +264,23 @@ fn what_passes_through_a_foreign_socket_arrives() {
     ];
     assert_eq!(said.lines().collect::<Vec<_>>(), expected);
 }
+
+/// The loader splits LD_PRELOAD where it has a space or a colon, and a program without the library
+/// would be on the kernel's sockets.
+#[test]
+fn a_path_that_the_loader_would_split_is_refused() {
+    let Some(ns) = Netns::new() else { return };
+    let [tapstack, library] =
+        ["tapstack", "libtapstack_preload.so"].map(|name| demo_path(name).display().to_string());
+    let run = "run --tap tap0 --addr 192.0.2.2/24 -- sh -c 'echo $LD_PRELOAD'";
+    for name in ["a path", "a:path", "a$path"] {
+        ns.sh(20, &format!("mkdir '{name}' && cp {tapstack} {library} '{name}'"));
+        let output = ns.try_sh(20, &format!("'./{name}/tapstack' {run}"));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{said}");
+        assert!(said.contains(name) && said.contains("TAPSTACK_PRELOAD"), "{said}");
+        ns.sh(20, &format!("ln -sf '{name}/libtapstack_preload.so' link.so"));
+        let said = ns.sh(20, &format!("TAPSTACK_PRELOAD=link.so '{name}/tapstack' {run}"));
+        assert_eq!(said.trim(), ns.dir().join("link.so").display().to_string());
+    }
+}

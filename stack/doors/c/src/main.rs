@@ -1,6 +1,7 @@
 //! `tapstack run [options] -- PROGRAM ARGUMENTS`: a program that knows nothing of Tapstack, on its
 //! sockets.
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -118,6 +119,9 @@ fn end_child(pid: u32, ended: &(Mutex<Option<u8>>, Condvar)) -> Option<u8> {
     *code
 }
 
+/// What ends a path in LD_PRELOAD, or stands for something else; nothing takes that from them.
+const SPLITTING: &[u8] = b" :$";
+
 /// The library beside this program, before what is preloaded already.
 fn preload() -> Result<std::ffi::OsString> {
     const NAME: &str = "libtapstack_preload.so";
@@ -135,7 +139,16 @@ fn preload() -> Result<std::ffi::OsString> {
         )
     })?;
     ensure!(library.exists(), "{}: not there", library.display());
-    let mut all = std::fs::canonicalize(library)?.into_os_string();
+    // Links stay: one may lead to where the loader cannot.
+    let library = std::path::absolute(library)?;
+    let splits = |byte: &u8| SPLITTING.contains(byte);
+    ensure!(
+        !library.as_os_str().as_bytes().iter().any(splits),
+        "{}: the loader takes no library whose path has a space, a colon or a dollar sign: say in \
+         TAPSTACK_PRELOAD where a link to it is, with a path that has none",
+        library.display()
+    );
+    let mut all = library.into_os_string();
     if let Some(others) = std::env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
         all.push(":");
         all.push(others);
