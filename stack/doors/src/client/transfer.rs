@@ -13,6 +13,7 @@ use super::calls::pending_error;
 use super::memory::{bytes, tell};
 use super::table::{self, Ours, find, guess};
 use super::{answer, ask, heard, unsupported};
+use crate::channel;
 use crate::control::{self, Piece};
 use crate::protocol::{self, DATAGRAM_HEADER, FAILED, Op, What};
 use crate::sys::{self, checked};
@@ -152,6 +153,10 @@ unsafe fn recv_datagram(fd: c_int, message: *mut msghdr, flags: c_int) -> Result
     // SAFETY: the parts are the caller's and our header.
     let length = unsafe { sys::recvmsg(fd, &raw mut inner, flags) }?;
     if u16::from_ne_bytes([header[0], header[1]]) == FAILED {
+        if flags & libc::MSG_PEEK != 0 {
+            // An error is told once, also to who only looks.
+            let _ = channel::recv(fd, &mut [0; 1], libc::MSG_DONTWAIT);
+        }
         let error = i32::from_ne_bytes([header[4], header[5], header[6], header[7]]);
         return Err(Errno::from_number(error));
     }

@@ -108,6 +108,10 @@ static void peers(void)
     CHECK("is polled", await(fd, POLLIN));
     CHECK("recv of a refusal", recv(fd, text, 8, MSG_DONTWAIT));
     CHECK("recv after it", recv(fd, text, 8, MSG_DONTWAIT));
+    must("send", send(fd, "x", 1, 0));
+    await(fd, POLLIN);
+    CHECK("MSG_PEEK of a refusal", recv(fd, text, 8, MSG_DONTWAIT | MSG_PEEK));
+    CHECK("which takes it", recv(fd, text, 8, MSG_DONTWAIT | MSG_PEEK));
     CHECK("shutdown with a peer", shutdown(fd, SHUT_RD));
     close(fd);
     fd = must("socket", socket(AF_INET, SOCK_DGRAM, 0));
