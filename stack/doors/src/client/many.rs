@@ -7,9 +7,10 @@ use std::time::Duration;
 use libc::{mmsghdr, timespec};
 use stack::host::Errno;
 
+use super::memory::EFAULT;
 use super::small;
 use super::table::{find, guess};
-use super::transfer::{forget_passed, recvmsg, sendmsg};
+use super::transfer::{IOV_MAX, forget_passed, recvmsg, sendmsg};
 use crate::protocol::FAILED;
 use crate::sys::{self, checked};
 
@@ -33,14 +34,16 @@ pub unsafe fn recvmmsg(
         });
         if let Ok(count) = received {
             // SAFETY: the kernel has just filled in so many.
-            let all = unsafe { all(messages, count as c_uint) };
+            let all = unsafe { all(messages, count) }.unwrap_or_default();
             // SAFETY: the same.
             all.iter().for_each(|message| unsafe { forget_passed(&message.msg_hdr) });
         }
         return small(received);
     }
     // SAFETY: the caller's promise.
-    small(unsafe { recv_each(fd, all(messages, count), flags, timeout.as_mut()) })
+    small(unsafe {
+        all(messages, count as usize).and_then(|all| recv_each(fd, all, flags, timeout.as_mut()))
+    })
 }
 
 // SAFETY: each message is as `recvmsg(2)` wants it.
@@ -109,7 +112,7 @@ fn is_message(fd: c_int, flags: c_int) -> bool {
     peeked.is_ok_and(|length| length > 0) && !is_failure
 }
 
-/// `sendmmsg(2)`.
+/// `sendmmsg(2)`. It sends no more than UIO_MAXIOV at a time.
 ///
 /// # Safety
 /// As `sendmmsg(2)`.
@@ -120,26 +123,29 @@ pub unsafe fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: 
             libc::syscall(libc::SYS_sendmmsg, fd, messages, count, flags)
         }));
     }
-    let mut done = 0;
     // SAFETY: the caller's promise.
-    for message in unsafe { all(messages, count) } {
-        // SAFETY: the caller's promise.
-        let length = unsafe { sendmsg(fd, &raw const message.msg_hdr, flags) };
-        // It is told only of the first.
-        if length < 0 {
-            return if done == 0 { -1 } else { done };
+    small(unsafe { all(messages, IOV_MAX.min(count as usize)) }.and_then(|all| {
+        let mut done = 0;
+        for message in all {
+            // SAFETY: the caller's promise.
+            let length = unsafe { sendmsg(fd, &raw const message.msg_hdr, flags) };
+            // It is told only of the first.
+            if length < 0 {
+                return if done == 0 { Err(sys::errno()) } else { Ok(done) };
+            }
+            message.msg_len = length as c_uint;
+            done += 1;
         }
-        message.msg_len = length as c_uint;
-        done += 1;
-    }
-    done
+        Ok(done)
+    }))
 }
 
 // SAFETY: the caller says that there are so many, and that nobody else uses them meanwhile.
-unsafe fn all<'a>(messages: *mut mmsghdr, count: c_uint) -> &'a mut [mmsghdr] {
+unsafe fn all<'a>(messages: *mut mmsghdr, count: usize) -> Result<&'a mut [mmsghdr], Errno> {
     match count {
-        0 => &mut [],
-        // SAFETY: the caller's promise.
-        count => unsafe { slice::from_raw_parts_mut(messages, count as usize) },
+        0 => Ok(&mut []),
+        _ if messages.is_null() => Err(EFAULT),
+        // SAFETY: not null; the rest is the caller's promise.
+        count => Ok(unsafe { slice::from_raw_parts_mut(messages, count) }),
     }
 }

@@ -6,7 +6,7 @@ use std::slice;
 use libc::{sockaddr, socklen_t};
 use stack::host::Errno;
 
-const EFAULT: Errno = Errno::from_number(libc::EFAULT);
+pub(super) const EFAULT: Errno = Errno::from_number(libc::EFAULT);
 
 /// A caller's bytes to read. Null with a length is EFAULT.
 ///

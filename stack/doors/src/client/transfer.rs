@@ -10,7 +10,7 @@ use stack::host::Errno;
 use stack::host::bsd::socket_address;
 
 use super::calls::pending_error;
-use super::memory::{bytes, tell};
+use super::memory::{EFAULT, bytes, tell};
 use super::table::{self, Ours, find, guess};
 use super::{answer, ask, heard, unsupported};
 use crate::channel;
@@ -19,7 +19,7 @@ use crate::protocol::{self, DATAGRAM_HEADER, FAILED, Op, What};
 use crate::sys::{self, checked};
 
 /// Most elements of an array of buffers: Linux's UIO_MAXIOV.
-const IOV_MAX: usize = 1024;
+pub(super) const IOV_MAX: usize = 1024;
 /// What one call drops at the most with MSG_TRUNC, bytes.
 const DROPPED_MAX: usize = 64 << 10;
 /// The longest text of a datagram, bytes.
@@ -353,7 +353,8 @@ unsafe fn parts<'a>(at: *const iovec, count: usize) -> Result<&'a [iovec], Errno
     match count {
         0 => Ok(&[]),
         count if count > IOV_MAX => Err(EMSGSIZE),
-        // SAFETY: the caller says how many there are.
+        _ if at.is_null() => Err(EFAULT),
+        // SAFETY: not null; the caller says how many there are.
         count => Ok(unsafe { slice::from_raw_parts(at, count) }),
     }
 }

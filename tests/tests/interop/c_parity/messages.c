@@ -138,6 +138,28 @@ static void many(void)
     close(fd);
 }
 
+/* Arrays that are not there, or too long. */
+static void arrays(void)
+{
+    static struct mmsghdr all[1025];
+    union address address;
+    int fd = bound(SOCK_DGRAM, "127.0.0.1", &address);
+    struct iovec part = {"x", 1};
+    struct msghdr nowhere = {.msg_iov = NULL, .msg_iovlen = 1};
+    CHECK("recvmmsg of no room at all", recvmmsg(fd, NULL, 0, MSG_DONTWAIT, NULL));
+    CHECK("recvmmsg without an array", recvmmsg(fd, NULL, 1, MSG_DONTWAIT, NULL));
+    CHECK("sendmmsg of none at all", sendmmsg(fd, NULL, 0, 0));
+    CHECK("sendmmsg without an array", sendmmsg(fd, NULL, 1, 0));
+    CHECK("recvmsg without parts", recvmsg(fd, &nowhere, MSG_DONTWAIT));
+    nowhere.msg_name = &address, nowhere.msg_namelen = sizeof address.v4;
+    CHECK("sendmsg without parts", sendmsg(fd, &nowhere, 0));
+    for (int i = 0; i < 1025; i++)
+        all[i].msg_hdr = (struct msghdr){.msg_name = &address, .msg_namelen = sizeof address.v4,
+                                         .msg_iov = &part, .msg_iovlen = 1};
+    CHECK("sendmmsg of 1025", sendmmsg(fd, all, 1025, 0));
+    close(fd);
+}
+
 /* What a child does after a while. */
 enum act { SEND, RESET };
 
@@ -232,6 +254,7 @@ void messages(void)
     errors();
     sent();
     many();
+    arrays();
     in_time();
     failing();
 }
