@@ -131,34 +131,46 @@ pub(super) fn of_family(name: &str, family: c_int) -> Result<Vec<IpAddr>, c_int>
 
 /// The addresses of a node, those of the wanted family.
 fn addresses(node: Option<&str>, wanted: &Wanted) -> Result<Vec<IpAddr>, c_int> {
-    let fits = |ip: &IpAddr| match wanted.family {
-        libc::AF_INET => ip.is_ipv4(),
-        libc::AF_INET6 => ip.is_ipv6(),
-        _ => true,
-    };
     let (v4, v6) = match wanted.flags & libc::AI_PASSIVE != 0 {
         true => (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
         false => (Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST),
     };
     let Some(node) = node else {
-        return Ok([v4.into(), v6.into()].into_iter().filter(fits).collect());
+        let both: [IpAddr; 2] = [v4.into(), v6.into()];
+        return Ok(both.into_iter().filter(|ip| is_of(ip, wanted.family)).collect());
     };
     if let Some(ip) = literal(node) {
-        let mapped = match ip {
-            IpAddr::V4(v4) if wanted.family == libc::AF_INET6 => {
-                let wants = wanted.flags & libc::AI_V4MAPPED != 0;
-                wants.then(|| v4.to_ipv6_mapped().into())
-            }
-            ip => Some(ip).filter(fits),
-        };
-        return mapped.map(|ip| vec![ip]).ok_or(EAI_ADDRFAMILY);
+        let found = of_wanted(&[ip], wanted);
+        return if found.is_empty() { Err(EAI_ADDRFAMILY) } else { Ok(found) };
     }
     if wanted.flags & libc::AI_NUMERICHOST != 0 {
         return Err(libc::EAI_NONAME);
     }
-    let mut found = resolve(node)?;
-    found.retain(fits);
+    let found = of_wanted(&resolve(node)?, wanted);
     if found.is_empty() { Err(libc::EAI_NONAME) } else { Ok(found) }
+}
+
+/// Those of a name's addresses that are of the wanted family. With AI_V4MAPPED, who wants IPv6
+/// gets those of IPv4 in its dress where there is no other, and with AI_ALL beside them.
+fn of_wanted(all: &[IpAddr], wanted: &Wanted) -> Vec<IpAddr> {
+    let fits = |ip: &&IpAddr| is_of(ip, wanted.family);
+    let mut found: Vec<IpAddr> = all.iter().filter(fits).copied().collect();
+    let maps = wanted.family == libc::AF_INET6 && wanted.flags & libc::AI_V4MAPPED != 0;
+    if maps && (found.is_empty() || wanted.flags & libc::AI_ALL != 0) {
+        found.extend(all.iter().filter_map(|ip| match ip {
+            IpAddr::V4(v4) => Some(IpAddr::from(v4.to_ipv6_mapped())),
+            IpAddr::V6(_) => None,
+        }));
+    }
+    found
+}
+
+fn is_of(ip: &IpAddr, family: c_int) -> bool {
+    match family {
+        libc::AF_INET => ip.is_ipv4(),
+        libc::AF_INET6 => ip.is_ipv6(),
+        _ => true,
+    }
 }
 
 /// The addresses of a name.
@@ -197,7 +209,28 @@ fn in_scope(ip: IpAddr, port: u16, scope: u32) -> SocketAddr {
 /// An address as it is written; a scope after `%` is left out.
 fn literal(node: &str) -> Option<IpAddr> {
     let bare = node.split_once('%').map_or(node, |(bare, _)| bare);
-    bare.parse().ok()
+    bare.parse().ok().or_else(|| short(node).map(IpAddr::from))
+}
+
+/// An IPv4 address as inet_aton(3) takes it: of one to four numbers, of which the last has what
+/// the others leave, each in base 10, 8 after `0`, or 16 after `0x`.
+fn short(node: &str) -> Option<Ipv4Addr> {
+    let number = |text: &str| {
+        let (digits, base) = match text.as_bytes() {
+            [b'0', b'x' | b'X', ..] => (&text[2..], 16),
+            [b'0', _, ..] => (&text[1..], 8),
+            _ => (text, 10),
+        };
+        let is_number = digits.bytes().all(|it| it.is_ascii_hexdigit());
+        u32::from_str_radix(digits, base).ok().filter(|_| is_number)
+    };
+    let numbers: Vec<u32> = node.splitn(5, '.').map(number).collect::<Option<_>>()?;
+    let (last, first) = numbers.split_last()?;
+    let room = 32 - 8 * u32::try_from(first.len()).ok().filter(|&count| count < 4)?;
+    let is_within = u64::from(*last) < 1 << room && first.iter().all(|it| *it < 256);
+    let place = |(at, byte): (u32, &u32)| byte << (24 - 8 * at);
+    let high: u32 = (0..).zip(first).map(place).sum();
+    is_within.then(|| Ipv4Addr::from(high | last))
 }
 
 /// The port of a service; None if this protocol has none of that name.
@@ -350,6 +383,40 @@ mod tests {
         assert_eq!(any, [IpAddr::from(Ipv6Addr::UNSPECIFIED)]);
         let numeric = addresses(Some("no.such.name"), &wanted(0, libc::AI_NUMERICHOST));
         assert_eq!(numeric, Err(libc::EAI_NONAME));
+    }
+
+    #[test]
+    fn ipv4_comes_in_the_dress_of_ipv6() {
+        let all: [IpAddr; 2] = ["192.0.2.1", "2001:db8::1"].map(|it| it.parse().unwrap());
+        let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
+        let of = |all: &[IpAddr], family, flags| of_wanted(all, &wanted(family, flags));
+        let (six, maps) = (libc::AF_INET6, libc::AI_V4MAPPED);
+        assert!(of(&all[..1], six, 0).is_empty());
+        assert_eq!(of(&all[..1], six, maps), [mapped]);
+        assert_eq!(of(&all, six, maps), [all[1]]);
+        assert_eq!(of(&all, six, maps | libc::AI_ALL), [all[1], mapped]);
+        assert_eq!(of(&all, six, libc::AI_ALL), [all[1]]);
+        assert_eq!(of(&all, 0, maps | libc::AI_ALL), all);
+        assert_eq!(of(&all, libc::AF_INET, maps | libc::AI_ALL), [all[0]]);
+    }
+
+    #[test]
+    fn numbers_are_those_of_inet_aton() {
+        for (text, address) in [
+            ("127.1", "127.0.0.1"),
+            ("0x7f000001", "127.0.0.1"),
+            ("0X7F.0377.0x1ff", "127.255.1.255"),
+            ("0", "0.0.0.0"),
+            ("1.2.65535", "1.2.255.255"),
+            ("4294967295", "255.255.255.255"),
+            ("010.0.0.1", "8.0.0.1"),
+        ] {
+            assert_eq!(literal(text), Some(address.parse().unwrap()), "{text}");
+        }
+        let none = "4294967296 256.1 1.2.65536 1.2.3.256 1.2.3.4.5 1. .1 0x 08 +1 1.+1 -1 1a a 1%7";
+        for text in none.split(' ').chain(["", " 1", "1 "]) {
+            assert_eq!(literal(text), None, "{text}");
+        }
     }
 
     #[test]

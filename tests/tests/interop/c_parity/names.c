@@ -47,6 +47,13 @@ static void addresses(void)
     find("a service that is none", "192.0.2.1", "no-such-service", any, tcp, 0, 0);
     find("a port that is none", "192.0.2.1", "65536", any, tcp, 0, 0);
     find("a short number", "127.1", "80", any, tcp, 0, 0);
+    find("one of base 16", "0x7f000001", "80", any, tcp, 0, AI_NUMERICHOST);
+    find("parts of base 8 and 16", "0300.0x0.513", "80", any, tcp, 0, AI_NUMERICHOST);
+    find("the shortest number", "0", "80", any, tcp, 0, 0);
+    find("a short number in disguise", "127.1", "80", AF_INET6, tcp, 0, AI_V4MAPPED);
+    find("a part too large", "127.256.1", "80", any, tcp, 0, AI_NUMERICHOST);
+    find("a part too many", "1.2.3.4.5", "80", any, tcp, 0, AI_NUMERICHOST);
+    find("a number and more", "127.1 x", "80", any, tcp, 0, AI_NUMERICHOST);
     find("no service", "192.0.2.1", NULL, any, tcp, 0, 0);
     find("nothing", NULL, NULL, any, tcp, 0, 0);
     find("nobody", NULL, "80", AF_INET, tcp, 0, 0);
