@@ -1,6 +1,6 @@
 //! What the sockets of one descriptor share: blocking or not, and for how long.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::block::{GaveUp, Patience};
@@ -13,8 +13,6 @@ pub(crate) struct Modes {
     /// Nanoseconds; zero: for ever.
     read_timeout: AtomicU64,
     write_timeout: AtomicU64,
-    /// An error that met a call which had already done a part, for the next call.
-    deferred: AtomicI32,
 }
 
 impl Modes {
@@ -62,22 +60,6 @@ impl Modes {
 
     pub(crate) fn write_timeout(&self) -> Option<Duration> {
         get(&self.write_timeout)
-    }
-
-    /// Keeps an error for the next call.
-    pub(crate) fn defer(&self, errno: Errno) {
-        self.deferred.store(errno.number(), Ordering::Relaxed);
-    }
-
-    /// The error kept from an earlier call.
-    pub(crate) fn take_deferred(&self) -> Option<Errno> {
-        if self.deferred.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        match self.deferred.swap(0, Ordering::Relaxed) {
-            0 => None,
-            number => Some(Errno::from_number(number)),
-        }
     }
 }
 

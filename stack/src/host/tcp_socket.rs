@@ -128,7 +128,6 @@ impl TcpSocket {
 
     /// Receives into `out`; 0 is the end of the stream.
     pub(crate) fn recv(&self, out: &mut [u8], patience: Patience<'_>) -> Result<usize, Errno> {
-        self.check_deferred()?;
         if out.is_empty() {
             return Ok(0);
         }
@@ -143,7 +142,6 @@ impl TcpSocket {
         read: impl FnOnce([&[u8]; 2]) -> usize,
         patience: Patience<'_>,
     ) -> Result<usize, Errno> {
-        self.check_deferred()?;
         let mut read = Some(read);
         self.core.shard.block_on(self.read_key(), patience, |engine, now| {
             self.try_recv(engine, now, |socket, now| {
@@ -159,7 +157,6 @@ impl TcpSocket {
         write: impl FnOnce([&mut [u8]; 2]) -> usize,
         patience: Patience<'_>,
     ) -> Result<usize, Errno> {
-        self.check_deferred()?;
         let mut write = Some(write);
         self.core.shard.block_on(self.write_key(), patience, |engine, now| {
             let Some(mut socket) = engine.stack.tcp(self.id) else {
@@ -178,7 +175,6 @@ impl TcpSocket {
 
     /// Receives into `out` and leaves the text where it is.
     pub(crate) fn peek(&self, out: &mut [u8], patience: Patience<'_>) -> Result<usize, Errno> {
-        self.check_deferred()?;
         if out.is_empty() {
             return Ok(0);
         }
@@ -187,7 +183,9 @@ impl TcpSocket {
         })?
     }
 
-    /// Queues what is left of `parts` after `sent` bytes, as far as there is room.
+    /// Queues what is left of `parts` after `sent` bytes, as far as there is room. After a part has
+    /// gone the connection keeps its error: the call will tell of that part, another of the error,
+    /// and a reader hears what has arrived first, as in Linux.
     fn try_send(
         &self,
         engine: &mut Engine,
@@ -203,6 +201,9 @@ impl TcpSocket {
             let mut rest = &part[skip.min(part.len())..];
             skip = skip.saturating_sub(part.len());
             while !rest.is_empty() {
+                if *sent > 0 && socket.readiness().contains(Readiness::ERROR) {
+                    return Some(Ok(()));
+                }
                 let took = match more {
                     More::Unknown => socket.send(now, rest),
                     More::Follows => socket.send_more(now, rest),
@@ -233,7 +234,6 @@ impl TcpSocket {
         more: More,
         patience: Patience<'_>,
     ) -> Result<usize, Errno> {
-        self.check_deferred()?;
         let mut sent = 0;
         let answer = self.core.shard.block_on(self.write_key(), patience, |engine, now| {
             let answer = self.try_send(engine, now, (parts, more), &mut sent);
@@ -244,19 +244,10 @@ impl TcpSocket {
         });
         match answer {
             Ok(Ok(())) => Ok(sent),
-            Ok(Err(errno)) if sent > 0 => {
-                // What went, went; the error is for the next call.
-                self.modes.defer(errno);
-                Ok(sent)
-            }
+            Ok(Err(_)) | Err(_) if sent > 0 => Ok(sent),
             Ok(Err(errno)) => Err(errno),
-            Err(_) if sent > 0 => Ok(sent),
             Err(why) => Err(why.into()),
         }
-    }
-
-    pub(crate) fn check_deferred(&self) -> Result<(), Errno> {
-        self.modes.take_deferred().map_or(Ok(()), Err)
     }
 
     pub(crate) fn shutdown(&self, half: Half) -> Result<(), Errno> {
@@ -276,9 +267,6 @@ impl TcpSocket {
     }
 
     pub(crate) fn take_error(&self) -> Result<Option<Errno>, Errno> {
-        if let Some(errno) = self.modes.take_deferred() {
-            return Ok(Some(errno));
-        }
         self.with(|socket, _| socket.take_error().map(Errno::from))
     }
 

@@ -227,6 +227,40 @@ fn shutting_down_reading_ends_a_read_of_another_thread() {
 }
 
 #[test]
+fn what_ends_a_write_halfway_is_not_told_twice_nor_before_what_has_arrived() {
+    within(20, || {
+        let (left, right) = hosts();
+        let text = vec![7; 8 << 20];
+        let (mut far, mut near) = connection(&left, &right);
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| (&near).write(&text).unwrap());
+            pause(100);
+            near.shutdown(Shutdown::Write).unwrap();
+            assert!(writer.join().unwrap() < text.len());
+        });
+        far.write_all(b"text").unwrap();
+        // The end of writing is no matter of the reader's.
+        assert_eq!(read(&near, 4), b"text");
+        assert_eq!(near.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+
+        (far, near) = connection(&left, &right);
+        far.write_all(b"text").unwrap();
+        near.peek(&mut [0; 4]).unwrap();
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| (&near).write(&text).unwrap());
+            pause(100);
+            drop(far);
+            assert!(writer.join().unwrap() < text.len());
+        });
+        assert_eq!(read(&near, 4), b"text");
+        let error = near.read(&mut [0; 8]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        assert_eq!(near.read(&mut [0; 8]).unwrap(), 0);
+        assert!(near.take_error().unwrap().is_none());
+    });
+}
+
+#[test]
 fn peeked_text_stays() {
     within(10, || {
         let (left, right) = hosts();

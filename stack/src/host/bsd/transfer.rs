@@ -216,13 +216,18 @@ fn recv_all(sock: &Sock, stream: &TcpSocket, out: &mut [u8], flags: i32) -> Resu
     if out.is_empty() {
         return Ok(0);
     }
-    stream.check_deferred()?;
     let (mut filled, total) = (0, out.len());
     let shard = &stream.core.shard;
     let answer = shard.block_on(stream.read_key(), sock.reading(flags), |engine, now| {
         loop {
             let rest = &mut out[filled..];
-            match stream.try_recv(engine, now, |socket, now| socket.recv(now, rest))? {
+            let is_first = filled == 0;
+            let answer = stream.try_recv(engine, now, |socket, now| {
+                // An error that ends the call halfway is the next call's.
+                let is_over = socket.unread() == 0 && socket.readiness().contains(Readiness::ERROR);
+                if is_over && !is_first { Ok(0) } else { socket.recv(now, rest) }
+            });
+            match answer? {
                 Ok(0) => return Some(Ok(())),
                 Ok(count) => filled += count,
                 Err(errno) => return Some(Err(errno)),
@@ -233,19 +238,14 @@ fn recv_all(sock: &Sock, stream: &TcpSocket, out: &mut [u8], flags: i32) -> Resu
         }
     });
     match answer {
-        Ok(Err(errno)) if filled > 0 => {
-            stream.modes.defer(errno);
-            Ok(filled)
-        }
-        Ok(Err(errno)) => Err(errno),
+        Ok(Err(errno)) if filled == 0 => Err(errno),
         Err(why) if filled == 0 => Err(why.into()),
-        Ok(Ok(())) | Err(_) => Ok(filled),
+        Ok(_) | Err(_) => Ok(filled),
     }
 }
 
 /// MSG_WAITALL with MSG_PEEK: waits until so much is there.
 fn peek_all(sock: &Sock, stream: &TcpSocket, out: &mut [u8], flags: i32) -> Result<usize, Errno> {
-    stream.check_deferred()?;
     let (total, shard) = (out.len(), &stream.core.shard);
     let patience = sock.reading(flags);
     let answer = shard.block_on(stream.read_key(), patience, |engine, now| {
