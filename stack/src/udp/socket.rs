@@ -62,7 +62,8 @@ pub struct UdpOptions {
     /// May send to broadcast addresses. Default false, as Linux's SO_BROADCAST.
     pub broadcast: bool,
     /// Bytes that may wait to be received, each datagram charged its length and 64; beyond, new
-    /// ones are dropped and counted. Default 208 KiB, as Linux.
+    /// ones are dropped and counted. A datagram is always taken when none waits. Default 208 KiB,
+    /// as Linux.
     pub receive_buffer: usize,
     /// Bytes that may wait to be sent, charged alike; beyond, sending would block. A datagram is
     /// always taken when none waits. Default 208 KiB, as Linux.

@@ -251,7 +251,10 @@ impl UdpTable {
     pub(crate) fn deliver(&mut self, key: Key<UdpSocket>, how: Arrived, payload: &[u8]) -> bool {
         let total = self.limits.bytes.saturating_sub(self.bytes);
         let Some(socket) = self.socket_mut(key) else { return false };
-        let limit = socket.options.receive_buffer.min(socket.received.charge() + total);
+        // One is always taken: there may be no smaller one.
+        let own =
+            if socket.received.is_empty() { usize::MAX } else { socket.options.receive_buffer };
+        let limit = own.min(socket.received.charge() + total);
         let Some(cost) = socket.received.push(how, payload, limit) else {
             socket.dropped += 1;
             self.dropped += 1;

@@ -151,6 +151,22 @@ fn r13_a_flood_to_a_slow_reader_stays_within_its_buffer() {
 }
 
 #[test]
+fn receiving_takes_one_of_any_size_where_none_waits() {
+    let (mut table, _) = with(UdpLimits { bytes: 100_000, ..UdpLimits::default() });
+    let key = bind(&mut table, ALL, 53).unwrap();
+    table.set_options(key, UdpOptions { receive_buffer: 0, ..UdpOptions::default() });
+    for _ in 0..3 {
+        assert!(table.deliver(key, from(PEER), &[1; 65_507]));
+        assert!(!table.deliver(key, from(PEER), b""), "it is full");
+        let mut out = vec![0; 65_507];
+        assert_eq!(table.recv(key, &mut out), Ok(from(PEER).received(65_507)));
+    }
+    let other = bind(&mut table, ALL, 54).unwrap();
+    assert!(table.deliver(key, from(PEER), &[1; 65_507]));
+    assert!(!table.deliver(other, from(PEER), &[1; 65_507]), "all sockets have too much");
+}
+
+#[test]
 fn law6_all_queues_together_stay_within_the_limit() {
     let (mut table, _) = with(UdpLimits { bytes: 10_000, ..UdpLimits::default() });
     let keys: Vec<_> = (1..=20).map(|port| bind(&mut table, ALL, port).unwrap()).collect();

@@ -378,6 +378,23 @@ fn options_are_set_before_and_after_connecting() {
     });
 }
 
+/// Linux's SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF.
+#[test]
+fn buffers_of_datagrams_have_a_floor() {
+    within(10, || {
+        let (left, right) = tables();
+        let (server, client) = (datagram(&left), datagram(&right));
+        left.bind(server, address(LEFT, 7)).unwrap();
+        for (name, least) in [(SO_RCVBUF, 2304), (SO_SNDBUF, 4608)] {
+            left.set_int(server, SOL_SOCKET, name, 0).unwrap();
+            assert_eq!(left.get_int(server, SOL_SOCKET, name), Ok(least));
+        }
+        let sent = vec![1; 9_000];
+        right.sendto(client, &sent, 0, Some(address(LEFT, 7))).unwrap();
+        assert_eq!(left.recv(server, &mut vec![0; 9_999], 0), Ok(9_000));
+    });
+}
+
 #[test]
 fn options_of_the_path() {
     within(10, || {

@@ -23,6 +23,11 @@ const KEEP_COUNT_MAX: i32 = 127;
 /// holds nearly twice as much text; in receiving the window is half.
 const OVERHEAD: usize = 2;
 
+/// What datagrams have at least, as in Linux on a machine of 64 bits: SOCK_MIN_RCVBUF, one short
+/// datagram with all that it costs there, and SOCK_MIN_SNDBUF.
+const RECEIVE_LEAST: usize = 2304;
+const SEND_LEAST: usize = 2 * RECEIVE_LEAST;
+
 /// Linux's TCP_CA_NAME_MAX.
 const CONGESTION_NAME_MAX: usize = 16;
 
@@ -476,9 +481,13 @@ fn set_udp_int(sock: &Sock, level: i32, name: i32, value: i32) -> Result<(), Err
         (SOL_SOCKET, SO_BROADCAST) => change_udp(sock, |it| it.broadcast = value != 0),
         (SOL_SOCKET, SO_REUSEADDR) => change_udp(sock, |it| it.reuse_address = value != 0),
         (SOL_SOCKET, SO_REUSEPORT) => change_udp(sock, |it| it.reuse_port = value != 0),
-        (SOL_SOCKET, SO_SNDBUF) => change_udp(sock, |it| it.send_buffer = OVERHEAD * buffer(value)),
+        (SOL_SOCKET, SO_SNDBUF) => {
+            let bytes = (OVERHEAD * buffer(value)).max(SEND_LEAST);
+            change_udp(sock, |it| it.send_buffer = bytes)
+        }
         (SOL_SOCKET, SO_RCVBUF) => {
-            change_udp(sock, |it| it.receive_buffer = OVERHEAD * buffer(value))
+            let bytes = (OVERHEAD * buffer(value)).max(RECEIVE_LEAST);
+            change_udp(sock, |it| it.receive_buffer = bytes)
         }
         (IPPROTO_IP, IP_TTL) | (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => {
             let ttl = ttl(value, UdpOptions::default().ttl)?;
