@@ -12,7 +12,7 @@ use super::tcp::TcpStream;
 use super::udp::UdpSocket;
 use crate::net::dns::cache::Known;
 use crate::net::dns::lookup::{Lookup, Shared, Step, Via};
-use crate::{ConnectOptions, Instant};
+use crate::{ConnectOptions, Instant, UdpOptions};
 
 /// Room for an answer over UDP, bytes: without EDNS none has more than 512.
 const DATAGRAM: usize = 1024;
@@ -123,7 +123,9 @@ impl Wire {
     ) -> io::Result<Wire> {
         match via {
             Via::Udp => {
-                let socket = UdpSocket::bind(host, any_port(server))?;
+                // A server that cannot be reached makes room for the next at once.
+                let options = UdpOptions { network_errors: true, ..UdpOptions::default() };
+                let socket = UdpSocket::bind_with(host, any_port(server), options)?;
                 socket.set_nonblocking(true)?;
                 socket.connect(server)?;
                 socket.send(&message)?;

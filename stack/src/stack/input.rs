@@ -434,9 +434,7 @@ impl Stack {
                 if self.udp.find(here, local, remote).is_some() {
                     self.learn_path(now, &quoted, reason);
                 }
-                let kind = NetworkErrorKind::from(reason);
-                self.udp.on_icmp_error(here, local, remote, kind.into());
-                self.tell_udp(local, remote, packet.source, kind);
+                self.tell_udp(local, remote, packet.source, reason.into());
                 Ok(())
             }
             parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6 => {
@@ -456,7 +454,7 @@ impl Stack {
         self.routes.interface_of(local.address).unwrap_or_default()
     }
 
-    /// Keeps what `from` said for the socket that sent the datagram, if it wants to know.
+    /// What `from` said, for the socket that sent the datagram.
     pub(super) fn tell_udp(
         &mut self,
         local: Endpoint,
@@ -556,7 +554,6 @@ impl Stack {
             }
             parse::PROTOCOL_UDP => {
                 let kind = NetworkErrorKind::ParameterProblem { code, pointer };
-                self.udp.on_icmp_error(self.home(local), local, remote, kind.into());
                 self.tell_udp(local, remote, packet.source, kind);
                 Ok(())
             }

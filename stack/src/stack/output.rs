@@ -17,7 +17,6 @@ use crate::tcp::layer::Departure;
 use crate::tcp::segment::Flags;
 use crate::tcp::tcb::Tcb;
 use crate::time::Instant;
-use crate::udp::error::UdpError;
 use crate::udp::socket::{Datagram, MtuDiscovery};
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
 use crate::wire::emit::{IpFields, Summing, TcpFields, UDP_HEADER};
@@ -436,7 +435,7 @@ impl Stack {
         {
             self.counters.ip_frag_fails += 1;
             let here = self.home(flow.local);
-            self.udp.on_icmp_error(here, flow.local, flow.remote, UdpError::MessageTooLong);
+            self.udp.on_too_long(here, flow.local, flow.remote);
             return false;
         }
         ip.dont_fragment &= matches!(transport, Transport::Tcp { .. });

@@ -6,7 +6,7 @@ use crate::tcp::error::TcpError;
 use crate::tcp::seq::Seq;
 use crate::time::Instant;
 use crate::udp::echo::{EchoAnswer, EchoReplyKind};
-use crate::udp::error::{NetworkErrorKind, UdpError};
+use crate::udp::error::NetworkErrorKind;
 use crate::wire::address::{Endpoint, FlowKey};
 use crate::wire::parse;
 
@@ -41,8 +41,6 @@ impl Stack {
                 self.tcp.on_no_neighbor(now, &mut self.counters, &flow, seq, error);
             }
             parse::PROTOCOL_UDP => {
-                let here = self.home(local);
-                self.udp.on_icmp_error(here, local, remote, UdpError::HostUnreachable);
                 self.tell_udp(local, remote, quoted.src, NetworkErrorKind::Host);
             }
             parse::PROTOCOL_ICMP | parse::PROTOCOL_ICMPV6 => {

@@ -124,6 +124,15 @@ impl NetworkErrorKind {
     pub(super) fn is_from_network(self) -> bool {
         !matches!(self, NetworkErrorKind::TooLong { .. })
     }
+
+    /// It will not pass by itself (RFC 1122 §3.2.2.1 of destination unreachable 0, 1 and 5; Linux's
+    /// `icmp_err_convert`).
+    pub(crate) fn is_hard(self) -> bool {
+        !matches!(
+            self,
+            NetworkErrorKind::Host | NetworkErrorKind::Network | NetworkErrorKind::TimeExceeded
+        )
+    }
 }
 
 /// What a call on the socket says of it: hops used up are no way to the host, as in Linux.

@@ -5,8 +5,8 @@ use super::error::{
 };
 use super::names::{Name, Names};
 use super::socket::{
-    Arrived, Datagram, EVENT, ReceivedDatagram, SEGMENTS_MAX, SendDatagram, TRANSMIT, UdpOptions,
-    UdpSocket,
+    Arrived, Datagram, EVENT, MtuDiscovery, ReceivedDatagram, SEGMENTS_MAX, SendDatagram, TRANSMIT,
+    UdpOptions, UdpSocket,
 };
 use crate::net::multicast::GroupError;
 use crate::net::multicast::filter::{Filter, GroupChange};
@@ -475,18 +475,15 @@ impl UdpTable {
         Some(datagram)
     }
 
-    /// An ICMP error about a datagram that went from `local` to `remote`. Only a connected socket
-    /// hears of it: others could not tell which of their peers it is about (RFC 1122 §4.1.3.3).
-    pub(crate) fn on_icmp_error(
-        &mut self,
-        here: InterfaceId,
-        local: Endpoint,
-        remote: Endpoint,
-        error: UdpError,
-    ) {
+    /// A datagram that went to `remote` has become too long for its path. Only a connected socket
+    /// hears of it: others could not tell which of their peers it is about.
+    pub(crate) fn on_too_long(&mut self, here: InterfaceId, local: Endpoint, remote: Endpoint) {
         let Some(key) = self.find(here, local, remote) else { return };
-        let Some(socket) = self.socket_mut(key) else { return };
-        if socket.remote.is_some() {
+        self.fail_connected(key, UdpError::MessageTooLong);
+    }
+
+    fn fail_connected(&mut self, key: Key<UdpSocket>, error: UdpError) {
+        if let Some(socket) = self.socket_mut(key).filter(|socket| socket.remote.is_some()) {
             socket.error = Some(error);
             self.events.push(&mut self.sockets, key);
         }
@@ -502,16 +499,28 @@ impl UdpTable {
         }
     }
 
-    /// What `said` of a datagram that went from `local`, for a socket that wants to know; false if
-    /// it has as much as it may keep.
+    /// What was said of a datagram that went from `local`. A socket that wants to know hears all of
+    /// it (RFC 1122 §4.1.3.3); another one, as in Linux, if it is connected and the error will not
+    /// pass. False: it has as much as it may keep.
     pub(crate) fn on_network_error(
         &mut self,
         here: InterfaceId,
         local: Endpoint,
         said: NetworkError,
     ) -> bool {
-        let key = self.find(here, local, Endpoint::from(said.remote));
-        key.is_none_or(|key| self.tell(key, said))
+        let Some(key) = self.find(here, local, Endpoint::from(said.remote)) else { return true };
+        let Some(UdpOptions { network_errors, mtu_discovery, .. }) =
+            self.socket(key).map(UdpSocket::options)
+        else {
+            return true;
+        };
+        // Who lets routers cut has nothing to learn of one that does not.
+        let is_idle = matches!(said.kind, NetworkErrorKind::TooBig { .. })
+            && mtu_discovery == MtuDiscovery::Dont;
+        if !network_errors && said.kind.is_hard() && !is_idle {
+            self.fail_connected(key, said.kind.into());
+        }
+        self.tell(key, said)
     }
 
     fn tell(&mut self, key: Key<UdpSocket>, said: NetworkError) -> bool {

@@ -1,6 +1,5 @@
 use super::*;
 use crate::random::Seed;
-use crate::udp::socket::MtuDiscovery;
 use proptest::prelude::*;
 
 const OURS: Address = Address::v4([192, 0, 2, 2]);
@@ -377,17 +376,22 @@ fn sockets_take_turns() {
 
 #[test]
 fn rfc1122_4_1_3_3_errors_reach_the_connected_socket_once() {
+    let refuse = |table: &mut UdpTable, port, remote: Endpoint| {
+        let (kind, remote) = (NetworkErrorKind::Port, remote.to_socket_addr());
+        let said = NetworkError { kind, from: remote.ip(), remote };
+        assert!(table.on_network_error(FIRST, here(OURS, port), said));
+    };
     let (mut table, _) = table();
     let key = bind(&mut table, ALL, 53).unwrap();
-    table.on_icmp_error(FIRST, here(OURS, 53), PEER, UdpError::Refused);
+    refuse(&mut table, 53, PEER);
     assert!(!table.socket(key).unwrap().has_error(), "not connected");
     table.connect(key, OURS, PEER, None);
     while table.poll_event().is_some() {}
-    table.on_icmp_error(FIRST, here(OURS, 53), OTHER, UdpError::Refused);
-    table.on_icmp_error(FIRST, here(OURS, 54), PEER, UdpError::Refused);
+    refuse(&mut table, 53, OTHER);
+    refuse(&mut table, 54, PEER);
     assert_eq!(table.poll_event(), None);
     let raise = |table: &mut UdpTable| {
-        table.on_icmp_error(FIRST, here(OURS, 53), PEER, UdpError::Refused);
+        refuse(table, 53, PEER);
         assert!(table.socket(key).unwrap().is_readable());
         assert_eq!((table.poll_event(), table.poll_event()), (Some(key), None));
     };

@@ -292,6 +292,41 @@ fn datagrams_and_the_path() {
     assert_eq!(go(&mut net, never, 1_472), Ok(vec![(1_500, 2)]));
 }
 
+/// RFC 1122 §4.1.3.3, as Linux does it: what may pass is told to those who ask, not to every
+/// connected socket.
+#[test]
+fn a_connected_socket_that_did_not_ask_hears_what_will_not_pass() {
+    let mut net = Net::new();
+    let id = net.hosts[0].bind_udp(v4(1, 0)).unwrap();
+    let mut socket = net.hosts[0].udp(id).unwrap();
+    socket.connect(v4(2, 9)).unwrap();
+    socket.send_to(net.now, b"?", None).unwrap();
+    net.settle();
+    let mut out = [0; 9];
+    let refused = Err(UdpRecvError::Failed(UdpError::Refused));
+    assert_eq!(net.hosts[0].udp(id).unwrap().recv_from(&mut out), refused);
+    let frame = net.seen.iter().find(|frame| frame.len() == 14 + 29).unwrap().clone();
+    let mut hears = |said, options| {
+        net.hosts[0].udp(id).unwrap().set_options(options);
+        net.hosts[0].receive(net.now, RxFrame::plain(&says(&frame, said, 0)));
+        let mut socket = net.hosts[0].udp(id).unwrap();
+        let heard = socket.recv_from(&mut out).unwrap_err();
+        (heard != UdpRecvError::WouldBlock, socket.take_network_error().is_some())
+    };
+    let plain = UdpOptions::default();
+    let asks = UdpOptions { network_errors: true, ..plain };
+    for said in [[11, 0], [3, 0], [3, 1], [3, 5]] {
+        assert_eq!(hears(said, plain), (false, false), "{said:?}");
+        assert_eq!(hears(said, asks), (true, true), "{said:?}");
+    }
+    for said in [[3, 2], [3, 3], [3, 4], [3, 13], [12, 1]] {
+        assert_eq!(hears(said, plain), (true, false), "{said:?}");
+        assert_eq!(hears(said, asks), (true, true), "{said:?}");
+    }
+    let cut = UdpOptions { mtu_discovery: MtuDiscovery::Dont, ..plain };
+    assert_eq!(hears([3, 4], cut), (false, false), "routers may cut");
+}
+
 /// IP_RECVERR: a socket that asks for it hears who said what of which datagram, connected or not.
 #[test]
 fn what_the_network_says_of_datagrams_is_kept_for_those_who_ask() {

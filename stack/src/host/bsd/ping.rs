@@ -46,15 +46,7 @@ impl Ping {
             return kept.err().or(Some(error));
         }
         // As in Linux, others may pass.
-        let is_hard = matches!(
-            kind,
-            NetworkErrorKind::Port
-                | NetworkErrorKind::Protocol
-                | NetworkErrorKind::TooBig { .. }
-                | NetworkErrorKind::Prohibited
-                | NetworkErrorKind::ParameterProblem { .. }
-        );
-        (self.peer.is_some() && is_hard).then_some(error)
+        (self.peer.is_some() && kind.is_hard()).then_some(error)
     }
 
     fn is_from_peer(&self, from: IpAddr) -> bool {
