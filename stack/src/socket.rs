@@ -459,6 +459,21 @@ impl Udp<'_> {
         socket.peek(out)
     }
 
+    /// The address of this host to answer a datagram from that came for many hosts: the one that
+    /// leads to who sent it, as in Linux (`fib_compute_spec_dst`), or that the interface has.
+    #[cfg(feature = "host")]
+    pub(crate) fn answering_from(&self, came: &ReceivedDatagram) -> Option<IpAddr> {
+        let to = Address::from(came.to);
+        if !to.is_v4() || !(to.is_multicast() || self.routes.is_broadcast(to)) {
+            return None;
+        }
+        let by = By::Rather(came.interface);
+        let back = self.routes.way_by(by, came.from.ip().into());
+        let everybody = Address::v4([255; 4]);
+        let any = || self.routes.lookup(By::Only(came.interface), everybody);
+        back.or_else(any).map(|hop| hop.source.to_ip())
+    }
+
     /// The length of the next datagram.
     pub fn next_len(&self) -> Option<usize> {
         self.socket()?.next_len()

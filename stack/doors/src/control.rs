@@ -153,7 +153,7 @@ fn packet_info(value: &[u8]) -> Result<PacketInfo, Errno> {
     };
     let address: IpAddr = address.ok_or(Errno::EINVAL)?;
     let interface = interface.unwrap_or_default().cast_unsigned();
-    Ok(PacketInfo { interface, address })
+    Ok(PacketInfo { interface, address, own: None })
 }
 
 fn push_packet_info(all: &mut Vec<u8>, info: &PacketInfo) {
@@ -161,8 +161,10 @@ fn push_packet_info(all: &mut Vec<u8>, info: &PacketInfo) {
     match info.address {
         IpAddr::V4(to) => {
             // What an answer may be sent from.
-            let is_own = !to.is_multicast() && !to.is_broadcast();
-            let own = if is_own { to } else { Ipv4Addr::UNSPECIFIED };
+            let own = match info.own {
+                Some(IpAddr::V4(own)) => own,
+                _ => to,
+            };
             let value = [interface, own.octets(), to.octets()].concat();
             push(all, libc::IPPROTO_IP, libc::IP_PKTINFO, &value);
         }
@@ -229,7 +231,7 @@ mod tests {
     fn what_is_written_is_read() {
         for address in ["192.0.2.1", "2001:db8::1"] {
             let address: IpAddr = address.parse().unwrap();
-            let packet_info = Some(PacketInfo { interface: 2, address });
+            let packet_info = Some(PacketInfo { interface: 2, address, own: None });
             let (ttl, tos, segment) = (Some(9), Some(8), Some(1000));
             let control = Control { packet_info, ttl, tos, segment, error: None };
             let bytes = to_send(&control);
@@ -237,6 +239,12 @@ mod tests {
             assert_eq!(from_bytes(&bytes), Ok(control));
         }
         assert_eq!(from_bytes(&[]), Ok(Control::default()));
+        // What a group heard, sent back, comes from this host.
+        let [group, own] = ["224.0.0.251", "192.0.2.1"].map(|it| it.parse::<IpAddr>().unwrap());
+        let packet_info = Some(PacketInfo { interface: 2, address: group, own: Some(own) });
+        let heard = to_bytes(&Control { packet_info, ..Control::default() }, false);
+        let back = from_bytes(&heard).unwrap().packet_info;
+        assert_eq!(back, Some(PacketInfo { interface: 2, address: own, own: None }));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::rig::{LEFT, RIGHT, address, hosts, within};
 const V6: &str = "2001:db8::1";
 
 fn control(from: &str, ttl: u8, tos: u8) -> Control {
-    let packet_info = Some(PacketInfo { interface: 0, address: from.parse().unwrap() });
+    let packet_info = Some(PacketInfo { interface: 0, address: from.parse().unwrap(), own: None });
     Control { packet_info, ttl: Some(ttl), tos: Some(tos), ..Control::default() }
 }
 
@@ -82,11 +82,38 @@ fn a_datagram_comes_with_what_was_asked_for() {
             }
             let message = go();
             let interface = 1;
-            let packet_info = PacketInfo { interface, address: told.parse().unwrap() };
+            let packet_info = PacketInfo { interface, address: told.parse().unwrap(), own: None };
             assert_eq!(message.control.packet_info, Some(packet_info));
             assert_eq!((message.control.ttl, message.control.tos), (Some(9), Some(0xb8)));
             assert_eq!(message.from.unwrap().ip().to_canonical(), from.parse::<IpAddr>().unwrap());
             left.close(server).unwrap();
+        }
+    });
+}
+
+/// As Linux's `ipi_spec_dst`: who hears what is for many answers from an address of its own.
+#[test]
+fn what_came_for_many_is_answered_from_this_host() {
+    within(10, || {
+        let (left, right) = hosts();
+        let (left, right) = (Bsd::new(&left), Bsd::new(&right));
+        let server = left.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+        left.bind(server, address("0.0.0.0", 53)).unwrap();
+        left.set_int(server, IPPROTO_IP, IP_PKTINFO, 1).unwrap();
+        let group: Ipv4Addr = "224.0.0.251".parse().unwrap();
+        let joined = [group.octets(), [0; 4]].concat();
+        left.setsockopt(server, IPPROTO_IP, IP_ADD_MEMBERSHIP, &joined).unwrap();
+        let client = right.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+        right.set_int(client, SOL_SOCKET, SO_BROADCAST, 1).unwrap();
+        for to in ["192.0.2.255", "255.255.255.255", "224.0.0.251"] {
+            right.sendto(client, b"who?", 0, Some(address(to, 53))).unwrap();
+            let message = left.recvmsg(server, &mut [0; 8], 0).unwrap();
+            let info = message.control.packet_info.unwrap();
+            let own = Some(LEFT.parse().unwrap());
+            assert_eq!((info.address, info.own), (to.parse().unwrap(), own));
+            assert_eq!(left.sendmsg(server, b"I", 0, message.from, &message.control), Ok(1));
+            let from = right.recvfrom(client, &mut [0; 8], 0).unwrap().1;
+            assert_eq!(from, Some(address(LEFT, 53)), "{to}");
         }
     });
 }

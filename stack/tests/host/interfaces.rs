@@ -205,7 +205,7 @@ fn datagrams_leave_by_the_interface_that_is_named() {
         hears(1, b"number");
         assert_eq!(told(), (Ok(4), [0; 4]));
         by_number(1).unwrap();
-        let info = PacketInfo { interface: 2, address: "0.0.0.0".parse().unwrap() };
+        let info = PacketInfo { interface: 2, address: "0.0.0.0".parse().unwrap(), own: None };
         let control = Control { packet_info: Some(info), ..Control::default() };
         bsd.sendmsg(socket, b"message", 0, Some(group), &control).unwrap();
         hears(1, b"message");

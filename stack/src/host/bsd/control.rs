@@ -18,6 +18,9 @@ pub struct PacketInfo {
     /// The address of this host that the datagram was sent to, or is to be sent from; in sending
     /// the unspecified one stands for any.
     pub address: IpAddr,
+    /// What came for many hosts is answered from this address (`ipi_spec_dst`), and so it is sent
+    /// from here if it is sent back with this; None: from `address`.
+    pub own: Option<IpAddr>,
 }
 
 /// Control messages.
@@ -76,9 +79,16 @@ impl Asked {
         }
     }
 
-    pub(super) fn of(self, family: Family, datagram: &ReceivedDatagram) -> Control {
-        let address = family.tell((datagram.to, 0).into()).ip();
-        let packet_info = PacketInfo { interface: datagram.interface.index(), address };
+    /// `own`: the address to answer from, where the datagram was for many.
+    pub(super) fn of(
+        self,
+        family: Family,
+        datagram: &ReceivedDatagram,
+        own: Option<IpAddr>,
+    ) -> Control {
+        let tell = |address| family.tell((address, 0).into()).ip();
+        let (address, own) = (tell(datagram.to), own.map(tell));
+        let packet_info = PacketInfo { interface: datagram.interface.index(), address, own };
         Control {
             packet_info: self.packet_info.then_some(packet_info),
             ttl: self.ttl.then_some(datagram.ttl),
@@ -103,7 +113,7 @@ impl Control {
         if ttl == Some(0) || self.error.is_some() {
             return Err(Errno::EINVAL);
         }
-        let from = self.packet_info.map(|info| info.address);
+        let from = self.packet_info.map(|info| info.own.unwrap_or(info.address));
         let interface = self.packet_info.map_or(Ok(None), |info| interface(info.interface))?;
         Ok(SendDatagram { to, from, ttl, tos, segment, interface })
     }

@@ -184,13 +184,15 @@ impl Bsd {
             return Ok(Message { length: 0, from, control, flags: MSG_ERRQUEUE });
         }
         let mut whole = 0;
-        let datagram = socket.recv(sock.reading(flags), |it| {
+        let (datagram, own) = socket.recv(sock.reading(flags), |it| {
             whole = it.next_len().unwrap_or(0);
-            if flags & MSG_PEEK != 0 { it.peek_datagram(out) } else { it.recv_datagram(out) }
+            let peeks = flags & MSG_PEEK != 0;
+            let came = if peeks { it.peek_datagram(out) } else { it.recv_datagram(out) };
+            came.map(|came| (came, it.answering_from(&came)))
         })?;
         let is_cut = whole > datagram.len;
         let length = if flags & MSG_TRUNC != 0 { whole.max(datagram.len) } else { datagram.len };
-        let control = sock.state().asked.of(sock.family, &datagram);
+        let control = sock.state().asked.of(sock.family, &datagram, own);
         let from = Some(sock.family.tell(datagram.from));
         Ok(Message { length, from, control, flags: if is_cut { MSG_TRUNC } else { 0 } })
     }
