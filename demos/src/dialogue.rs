@@ -26,7 +26,10 @@ pub enum Line<'a> {
     /// It ended with LF alone, as lines of people at a terminal do.
     Bare(&'a [u8]),
     /// It was longer than what is taken; what it said is gone.
-    TooLong,
+    TooLong {
+        /// Whether it ended with CRLF.
+        is_whole: bool,
+    },
 }
 
 impl<S: Read + Write> Dialogue<S> {
@@ -56,8 +59,8 @@ impl<S: Read + Write> Dialogue<S> {
             // The CR before the end is not yet known to be one.
             if searched > self.longest + 1 {
                 is_too_long = true;
-                self.start = self.buffer.len();
-                searched = 0;
+                searched = usize::from(ahead.ends_with(b"\r"));
+                self.start = self.buffer.len() - searched;
             }
             self.flush()?;
             if self.fill()? == 0 {
@@ -72,7 +75,7 @@ impl<S: Read + Write> Dialogue<S> {
         };
         is_too_long |= text.len() > self.longest;
         Ok(Some(match (is_too_long, is_whole) {
-            (true, _) => Line::TooLong,
+            (true, is_whole) => Line::TooLong { is_whole },
             (false, true) => Line::Whole(text),
             (false, false) => Line::Bare(text),
         }))
@@ -160,11 +163,27 @@ mod tests {
     #[test]
     fn a_line_that_is_too_long_takes_no_room_and_the_next_is_read() {
         let mut it = dialogue(&[b"123456789", b"0123", b"4567890123\r\nnext\r\n"]);
-        assert_eq!(it.read_line().unwrap(), Some(Line::TooLong));
+        assert_eq!(it.read_line().unwrap(), Some(Line::TooLong { is_whole: true }));
         assert_eq!(it.read_line().unwrap(), Some(Line::Whole(b"next")));
         let mut it = dialogue(&[b"123456789\r\nnext\r\n"]);
-        assert_eq!(it.read_line().unwrap(), Some(Line::TooLong));
+        assert_eq!(it.read_line().unwrap(), Some(Line::TooLong { is_whole: true }));
         assert_eq!(it.read_line().unwrap(), Some(Line::Whole(b"next")));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_says_how_it_ended() {
+        // Its CR may be the last byte of what is thrown away.
+        for (pieces, is_whole) in [
+            (&[&b"123456789\n"[..]][..], false),
+            (&[b"123456789\r\n"], true),
+            (&[b"1234567890123\r", b"\n"], true),
+            (&[b"1234567890123\r", b"1\n"], false),
+            (&[b"1234567890123\r", b"45678901234567\r", b"\n"], true),
+            (&[b"1234567890123", b"\n"], false),
+        ] {
+            let mut it = dialogue(pieces);
+            assert_eq!(it.read_line().unwrap(), Some(Line::TooLong { is_whole }), "{pieces:?}");
+        }
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl<'a> Session<'a> {
             self.dialogue.stream_mut().begin();
             let command = match self.dialogue.read_line() {
                 Ok(Some(Line::Whole(line) | Line::Bare(line))) => Command::parse(line),
-                Ok(Some(Line::TooLong)) => None,
+                Ok(Some(Line::TooLong { .. })) => None,
                 Ok(None) => return Ok(()),
                 Err(error) if is_timeout(&error) => {
                     self.dialogue.say(421, "Silent for too long.");

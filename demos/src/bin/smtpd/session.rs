@@ -74,7 +74,7 @@ impl Session<'_> {
             self.dialogue.stream_mut().begin();
             let line = match self.dialogue.read_line() {
                 Ok(Some(Line::Whole(line) | Line::Bare(line))) => std::str::from_utf8(line).ok(),
-                Ok(Some(Line::TooLong)) => None,
+                Ok(Some(Line::TooLong { .. })) => None,
                 Ok(None) => return Ok(()),
                 Err(error) if is_timeout(&error) => {
                     return self.part(421, "Silent for too long.");

@@ -54,8 +54,8 @@ pub(crate) fn read<S: Read + Write>(
                 wrong.get_or_insert(Verdict::BareLineFeed);
                 continue;
             }
-            Line::TooLong => {
-                is_at_line = true;
+            Line::TooLong { is_whole } => {
+                is_at_line = is_whole;
                 wrong.get_or_insert(Verdict::LongLine);
                 continue;
             }
@@ -115,8 +115,11 @@ mod tests {
     fn what_is_wrong_is_read_to_its_end() {
         let long = format!("{}\r\nx\r\n.\r\nQUIT\r\n", "x".repeat(21));
         let large = format!("{}.\r\nQUIT\r\n", "0123456789\r\n".repeat(4));
+        let long_bare = format!("{}\n.\r\nMAIL\r\n.\r\nQUIT\r\n", "x".repeat(21));
         for (text, expected) in [
             (long.as_str(), Verdict::LongLine),
+            // A line is none the more whole for being long.
+            (&long_bare, Verdict::LongLine),
             (&large, Verdict::TooLarge),
             ("a\nb\r\n.\r\nQUIT\r\n", Verdict::BareLineFeed),
             // None of these dots is an end but the last.
