@@ -34,6 +34,12 @@ impl Framing {
     /// proxy before us that reads the other way would let one client's text become another's
     /// request (RFC 9112 §11.2).
     fn declared(headers: &Headers) -> Result<Option<Framing>, String> {
+        // A value that is no text must not be as if it were absent.
+        for name in ["Transfer-Encoding", "Content-Length"] {
+            if !headers.all_bytes(name).all(<[u8]>::is_ascii) {
+                return Err(format!("a value of {name} that is not ASCII"));
+            }
+        }
         let mut codings = headers.all("transfer-encoding").flat_map(|value| value.split(','));
         let mut lengths = headers.all("content-length").flat_map(|value| value.split(','));
         match (codings.next(), lengths.next()) {
@@ -70,9 +76,9 @@ mod tests {
     use super::super::head::Connection;
     use super::*;
 
-    fn request(fields: &str) -> Result<Framing, String> {
-        let text = format!("PUT / HTTP/1.1\r\n{fields}\r\n");
-        Connection::new(text.as_bytes()).read_request().unwrap().unwrap().framing()
+    fn request(fields: impl AsRef<[u8]>) -> Result<Framing, String> {
+        let text = [b"PUT / HTTP/1.1\r\n", fields.as_ref(), b"\r\n"].concat();
+        Connection::new(text.as_slice()).read_request().unwrap().unwrap().framing()
     }
 
     #[test]
@@ -96,6 +102,19 @@ mod tests {
             "Transfer-Encoding: identity\r\n",
         ] {
             assert!(request(fields).is_err(), "{fields}");
+        }
+        // What is no text is not as if it were absent.
+        for fields in [
+            &b"Content-Length: 40\xff\r\n"[..],
+            b"Content-Length: \xff\r\n",
+            b"Content-Length: 5\r\nContent-Length: 5\xff\r\n",
+            b"Transfer-Encoding: chunked, \xff\r\n",
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: \xff\r\n",
+            b"Content-Length: 5\r\nTransfer-Encoding: \xff\r\n",
+            b"Transfer-Encoding: chunked\r\nContent-Length: \xff\r\n",
+            b"Content-Length: 5\xc2\xa0\r\n",
+        ] {
+            assert!(request(fields).is_err(), "{}", fields.escape_ascii());
         }
     }
 

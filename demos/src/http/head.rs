@@ -170,10 +170,15 @@ impl Headers {
         Headers(fields.iter().map(|f| (f.name.to_owned(), f.value.to_owned())).collect())
     }
 
-    /// The values of every field of that name, in any case.
+    /// The values of every field of that name, in any case, save those that are no text.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.all_bytes(name).filter_map(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The values of every field of that name, in any case.
+    pub(super) fn all_bytes<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let same = move |field: &&(String, Vec<u8>)| field.0.eq_ignore_ascii_case(name);
-        self.0.iter().filter(same).filter_map(|(_, value)| std::str::from_utf8(value).ok())
+        self.0.iter().filter(same).map(|(_, value)| value.as_slice())
     }
 
     /// The value of the first field of that name.

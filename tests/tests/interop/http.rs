@@ -70,6 +70,29 @@ fn curl_gets_what_http_promises() {
     assert_eq!(status(&format!("-H 'X: {long}' {url}/")), "431");
 }
 
+/// Asks with a field of the arguments' hexadecimal digits, and says the statuses of all answers.
+const ASK: &str = "import re, socket, sys
+s = socket.create_connection((sys.argv[1], 80), timeout=10)
+field = bytes.fromhex(sys.argv[2])
+s.sendall(sys.argv[3].encode() + b' / HTTP/1.1\\r\\nHost: x\\r\\n' + field + b'\\r\\n\\r\\n')
+s.sendall(b'GET /smuggled HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')
+print(*re.findall(rb'HTTP/1.1 (\\d+)', b''.join(iter(lambda: s.recv(9999), b''))))
+";
+
+#[test]
+fn after_a_body_of_which_nobody_knows_the_end_no_request_is_read() {
+    let Some(ns) = Netns::new() else { return };
+    std::fs::write(ns.dir().join("ask.py"), ASK).unwrap();
+    let _httpd = ns.serve("httpd", &format!("--port 80 {}", ns.dir().display()));
+    for field in [&b"Content-Length: 40\xff"[..], b"Transfer-Encoding: chunked, \xff"] {
+        let field: String = field.iter().map(|byte| format!("{byte:02x}")).collect();
+        for method in ["GET", "PUT"] {
+            let ask = format!("python3 ask.py {STACK} {field} {method}");
+            assert_eq!(ns.sh(20, &ask).trim(), "b'400'", "{method} {field}");
+        }
+    }
+}
+
 #[test]
 fn the_status_page_shows_its_own_connection() {
     let Some(ns) = Netns::new() else { return };

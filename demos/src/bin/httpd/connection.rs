@@ -71,15 +71,20 @@ fn answer(
     let is_head = request.method == "HEAD";
     let is_put = matches!(request.method.as_str(), "PUT" | "POST");
     let mut keep_alive = request.keep_alive();
-    let reply = if is_put && upload::is_sink(&request.target) {
-        receive(site, connection, request)?
-    } else {
-        // A body that nobody reads would be taken for the next request.
-        keep_alive &= matches!(request.framing(), Ok(Framing::Length(0)));
-        match request.method.as_str() {
-            "GET" | "HEAD" => site.get(request),
-            _ => Reply::error(405, "Only GET and HEAD; PUT and POST to /upload.")
-                .with("Allow", "GET, HEAD"),
+    let reply = match (request.framing(), request.method.as_str()) {
+        // RFC 9112 §6.3: nobody knows where the next request begins.
+        (Err(why), _) => Reply::error(400, &format!("The body cannot be read: {why}.")),
+        (Ok(framing), _) if is_put && upload::is_sink(&request.target) => {
+            receive(site, connection, request, framing)?
+        }
+        (Ok(framing), method) => {
+            // A body that nobody reads would be taken for the next request.
+            keep_alive &= framing == Framing::Length(0);
+            match method {
+                "GET" | "HEAD" => site.get(request),
+                _ => Reply::error(405, "Only GET and HEAD; PUT and POST to /upload.")
+                    .with("Allow", "GET, HEAD"),
+            }
         }
     };
     keep_alive &= !matches!(reply.status, 400 | 408 | 417);
@@ -100,7 +105,12 @@ fn answer(
     }
 }
 
-fn receive(site: &Site, connection: &mut Client, request: &Request) -> io::Result<Reply> {
+fn receive(
+    site: &Site,
+    connection: &mut Client,
+    request: &Request,
+    framing: Framing,
+) -> io::Result<Reply> {
     match request.headers.get("expect") {
         None => {}
         Some(what) if what.eq_ignore_ascii_case("100-continue") => {
@@ -108,7 +118,7 @@ fn receive(site: &Site, connection: &mut Client, request: &Request) -> io::Resul
         }
         Some(_) => return Ok(Reply::error(417, "Only 100-continue can be expected.")),
     }
-    match upload::receive(connection, request) {
+    match upload::receive(connection, request, framing) {
         Ok((count, reply)) => {
             site.served.bytes_in.add(count);
             Ok(reply)

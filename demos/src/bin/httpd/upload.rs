@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use demos::http::{Body, Connection, Request};
+use demos::http::{Body, Connection, Framing, Request};
 use demos::site::Receipt;
 
 use crate::reply::Reply;
@@ -20,11 +20,8 @@ pub(crate) fn is_sink(target: &str) -> bool {
 pub(crate) fn receive<S: Read>(
     connection: &mut Connection<S>,
     request: &Request,
+    framing: Framing,
 ) -> io::Result<(u64, Reply)> {
-    let framing = match request.framing() {
-        Ok(framing) => framing,
-        Err(why) => return Err(io::Error::new(io::ErrorKind::InvalidData, why)),
-    };
     let mut body = Body::new(connection, framing);
     let mut receipt = Receipt::begin();
     let mut buffer = vec![0; READ_SIZE];
@@ -50,7 +47,7 @@ mod tests {
         let mut connection = Connection::new(text.as_bytes());
         let request = connection.read_request().unwrap().unwrap();
         assert!(is_sink(&request.target));
-        let (total, reply) = receive(&mut connection, &request).unwrap();
+        let (total, reply) = receive(&mut connection, &request, Framing::Chunked).unwrap();
         assert_eq!(total, 3);
         let mut out = Vec::new();
         reply.write(&mut out, false, true).unwrap();
