@@ -65,7 +65,7 @@ impl Url {
     /// # Errors
     /// [`UrlError`].
     pub fn parse(text: &str) -> Result<Url, UrlError> {
-        let (scheme, rest) = match text.split_once("://") {
+        let (scheme, rest) = match split_scheme(text) {
             Some((it, rest)) if it.eq_ignore_ascii_case("http") => (Scheme::Http, rest),
             Some((it, rest)) if it.eq_ignore_ascii_case("https") => (Scheme::Https, rest),
             Some((it, _)) => return Err(UrlError::Scheme(it.to_owned())),
@@ -82,26 +82,31 @@ impl Url {
         Ok(Url { scheme, authority, host: host.to_owned(), target: printable(&target) })
     }
 
-    /// The URL that a `Location` field names, seen from this one.
+    /// The URL that a `Location` field names, seen from this one (RFC 3986 §5.2.2).
     ///
     /// # Errors
     /// [`UrlError`].
     pub fn join(&self, location: &str) -> Result<Url, UrlError> {
-        if location.contains("://") {
-            return Url::parse(location);
-        }
-        if let Some(rest) = location.strip_prefix("//") {
-            return Url::parse(&format!("{}://{rest}", self.scheme));
-        }
-        let target = if location.starts_with('/') {
-            location.to_owned()
-        } else {
-            let path = self.target.split('?').next().unwrap_or_default();
-            let folder = path.rfind('/').map_or("/", |end| &path[..=end]);
-            format!("{folder}{location}")
+        let whole = match location.strip_prefix("//") {
+            Some(rest) => Some(format!("{}://{rest}", self.scheme)),
+            None => split_scheme(location).map(|_| location.to_owned()),
         };
-        let target = target.split('#').next().unwrap_or_default();
-        Ok(Url { target: printable(target), ..self.clone() })
+        if let Some(whole) = whole {
+            let url = Url::parse(&whole)?;
+            return Ok(Url { target: without_dot_segments(&url.target), ..url });
+        }
+        let location = location.split('#').next().unwrap_or_default();
+        let path = self.target.split('?').next().unwrap_or_default();
+        let target = match location.chars().next() {
+            None => return Ok(self.clone()),
+            Some('?') => format!("{path}{location}"),
+            Some('/') => without_dot_segments(location),
+            Some(_) => {
+                let folder = path.rfind('/').map_or("/", |end| &path[..=end]);
+                without_dot_segments(&format!("{folder}{location}"))
+            }
+        };
+        Ok(Url { target: printable(&target), ..self.clone() })
     }
 
     /// The name or the address of the server, as its certificate has it.
@@ -115,6 +120,30 @@ impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", self.scheme, self.host, self.target)
     }
+}
+
+/// The scheme and what follows it. Behind a path, a query or a fragment has begun there is none.
+fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    text.split_once("://").filter(|(scheme, _)| !scheme.contains(['/', '?', '#']))
+}
+
+/// A path that begins with a slash, and its query, without steps to where one is and to the folder
+/// above (RFC 3986 §5.2.4).
+fn without_dot_segments(target: &str) -> String {
+    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+    let mut segments = Vec::new();
+    for segment in path.split('/').skip(1) {
+        match segment {
+            "." => {}
+            ".." => drop(segments.pop()),
+            segment => segments.push(segment),
+        }
+    }
+    // Such a step leads into a folder.
+    if path.ends_with("/.") || path.ends_with("/..") {
+        segments.push("");
+    }
+    format!("/{}{query}", segments.join("/"))
 }
 
 /// With the port that it has, or `usual`.
@@ -192,6 +221,9 @@ mod tests {
             ("https://[2001:db8::1]/", "[2001:db8::1]:443", "/"),
             ("https://web/a", "web:443", "/a"),
             ("https://web:80/a", "web:80", "/a"),
+            ("host/a?u=http://x", "host:80", "/a?u=http://x"),
+            ("host?u=http://x", "host:80", "/?u=http://x"),
+            ("host#http://x", "host:80", "/"),
         ] {
             assert_eq!(shown(text), (address.into(), target.into()), "{text}");
         }
@@ -225,11 +257,50 @@ mod tests {
             ("x/", "http://192.0.2.1:8080/a/x/"),
             ("http://192.0.2.3/y", "http://192.0.2.3/y"),
             ("//192.0.2.3/y", "http://192.0.2.3/y"),
+            ("?p=2", "http://192.0.2.1:8080/a/b?p=2"),
+            ("", "http://192.0.2.1:8080/a/b?c"),
+            ("#d", "http://192.0.2.1:8080/a/b?c"),
+            ("/in?to=http://x", "http://192.0.2.1:8080/in?to=http://x"),
+            ("in?to=http://x", "http://192.0.2.1:8080/a/in?to=http://x"),
+            ("x?q=/../y", "http://192.0.2.1:8080/a/x?q=/../y"),
         ] {
-            assert_eq!(base.join(location).unwrap().to_string(), whole);
+            assert_eq!(base.join(location).unwrap().to_string(), whole, "{location}");
         }
         let base = Url::parse("https://192.0.2.1/a").unwrap();
         assert_eq!(base.join("//192.0.2.3/y").unwrap().to_string(), "https://192.0.2.3/y");
         assert_eq!(base.join("b").unwrap().to_string(), "https://192.0.2.1/b");
+    }
+
+    /// The examples of RFC 3986 §5.4 that concern paths.
+    #[test]
+    fn dot_segments_lead_up_and_not_out() {
+        let base = Url::parse("http://a/b/c/d;p?q").unwrap();
+        for (location, target) in [
+            ("g", "/b/c/g"),
+            ("./g", "/b/c/g"),
+            ("g/", "/b/c/g/"),
+            (";x", "/b/c/;x"),
+            (".", "/b/c/"),
+            ("./", "/b/c/"),
+            ("..", "/b/"),
+            ("../", "/b/"),
+            ("../g", "/b/g"),
+            ("../..", "/"),
+            ("../../g", "/g"),
+            ("../../../../g", "/g"),
+            ("/./g", "/g"),
+            ("/../g", "/g"),
+            ("g.", "/b/c/g."),
+            (".g", "/b/c/.g"),
+            ("..g", "/b/c/..g"),
+            ("./g/.", "/b/c/g/"),
+            ("g/../h", "/b/c/h"),
+            ("g;x=1/../y", "/b/c/y"),
+            ("g?y/./x", "/b/c/g?y/./x"),
+            ("a//b", "/b/c/a//b"),
+        ] {
+            assert_eq!(base.join(location).unwrap().target, target, "{location}");
+        }
+        assert_eq!(base.join("http://x/a/../b").unwrap().target, "/b");
     }
 }
