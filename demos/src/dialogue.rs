@@ -82,12 +82,19 @@ impl<S: Read + Write> Dialogue<S> {
     }
 
     /// Says a reply: a code and what it means, of which every line is one of the reply's (RFC 959
-    /// §4.2, RFC 5321 §4.2.1).
+    /// §4.2, RFC 5321 §4.2.1). A line between the first and the last one that begins with a space
+    /// is said as it is: so are the features of a server (RFC 2389 §3.2).
     pub fn say(&mut self, code: u16, text: &str) {
         let mut lines = text.lines().peekable();
+        let mut is_first = true;
         while let Some(line) = lines.next() {
-            let mark = if lines.peek().is_some() { '-' } else { ' ' };
-            self.unsaid.extend_from_slice(format!("{code}{mark}{line}\r\n").as_bytes());
+            let line = match lines.peek() {
+                None => format!("{code} {line}\r\n"),
+                Some(_) if line.starts_with(' ') && !is_first => format!("{line}\r\n"),
+                Some(_) => format!("{code}-{line}\r\n"),
+            };
+            is_first = false;
+            self.unsaid.extend_from_slice(line.as_bytes());
         }
     }
 
@@ -197,5 +204,8 @@ mod tests {
         it.say(211, "more\nthan one\nend");
         it.flush().unwrap();
         assert!(it.stream.written.ends_with(b"250 yes\r\n211-more\r\n211-than one\r\n211 end\r\n"));
+        it.say(211, " all:\n EPSV\n SIZE\n end");
+        it.flush().unwrap();
+        assert!(it.stream.written.ends_with(b"211- all:\r\n EPSV\r\n SIZE\r\n211  end\r\n"));
     }
 }

@@ -19,6 +19,16 @@ pub(crate) enum Style {
     Names,
 }
 
+/// What is to be listed: all that stands behind options as of `ls`, which clients take for what
+/// is asked. Names have spaces.
+pub(crate) fn name(argument: &str) -> &str {
+    let mut rest = argument;
+    while rest.starts_with('-') {
+        rest = rest.split_once(' ').map_or("", |(_, rest)| rest.trim_start_matches(' '));
+    }
+    rest
+}
+
 /// The entries of the directory at `path`, or the file there which is called `name`.
 pub(crate) fn list(path: &Path, name: &str, style: Style) -> io::Result<String> {
     let meta = fs::metadata(path)?;
@@ -55,6 +65,21 @@ fn line(name: &str, meta: &Metadata, style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_are_no_part_of_a_name() {
+        for (argument, expected) in [
+            ("", ""),
+            ("a", "a"),
+            ("a folder", "a folder"),
+            ("-la", ""),
+            ("-a -l", ""),
+            ("-la a folder", "a folder"),
+            ("-a  -l a -b", "a -b"),
+        ] {
+            assert_eq!(name(argument), expected, "{argument:?}");
+        }
+    }
 
     #[test]
     fn a_directory_is_told_in_lines() {

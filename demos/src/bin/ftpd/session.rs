@@ -278,8 +278,7 @@ impl<'a> Session<'a> {
     }
 
     fn list(&mut self, argument: &str, style: Style) -> Outcome {
-        // As of `ls`, which clients take for what is asked.
-        let name = argument.split(' ').find(|word| !word.starts_with('-')).unwrap_or("");
+        let name = listing::name(argument);
         let there = place(&self.here, name);
         let (path, _) = self.site.tree.find(&there)?;
         let lines = listing::list(&path, name, style)?;
