@@ -16,7 +16,7 @@ use stack::host::UdpSocket;
 use stack::host::{Events, Host, Interest, PollEvent, Poller, TcpListener, TcpStream, Token};
 use stack::{ListenOptions, Readiness, UdpOptions};
 
-use crate::flood::Flood;
+use crate::flood::Floods;
 use crate::port;
 
 /// What a sink reads at once, bytes.
@@ -74,7 +74,7 @@ struct Server {
     udp_echo: UdpSocket,
     udp_source: UdpSocket,
     tally: Tally,
-    floods: Vec<Flood>,
+    floods: Floods,
     /// By token, and the free places among them.
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
@@ -136,7 +136,7 @@ impl Server {
             udp_echo: bind(host, port::UDP_ECHO)?,
             udp_source: bind(host, port::UDP_SOURCE)?,
             tally: Tally::default(),
-            floods: Vec::new(),
+            floods: Floods::new(),
             connections: Vec::new(),
             free: Vec::new(),
             buffer: vec![0; READ_SIZE],
@@ -163,7 +163,7 @@ impl Server {
                 // Their answers leave together.
                 _ => self.host.clone().together(|| events.iter().for_each(|it| self.handle(it))),
             }
-            self.flood();
+            self.floods.batch(&self.udp_source);
         }
     }
 
@@ -272,20 +272,8 @@ impl Server {
             let Ok((length, peer)) = self.udp_source.recv_from(&mut self.buffer[..DATAGRAM]) else {
                 return;
             };
-            match Flood::ordered(&self.buffer[..length], peer) {
-                // A second order replaces the first: it is the same asker's.
-                Some(flood) => {
-                    self.floods.retain(|other| other.peer() != peer);
-                    self.floods.push(flood);
-                }
-                None => log::debug!("{peer}: not an order"),
-            }
+            self.floods.order(&self.buffer[..length], peer);
         }
-    }
-
-    /// A batch of every flood.
-    fn flood(&mut self) {
-        self.floods.retain(|flood| flood.batch(&self.udp_source));
     }
 }
 
