@@ -2,6 +2,18 @@
 
 use std::time::Duration;
 
+/// The most bytes of text in a datagram: IPv6 has 65535 with its header of 8.
+const LONGEST_TEXT: usize = 65_527;
+
+/// Bytes of text in one datagram.
+///
+/// # Errors
+/// What to write instead.
+pub fn text_size(text: &str) -> Result<usize, String> {
+    let size = text.parse().ok().filter(|size| *size <= LONGEST_TEXT);
+    size.ok_or_else(|| format!("a number of bytes from 0 to {LONGEST_TEXT}"))
+}
+
 /// A number and the unit behind it.
 fn split(text: &str) -> Option<(f64, String)> {
     let text = text.trim();
@@ -188,5 +200,13 @@ mod tests {
         }
         assert!(times("20ms..3ms").unwrap_err().contains("shorter"));
         assert!(times("3ms..x").is_err());
+    }
+
+    #[test]
+    fn a_text_fits_into_a_datagram() {
+        assert_eq!((text_size("0"), text_size("65527")), (Ok(0), Ok(65_527)));
+        for wrong in ["65528", "18446744073709551615", "-1", ""] {
+            assert!(text_size(wrong).unwrap_err().contains("65527"), "{wrong}");
+        }
     }
 }

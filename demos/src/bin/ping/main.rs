@@ -16,6 +16,7 @@ use demos::config;
 use demos::options::CommonOptions;
 use demos::outside::Stopwatch;
 use demos::program::{Program, Role};
+use demos::units;
 use stack::host::EchoSocket;
 use stack::{EchoReply, EchoReplyKind, Instant};
 
@@ -47,7 +48,7 @@ struct Options {
     interval: Duration,
 
     /// Bytes of text in a request.
-    #[arg(short, long, default_value_t = 56)]
+    #[arg(short, long, default_value_t = 56, value_parser = units::text_size)]
     size: usize,
 
     /// How long to wait for the last reply.
@@ -154,14 +155,17 @@ impl Ping<'_> {
         }
     }
 
-    /// Takes replies for a while, or until none is missing.
+    /// Takes replies for a while, those that are there in any case, or until none is missing.
     fn listen(&mut self, time: Duration, ends_when_complete: bool) -> Result<()> {
         let since = Stopwatch::start();
         let mut text = vec![0; self.text.len() + 1];
         loop {
             let left = since.left_of(time);
-            if left.is_zero() || (ends_when_complete && self.pending.is_empty()) {
+            if ends_when_complete && self.pending.is_empty() {
                 return Ok(());
+            }
+            if left.is_zero() {
+                return self.take_what_is_there(&mut text);
             }
             self.socket.set_read_timeout(Some(left))?;
             match self.socket.recv(&mut text) {
@@ -170,6 +174,19 @@ impl Ping<'_> {
                 Err(error) => return Err(error).context("receiving"),
             }
         }
+    }
+
+    /// Takes replies without waiting for any: there may be no time between two requests.
+    fn take_what_is_there(&mut self, text: &mut [u8]) -> Result<()> {
+        self.socket.set_nonblocking(true)?;
+        for _ in 0..MAX_PENDING {
+            match self.socket.recv(text) {
+                Ok(reply) => self.take(&reply, &text[..reply.len.min(text.len())]),
+                Err(error) if is_timeout(&error) => break,
+                Err(error) => return Err(error).context("receiving"),
+            }
+        }
+        Ok(self.socket.set_nonblocking(false)?)
     }
 
     fn take(&mut self, reply: &EchoReply, text: &[u8]) {

@@ -13,6 +13,7 @@ use demos::config;
 use demos::options::CommonOptions;
 use demos::outside::Stopwatch;
 use demos::program::{Program, Role};
+use demos::units;
 use stack::host::{EchoSocket, UdpSocket};
 use stack::{EchoReplyKind, NetworkErrorKind, UdpOptions};
 
@@ -54,7 +55,7 @@ struct Options {
     port: u16,
 
     /// Bytes of text in a packet.
-    #[arg(short, long, default_value_t = 32)]
+    #[arg(short, long, default_value_t = 32, value_parser = units::text_size)]
     size: usize,
 
     #[command(flatten)]
