@@ -1,14 +1,15 @@
 //! From options to a device that works, or to words that say what is missing.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use stack::{Autoconfigure, Cidr, Config, FastOpen, Mac, Route};
-use tapdev::{Device, Interface, LinkState, Namespaces, Queues, Tap, TapOptions, Tee};
+use tapdev::{Capture, Device, Interface, LinkState, Namespaces, Queues, Tap, TapOptions, Tee};
 
 use crate::options::CommonOptions;
 use crate::outside::{self, Stopwatch};
@@ -66,13 +67,18 @@ pub(crate) fn plug_in(namespaces: Option<Namespaces>, options: &CommonOptions) -
     config.tcp.ecn = options.ecn.unwrap_or(config.tcp.ecn);
     config.tcp.fast_open = FastOpen(options.fast_open);
     config.validate()?;
-    let further = further(options, &mut hints)?;
+    let mut further = further(options, &mut hints)?;
     let name = tap.name().to_owned();
-    let devices: Vec<Arc<dyn Device>> = if options.sharded && is_for_shards(options) {
+    let mut devices: Vec<Arc<dyn Device>> = if options.sharded && is_for_shards(options) {
         queues.into_iter().map(|tap| Arc::new(tap) as _).collect()
     } else {
-        vec![recorded(whole(queues)?, &name, options)?]
+        vec![whole(queues)?]
     };
+    if let Some(path) = &options.pcap {
+        let others = further.iter_mut().map(|(name, _, device)| (name.as_str(), device));
+        record([(name.as_str(), &mut devices[0])].into_iter().chain(others).collect(), path)
+            .with_context(|| format!("{}: cannot be written", path.display()))?;
+    }
     if options.sharded && devices.len() < options.queues.into() {
         hints.push(format!(
             "{name}: one engine has all queues, because of --dhcp, --autoconf, --link-local, \
@@ -89,15 +95,15 @@ fn is_for_shards(options: &CommonOptions) -> bool {
     !learns && is_simple && options.pcap.is_none()
 }
 
-/// A device whose frames are written to a file, if there is to be one.
-fn recorded(
-    device: Arc<dyn Device>,
-    name: &str,
-    options: &CommonOptions,
-) -> Result<Arc<dyn Device>> {
-    let Some(path) = &options.pcap else { return Ok(device) };
-    let tee = Tee::create(device, name, path);
-    Ok(Arc::new(tee.with_context(|| format!("{}: cannot be written", path.display()))?))
+/// Has all frames of these devices written to one file, where each is an interface of its own.
+/// Those of a VLAN are its TAP's.
+fn record(devices: Vec<(&str, &mut Arc<dyn Device>)>, path: &Path) -> io::Result<()> {
+    let names: Vec<&str> = devices.iter().map(|(name, _)| *name).collect();
+    let capture = Arc::new(Capture::create(path, &names)?);
+    for (number, (_, device)) in (0..).zip(devices) {
+        *device = Arc::new(Tee::onto(Arc::clone(device), Arc::clone(&capture), number));
+    }
+    Ok(())
 }
 
 /// The TAPs beside the first.

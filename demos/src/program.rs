@@ -278,8 +278,8 @@ impl Plug {
         }
         drop(self.dhcpv6.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.shards.shutdown();
-        // A capture is written whenever its device is waited for: the process may end without
-        // running its destructor.
+        // A capture, which is that of all devices, is written whenever one of them is waited for:
+        // the process may end without running its destructor.
         let _ = self.device.wait(Some(Duration::ZERO));
     }
 }

@@ -112,9 +112,10 @@ impl Recording<'_> {
     }
 
     /// Counts a frame that an interface did not take.
-    pub(crate) fn refused(&mut self, interface: usize) {
+    pub(crate) fn refused(&mut self, interface: u32) {
         self.record(|recorder| {
-            recorder.totals[interface].refused += 1;
+            let totals = recorder.totals.get_mut(interface as usize);
+            totals.ok_or(io::ErrorKind::InvalidInput)?.refused += 1;
             Ok(())
         });
     }

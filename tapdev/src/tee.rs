@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::Capture;
@@ -10,15 +11,17 @@ use crate::debt::{Checksum, Debt, Offloads, Received};
 use crate::device::{Device, Wake};
 use crate::pcapng::Direction;
 
-/// Records both directions of a device in a [`Capture`] of its own, which is also flushed whenever
-/// the device is waited on. When it cannot be written, the traffic goes on.
+/// Records both directions of a device in a [`Capture`], of its own or of several devices, which is
+/// also flushed whenever the device is waited on. When it cannot be written, the traffic goes on.
 ///
 /// Every frame is recorded with its checksum finished, also one that is sent or received without;
 /// a super-frame is recorded as the one long packet that it is.
 #[derive(Debug)]
 pub struct Tee<D: Device> {
     device: D,
-    capture: Capture,
+    capture: Arc<Capture>,
+    /// The device's number in the capture.
+    interface: u32,
 }
 
 impl<D: Device> Tee<D> {
@@ -27,7 +30,7 @@ impl<D: Device> Tee<D> {
     /// # Errors
     /// Those of creating and writing the file.
     pub fn create(device: D, interface_name: &str, path: &Path) -> io::Result<Tee<D>> {
-        Ok(Tee { device, capture: Capture::create(path, &[interface_name])? })
+        Ok(Tee::onto(device, Arc::new(Capture::create(path, &[interface_name])?), 0))
     }
 
     /// Records `device` into `file`, which needs no buffer of its own.
@@ -39,7 +42,12 @@ impl<D: Device> Tee<D> {
         interface_name: &str,
         file: impl Write + Send + 'static,
     ) -> io::Result<Tee<D>> {
-        Ok(Tee { device, capture: Capture::new(file, &[interface_name])? })
+        Ok(Tee::onto(device, Arc::new(Capture::new(file, &[interface_name])?), 0))
+    }
+
+    /// Records `device` as the interface of that number into a capture that others share.
+    pub fn onto(device: D, capture: Arc<Capture>, interface: u32) -> Tee<D> {
+        Tee { device, capture, interface }
     }
 
     /// The device that is recorded.
@@ -55,7 +63,8 @@ impl<D: Device> Device for Tee<D> {
 
     fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         let length = self.device.recv(buf)?;
-        self.capture.packet(0, Direction::In, &[IoSlice::new(&buf[..length])], None);
+        let frame = [IoSlice::new(&buf[..length])];
+        self.capture.packet(self.interface, Direction::In, &frame, None);
         Ok(length)
     }
 
@@ -79,7 +88,7 @@ impl<D: Device> Device for Tee<D> {
         {
             received.debt.checksum = Checksum::Verified;
         }
-        self.capture.packet(0, Direction::In, &[IoSlice::new(frame)], None);
+        self.capture.packet(self.interface, Direction::In, &[IoSlice::new(frame)], None);
         Ok(received)
     }
 
@@ -88,7 +97,7 @@ impl<D: Device> Device for Tee<D> {
         let mut recording = self.capture.lock();
         let sent = self.device.send_with_debt(parts, debt);
         if sent.is_err() {
-            recording.refused(0);
+            recording.refused(self.interface);
             return sent;
         }
         let head = match debt.checksum {
@@ -100,9 +109,9 @@ impl<D: Device> Device for Tee<D> {
             (Some(head), Some(finished)) => {
                 finished.copy_from_slice(parts);
                 finished[0] = IoSlice::new(head);
-                recording.packet(0, Direction::Out, finished, None);
+                recording.packet(self.interface, Direction::Out, finished, None);
             }
-            _ => recording.packet(0, Direction::Out, parts, None),
+            _ => recording.packet(self.interface, Direction::Out, parts, None),
         }
         sent
     }
@@ -161,6 +170,23 @@ mod tests {
         assert_eq!(count(), 0);
         let _ = tee.wait(Some(Duration::ZERO)).unwrap();
         assert_eq!(count(), 2);
+    }
+
+    #[test]
+    fn several_devices_are_interfaces_of_one_capture() {
+        let disk = Disk(Arc::default(), usize::MAX);
+        let capture = Arc::new(Capture::new(disk.clone(), &["first", "second"]).unwrap());
+        let (a, _a) = pair(1500, 10);
+        let (b, _b) = pair(1500, 10);
+        let first = Tee::onto(a, Arc::clone(&capture), 0);
+        let second = Tee::onto(b, capture, 1);
+        second.send(&[IoSlice::new(&FRAME)]).unwrap();
+        // A wait on any of them flushes all.
+        let _ = first.wait(Some(Duration::ZERO)).unwrap();
+        let file = disk.0.lock().unwrap();
+        let at = file.windows(60).position(|part| part == FRAME).unwrap();
+        // Enhanced Packet Block: the interface's number is 20 bytes before the packet's.
+        assert_eq!(file[at - 20..at - 16], 1u32.to_le_bytes());
     }
 
     #[test]

@@ -39,6 +39,31 @@ fn httpd_is_on_both_taps_and_stays_on_one_when_the_other_is_deleted() {
 }
 
 #[test]
+fn a_capture_has_the_frames_of_both_taps() {
+    let Some(ns) = Netns::new() else { return };
+    ns.sh(10, SECOND);
+    let httpd = ns.serve("httpd", "--port 80 --interface tap1:198.51.100.2/24 --pcap all.pcapng");
+    for address in [STACK, "198.51.100.2"] {
+        ns.sh(20, &format!("curl -sSf --retry 5 --retry-all-errors -m 10 http://{address}/"));
+    }
+    httpd.signal("TERM");
+    assert!(httpd.finish().0.success());
+    let bytes = std::fs::read(ns.dir().join("all.pcapng")).unwrap();
+    let (mut rest, mut names, mut packets) = (&bytes[..], 0, [0; 2]);
+    while !rest.is_empty() {
+        let word = |at: usize| u32::from_le_bytes(rest[at..at + 4].try_into().unwrap()) as usize;
+        match word(0) {
+            1 => names += 1,
+            6 => packets[word(8)] += 1,
+            _ => {}
+        }
+        rest = &rest[word(4)..];
+    }
+    // A handshake, a request, its answer, and the close.
+    assert!(names == 2 && packets.iter().all(|count| *count > 7), "{names} {packets:?}");
+}
+
+#[test]
 fn a_vlan_of_linuxs_both_ways() {
     let Some(ns) = Netns::new() else { return };
     let vlan = "ip link add link tap0 name tap0.7 type vlan id 7";
