@@ -58,6 +58,22 @@ fn both_directions_carry_a_stream_at_the_same_time() {
 }
 
 #[test]
+fn a_udp_listener_that_stays_outlives_a_peer_whose_port_closes() {
+    let Some(ns) = Netns::new() else { return };
+    let mut ours = ns.spawn(demo_path("nc"), "--tap tap0 -l -u -k 5000");
+    // Each from a port of its own, which is closed at once; until nc waits again, in vain.
+    let say = |text| {
+        let once = format!("echo {text} >/dev/udp/{STACK}/5000; sleep 0.1");
+        ns.sh(20, &format!("bash -c 'for i in 1 2 3 4 5 6 7 8 9 10; do {once}; done'"))
+    };
+    say("first");
+    ours.wait_for("first");
+    ours.write("too late\n");
+    say("second");
+    ours.wait_for("second");
+}
+
+#[test]
 fn a_refused_connection_says_so_on_both_sides() {
     let Some(ns) = Netns::new() else { return };
     let nc = demo_path("nc").display().to_string();

@@ -22,7 +22,12 @@ struct Sender {
 
 impl Outlet for Sender {
     fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        self.socket.send(bytes).map(|_whole_datagram| ())
+        let sent = match self.socket.send(bytes) {
+            // That was about an earlier one.
+            Err(error) if is_refused(&error) => self.socket.send(bytes),
+            sent => sent,
+        };
+        sent.map(|_whole_datagram| ())
     }
 
     fn end(&self) -> io::Result<()> {
@@ -38,32 +43,39 @@ pub(crate) fn connect(program: &Program, options: &Options, peer: &str) -> Resul
     let local = SocketAddr::from((any, options.source_port.unwrap_or(0)));
     let socket = UdpSocket::bind(program.host(), local).with_context(|| format!("{local}"))?;
     socket.connect(address).with_context(|| format!("{address}"))?;
-    talk(options, &Input::start()?, socket, address)
+    talk(options, &Input::start()?, socket)?.map_err(|error| explain(error, address))
 }
 
-/// The listener: talks with whoever sends the first datagram.
+/// The listener: talks with whoever sends the first datagram, and with `-k` then with the next.
 pub(crate) fn listen(program: &Program, options: &Options, address: SocketAddr) -> Result<()> {
     let input = Input::start()?;
-    loop {
+    let bind = || -> Result<UdpSocket> {
         let socket = UdpSocket::bind(program.host(), address)
             .with_context(|| format!("{address}: cannot be used"))?;
         options.verbose(program, &format!("waiting on {}", socket.local_addr()?));
-        program.ready()?;
+        Ok(socket)
+    };
+    let mut socket = bind()?;
+    program.ready()?;
+    loop {
         let mut buffer = vec![0; LARGEST];
         let (count, peer) = socket.recv_from(&mut buffer).context("receive")?;
         options.verbose(program, &format!("a datagram from {peer}"));
         show(&buffer[..count])?;
         socket.connect(peer).with_context(|| format!("{peer}"))?;
-        talk(options, &input, socket, peer)?;
+        let ended = talk(options, &input, socket)?.map_err(|error| explain(error, peer));
         input.disconnect();
-        if !options.keep {
-            return Ok(());
+        match ended {
+            Err(error) if options.keep => program.say(&format!("{error:#}")),
+            Ok(()) if options.keep => {}
+            ended => return ended,
         }
+        socket = bind()?;
     }
 }
 
-/// Copies both ways until nothing happens for too long.
-fn talk(options: &Options, input: &Input, socket: UdpSocket, peer: SocketAddr) -> Result<()> {
+/// Copies both ways until nothing happens for too long, or the network says that there is nobody.
+fn talk(options: &Options, input: &Input, socket: UdpSocket) -> Result<io::Result<()>> {
     socket.set_read_timeout(options.idle())?;
     let sender = socket.try_clone().context("a second handle")?;
     input.connect(Arc::new(Sender { socket: sender }));
@@ -73,15 +85,21 @@ fn talk(options: &Options, input: &Input, socket: UdpSocket, peer: SocketAddr) -
             Ok(count) => show(&buffer[..count])?,
             Err(error) if is_timeout(&error) => {
                 if options.idle().is_some_and(|idle| input.silence() >= idle) {
-                    return Ok(());
+                    return Ok(Ok(()));
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                return Err(error).with_context(|| format!("{peer}: port unreachable"));
-            }
-            Err(error) => return Err(error).with_context(|| format!("{peer}")),
+            Err(error) => return Ok(Err(error)),
         }
     }
+}
+
+fn is_refused(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionRefused
+}
+
+fn explain(error: io::Error, peer: SocketAddr) -> anyhow::Error {
+    let why = if is_refused(&error) { ": port unreachable" } else { "" };
+    anyhow::Error::new(error).context(format!("{peer}{why}"))
 }
 
 fn show(datagram: &[u8]) -> Result<()> {
