@@ -1,6 +1,6 @@
 //! Sound from one of our hosts to another, over a bridge of Linux's.
 
-use tests::netns::{Netns, demo_path};
+use tests::netns::{Netns, STACK, demo_path};
 
 /// A namespace with two TAPs on one bridge, and a sound in `sent.wav`.
 fn bridge() -> Option<(Netns, String)> {
@@ -34,6 +34,38 @@ fn what_is_heard_is_what_was_sent_where_nothing_is_lost() {
         let (status, _) = receiver.finish();
         assert!(status.success(), "{status} {over} {peer}");
         ns.sh(10, "cmp sent.wav heard.wav && rm heard.wav");
+    }
+}
+
+/// Ten packets of a sound, and then no packet, or a reset where the sender has gone.
+const BREAK: &str = "import socket, struct, sys, time
+s = socket.create_connection((sys.argv[1], 5004), timeout=10)
+for n in range(10):
+    packet = struct.pack('>BBHII', 128, 96, n, 320 * n, 7) + b'\\1\\2' * 320
+    s.sendall(struct.pack('>H', len(packet)) + packet)
+time.sleep(0.5)
+if sys.argv[2] == 'wrong':
+    s.sendall(b'\\xff' * 10)
+    s.recv(1)
+else:
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+s.close()
+";
+
+#[test]
+fn a_stream_that_breaks_leaves_a_good_file() {
+    let Some(ns) = Netns::new() else { return };
+    std::fs::write(ns.dir().join("break.py"), BREAK).unwrap();
+    for how in ["wrong", "reset"] {
+        let receive = "receive heard.wav --tcp --tap tap0";
+        let mut receiver = ns.spawn(demo_path("stream"), receive);
+        receiver.wait_for("ready");
+        ns.try_sh(20, &format!("python3 break.py {STACK} {how}"));
+        let (status, _) = receiver.finish();
+        assert!(!status.success(), "{status} {how}");
+        let file = std::fs::read(ns.dir().join("heard.wav")).expect("a file");
+        let length = u32::from_le_bytes(file[40..44].try_into().expect("four")) as usize;
+        assert_eq!((length, file.len()), (10 * 2 * 320, 44 + length), "{how}");
     }
 }
 

@@ -226,35 +226,40 @@ pub(crate) fn receive(program: &Program, options: &ReceiveOptions) -> Result<()>
         program.ready()?;
         Receiver::Udp(socket, Session::default())
     };
-    record(receiver, &recording)?;
-    let text = lock(&recording).finish()?;
-    program.say(&text);
-    Ok(())
+    let recorded = record(receiver, &recording);
+    // However it ended: what was heard until then is good.
+    let finished = lock(&recording).finish();
+    if let Ok(text) = &finished {
+        program.say(text);
+    }
+    recorded.and(finished.map(drop))
 }
 
 fn lock(recording: &Mutex<Recording>) -> MutexGuard<'_, Recording> {
     recording.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Records what comes until its end, or until nothing has come for long.
+/// Records what comes until its end, or until nothing has come for long. After an error what has
+/// come before is played all the same.
 fn record(mut receiver: Receiver, recording: &Mutex<Recording>) -> Result<()> {
     let clock = Stopwatch::start();
     // Whoever sends first may take their time.
     let mut heard: Option<Duration> = None;
     let mut is_over = false;
+    let mut end_of_stream = Ok(());
     loop {
         let now = clock.elapsed();
         let next = {
             let mut recording = lock(recording);
             recording.play(now)?;
             if recording.player.is_done() {
-                return Ok(());
+                return end_of_stream;
             }
             recording.player.next_due()
         };
         let end = heard.map(|heard| heard + SILENCE);
         if end.is_some_and(|end| now > end) || is_over && next.is_none() {
-            return Ok(());
+            return end_of_stream;
         }
         let until = next.into_iter().chain(end).min().unwrap_or(now + SILENCE);
         if is_over {
@@ -275,7 +280,10 @@ fn record(mut receiver: Receiver, recording: &Mutex<Recording>) -> Result<()> {
             }
             Ok(None) => is_over = true,
             Err(error) if is_timeout(&error) => {}
-            Err(error) => return Err(anyhow!("the stream: {error}")),
+            Err(error) => {
+                end_of_stream = Err(anyhow!("the stream: {error}"));
+                is_over = true;
+            }
         }
     }
 }
