@@ -27,6 +27,9 @@ pub const STACK_V6: &str = "2001:db8::2";
 /// A server may run for so long, seconds: longer than every test.
 const SERVER_WATCHDOG: u32 = 900;
 
+/// So many programs were started by now: each has a log of its own.
+static SPAWNED: AtomicU32 = AtomicU32::new(0);
+
 /// One test has the machine at a time: two transfers on two processors would measure each other.
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -155,7 +158,9 @@ impl Netns {
     pub fn spawn(&self, program: impl AsRef<Path>, arguments: &str) -> Running {
         let program = program.as_ref();
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let log = self.dir.join(format!("{name}.log"));
+        // Two of the same program would write over each other's words.
+        let number = SPAWNED.fetch_add(1, Ordering::Relaxed);
+        let log = self.dir.join(format!("{name}-{number}.log"));
         let mut command = self.command(SERVER_WATCHDOG, program);
         command.args(arguments.split_whitespace()).stdin(Stdio::piped()).stdout(Stdio::piped());
         command.stderr(File::create(&log).expect("a log file"));

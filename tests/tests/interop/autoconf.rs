@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests::netns::{KERNEL_V6 as KERNEL, Netns, demo_path, have};
+use tests::netns::{KERNEL_V6 as KERNEL, Netns, Running, demo_path, have};
 
 /// What radvd says of `prefixes`, each with more words about it.
 fn config(prefixes: &[(&str, &str)]) -> String {
@@ -29,8 +29,8 @@ fn write(ns: &Netns, text: &str) {
 }
 
 /// The addresses that a demo said it has.
-fn given(ns: &Netns) -> Vec<String> {
-    let log = std::fs::read_to_string(ns.dir().join("echo.log")).unwrap_or_default();
+fn given(demo: &Running) -> Vec<String> {
+    let log = demo.log();
     let mut words = log.lines().filter_map(|line| line.split_once("the address "));
     let address = |text: &str| text.split('/').next().unwrap_or_default().to_owned();
     words.by_ref().map(|(_, rest)| address(rest)).collect()
@@ -46,7 +46,7 @@ fn radvd_gives_an_address_and_a_way_out_and_takes_them() {
     let started = std::time::Instant::now();
     let echo = ns.serve("echo", "--port 7 --autoconf");
     let first = started.elapsed();
-    let [address] = &given(&ns)[..] else { panic!("one address: {:?}", given(&ns)) };
+    let [address] = &given(&echo)[..] else { panic!("one address: {:?}", given(&echo)) };
     assert!(address.starts_with("2001:db8:"), "{address}");
     let said = ns.sh(20, &format!("ping -6 -c 3 -i 0.2 {address}"));
     assert!(said.contains("3 received"), "{said}");
@@ -79,11 +79,11 @@ fn radvd_gives_an_address_and_a_way_out_and_takes_them() {
     ns.sh(5, "kill -HUP $(cat radvd.pid)");
     std::thread::park_timeout(Duration::from_millis(200));
     let started = std::time::Instant::now();
-    let _echo = ns.serve("echo", "--port 7 --autoconf");
+    let echo = ns.serve("echo", "--port 7 --autoconf");
     // The better of two: neither the router nor this machine may have been ready at once.
     let took = first.min(started.elapsed());
     assert!(took < Duration::from_secs(5), "{took:?}");
-    let [address] = &given(&ns)[..] else { panic!("one address: {:?}", given(&ns)) };
+    let [address] = &given(&echo)[..] else { panic!("one address: {:?}", given(&echo)) };
     assert!(address.starts_with("2001:db8:7:"), "{address}");
 }
 
