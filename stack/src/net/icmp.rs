@@ -2,7 +2,7 @@
 //! error says about a packet of ours, and when an error may be sent (RFC 1122 §3.2.2).
 
 use super::icmpv6;
-use crate::wire::address::Address;
+use crate::wire::address::{Address, Endpoint, FlowKey};
 use crate::wire::checksum;
 use crate::wire::extensions::FRAGMENT;
 use crate::wire::parse::{PROTOCOL_ICMP as PROTOCOL, PROTOCOL_ICMPV6};
@@ -185,6 +185,14 @@ pub(crate) struct Quoted {
 }
 
 impl Quoted {
+    /// From where it went, and to where.
+    pub(crate) fn flow(&self) -> FlowKey {
+        FlowKey {
+            local: Endpoint::new(self.src, self.source_port),
+            remote: Endpoint::new(self.dst, self.destination_port),
+        }
+    }
+
     /// Reads the quoted packet: its header and 8 bytes of its payload, which every error has
     /// (RFC 792, RFC 4443 §2.4 c). None for what cannot be matched to a socket: cut short, or a
     /// fragment that is not the first.

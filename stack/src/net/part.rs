@@ -111,10 +111,7 @@ impl Part {
     /// An error is for whoever sent the packet that it quotes.
     fn of_error(&self, message: &[u8]) -> Whose {
         match message.get(ICMP_HEADER..).and_then(Quoted::parse) {
-            Some(quoted) if quoted.protocol == parse::PROTOCOL_TCP => self.home(&FlowKey {
-                local: Endpoint::new(quoted.src, quoted.source_port),
-                remote: Endpoint::new(quoted.dst, quoted.destination_port),
-            }),
+            Some(quoted) if quoted.protocol == parse::PROTOCOL_TCP => self.home(&quoted.flow()),
             _ => Whose::FIRST,
         }
     }

@@ -417,8 +417,7 @@ impl Stack {
         original: &[u8],
     ) -> Result<(), DropReason> {
         let quoted = self.quoted(packet, original)?;
-        let local = Endpoint::new(quoted.src, quoted.source_port);
-        let remote = Endpoint::new(quoted.dst, quoted.destination_port);
+        let FlowKey { local, remote } = quoted.flow();
         match quoted.protocol {
             parse::PROTOCOL_TCP => {
                 let flow = FlowKey { local, remote };
@@ -519,16 +518,12 @@ impl Stack {
             return self.answer_echo(now, packet, quoted.dst, echo, kind, &[]);
         }
         if quoted.protocol == parse::PROTOCOL_TCP {
-            let flow = FlowKey {
-                local: Endpoint::new(quoted.src, quoted.source_port),
-                remote: Endpoint::new(quoted.dst, quoted.destination_port),
-            };
+            let flow = quoted.flow();
             let (seq, reason) = (Seq(quoted.sequence), Unreachable::Host);
             return self.on_tcp_unreachable(now, &flow, seq, reason);
         }
         if quoted.protocol == parse::PROTOCOL_UDP {
-            let local = Endpoint::new(quoted.src, quoted.source_port);
-            let remote = Endpoint::new(quoted.dst, quoted.destination_port);
+            let FlowKey { local, remote } = quoted.flow();
             self.tell_udp(local, remote, packet.source, NetworkErrorKind::TimeExceeded);
             return Ok(());
         }
@@ -545,8 +540,7 @@ impl Stack {
         original: &[u8],
     ) -> Result<(), DropReason> {
         let quoted = self.quoted(packet, original)?;
-        let local = Endpoint::new(quoted.src, quoted.source_port);
-        let remote = Endpoint::new(quoted.dst, quoted.destination_port);
+        let FlowKey { local, remote } = quoted.flow();
         match quoted.protocol {
             parse::PROTOCOL_TCP => {
                 let (flow, seq) = (FlowKey { local, remote }, Seq(quoted.sequence));

@@ -7,7 +7,7 @@ use crate::tcp::seq::Seq;
 use crate::time::Instant;
 use crate::udp::echo::{EchoAnswer, EchoReplyKind};
 use crate::udp::error::NetworkErrorKind;
-use crate::wire::address::{Endpoint, FlowKey};
+use crate::wire::address::FlowKey;
 use crate::wire::parse;
 
 impl Stack {
@@ -32,8 +32,7 @@ impl Stack {
     /// A packet of ours that could not leave the link.
     pub(super) fn report_undeliverable(&mut self, now: Instant, packet: &[u8]) {
         let Some(quoted) = Quoted::parse(packet) else { return };
-        let local = Endpoint::new(quoted.src, quoted.source_port);
-        let remote = Endpoint::new(quoted.dst, quoted.destination_port);
+        let FlowKey { local, remote } = quoted.flow();
         match quoted.protocol {
             parse::PROTOCOL_TCP => {
                 let (flow, seq) = (FlowKey { local, remote }, Seq(quoted.sequence));
