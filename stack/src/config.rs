@@ -647,7 +647,8 @@ impl fmt::Display for ConfigError {
                 write!(f, "a delayed ACK of {delay:?} is not below 500 ms")
             }
             ConfigError::LeastSegment(octets) => {
-                write!(f, "an mss_min of {octets} is not within 48 to 536")
+                let (least, most) = (LEAST_SEGMENTS.start(), LEAST_SEGMENTS.end());
+                write!(f, "an mss_min of {octets} is not within {least} to {most}")
             }
             ConfigError::Interfaces(most) => {
                 write!(f, "interfaces_max of {most} is not within 1 to {INTERFACES_MAX}")
