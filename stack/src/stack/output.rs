@@ -355,7 +355,7 @@ impl Stack {
         if is_long && !self.may_cut(&mut ip, &transport) {
             return None;
         }
-        let to = self.station(now, &hop, mtu, (ip, transport, body))?;
+        let to = self.station(now, &hop, mtu, (&ip, &transport, body))?;
         let exit = Exit { to, interface: hop.interface };
         let gso = match transport {
             Transport::Tcp { size, .. } => size.map(|segment| Gso { segment }),
@@ -395,30 +395,30 @@ impl Stack {
         now: Instant,
         hop: &Hop,
         mtu: usize,
-        (ip, transport, body): (IpFields, Transport, Body),
+        (ip, transport, body): (&IpFields, &Transport, Body),
     ) -> Option<Mac> {
         match hop.kind {
             HopKind::Loopback => {
-                for (ip, transport, body) in packets(ip, transport, body) {
+                for (ip, transport, body) in packets(*ip, *transport, body) {
                     self.loop_back(hop.interface, &ip, &transport, body);
                 }
                 None
             }
             HopKind::Broadcast => Some(Mac::BROADCAST),
-            HopKind::Multicast => self.leave_for_group(hop.interface, &ip, &transport, body),
+            HopKind::Multicast => self.leave_for_group(hop.interface, ip, transport, body),
             HopKind::Direct | HopKind::Gateway => {
                 let neighbors = &mut self.interfaces.get_mut(hop.interface).link.neighbors;
                 match neighbors.resolve(now, hop.next_hop) {
                     Resolution::Known(mac) => Some(mac),
                     Resolution::Pending => {
-                        for (ip, transport, body) in packets(ip, transport, body) {
+                        for (ip, transport, body) in packets(*ip, *transport, body) {
                             self.hold(hop, mtu, &ip, &transport, body);
                         }
                         None
                     }
                     Resolution::Failed => {
                         self.counters.ip_out_discards += 1;
-                        let packet = self.packet_bytes(&ip, &transport, body);
+                        let packet = self.packet_bytes(ip, transport, body);
                         self.report_undeliverable(now, &packet);
                         None
                     }

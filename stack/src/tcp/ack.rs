@@ -37,7 +37,7 @@ pub(crate) struct Arrival {
     pub(crate) len: usize,
     /// The segments that it came in.
     pub(crate) segments: u32,
-    /// Segments that fit into the receive window.
+    /// The receive window, octets.
     pub(crate) window: u32,
     /// After so long a silence the sender begins anew (its time-out, or ours in its place).
     pub(crate) idle: Duration,
@@ -150,7 +150,8 @@ impl AckPolicy {
         let gap = text.now - core::mem::replace(&mut self.text_at, text.now);
         let missed = core::mem::take(&mut self.missed);
         if first || gap > text.idle {
-            self.quick = (text.window / 2).clamp(2, QUICK_MAX) as u8;
+            let segments = text.window / u32::from(self.segment);
+            self.quick = (segments / 2).clamp(2, QUICK_MAX) as u8;
             return;
         }
         // A segment that our answer or acknowledgment let go says nothing about the sender's pace.
@@ -232,7 +233,7 @@ mod tests {
             now: at(millis),
             len: 100,
             segments: 1,
-            window: 64,
+            window: 64 * u32::from(FULL_LEAST),
             idle: Duration::from_millis(200),
             round_trip: Duration::from_millis(1),
         }
@@ -291,7 +292,10 @@ mod tests {
         assert_eq!(ack.on_text(full(301), DELAYS), Due::Now, "the sender begins anew after idling");
         let mut narrow = AckPolicy::new();
         for due in [Due::Now, Due::Now, after(4)] {
-            assert_eq!(narrow.on_text(Arrival { window: 3, ..full(0) }, DELAYS), due);
+            assert_eq!(
+                narrow.on_text(Arrival { window: 3 * u32::from(FULL_LEAST), ..full(0) }, DELAYS),
+                due
+            );
             narrow.on_sent();
         }
     }

@@ -296,7 +296,7 @@ impl Tcb {
     }
 
     /// SND.UNA < SEG.ACK =< SND.NXT: SND.UNA moves.
-    fn on_new_ack(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Acked {
+    pub(super) fn on_new_ack(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Acked {
         let acked = self.snd.on_ack(seg.ack);
         self.stats.bytes_acked += u64::from(acked.text);
         self.progress_at = cx.now;
@@ -420,7 +420,7 @@ impl Tcb {
             now: cx.now,
             len: usize::from(seg.size).min(seg.text.len()),
             segments: seg.count(),
-            window: self.rcv.window() / u32::from(self.ack.largest_segment()),
+            window: self.rcv.window(),
             idle: self.rto.current(),
             round_trip: self.rtt.srtt().unwrap_or_default(),
         };

@@ -206,6 +206,30 @@ impl Flight {
         }
     }
 
+    /// The record that goes, where SND.UNA moves to `una` over one that was sent once, and nothing
+    /// is lost or reported.
+    pub(crate) fn only_acked(&self, una: Seq) -> Option<&Record> {
+        let front = self.records.front()?;
+        let plain = self.lost == 0 && self.sacked == 0 && !front.resent;
+        (plain && front.end == una).then_some(front)
+    }
+
+    /// It goes: what `on_ack` and `detect` would do.
+    pub(crate) fn on_plain_ack(&mut self) {
+        let Some(record) = self.records.pop_front() else { return };
+        self.flying -= record.len();
+        self.position += u64::from(record.len());
+        self.una = record.end;
+        self.sacked_ranges.advance(self.una);
+        if self.records.is_empty() {
+            self.transmissions.clear();
+            self.lost_at.clear();
+        }
+        while self.transmissions.front().is_some_and(|front| front.order <= record.order) {
+            self.transmissions.pop_front();
+        }
+    }
+
     /// The peer reports `[left, right)`, within what is outstanding: tells `on` of every record
     /// that is news. Where it cuts a record and there are `records_max` already, the part of the
     /// record is not believed.

@@ -119,11 +119,11 @@ struct Brought {
 
 /// What an acknowledgment brought, as far as congestion control is concerned.
 #[derive(Clone, Copy, Debug)]
-struct Taken {
+pub(super) struct Taken {
     /// What windows may grow by, and all that is newly delivered.
-    acked: u32,
-    delivered: u32,
-    rtt: Option<Duration>,
+    pub(super) acked: u32,
+    pub(super) delivered: u32,
+    pub(super) rtt: Option<Duration>,
 }
 
 /// Acknowledgments.
@@ -164,6 +164,21 @@ impl Tcb {
     /// An acceptable acknowledgment, after SND.UNA has moved from `una`, if it did. `bare`: no
     /// text, no FIN, the window as before (RFC 5681 §2).
     pub(super) fn on_acknowledgment(
+        &mut self,
+        cx: &mut Cx<'_>,
+        seg: &Segment<'_>,
+        una: Seq,
+        bare: bool,
+    ) {
+        match self.plainly_delivered(seg, una) {
+            Some(record) => self.on_plain_delivery(cx, &record),
+            None => self.on_any_acknowledgment(cx, seg, una, bare),
+        }
+    }
+
+    /// Whatever it brings: kept out of line, for the other way is short and this one is long.
+    #[inline(never)]
+    pub(super) fn on_any_acknowledgment(
         &mut self,
         cx: &mut Cx<'_>,
         seg: &Segment<'_>,
@@ -463,7 +478,7 @@ impl Tcb {
         if self.recovery.is_open() { self.new_episode() } else { self.recovery.episode() }
     }
 
-    fn new_episode(&self) -> u16 {
+    pub(super) fn new_episode(&self) -> u16 {
         self.recovery.episode().checked_add(1).unwrap_or(1)
     }
 
@@ -570,7 +585,11 @@ impl Tcb {
         if acked == 0 && lost == 0 && delivered == 0 {
             return;
         }
-        let taken = Taken { acked, delivered, rtt: brought.rtt };
+        self.tell_of_delivery(cx, Taken { acked, delivered, rtt: brought.rtt });
+    }
+
+    /// The congestion controller is told of an acknowledgment.
+    pub(super) fn tell_of_delivery(&mut self, cx: &Cx<'_>, taken: Taken) {
         let report = self.ack_report(cx, taken);
         self.congestion.on_ack(&report);
         if self.congestion.drains_path() {
@@ -602,7 +621,7 @@ impl Tcb {
     }
 
     /// RFC 6298 §5.2, §5.3, and the probe of RFC 8985 §7.2.
-    fn rearm_after_ack(&mut self, cx: &Cx<'_>, advanced: bool, delivered: bool) {
+    pub(super) fn rearm_after_ack(&mut self, cx: &Cx<'_>, advanced: bool, delivered: bool) {
         if self.snd.outstanding() == 0 {
             self.timers.clear(Timer::Retransmit);
             self.timers.clear(Timer::TailProbe);
@@ -621,14 +640,14 @@ impl Tcb {
     }
 
     /// RFC 8985 §7.2: SACK, nothing reported above SND.UNA, no recovery, no probe out.
-    fn may_probe_tail(&self) -> bool {
+    pub(super) fn may_probe_tail(&self) -> bool {
         let flight = &self.delivering.flight;
         let quiet = self.sack && self.recovery.is_open() && !self.delivering.tlp.is_out();
         quiet && flight.flying() > 0 && flight.sacked() == 0 && flight.lost() == 0
     }
 
     /// In fast recovery nothing may come back either.
-    fn may_rescue(&self) -> bool {
+    pub(super) fn may_rescue(&self) -> bool {
         let parts = &*self.delivering;
         self.sack && self.recovery.is_fast() && !parts.tlp.is_rescued() && parts.flight.flying() > 0
     }
@@ -645,85 +664,5 @@ impl Tcb {
             return;
         };
         self.timers.set(Timer::TailProbe, (now + span).min(self.timers.at(Timer::Retransmit)));
-    }
-}
-
-/// Time-outs.
-impl Tcb {
-    /// The first octet is lost and goes again at once: our SYN.
-    pub(super) fn lose_head(&mut self, _cx: &mut Cx<'_>) {
-        let episode = self.recovery.episode();
-        self.delivering.flight.lose_head(1, episode, |_| ());
-        self.marks.retransmit = true;
-    }
-
-    /// The peer did not take the text of our SYN, which says nothing about congestion: it goes
-    /// again at once (RFC 7413 §4.2.1).
-    pub(super) fn lose_syn_text(&mut self) {
-        self.delivering.flight.lose(0, |_| true, |_| ());
-        self.marks.retransmit = true;
-    }
-
-    /// The window has closed over what is in flight: all of it waits for the window, and none of
-    /// that is the network's doing.
-    pub(super) fn lose_behind_window(&mut self, _cx: &mut Cx<'_>) {
-        self.delivering.flight.lose(0, |_| true, |_| ());
-        self.delivering.tlp.cancel();
-        self.delivering.undo.disarm();
-        self.recovery.enter_timeout(self.snd.nxt, false);
-        self.timers.clear(Timer::TailProbe);
-        self.timers.clear(Timer::Reorder);
-    }
-
-    /// Nothing has come back: new text, or the last again (RFC 8985 §7.3).
-    pub(super) fn on_tail_probe_timeout(&mut self, cx: &mut Cx<'_>) {
-        if !(self.may_probe_tail() || self.may_rescue()) || self.snd.wnd == 0 {
-            return;
-        }
-        self.marks.tail_probe = true;
-        self.timers.set(Timer::Retransmit, self.retransmit_at(cx.now));
-    }
-
-    /// RFC 6298 §5.4, RFC 8985 §6.3: the first segment is lost, and whatever has been on its way
-    /// for as long as RACK would have waited. A peer that has taken reports back is not believed.
-    pub(super) fn lose_after_timeout(&mut self, cx: &mut Cx<'_>) {
-        let episode = self.new_episode();
-        let (parts, rate) = (&mut *self.delivering, &mut self.rate);
-        let congestion = &mut self.congestion;
-        let mut lost = |record: &Record| {
-            congestion.on_lost(&rate.on_lost(record.len(), &record.rate));
-            parts.undo.on_marked(record.len());
-        };
-        if parts.flight.has_reneged() {
-            cx.counters.tcp_sack_reneging += 1;
-            parts.flight.forget_sacks(episode, &mut lost);
-        }
-        let first = parts.flight.head().map(|head| head.start);
-        let patience = self.rtt.srtt().unwrap_or_default() * 5 / 4;
-        let due =
-            |record: &Record| Some(record.start) == first || cx.now - record.sent_at >= patience;
-        parts.flight.lose(episode, due, &mut lost);
-    }
-
-    /// The timer expired on an open window.
-    pub(super) fn enter_timeout(&mut self, cx: &mut Cx<'_>) {
-        // A loss that went on while it was repaired is one: F-RTO asks about the first time-out of
-        // a flight (RFC 5682 §2.1 step 1), or new text would go out for ever before the old.
-        let first = self.rto.expiries() == 0;
-        let repairing = self.recovery.phase() == Phase::Timeout;
-        let probing = first && !repairing && !self.delivering.flight.has_reneged();
-        if first {
-            self.congestion.on_timeout(self.snd.outstanding(), self.snd.mss_u32());
-            self.ecn.on_reduced(self.snd.nxt);
-            let resent = self.delivering.flight.resent();
-            self.delivering.undo.begin(0, resent);
-        } else {
-            self.delivering.undo.disarm();
-        }
-        self.delivering.tlp.cancel();
-        self.lose_after_timeout(cx);
-        self.recovery.enter_timeout(self.snd.nxt, probing);
-        self.timers.clear(Timer::TailProbe);
-        self.timers.clear(Timer::Reorder);
     }
 }

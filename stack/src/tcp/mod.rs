@@ -21,7 +21,7 @@
 //! |---|---|
 //! | notions | `seq` `segment` `state` `options` `error` `info` |
 //! | lives | `layer` `demux` `listener` `syncache` `passive` `early` `flood` `forward` `timewait` `isn` `calls` `reply` `starved` |
-//! | body (`impl Tcb`) | `tcb` `open` `arrive` `loss` `resize` `output` `timers` `close` |
+//! | body (`impl Tcb`) | `tcb` `open` `arrive` `fast` `loss` `timeout` `resize` `output` `timers` `close` |
 //! | organs | `send` `recv` `ack` `assembler` `cookie` `fast_open` `fast_servers` `rtt` `rto` `delivering` `flight` `scoreboard` `rack` `tlp` `prr` `undo` `recovery` `rate` `timestamps` `rightsize` `limited` `pace` `path` `ecn` `memory` `congestion` |
 //!
 //! Organs take values and give reports; they know no `Tcb` (law 4). Variables bear the RFC's
@@ -29,6 +29,7 @@
 
 pub(crate) mod demux;
 pub(crate) mod error;
+mod fast;
 pub(crate) mod fast_open;
 pub(crate) mod info;
 pub(crate) mod layer;
@@ -79,6 +80,7 @@ mod scrutiny;
 mod send;
 mod starved;
 mod stats;
+mod timeout;
 mod timers;
 mod timestamps;
 mod timewait;

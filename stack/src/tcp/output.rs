@@ -12,7 +12,7 @@
 use super::congestion::Restart;
 use super::limited::Limit;
 use super::pace;
-use super::segment::Flags;
+use super::segment::{Flags, segments};
 use super::seq::Seq;
 use super::state::State;
 use super::tcb::{Cx, Tcb};
@@ -51,7 +51,7 @@ impl Outgoing {
 
     /// How many segments it stands for.
     pub(crate) fn segments(&self) -> u32 {
-        self.size.map_or(1, |size| self.len.div_ceil(size.max(1).into()) as u32)
+        self.size.map_or(1, |size| segments(self.len, size.into()))
     }
 }
 
@@ -448,6 +448,9 @@ impl Tcb {
     fn quantum(&self, cx: &Cx<'_>) -> usize {
         let segment = self.segment_room();
         let frame = cx.super_frame.saturating_sub(HEADERS_MAX);
+        if frame < 2 * segment {
+            return segment;
+        }
         let paced = |rate| pace::quantum(rate, self.snd.mss_u32()) as usize;
         let most = self.pacing_rate().map_or(frame, |rate| frame.min(paced(rate)));
         (most / segment).max(1) * segment
@@ -567,7 +570,7 @@ impl Tcb {
         let room = self.segment_room();
         // No more than an MSS, so it fits.
         let size = (len > room).then_some(room as u16);
-        let segments = len.div_ceil(room).max(1) as u32;
+        let segments = segments(len, room);
         let mut ecn = Codepoint::NotEct;
         if len > 0 && seq == self.snd.nxt {
             // Not what is sent again, nor what carries no text (RFC 3168 §6.1.4, §6.1.5).

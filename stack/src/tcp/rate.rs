@@ -93,6 +93,12 @@ impl Latest {
     fn rate(&self) -> u64 {
         u64::from(self.delivered) * 1_000_000 / u64::from(self.interval_us.max(1))
     }
+
+    /// Its rate is that of `other`, or higher.
+    fn is_as_fast_as(&self, other: &Latest) -> bool {
+        let (own, others) = (self.interval_us.max(1), other.interval_us.max(1));
+        u64::from(self.delivered) * u64::from(others) >= u64::from(other.delivered) * u64::from(own)
+    }
 }
 
 impl Rate {
@@ -173,7 +179,7 @@ impl Rate {
         let delivered = (self.delivered as u32).wrapping_sub(sent.delivered);
         let interval_us = u32::try_from(interval.as_micros()).unwrap_or(u32::MAX);
         let latest = Latest { delivered, interval_us, app_limited: sent.app_limited };
-        if !latest.app_limited || latest.rate() >= self.latest.rate() {
+        if !latest.app_limited || latest.is_as_fast_as(&self.latest) {
             self.latest = latest;
         }
         Some(RateSample {

@@ -48,6 +48,11 @@ pub(crate) struct Segment<'a> {
     pub(crate) size: u16,
 }
 
+/// How many segments of `size` octets so much text takes: mostly one, and a division is dear.
+pub(crate) const fn segments(octets: usize, size: usize) -> u32 {
+    if octets <= size || size == 0 { 1 } else { octets.div_ceil(size) as u32 }
+}
+
 impl<'a> Segment<'a> {
     /// `size`: see [`Segment::size`]; None for an ordinary segment.
     pub(crate) fn new(header: &TcpHeader<'a>, size: Option<u16>) -> Segment<'a> {
@@ -67,7 +72,7 @@ impl<'a> Segment<'a> {
 
     /// How many segments it stands for.
     pub(crate) fn count(&self) -> u32 {
-        (self.text.len() as u32).div_ceil(u32::from(self.size.max(1))).max(1)
+        segments(self.text.len(), self.size.into())
     }
 
     pub(crate) fn has(&self, flags: Flags) -> bool {

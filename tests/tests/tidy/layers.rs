@@ -90,7 +90,7 @@ fn law_3(sources: &[Source]) -> Vec<Finding> {
 
 /// The files of the body: the only ones with `impl Tcb`.
 const BODY: &[&str] =
-    &["open", "arrive", "loss", "resize", "fast", "output", "timers", "close", "tcb"];
+    &["open", "arrive", "loss", "timeout", "resize", "fast", "output", "timers", "close", "tcb"];
 
 /// Files of tcp/ which hold or hand out whole connections, and so name the type.
 const HOLDERS: &[&str] =
