@@ -83,12 +83,14 @@ impl Tally<'_> {
         if !(record.resent && (earlier || self.min_rtt.is_some_and(|min| rtt < min))) {
             self.rack.on_delivered(record, rtt);
         }
-        let found = record.episode == self.episode && record.fate == Fate::Lost;
-        if found || (earlier && record.episode == self.episode) {
+        // What a probe sent again was never believed lost (RFC 8985 §7).
+        let believed_lost = record.episode == self.episode;
+        let found = believed_lost && (earlier || record.fate == Fate::Lost);
+        if found {
             self.undo.on_found(record.len());
         }
         self.spurious += u32::from(earlier);
-        self.late |= (found || earlier) && !self.timed_out;
+        self.late |= found && !self.timed_out;
         self.rack.raise_fack(record.end);
     }
 
@@ -315,12 +317,12 @@ impl Tcb {
         self.judge_phase(cx, before, brought);
         let lost = self.detect_losses(cx, brought.delivered);
         let lost = self.find_lost_head(cx, before, brought) + lost;
-        self.hear_echo(cx, seg, brought);
+        self.hear_echo(cx, seg, before.una, brought);
         lost
     }
 
     /// The peer echoes a router's mark (RFC 3168 §6.1.2).
-    fn hear_echo(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>, brought: &Brought) {
+    fn hear_echo(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>, una: Seq, brought: &Brought) {
         self.ecn.on_advance(self.snd.una);
         if !seg.has(Flags::ECE) || seg.has(Flags::SYN) {
             return;
@@ -331,14 +333,14 @@ impl Tcb {
             self.stats.on_marked(brought.delivered);
         }
         if self.ecn.on_echo(self.snd.una, open) {
-            self.reduce_for_mark();
+            self.reduce_for_mark(una);
         }
     }
 
-    /// The one reduction of this window for a mark.
-    fn reduce_for_mark(&mut self) {
-        let (in_flight, mss) = (self.in_flight(), self.snd.mss_u32());
-        self.congestion.on_congestion(Cause::Ecn, in_flight, mss);
+    /// The one reduction of this window for a mark, of what was outstanding from `una` on.
+    fn reduce_for_mark(&mut self, una: Seq) {
+        let (flight, mss) = (self.snd.nxt.since(una), self.snd.mss_u32());
+        self.congestion.on_congestion(Cause::Ecn, flight, mss);
         self.ecn.on_reduced(self.snd.nxt);
         // Nothing to go back to: a mark is no mistake.
         self.delivering.undo.disarm();
@@ -411,7 +413,7 @@ impl Tcb {
             self.recovery.leave();
         }
         if self.ecn.on_undone() {
-            self.reduce_for_mark();
+            self.reduce_for_mark(self.snd.una);
         }
     }
 

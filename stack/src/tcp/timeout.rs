@@ -69,12 +69,16 @@ impl Tcb {
         let first = self.rto.expiries() == 0;
         let repairing = self.recovery.phase() == Phase::Timeout;
         let probing = first && !repairing && !self.delivering.flight.has_reneged();
-        if first {
-            self.congestion.on_timeout(self.snd.outstanding(), self.snd.mss_u32());
+        let mss = self.snd.mss_u32();
+        // What has gone again by the timer holds the threshold (RFC 5681 §3.1), unless the last
+        // time-out has been taken back.
+        if first || self.recovery.is_open() {
+            self.congestion.on_timeout(self.snd.outstanding(), mss);
             self.ecn.on_reduced(self.snd.nxt);
             let resent = self.delivering.flight.resent();
             self.delivering.undo.begin(0, resent);
         } else {
+            self.congestion.on_timeout_again(mss);
             self.delivering.undo.disarm();
         }
         self.delivering.tlp.cancel();

@@ -3,7 +3,7 @@
 use crate::{ms, secs};
 use stack::testing::packet::{Segment, ethernet, ipv4, set_ecn};
 use stack::testing::rig::{HOST_MAC, PEER_MAC, Rig};
-use stack::{ConnectOptions, EcnMode, FastOpen, ListenFastOpen, ListenOptions, State};
+use stack::{Congestion, ConnectOptions, EcnMode, FastOpen, ListenFastOpen, ListenOptions, State};
 
 const MSS: &str = "<mss 1000>";
 
@@ -200,6 +200,18 @@ fn section_6_1_2_the_sender_reacts_once() {
     assert!(t.info().unwrap().cwnd < before);
     assert_eq!(t.info().unwrap().bytes_delivered_ce, 6000);
     assert_eq!(t.stack.counters().tcp_delivered_ce, 6000);
+}
+
+/// RFC 8511 §3.1: Reno reduces what was in flight, also where one acknowledgment covers all
+/// of it.
+#[test]
+fn section_6_1_2_the_flight_before_the_mark_counts() {
+    let mut t = Rig::with(|config| config.tcp.congestion = Congestion::Reno);
+    t = t.listen(ListenOptions::default());
+    t.inject(&format!("SEW 0:0(0) win 65535 {MSS}")).forget_rest();
+    t.inject(". 1:1(0) ack 1").accept().send(10_000).forget_rest();
+    t.inject("E. 1:1(0) ack 10001");
+    assert_eq!(t.info().unwrap().cwnd, 8000);
 }
 
 /// CWR tells of every reduction, of one for a loss too.

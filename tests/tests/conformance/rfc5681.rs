@@ -1,7 +1,7 @@
 //! RFC 5681, TCP Congestion Control.
 
 use crate::rfc6675::under;
-use crate::rfc8985::{MSS, RTT, at, sack};
+use crate::rfc8985::{MSS, RTT, at, sack, segment, with_sack};
 use crate::{ms, reno, secs};
 use stack::Congestion;
 use stack::testing::rig::Rig;
@@ -110,6 +110,24 @@ fn after_a_time_out() {
     // Only the first time-out of a segment halves it.
     t.expect_within(secs(3), ". 1:1461(1460) ack 1");
     assert_eq!(t.info().unwrap().ssthresh, info.ssthresh);
+}
+
+/// §3.1: whatever was learnt meanwhile, each time-out begins with one segment: here the first one
+/// is taken for needless, because a report came of what was not sent again.
+#[test]
+fn section_3_1_every_time_out_begins_with_one_segment() {
+    let mut t = with_sack(10);
+    t.send(10 * MSS).expect_within(secs(1), &segment(10));
+    t.expect_within(secs(2), &segment(0));
+    t.inject(&sack(0, &[(5, 6)])).forget_rest();
+    assert_eq!(t.stack.counters().tcp_spurious_rtos, 1);
+    let timeouts = t.info().unwrap().timeouts;
+    while t.info().unwrap().timeouts == timeouts {
+        t.forget_rest().advance(ms(10));
+    }
+    let again = t.take_segments();
+    assert_eq!(again.len(), 1, "{again:?}");
+    assert!(t.info().unwrap().cwnd as usize <= MSS);
 }
 
 /// §4.1: a pause that is shorter than the time-out is no idling, however long what came before it

@@ -188,6 +188,20 @@ fn section_7_4_2_a_probe_for_nothing() {
     assert_eq!(t.info().unwrap().spurious_retransmits, 1);
 }
 
+/// §6.2 step 4: a probe is nothing that was believed lost. By timestamps the first copy was only
+/// late, which says nothing about the path's order.
+#[test]
+fn section_6_2_step_4_a_probe_for_nothing_is_no_reordering() {
+    let mut t = Rig::accepted("<mss 1460,sackOK,TS val 1000000 ecr 0>");
+    let (clock, size) = (t.peer_clock(), MSS - 12);
+    t.send(size).forget_rest();
+    t.expect_within(ms(900), &format!("P. 1:{}({size}) ack 1", 1 + size));
+    assert_eq!((t.stack.counters().tcp_loss_probes, t.stack.counters().tcp_timeouts), (1, 0));
+    t.inject(&format!(". 1:1(0) ack {} <nop,nop,TS val {clock} ecr 0>", 1 + size));
+    assert_eq!(t.info().unwrap().bytes_acked, size as u64);
+    assert!(!t.info().unwrap().reordering);
+}
+
 /// §7.4.2: the probe repaired a loss: the path is congested all the same.
 #[test]
 fn section_7_4_2_a_probe_that_repaired_a_loss() {

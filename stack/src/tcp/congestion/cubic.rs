@@ -1,7 +1,9 @@
 //! CUBIC (RFC 9438), in integers: windows in bytes, time in milliseconds.
 
 use super::hystart::{HyStart, L, Step};
-use super::{AckReport, Cause, CongestionControl, Restart, initial_window, least_threshold};
+use super::{
+    AckReport, Cause, CongestionControl, Restart, growth_most, initial_window, least_threshold,
+};
 use crate::time::Instant;
 use core::time::Duration;
 
@@ -93,7 +95,7 @@ impl Cubic {
                     return;
                 }
             },
-            None => report.acked.min(L * report.mss),
+            None => report.acked.min(growth_most(L, report)),
         };
         let most = curve.ssthresh.max(curve.cwnd);
         curve.cwnd = curve.cwnd.saturating_add(growth).min(most);
@@ -243,12 +245,17 @@ impl CongestionControl for Cubic {
     }
 
     fn on_timeout(&mut self, _flight: u32, mss: u32) {
-        self.save();
+        // A loss before it is not what is taken back with it (RFC 4015 §3).
         self.recovering = false;
+        self.save();
         self.hystart = None;
         // §4.8: β as for a loss, and a curve that begins where slow start will end.
         self.curve.reduce(BETA_LOSS, mss);
         self.curve.w_max = None;
+        self.curve.cwnd = mss;
+    }
+
+    fn on_timeout_again(&mut self, mss: u32) {
         self.curve.cwnd = mss;
     }
 
@@ -270,8 +277,13 @@ impl CongestionControl for Cubic {
             // What was learned stays in the threshold (RFC 7661 §4.4.2).
             let curve = &mut self.curve;
             let learned = percent(curve.cwnd, 75);
-            curve.cwnd = curve.cwnd.min(initial_window(restart.mss));
             curve.ssthresh = curve.ssthresh.max(learned);
+            let most = initial_window(restart.mss);
+            if curve.cwnd > most {
+                curve.cwnd = most;
+                // Slow start leads to another stage, with an estimate of its own (§4.2).
+                curve.epoch = None;
+            }
         }
     }
 }

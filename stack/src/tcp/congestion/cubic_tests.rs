@@ -107,10 +107,16 @@ fn undo_restores_window_threshold_and_curve() {
     }
     let before = cubic.curve;
     cubic.on_congestion(Cause::Loss, before.cwnd, MSS);
-    cubic.on_timeout(before.cwnd, MSS);
-    assert_eq!(cubic.window(), MSS);
+    let reduced = cubic.curve;
     cubic.undo();
     assert_eq!(format!("{:?}", cubic.curve), format!("{before:?}"));
+    // A time-out in a recovery says nothing about the loss that began it.
+    let mut other = cubic.clone();
+    other.on_congestion(Cause::Loss, before.cwnd, MSS);
+    other.on_timeout(before.cwnd, MSS);
+    assert_eq!(other.window(), MSS);
+    other.undo();
+    assert_eq!(format!("{:?}", other.curve), format!("{reduced:?}"));
     // The next loss does not take the spurious one for a sign that capacity was given up.
     lose(&mut cubic);
     assert_eq!(cubic.curve.w_max, Some(before.cwnd));
@@ -119,6 +125,28 @@ fn undo_restores_window_threshold_and_curve() {
     let again = cubic.window();
     cubic.undo();
     assert_eq!(cubic.window(), again);
+}
+
+/// §4.2: a stage of congestion avoidance begins with its own window as the estimate, not with what
+/// was estimated before an idle time ended the last one.
+#[test]
+fn after_idling_the_estimate_begins_anew() {
+    let mut cubic = avoiding(100);
+    let rtt = Duration::from_millis(1);
+    for round in 0..20 {
+        ack(&mut cubic, rtt * round, 50, rtt);
+    }
+    let (now, idle) = (Instant::from_secs(2), Duration::from_secs(1));
+    cubic.on_restart(&Restart { now, idle, rto: idle / 5, mss: MSS });
+    assert_eq!(segments(&cubic), 10.0);
+    let threshold = cubic.ssthresh();
+    for round in 0..100 {
+        ack(&mut cubic, 2 * idle + rtt * round, 8, rtt);
+        if cubic.window() > threshold {
+            break;
+        }
+    }
+    assert!(cubic.window() <= threshold + 2 * MSS, "{} above {threshold}", cubic.window());
 }
 
 #[test]

@@ -56,6 +56,13 @@ fn least_threshold(mss: u32) -> u32 {
     2 * mss
 }
 
+/// Most bytes that slow start may grow by for an acknowledgment: `segments`; but one without SACK
+/// after a time-out, whose acknowledgments move over what had arrived before (RFC 3465 §2.3).
+fn growth_most(segments: u32, report: &AckReport) -> u32 {
+    let repairs = report.recovering && !report.recovery && !report.sack;
+    if repairs { report.mss } else { segments * report.mss }
+}
+
 /// What one acknowledgment tells a congestion controller. Sizes are in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AckReport {
@@ -171,6 +178,8 @@ pub(crate) trait CongestionControl: fmt::Debug + Duplicate {
     fn on_recovered(&mut self, in_flight: u32, mss: u32);
     /// The retransmission timer expired, for the first time for this text.
     fn on_timeout(&mut self, flight: u32, mss: u32);
+    /// It expired again for the same text: one segment, and what was learnt stays.
+    fn on_timeout_again(&mut self, mss: u32);
     /// The last reduction was for nothing: back to where it began (RFC 9438 §4.9).
     fn undo(&mut self);
     /// Sending begins again (RFC 5681 §4.1).

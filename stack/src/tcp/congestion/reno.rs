@@ -1,6 +1,8 @@
 //! Reno: slow start and congestion avoidance (RFC 5681 §3.1), by byte counting (RFC 3465).
 
-use super::{AckReport, Cause, CongestionControl, Restart, initial_window, least_threshold};
+use super::{
+    AckReport, Cause, CongestionControl, Restart, growth_most, initial_window, least_threshold,
+};
 
 /// Appropriate byte counting's L: at most two segments of growth per acknowledgment (RFC 3465
 /// §2.2), so that an acknowledgment of a megabyte does not open a burst of one.
@@ -74,7 +76,7 @@ impl CongestionControl for Reno {
             return;
         }
         if self.cwnd < self.ssthresh {
-            let growth = report.acked.min(ABC_L * report.mss);
+            let growth = report.acked.min(growth_most(ABC_L, report));
             self.cwnd = self.cwnd.saturating_add(growth);
             return;
         }
@@ -105,8 +107,13 @@ impl CongestionControl for Reno {
     }
 
     fn on_timeout(&mut self, flight: u32, mss: u32) {
-        self.reduce(50, flight, mss);
+        // A loss before it is not what is taken back with it (RFC 4015 §3).
         self.recovering = false;
+        self.reduce(50, flight, mss);
+        self.cwnd = mss;
+    }
+
+    fn on_timeout_again(&mut self, mss: u32) {
         self.cwnd = mss;
     }
 
@@ -161,6 +168,19 @@ mod tests {
         assert_eq!(reno.window(), 11 * MSS);
     }
 
+    /// RFC 3465 §2.3: what had arrived before a time-out is acknowledged with the hole, and was not
+    /// delivered by what is sent now.
+    #[test]
+    fn after_a_time_out_an_acknowledgment_is_worth_a_segment() {
+        let mut reno = Reno::new(MSS);
+        reno.on_timeout(20 * MSS, MSS);
+        let covers_all = AckReport { recovering: true, sack: false, ..report(15 * MSS, true) };
+        reno.on_ack(&covers_all);
+        assert_eq!(reno.window(), 2 * MSS);
+        reno.on_ack(&AckReport { sack: true, ..covers_all });
+        assert_eq!(reno.window(), 4 * MSS, "with SACK it is what was delivered");
+    }
+
     #[test]
     fn t8_acknowledging_byte_by_byte_gains_nothing() {
         let mut reno = Reno::new(MSS);
@@ -181,13 +201,14 @@ mod tests {
     }
 
     #[test]
-    fn undo_goes_back_to_before_the_loss_and_the_timeout_in_its_recovery() {
+    fn undo_of_a_time_out_leaves_the_loss_before_it() {
         let mut reno = Reno { cwnd: 20 * MSS, ..Reno::new(MSS) };
         reno.on_congestion(Cause::Loss, 20 * MSS, MSS);
         reno.on_timeout(10 * MSS, MSS);
         assert_eq!(reno.window(), MSS);
         reno.undo();
-        assert_eq!((reno.window(), reno.ssthresh()), (20 * MSS, u32::MAX));
+        assert_eq!((reno.window(), reno.ssthresh()), (10 * MSS, 10 * MSS));
+        reno.cwnd = 20 * MSS;
         reno.on_congestion(Cause::Ecn, 20 * MSS, MSS);
         reno.undo();
         assert_eq!(reno.window(), 16 * MSS, "a mark is no mistake (RFC 8511)");

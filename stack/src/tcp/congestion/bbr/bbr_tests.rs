@@ -210,6 +210,19 @@ fn a_mark_is_milder_than_a_loss_and_stays() {
     assert_eq!(bbr.bounds.inflight_long, 120_000);
 }
 
+/// §5.3.3.1: no less is sent than a few segments, so that Reno would need as many round trips. At
+/// once would be before the last probe's bandwidth has aged.
+#[test]
+fn a_path_that_holds_less_than_a_segment_is_not_probed_for_ever() {
+    let mut bbr = cruising();
+    bbr.bw = 50_000;
+    bbr.start_down();
+    bbr.cycle.rounds = 1;
+    assert!(bbr.bdp() < MSS && !bbr.is_time_to_probe());
+    bbr.cycle.rounds = 63;
+    assert!(bbr.is_time_to_probe());
+}
+
 /// §5.4.1: after silence it sends at its bandwidth, and no ProbeRTT is due.
 #[test]
 fn silence_is_as_good_as_draining() {

@@ -116,8 +116,10 @@ impl Bbr {
         }
     }
 
-    fn is_time_to_probe(&self) -> bool {
-        let reno = (self.target_inflight() / self.mss.max(1)).min(RENO_ROUNDS);
+    pub(super) fn is_time_to_probe(&self) -> bool {
+        // Of a path that holds less than a segment, too: what is sent is never less.
+        let target = self.inflight(self.bw, 100).min(self.cwnd);
+        let reno = (target / self.mss.max(1)).min(RENO_ROUNDS);
         self.now > self.cycle.began + self.cycle.wait || self.cycle.rounds >= reno
     }
 

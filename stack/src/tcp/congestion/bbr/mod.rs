@@ -317,6 +317,12 @@ impl CongestionControl for Bbr {
 
     fn on_timeout(&mut self, _flight: u32, mss: u32) {
         self.begin_episode();
+        // A loss before it is not what is taken back with it (RFC 4015 §3).
+        self.saved = Saved { mode: None, bounds: self.bounds };
+        self.cwnd = mss;
+    }
+
+    fn on_timeout_again(&mut self, mss: u32) {
         self.cwnd = mss;
     }
 
