@@ -4,9 +4,9 @@
 use std::hint::black_box;
 use std::net::SocketAddr;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use stack::testing::packet::{Flags, Segment};
-use stack::testing::parts::{self, Flows, Pipe, Timers};
+use stack::testing::parts::{self, Flows, Outstanding, Pipe, Timers};
 use stack::{Config, ConnectOptions, Instant, ListenOptions, Mac, RxFrame, Seed, Stack, TcpId};
 use std::time::Duration;
 use tests::crowd::Machine;
@@ -142,6 +142,29 @@ fn engines(c: &mut Criterion) {
     }
 }
 
+/// Acknowledgments with three reports of single octets, all over 4 MiB outstanding: each cuts three
+/// records, of segments or of super-frames.
+fn reports(c: &mut Criterion) {
+    const ACKS: u32 = 10_000;
+    for size in [88, 65_000] {
+        let flight = Outstanding::new(4 << 20, size);
+        let mut group = c.benchmark_group("reports");
+        group.throughput(Throughput::Elements(ACKS.into()));
+        group.bench_function(format!("{size}"), |b| {
+            b.iter_batched(
+                || flight.clone(),
+                |mut flight| {
+                    for number in 0..3 * ACKS {
+                        flight.report(number * STRIDE * 2);
+                    }
+                    flight.records()
+                },
+                BatchSize::LargeInput,
+            );
+        });
+    }
+}
+
 /// The same busy connection among few and among many idle ones.
 fn crowds(c: &mut Criterion) {
     for idle in [10, 100_000] {
@@ -151,5 +174,5 @@ fn crowds(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, wire, tables, ring, engines, crowds);
+criterion_group!(benches, wire, tables, ring, engines, reports, crowds);
 criterion_main!(benches);

@@ -3,14 +3,17 @@
 //! | file    | what                                                  | cost                       |
 //! |---------|-------------------------------------------------------|----------------------------|
 //! | `arena` | objects named by an index and a generation            | O(1)                       |
+//! | `chain` | a sequence, searched, and added to in the middle      | O(log n)                   |
 //! | `queue` | FIFO lists threaded through the objects of an arena   | O(1), no memory of its own |
 //! | `ring`  | bytes; text out of order is written ahead of the tail | O(bytes)                   |
 //! | `wheel` | deadlines; moving one later is a store                | O(1) amortised             |
 //!
 //! They know nothing of the network and nothing of each other, but that a queue runs through an
-//! arena. Each has a slow, obvious twin in `testing/naive.rs`, and a property that compares them.
+//! arena. Each has a slow, obvious twin, in `testing/naive.rs` or of the standard library's, and a
+//! property that compares them.
 
 pub(crate) mod arena;
+pub(crate) mod chain;
 pub(crate) mod queue;
 pub(crate) mod ring;
 pub(crate) mod wheel;

@@ -9,14 +9,16 @@
 //! ```
 //!
 //! A record stands for whatever was sent at once, a segment or a super-frame, and is cut where
-//! something happens to a part of it. Nothing is scanned: acknowledgments take records from the
-//! front; blocks find theirs by binary search, and only their news is walked; losses come from the
-//! front of a queue in the order of transmission; retransmissions from a heap of what is lost, by
-//! sequence. Queue and heap are lazy: what is no longer so is skipped when it comes up.
+//! something happens to a part of it, which moves few others (`store::chain`). Nothing is scanned:
+//! acknowledgments take records from the front; blocks find theirs by binary search, and only their
+//! news is walked; losses come from the front of a queue in the order of transmission;
+//! retransmissions from a heap of what is lost, by sequence. Queue and heap are lazy: what is no
+//! longer so is skipped when it comes up.
 
 use super::rate::Snapshot;
 use super::scoreboard::{Range, Scoreboard};
 use super::seq::Seq;
+use crate::store::chain::{Chain, Place};
 use crate::time::Instant;
 use core::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -82,7 +84,7 @@ struct Transmission {
 /// What is outstanding. No memory until something is, none at rest.
 #[derive(Clone, Debug)]
 pub(crate) struct Flight {
-    records: VecDeque<Record>,
+    records: Chain<Record>,
     /// By time. Every record that flies is in the range of the entry of its number.
     transmissions: VecDeque<Transmission>,
     /// Where records that are lost begin, as positions in the whole stream, least first.
@@ -101,7 +103,7 @@ pub(crate) struct Flight {
 impl Flight {
     pub(crate) const fn new() -> Flight {
         Flight {
-            records: VecDeque::new(),
+            records: Chain::new(),
             transmissions: VecDeque::new(),
             lost_at: BinaryHeap::new(),
             sacked_ranges: Scoreboard::new(),
@@ -142,7 +144,7 @@ impl Flight {
 
     /// Bytes of memory held.
     pub(crate) fn allocated(&self) -> usize {
-        self.records.capacity() * size_of::<Record>()
+        self.records.allocated()
             + self.transmissions.capacity() * size_of::<Transmission>()
             + self.lost_at.capacity() * size_of::<u64>()
     }
@@ -169,9 +171,9 @@ impl Flight {
         self.order
     }
 
-    /// The index of the first record that ends after `seq`.
-    fn find(&self, seq: Seq) -> usize {
-        self.records.partition_point(|record| record.end.at_or_before(seq))
+    /// The place of the first record that ends after `seq`.
+    fn find(&self, seq: Seq) -> Place {
+        self.records.partition(|record| record.end.at_or_before(seq))
     }
 
     /// SND.UNA moves to `una`: tells `on` of every record, or part of one, that was not known to
@@ -243,9 +245,9 @@ impl Flight {
         while let Some((from, to)) = self.sacked_ranges.first_news(left, right) {
             left = to;
             let first = self.cut(from, records_max);
-            let mut index = self.find(first);
+            let mut place = self.find(first);
             let mut last = first;
-            while let Some(record) = self.records.get(index) {
+            while let Some(record) = self.records.get(place) {
                 if record.start.at_or_after(to) {
                     break;
                 }
@@ -253,10 +255,10 @@ impl Flight {
                     if self.records.len() >= records_max {
                         break;
                     }
-                    self.split(index, to);
+                    place = self.split(place, to);
                 }
-                last = self.sack_at(index, &mut on);
-                index += 1;
+                last = self.sack_at(place, &mut on).unwrap_or(last);
+                place = self.records.next(place);
             }
             if last.after(first) {
                 self.sacked_ranges.add(first, last);
@@ -266,40 +268,43 @@ impl Flight {
 
     /// Makes `at` a border between records, or finds the next one.
     fn cut(&mut self, at: Seq, records_max: usize) -> Seq {
-        let index = self.find(at);
-        match self.records.get(index) {
+        let place = self.find(at);
+        match self.records.get(place) {
             Some(record) if record.start.before(at) => {
                 if self.records.len() >= records_max {
                     return record.end;
                 }
-                self.split(index, at);
+                self.split(place, at);
                 at
             }
             _ => at,
         }
     }
 
-    fn sack_at(&mut self, index: usize, on: &mut impl FnMut(&Record)) -> Seq {
-        let record = self.records[index];
-        if record.fate != Fate::Sacked {
-            *self.sum_of(record.fate) -= record.len();
-            self.sacked += record.len();
-            on(&record);
-            self.records[index].fate = Fate::Sacked;
+    /// What lies there has been received. Returns its end.
+    fn sack_at(&mut self, place: Place, on: &mut impl FnMut(&Record)) -> Option<Seq> {
+        let record = self.records.get_mut(place)?;
+        let was = *record;
+        record.fate = Fate::Sacked;
+        if was.fate != Fate::Sacked {
+            *self.sum_of(was.fate) -= was.len();
+            self.sacked += was.len();
+            on(&was);
         }
-        record.end
+        Some(was.end)
     }
 
-    /// Cuts the record at `index` in two at `at`, which lies inside it.
-    fn split(&mut self, index: usize, at: Seq) {
-        let mut rest = self.records[index];
-        rest.start = at;
-        self.records[index].end = at;
-        if rest.fate == Fate::Lost {
+    /// Cuts the record there in two at `at`, which lies inside it. Returns the first one's place.
+    fn split(&mut self, place: Place, at: Seq) -> Place {
+        let Some(record) = self.records.get_mut(place) else { return place };
+        let mut first = *record;
+        first.end = at;
+        record.start = at;
+        if first.fate == Fate::Lost {
             let position = self.position_of(at);
             self.lost_at.push(Reverse(position));
         }
-        self.records.insert(index + 1, rest);
+        self.records.insert(place, first)
     }
 
     fn position_of(&self, seq: Seq) -> u64 {
@@ -329,8 +334,8 @@ impl Flight {
             if front.order > newest.order {
                 return None;
             }
-            let mut index = self.find(front.start);
-            while let Some(record) = self.records.get(index) {
+            let mut place = self.find(front.start);
+            while let Some(record) = self.records.get(place) {
                 if record.start.at_or_after(front.end) {
                     break;
                 }
@@ -342,17 +347,17 @@ impl Flight {
                         self.transmissions[0].start = start;
                         return waits.then_some(due);
                     }
-                    self.lose_at(index, episode, &mut on);
+                    self.lose_at(place, episode, &mut on);
                 }
-                index += 1;
+                place = self.records.next(place);
             }
             self.transmissions.pop_front();
         }
         None
     }
 
-    fn lose_at(&mut self, index: usize, episode: u16, on: &mut impl FnMut(&Record)) {
-        let record = &mut self.records[index];
+    fn lose_at(&mut self, place: Place, episode: u16, on: &mut impl FnMut(&Record)) {
+        let Some(record) = self.records.get_mut(place) else { return };
         record.fate = Fate::Lost;
         record.episode = episode;
         let record = *record;
@@ -370,11 +375,12 @@ impl Flight {
         is_lost: impl Fn(&Record) -> bool,
         mut on: impl FnMut(&Record),
     ) {
-        for index in 0..self.records.len() {
-            let record = &self.records[index];
+        let mut place = self.records.first();
+        while let Some(record) = self.records.get(place) {
             if record.fate == Fate::Flying && is_lost(record) {
-                self.lose_at(index, episode, &mut on);
+                self.lose_at(place, episode, &mut on);
             }
+            place = self.records.next(place);
         }
     }
 
@@ -385,14 +391,14 @@ impl Flight {
             return;
         }
         if head.len() > len {
-            self.split(0, head.start + len);
+            self.split(self.records.first(), head.start + len);
         }
-        self.lose_at(0, episode, &mut on);
+        self.lose_at(self.records.first(), episode, &mut on);
     }
 
     /// Nothing is lost after all: what has not been sent again flies.
     pub(crate) fn unlose(&mut self) {
-        for record in &mut self.records {
+        for record in self.records.iter_mut() {
             if record.fate == Fate::Lost {
                 record.fate = Fate::Flying;
                 self.flying += record.len();
@@ -426,14 +432,16 @@ impl Flight {
     /// No report is believed any more: what was sacked is lost.
     pub(crate) fn forget_sacks(&mut self, episode: u16, mut on: impl FnMut(&Record)) {
         self.sacked_ranges.clear();
-        for index in 0..self.records.len() {
-            if self.records[index].fate == Fate::Sacked {
-                self.records[index].fate = Fate::Flying;
-                let len = self.records[index].len();
+        let mut place = self.records.first();
+        while let Some(record) = self.records.get_mut(place) {
+            if record.fate == Fate::Sacked {
+                record.fate = Fate::Flying;
+                let len = record.len();
                 self.sacked -= len;
                 self.flying += len;
-                self.lose_at(index, episode, &mut on);
+                self.lose_at(place, episode, &mut on);
             }
+            place = self.records.next(place);
         }
     }
 
@@ -462,7 +470,7 @@ impl Flight {
     fn lost_run(&self, start: Seq, most: u32) -> Seq {
         let limit = start + most;
         let mut end = start;
-        for record in self.records.range(self.find(start)..) {
+        for record in self.records.iter_from(self.find(start)) {
             if record.fate != Fate::Lost || end.at_or_after(limit) {
                 break;
             }
@@ -477,8 +485,8 @@ impl Flight {
         let order = self.next_order(start, end);
         let first = self.cut(start, usize::MAX);
         self.cut(end, usize::MAX);
-        let mut index = self.find(first);
-        while let Some(record) = self.records.get_mut(index) {
+        let mut place = self.find(first);
+        while let Some(record) = self.records.get_mut(place) {
             if record.start.at_or_after(end) {
                 break;
             }
@@ -489,7 +497,7 @@ impl Flight {
             }
             (record.resent, record.order, record.sent_at) = (true, order, now);
             record.rate = rate;
-            index += 1;
+            place = self.records.next(place);
         }
     }
 

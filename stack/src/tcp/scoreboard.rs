@@ -10,7 +10,7 @@
 //! as most do, costs one binary search however much it covers.
 
 use super::seq::Seq;
-use std::collections::VecDeque;
+use crate::store::chain::Chain;
 
 /// `[left, right)` of sequence numbers.
 pub(crate) type Range = (Seq, Seq);
@@ -35,24 +35,24 @@ pub(crate) fn is_sound_block(left: Seq, right: Seq, oldest: Seq, nxt: Seq) -> bo
 /// The ranges reported. No memory until the first of them, none when the last has gone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scoreboard {
-    ranges: VecDeque<Range>,
+    ranges: Chain<Range>,
 }
 
 impl Scoreboard {
     pub(crate) const fn new() -> Scoreboard {
-        Scoreboard { ranges: VecDeque::new() }
+        Scoreboard { ranges: Chain::new() }
     }
 
     /// The first part of `[left, right)` that has not been reported before. O(log n).
     pub(crate) fn first_news(&self, left: Seq, right: Seq) -> Option<Range> {
-        let at = self.ranges.partition_point(|range| range.1.at_or_before(left));
+        let at = self.ranges.partition(|range| range.1.at_or_before(left));
         let (mut left, mut right) = (left, right);
         let mut next = self.ranges.get(at);
         if let Some(&(start, end)) = next
             && start.at_or_before(left)
         {
             left = end;
-            next = self.ranges.get(at + 1);
+            next = self.ranges.get(self.ranges.next(at));
         }
         if let Some(&(start, _)) = next
             && start.before(right)
@@ -62,23 +62,31 @@ impl Scoreboard {
         left.before(right).then_some((left, right))
     }
 
-    /// Notes `[left, right)`. O(log n) to find the place, and the ranges behind it move.
+    /// Notes `[left, right)`: what it touches or overlaps becomes one with it. O(log n), and O(1)
+    /// for each range that goes.
     pub(crate) fn add(&mut self, left: Seq, right: Seq) {
-        // What it touches or overlaps becomes one with it.
-        let first = self.ranges.partition_point(|range| range.1.before(left));
-        let past = self.ranges.partition_point(|range| range.0.at_or_before(right));
-        if first == past {
-            self.ranges.insert(first, (left, right));
+        let at = self.ranges.partition(|range| range.1.before(left));
+        let touches = |range: &Range| range.0.at_or_before(right);
+        let Some(&(start, end)) = self.ranges.get(at).filter(|range| touches(range)) else {
+            self.ranges.insert(at, (left, right));
             return;
+        };
+        let (start, mut end) = (if left.before(start) { left } else { start }, end.latest(right));
+        while let Some(&(_, last)) = self.ranges.get(self.ranges.next(at)).filter(|it| touches(it))
+        {
+            end = end.latest(last);
+            self.ranges.remove(self.ranges.next(at));
         }
-        let (start, end) = (self.ranges[first].0, self.ranges[past - 1].1);
-        let start = if left.before(start) { left } else { start };
-        self.ranges[first] = (start, end.latest(right));
-        self.ranges.drain(first + 1..past);
+        if let Some(range) = self.ranges.get_mut(at) {
+            *range = (start, end);
+        }
     }
 
     /// SND.UNA has moved: what lies before it is forgotten. O(ranges passed).
     pub(crate) fn advance(&mut self, una: Seq) {
+        if self.ranges.is_empty() {
+            return;
+        }
         while let Some(front) = self.ranges.front_mut() {
             if front.1.after(una) {
                 front.0 = front.0.latest(una);
@@ -91,7 +99,7 @@ impl Scoreboard {
 
     /// Forgets everything: the peer has taken it back, or there is nothing left.
     pub(crate) fn clear(&mut self) {
-        self.ranges = VecDeque::new();
+        self.ranges = Chain::new();
     }
 
     /// The ranges, ascending.

@@ -4,6 +4,10 @@ use crate::random::{Secret, Seed};
 use crate::store::ring::{Ring, copy_in, copy_out};
 use crate::store::wheel::{NodeId, Wheel};
 use crate::tcp::demux::{Demux, Slot};
+use crate::tcp::flight::Flight;
+use crate::tcp::rate::Rate;
+use crate::tcp::seq::Seq;
+use crate::time::Instant;
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
 use crate::wire::emit::{Head, IpFields, Summing, TCP_HEADER, TcpFields};
 use crate::wire::frame::RxChecksum;
@@ -128,5 +132,35 @@ impl Pipe {
         let count = copy_out(self.0.peek(0, out.len()), out);
         self.0.consume(count);
         count
+    }
+}
+
+/// What is outstanding on a connection, and what a peer reports of it.
+#[derive(Clone)]
+pub struct Outstanding {
+    flight: Flight,
+    end: u32,
+}
+
+impl Outstanding {
+    /// So many octets, sent in pieces of `size`.
+    pub fn new(octets: u32, size: u32) -> Outstanding {
+        let (mut flight, end) = (Flight::new(), octets / size * size);
+        let rate = Rate::default().on_sent(Instant::ZERO, size, 0);
+        for start in (0..end).step_by(size as usize) {
+            flight.on_sent(Instant::ZERO, Seq(start), Seq(start + size), rate);
+        }
+        Outstanding { flight, end }
+    }
+
+    /// Somewhere a single octet is reported.
+    pub fn report(&mut self, at: u32) {
+        let left = Seq(at % self.end);
+        self.flight.on_sack((left, left + 1), usize::MAX, |_| ());
+    }
+
+    /// Records held.
+    pub fn records(&self) -> usize {
+        self.flight.records()
     }
 }
