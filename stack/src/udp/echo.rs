@@ -116,6 +116,8 @@ pub(crate) struct EchoSocket {
     errors: VecDeque<(NetworkError, u16)>,
     /// Closed by its owner: it lives until what it was given to send is sent.
     closed: bool,
+    /// A request was refused for want of room, and there has been none since.
+    refused: bool,
     links: [Link; 2],
 }
 
@@ -213,6 +215,7 @@ impl EchoTable {
             unsent: Datagrams::default(),
             errors: VecDeque::new(),
             closed: false,
+            refused: false,
             links: Default::default(),
         };
         let key = self.sockets.insert(socket).map_err(|_| BindError::TooManySockets)?;
@@ -229,10 +232,10 @@ impl EchoTable {
         self.sockets.get_mut(key).filter(|socket| !socket.closed)
     }
 
-    /// At least half of the socket's send buffer is free.
+    /// At least half of the socket's send buffer is free, and nothing has been refused since it is.
     pub(crate) fn is_writable(&self, key: Key<EchoSocket>) -> bool {
         let half = self.limits.send_buffer / 2;
-        self.socket(key).is_some_and(|socket| socket.unsent.charge() <= half)
+        self.socket(key).is_some_and(|socket| !socket.refused && socket.unsent.charge() <= half)
     }
 
     /// Its requests leave by this interface only; None: as the routes say.
@@ -261,6 +264,7 @@ impl EchoTable {
         let socket = self.socket_mut(key).ok_or(UdpSendError::NotConnected)?;
         let limit = if socket.unsent.is_empty() { usize::MAX } else { limit };
         let cost = socket.unsent.push((to, sequence, ttl), payload, limit);
+        socket.refused = cost.is_none();
         self.bytes += cost.ok_or(UdpSendError::WouldBlock)?;
         self.transmit.push(&mut self.sockets, key);
         Ok(())
@@ -278,6 +282,7 @@ impl EchoTable {
         let socket = self.sockets.get_mut(id)?;
         let before = socket.unsent.charge();
         let (to, sequence, ttl) = socket.unsent.pop_into(payload)?;
+        socket.refused &= socket.unsent.charge() > self.limits.send_buffer / 2;
         let freed = before.saturating_sub(socket.unsent.charge());
         self.bytes = self.bytes.saturating_sub(freed);
         let (ident, only) = (socket.ident, socket.only);
@@ -405,6 +410,19 @@ mod tests {
         assert_eq!((&out, table.bytes()), (b"pin", 0));
         assert_eq!(table.recv(a, &mut out), None);
         assert!(!table.socket(b).unwrap().is_readable());
+    }
+
+    #[test]
+    fn who_was_refused_hears_of_room() {
+        let (mut table, mut random) = table();
+        table.limits.send_buffer = 2_000;
+        let key = table.bind(Some(7), &mut random).unwrap();
+        while table.poll_event().is_some() {}
+        assert_eq!(table.send(key, PEER, 1, &[0; 500], None), Ok(()));
+        let refused = table.send(key, PEER, 2, &[0; 1_472], None);
+        assert_eq!((refused, table.is_writable(key)), (Err(UdpSendError::WouldBlock), false));
+        assert!(table.poll_transmit(&mut Vec::new()).is_some());
+        assert_eq!((table.poll_event(), table.is_writable(key)), (Some(key), true));
     }
 
     #[test]

@@ -237,6 +237,8 @@ pub(super) const SEGMENTS_MAX: usize = 128;
 pub(super) const TRANSMIT: usize = 0;
 /// Sockets whose readiness may have changed.
 pub(super) const EVENT: usize = 1;
+/// Sockets whose datagram did not fit beside what all others hold.
+pub(super) const REFUSED: usize = 2;
 
 /// One UDP socket. The table makes, finds and removes it.
 #[derive(Clone)]
@@ -262,7 +264,9 @@ pub(crate) struct UdpSocket {
     pub(super) dropped: u64,
     /// Closed by its owner: it lives until what it was given to send is sent.
     pub(super) closed: bool,
-    links: [Link; 2],
+    /// A datagram was refused for want of room, and there has been none since.
+    pub(super) refused: bool,
+    links: [Link; 3],
 }
 
 impl Linked<TRANSMIT> for UdpSocket {
@@ -274,6 +278,12 @@ impl Linked<TRANSMIT> for UdpSocket {
 impl Linked<EVENT> for UdpSocket {
     fn link(&mut self) -> &mut Link {
         &mut self.links[EVENT]
+    }
+}
+
+impl Linked<REFUSED> for UdpSocket {
+    fn link(&mut self) -> &mut Link {
+        &mut self.links[REFUSED]
     }
 }
 
@@ -293,6 +303,7 @@ impl UdpSocket {
             unsent: Datagrams::default(),
             dropped: 0,
             closed: false,
+            refused: false,
             links: Default::default(),
         }
     }
@@ -342,8 +353,13 @@ impl UdpSocket {
         !self.received.is_empty() || self.error.is_some()
     }
 
-    /// At least half of the send buffer is free.
+    /// At least half of the send buffer is free, and nothing has been refused since it is.
     pub(crate) fn is_writable(&self) -> bool {
+        !self.refused && self.has_room()
+    }
+
+    /// At least half of the send buffer is free.
+    pub(super) fn has_room(&self) -> bool {
         self.unsent.charge() <= self.options.send_buffer / 2
     }
 

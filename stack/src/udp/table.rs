@@ -5,8 +5,8 @@ use super::error::{
 };
 use super::names::{Name, Names};
 use super::socket::{
-    Arrived, Datagram, EVENT, MtuDiscovery, ReceivedDatagram, SEGMENTS_MAX, SendDatagram, TRANSMIT,
-    UdpOptions, UdpSocket,
+    Arrived, Datagram, EVENT, MtuDiscovery, REFUSED, ReceivedDatagram, SEGMENTS_MAX, SendDatagram,
+    TRANSMIT, UdpOptions, UdpSocket,
 };
 use crate::net::multicast::GroupError;
 use crate::net::multicast::filter::{Filter, GroupChange};
@@ -83,6 +83,7 @@ pub(crate) struct UdpTable {
     names: Names,
     transmit: Queue<TRANSMIT>,
     events: Queue<EVENT>,
+    refused: Queue<REFUSED>,
     bytes: usize,
     dropped: u64,
 }
@@ -95,6 +96,7 @@ impl UdpTable {
             names: Names::new(secret),
             transmit: Queue::default(),
             events: Queue::default(),
+            refused: Queue::default(),
             bytes: 0,
             dropped: 0,
         }
@@ -322,6 +324,7 @@ impl UdpTable {
         let options = UdpOptions { only_v6, interface, ..options };
         let (name, before, after) = (socket.name(), socket.options.sharing(), options.sharing());
         socket.options = options;
+        socket.refused = false;
         if before != after {
             // It never leaves: others are let in, or not, from now on.
             self.names.enter(name, after);
@@ -395,9 +398,34 @@ impl UdpTable {
         let own = if idle { usize::MAX } else { socket.options.send_buffer };
         let limit = own.min(socket.unsent.charge() + total);
         let cost = socket.unsent.push_segments(datagram, payload, size, limit);
-        self.bytes += cost.ok_or(UdpSendError::WouldBlock)?;
+        let Some(cost) = cost else {
+            socket.refused = true;
+            if limit < own {
+                self.refused.push(&mut self.sockets, key);
+            }
+            return Err(UdpSendError::WouldBlock);
+        };
+        self.bytes += cost;
         self.transmit.push(&mut self.sockets, key);
         Ok(())
+    }
+
+    /// So many bytes are held no more: there may be room for what others were refused.
+    fn release(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        while bytes > 0
+            && let Some(key) = self.refused.pop(&mut self.sockets)
+        {
+            self.tell_of_room(key);
+        }
+    }
+
+    /// Who was refused a datagram may try again.
+    fn tell_of_room(&mut self, key: Key<UdpSocket>) {
+        let Some(socket) = self.socket_mut(key) else { return };
+        if core::mem::take(&mut socket.refused) {
+            self.events.push(&mut self.sockets, key);
+        }
     }
 
     /// A datagram is too long for the path: who wants to know is told what would fit.
@@ -417,7 +445,7 @@ impl UdpTable {
         let before = socket.received.charge();
         let result = socket.recv(out);
         let freed = before.saturating_sub(socket.received.charge());
-        self.bytes = self.bytes.saturating_sub(freed);
+        self.release(freed);
         result
     }
 
@@ -458,9 +486,10 @@ impl UdpTable {
         let (was_writable, before) = (socket.is_writable(), socket.unsent.charge());
         let datagram = socket.unsent.pop_onto(payload)?;
         let freed = before.saturating_sub(socket.unsent.charge());
-        self.bytes = self.bytes.saturating_sub(freed);
+        socket.refused &= !socket.has_room();
         let became_writable = !was_writable && socket.is_writable() && !socket.closed;
         let (closed, more) = (socket.closed, !socket.unsent.is_empty());
+        self.release(freed);
         if became_writable {
             self.events.push(&mut self.sockets, id);
         }
@@ -554,8 +583,9 @@ impl UdpTable {
         let (name, sharing) = (socket.name(), socket.options.sharing());
         let (freed, idle) = (socket.received.charge(), socket.unsent.is_empty());
         socket.received = Default::default();
-        self.bytes = self.bytes.saturating_sub(freed);
         self.names.leave(name, sharing);
+        self.refused.remove(&mut self.sockets, key);
+        self.release(freed);
         self.events.remove(&mut self.sockets, key);
         if idle {
             self.sockets.remove(key);

@@ -283,6 +283,36 @@ fn one_call_sends_many_datagrams_or_none() {
     assert_eq!(table.send(key, &[0; 1_473], whole, way), Ok(()), "it is one, and may be cut");
 }
 
+/// Who was refused is told when there is room, wherever it was that there was none.
+#[test]
+fn who_was_refused_hears_of_room() {
+    let limits = UdpLimits { bytes: 5_000, ..UdpLimits::default() };
+    let (mut table, _) = with(limits);
+    let (key, other) = (bind(&mut table, ALL, 53).unwrap(), bind(&mut table, ALL, 54).unwrap());
+    while table.poll_event().is_some() {}
+    table.set_options(key, UdpOptions { send_buffer: 2_000, ..UdpOptions::default() });
+    assert_eq!(send(&mut table, key, &[1; 500]), Ok(()));
+    // Three quarters are free, and too little for this.
+    assert_eq!(send(&mut table, key, &[1; 1_472]), Err(UdpSendError::WouldBlock));
+    assert!(!table.socket(key).unwrap().is_writable());
+    assert!(table.poll_transmit(&mut Vec::new()).is_some());
+    assert_eq!((table.poll_event(), table.poll_event()), (Some(key), None));
+    assert!(table.socket(key).unwrap().is_writable());
+    // Of all sockets, the other one holds it all.
+    assert_eq!(send(&mut table, other, &[1; 4_500]), Ok(()));
+    assert_eq!(send(&mut table, key, &[1; 1_000]), Err(UdpSendError::WouldBlock));
+    assert!(!table.socket(key).unwrap().is_writable());
+    assert!(table.poll_transmit(&mut Vec::new()).is_some());
+    let heard: Vec<_> = core::iter::from_fn(|| table.poll_event()).collect();
+    assert!(heard.contains(&key), "{heard:?}");
+    assert_eq!(send(&mut table, key, &[1; 1_000]), Ok(()));
+    // Closed meanwhile.
+    assert_eq!(send(&mut table, key, &[1; 4_900]), Err(UdpSendError::WouldBlock));
+    table.close(key);
+    while table.poll_transmit(&mut Vec::new()).is_some() {}
+    assert_eq!((table.bytes(), table.len()), (0, 1));
+}
+
 #[test]
 fn many_datagrams_are_sent_only_if_there_is_room_for_all() {
     let limits = UdpLimits { bytes: 2 * (100 + 64), ..UdpLimits::default() };
