@@ -90,21 +90,28 @@ pub(crate) fn skip<'a>(packet: &IpPacket<'a>) -> Result<IpPacket<'a>, Refused> {
 /// The packet as far as its chain makes sense, for whoever answers one that was refused: what it
 /// carries decides whether it may be answered.
 pub(crate) fn skim<'a>(packet: &IpPacket<'a>) -> IpPacket<'a> {
-    let (mut next, mut at) = (packet.protocol, 0);
+    let (protocol, payload) = carried(packet.protocol, packet.payload);
+    let (extensions, _) = packet.payload.split_at(packet.payload.len() - payload.len());
+    IpPacket { protocol, extensions, payload, ..*packet }
+}
+
+/// What `bytes`, the first of them a header of the kind `next`, carry behind their chain, as far as
+/// that makes sense.
+pub(crate) fn carried(mut next: u8, bytes: &[u8]) -> (u8, &[u8]) {
+    let mut rest = bytes;
     for _ in 0..=HEADERS_MAX {
         let len = match next {
             HOP_BY_HOP | DESTINATION_OPTIONS | ROUTING => {
-                packet.payload.get(at + 1).map(|&units| (usize::from(units) + 1) * 8)
+                rest.get(1).map(|&units| (usize::from(units) + 1) * 8)
             }
             FRAGMENT => Some(FRAGMENT_HEADER),
             _ => None,
         };
-        let Some(len) = len.filter(|len| at + len <= packet.payload.len()) else { break };
-        next = packet.payload.get(at).copied().unwrap_or(NO_NEXT_HEADER);
-        at += len;
+        let Some((header, behind)) = len.and_then(|len| rest.split_at_checked(len)) else { break };
+        next = header.first().copied().unwrap_or(NO_NEXT_HEADER);
+        rest = behind;
     }
-    let (extensions, payload) = packet.payload.split_at(at.min(packet.payload.len()));
-    IpPacket { protocol: next, extensions, payload, ..*packet }
+    (next, rest)
 }
 
 /// The packet's hop-by-hop options tell routers that it is one of MLD (Router Alert, RFC 2711

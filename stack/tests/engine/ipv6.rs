@@ -421,6 +421,25 @@ fn rfc4443_2_4_c_a_quoted_fragment_is_the_beginning_of_its_packet() {
     }
 }
 
+/// RFC 4443 §2.4 e.1: nor about an error, whatever stands between it and the fragment header: not
+/// that its rest is missing, nor that its length is wrong.
+#[test]
+fn rfc4443_2_4_e_no_error_about_an_error_in_a_fragment() {
+    let options = [58, 0, 1, 4, 0, 0, 0, 0];
+    for (kind, told) in [(1, 0), (128, 1)] {
+        let message = [kind, 0, 0, 0, 0, 0, 0, 0, 0];
+        for len in [8, 9] {
+            let (mut stack, now) = alone();
+            let text = [&fragment_header(60, 1, 1)[..], &options, &message[..len]].concat();
+            let mut out = give(&mut stack, now, &packet(44, &text)).0;
+            stack.advance(now + Duration::from_secs(31));
+            out.extend(frames(&mut stack, now + Duration::from_secs(31)));
+            let errors = out.iter().filter(|frame| frame[54] < 128).count();
+            assert_eq!(errors, told, "{kind}, {len} bytes: {out:02x?}");
+        }
+    }
+}
+
 /// RFC 4443 §2.4 e.4: nor about what came in a frame for many, whichever of its pieces did.
 #[test]
 fn rfc4443_2_4_e_no_time_exceeded_about_a_frame_for_many() {
