@@ -23,7 +23,8 @@ has() {
     command -v "$1" >/dev/null 2>&1
 }
 
-# usage FILE: the comment at the top of a script is its help.
+# usage FILE: the comment at the top of a script is its help. A script that has changed its directory
+# says where it is from there: "$0" may be relative to where it was called.
 usage() {
     sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1"
 }
@@ -108,6 +109,28 @@ need_tun() {
     (: <>/dev/net/tun) 2>/dev/null || die "/dev/net/tun cannot be opened. Type:
     sudo modprobe tun; sudo chmod 0666 /dev/net/tun
 A container must be given the device: --device /dev/net/tun"
+}
+
+# For what needs it, before anything is built.
+need_root() {
+    [ "$(id -u)" -eq 0 ] || die "this needs root"
+}
+
+# own_tmpdir: what programs leave in TMPDIR goes with the script, however that ends.
+own_tmpdir() {
+    TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/tapstack.XXXXXX")
+    export TMPDIR
+    # Servers that give up root look for their files here.
+    chmod 0711 "$TMPDIR"
+    trap 'rm -rf "$TMPDIR"' EXIT
+    end_by_signals
+}
+
+# A shell that a signal ends runs its trap of EXIT only if it ends by itself.
+end_by_signals() {
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
 }
 
 # Where cargo puts what it builds.

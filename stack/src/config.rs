@@ -599,7 +599,7 @@ pub enum ConfigError {
     Mtu(usize),
     /// The MTU is less than what every link of IPv6 carries (RFC 8200 §5).
     MtuOfIpv6(usize),
-    /// Super-frames are longer than an IP packet, or the device does not finish checksums.
+    /// Super-frames are longer than an IP packet.
     SuperFrame(usize),
     /// The gateway is on none of the networks.
     GatewayOffLink(IpAddr),

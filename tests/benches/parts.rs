@@ -56,15 +56,18 @@ fn tables(c: &mut Criterion) {
         let mut now = 0;
         c.bench_function(&format!("wheel/{count}"), |b| {
             b.iter(|| {
-                // Set, moved later, and run out, as a retransmission timer may.
+                // Set, moved later, and run out, as a retransmission timer may; then it waits among
+                // the others again, as for a keepalive.
                 number = (number + STRIDE) % count;
                 timers.arm(number, now + 200_000_000);
                 timers.arm(number, now + 300_000_000);
                 now += 400_000_000;
                 assert_eq!(timers.pop(now), Some(number.into()));
                 assert_eq!(timers.pop(now), None);
+                timers.rest(number);
             });
         });
+        assert_eq!(timers.run_out(), count as usize, "the wheel was as full as it should be");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Non-interference (THREATS 3.1): two worlds differ in a secret only: whether somebody else's
+//! Non-interference (THREATS T-5, X-6): two worlds differ in a secret only: whether somebody else's
 //! connection exists, from which port, and how far it has come. An attacker off the path does the
 //! same in both, and sees the same: frame for frame, and moment for moment.
 

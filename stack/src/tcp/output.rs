@@ -1,5 +1,5 @@
 //! What a connection sends next: one documented priority list, of which the first that applies
-//! wins (DESIGN §4). Inputs only mark; this is the only file that forms a connection's segments.
+//! wins (docs/TCP.md). Inputs only mark; this is the only file that forms a connection's segments.
 //!
 //! 1. SYN, or SYN-ACK of a simultaneous open
 //! 2. what is lost, by sequence, as far as the windows let it (`loss.rs`)
@@ -444,7 +444,7 @@ impl Tcb {
     }
 
     /// Text that fits in one frame now: a segment, or as many whole ones as the device cuts and
-    /// the pace lets out at once (DESIGN: "a super-frame is a number").
+    /// the pace lets out at once (docs/decisions/0014: a super-frame is a number).
     fn quantum(&self, cx: &Cx<'_>) -> usize {
         let segment = self.segment_room();
         let frame = cx.super_frame.saturating_sub(HEADERS_MAX);

@@ -26,7 +26,7 @@ pub(crate) struct RightSize {
 }
 
 /// However short the path, so much is never too much, bytes: it fits into the 1000 frames that a
-/// TAP holds before it drops (THREATS section 0).
+/// TAP holds before it drops.
 const SHORT_PATH: u64 = 1 << 20;
 /// How much more than the path itself holds a buffer may be: three doublings ahead of slow start.
 const PATHS: u64 = 6;

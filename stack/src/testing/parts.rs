@@ -88,6 +88,9 @@ fn key_of(keys: &[FlowKey], slot: Slot) -> Option<FlowKey> {
     }
 }
 
+/// A deadline of a timer that only waits, in nanoseconds: years away.
+const FAR: u64 = 1 << 63;
+
 /// The wheel, with so many timers in it.
 pub struct Timers(Wheel, Vec<NodeId>);
 
@@ -96,7 +99,7 @@ impl Timers {
     pub fn new(count: u32) -> Timers {
         let mut wheel = Wheel::new();
         let nodes: Vec<NodeId> = (0..count).map(|token| wheel.insert(token.into())).collect();
-        nodes.iter().for_each(|&node| wheel.arm(node, 1 << 63));
+        nodes.iter().for_each(|&node| wheel.arm(node, FAR));
         Timers(wheel, nodes)
     }
 
@@ -105,9 +108,19 @@ impl Timers {
         self.0.arm(self.1[number as usize], at);
     }
 
+    /// Sets one far away, as all are at first: one that has been popped hangs nowhere until then.
+    pub fn rest(&mut self, number: u32) {
+        self.0.arm(self.1[number as usize], FAR);
+    }
+
     /// One that is due, in nanoseconds.
     pub fn pop(&mut self, now: u64) -> Option<u64> {
         self.0.pop_due(now)
+    }
+
+    /// How many are due by the end of time, which empties the wheel.
+    pub fn run_out(mut self) -> usize {
+        std::iter::from_fn(|| self.0.pop_due(u64::MAX)).count()
     }
 }
 

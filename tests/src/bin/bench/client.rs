@@ -187,15 +187,36 @@ fn arrived(socket: &UdpSocket) -> Result<u64> {
     anyhow::bail!("the sink does not tell its count")
 }
 
+/// The flood outlasts the clock: with one of just that time the clock would run on while the last
+/// `recv` waits in vain.
 fn flood_down(at: Ipv4Addr, time: Duration) -> Result<Count> {
     let socket = udp(at, port::UDP_SOURCE)?;
     let mut text = [0; 2 * DATAGRAM];
-    socket.send(&order(time))?;
+    socket.send(&order(time + 2 * AFTERMATH))?;
     socket.recv(&mut text).context("the first of a flood")?;
     let watch = Stopwatch::start()?;
-    let mut count = 1;
-    while watch.elapsed() < time && socket.recv(&mut text).is_ok() {
+    let mut count = 0;
+    while watch.elapsed() < time {
+        socket.recv(&mut text).context("a flood that ends too early")?;
         count += 1;
     }
     watch.stop(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linux;
+
+    #[test]
+    fn the_clock_stops_while_the_flood_goes_on() {
+        let at = Ipv4Addr::new(127, 0, 53, 6);
+        let source = UdpSocket::bind((at, port::UDP_SOURCE)).unwrap();
+        thread::spawn(move || linux::flood(&source));
+        let time = Duration::from_millis(100);
+        let Count { count, secs, .. } = flood_down(at, time).unwrap();
+        assert!(count > 0);
+        let spread = time.as_secs_f64()..(time + AFTERMATH / 2).as_secs_f64();
+        assert!(spread.contains(&secs), "{secs} s");
+    }
 }

@@ -109,7 +109,7 @@ fn reflect(socket: &UdpSocket) {
     }
 }
 
-fn flood(socket: &UdpSocket) {
+pub(crate) fn flood(socket: &UdpSocket) {
     let mut buffer = [0; 2048];
     while let Ok((length, peer)) = socket.recv_from(&mut buffer) {
         let Some((size, time)) = read_order(&buffer[..length]) else { continue };

@@ -1,6 +1,6 @@
 //! What was measured, as lines of a file.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
@@ -66,9 +66,15 @@ impl Outcome {
     }
 }
 
+/// Empties the file: results of an earlier run are not mixed with those of this one.
+pub(crate) fn begin(path: &Path) -> Result<()> {
+    File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
+    Ok(())
+}
+
 /// Appends a line of words with tabs between.
 pub(crate) fn append(path: &Path, outcome: &Outcome) -> Result<()> {
-    let file = OpenOptions::new().create(true).append(true).open(path);
+    let file = OpenOptions::new().append(true).open(path);
     let mut file = file.with_context(|| format!("{}: cannot be written", path.display()))?;
     let Outcome { round, row, who, count: Count { count, secs, busy } } = outcome;
     let (row, who) = (row.name, who.name());

@@ -32,7 +32,8 @@ struct Place {
     who: Who,
 }
 
-/// All rounds; what was measured goes to the file at once, so that it can be interrupted.
+/// All rounds; what was measured goes to the file at once, so that it can be interrupted. The
+/// results of an earlier run go when the first of this one is there.
 pub(crate) fn run(options: &RunOptions) -> Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
     for round in 1..=options.rounds {
@@ -42,6 +43,9 @@ pub(crate) fn run(options: &RunOptions) -> Result<Vec<Outcome>> {
                 match place.measure(&row, options) {
                     Ok(count) => {
                         let outcome = Outcome { round, row, who, count };
+                        if outcomes.is_empty() {
+                            results::begin(&options.files.tsv)?;
+                        }
                         results::append(&options.files.tsv, &outcome)?;
                         eprintln!("{round} {} {}: {:.2}", row.name, who.name(), outcome.rate());
                         outcomes.push(outcome);

@@ -89,13 +89,21 @@ fn grid(cells: &[Cell], say: impl Fn(&Cell) -> String) -> String {
 
 /// As people write numbers.
 fn thousands(value: f64) -> String {
-    let value = value.round() as u64;
-    if value < 1000 { value.to_string() } else { format!("{},{:03}", value / 1000, value % 1000) }
+    let digits = (value.round() as u64).to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results;
     use crate::stopwatch::Count;
 
     #[test]
@@ -123,9 +131,25 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_grouped() {
+        let written = [0.4, 999.4, 999.5, 1002.0, 654_321.0, 1_234_567.0, 1e9].map(thousands);
+        let wanted = ["0", "999", "1,000", "1,002", "654,321", "1,234,567", "1,000,000,000"];
+        assert_eq!(written, wanted);
+    }
+
+    #[test]
     fn what_is_written_is_read() {
         let outcome: Outcome = "2\tup\tplain\t1000000000\t2.000000\t1.50".parse().unwrap();
         assert_eq!((outcome.rate(), outcome.cost()), (4.0, 1.5));
+        let path = std::env::temp_dir().join(format!("bench-{}", std::process::id()));
+        // The second run leaves nothing of the first.
+        for _ in 0..2 {
+            results::begin(&path).unwrap();
+            results::append(&path, &outcome).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(text, "2\tup\tplain\t1000000000\t2.000000\t1.50\n");
         assert!("2\tup\tnobody\t1\t1\t1".parse::<Outcome>().is_err());
     }
 }

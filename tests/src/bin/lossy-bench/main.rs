@@ -109,7 +109,7 @@ struct BulkOptions {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// Append every result to FILE.
+    /// Write every result to FILE, which loses what an earlier run has written.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
@@ -196,6 +196,9 @@ fn work(options: &BulkOptions, tasks: VecDeque<Task>, labs: &[Lab]) -> Result<Ve
                 .with_context(|| format!("{} {}", task.cell, task.who.name()))?;
             let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(path) = &options.out {
+                if outcomes.is_empty() {
+                    results::begin(path)?;
+                }
                 results::append(path, &outcome)?;
             }
             outcomes.push(outcome.clone());

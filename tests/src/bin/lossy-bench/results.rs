@@ -1,6 +1,6 @@
 //! The result of a transfer, as a line of a file.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
@@ -45,6 +45,12 @@ impl Outcome {
     }
 }
 
+/// Empties the file: results of an earlier run are not mixed with those of this one.
+pub(crate) fn begin(path: &Path) -> Result<()> {
+    File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
+    Ok(())
+}
+
 /// Appends a line of words with tabs between.
 pub(crate) fn append(path: &Path, outcome: &Outcome) -> Result<()> {
     let Outcome { cell, who, round, mbit, sent, retransmitted, spurious, timeouts, missed } =
@@ -52,7 +58,6 @@ pub(crate) fn append(path: &Path, outcome: &Outcome) -> Result<()> {
     let Cell { way, algorithm, rtt, loss, reorder } = cell;
     let (way, who, reorder) = (way.name(), who.name(), u8::from(*reorder));
     let mut file = OpenOptions::new()
-        .create(true)
         .append(true)
         .open(path)
         .with_context(|| format!("{}: cannot be written", path.display()))?;
@@ -118,10 +123,15 @@ mod tests {
             missed: 0,
         };
         let path = std::env::temp_dir().join(format!("lossy-bench-{}", std::process::id()));
-        append(&path, &outcome).unwrap();
+        // The second run leaves nothing of the first.
+        for _ in 0..2 {
+            begin(&path).unwrap();
+            append(&path, &outcome).unwrap();
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(text.lines().next().unwrap().parse::<Outcome>().unwrap(), outcome);
+        assert_eq!(text.lines().count(), 1);
+        assert_eq!(text.trim_end().parse::<Outcome>().unwrap(), outcome);
         assert!("send\tx".parse::<Outcome>().is_err());
     }
 }
