@@ -122,21 +122,22 @@ impl<T> Chain<T> {
     }
 
     /// Puts `element` before the one at `at`, or at the end. Returns its place.
-    pub(crate) fn insert(&mut self, at: Place, element: T) -> Place {
+    pub(crate) fn insert(&mut self, mut at: Place, element: T) -> Place {
         let Some(link) = self.links.get_mut(at.link) else {
             self.push_back(element);
             let link = self.links.len() - 1;
             return Place { link, slot: self.links[link].len() - 1 };
         };
-        self.len += 1;
-        link.insert(at.slot, element);
-        if link.len() <= MOST {
-            return at;
+        if link.len() == MOST {
+            let rest = link.split_off(MOST / 2);
+            self.links.insert(at.link + 1, rest);
+            if at.slot > MOST / 2 {
+                at = Place { link: at.link + 1, slot: at.slot - MOST / 2 };
+            }
         }
-        let half = link.len() / 2;
-        let rest = link.split_off(half);
-        self.links.insert(at.link + 1, rest);
-        if at.slot < half { at } else { Place { link: at.link + 1, slot: at.slot - half } }
+        self.links[at.link].insert(at.slot, element);
+        self.len += 1;
+        at
     }
 
     /// Takes the element at `at` out: the one behind it is there then, or at the next link's

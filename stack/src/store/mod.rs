@@ -3,7 +3,7 @@
 //! | file    | what                                                  | cost                       |
 //! |---------|-------------------------------------------------------|----------------------------|
 //! | `arena` | objects named by an index and a generation            | O(1)                       |
-//! | `chain` | a sequence, searched, and added to in the middle      | O(log n)                   |
+//! | `chain` | a sequence, searched, and added to in the middle      | O(log n), and few move     |
 //! | `queue` | FIFO lists threaded through the objects of an arena   | O(1), no memory of its own |
 //! | `ring`  | bytes; text out of order is written ahead of the tail | O(bytes)                   |
 //! | `wheel` | deadlines; moving one later is a store                | O(1) amortised             |

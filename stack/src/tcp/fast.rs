@@ -8,18 +8,20 @@ use super::loss::Taken;
 use super::segment::{Flags, Segment, segments};
 use super::seq::Seq;
 use super::tcb::{Cx, Tcb};
+use super::timers::Timer;
 
 impl Tcb {
     /// The one record that this acknowledgment covers, when it brings nothing else. SND.UNA has
     /// moved from `una`, or not.
     pub(super) fn plainly_delivered(&self, seg: &Segment<'_>, una: Seq) -> Option<Record> {
-        let quiet = self.sack && self.recovery.is_open();
+        let quiet = self.sack && self.recovery.is_open() && !self.timers.is_set(Timer::Reorder);
         let bare = seg.options.sack.as_slice().is_empty() && !seg.has(Flags::ECE);
         if !quiet || !bare || self.snd.una == una {
             return None;
         }
         let parts = &*self.delivering;
-        parts.flight.only_acked(self.snd.una).filter(|_| !parts.tlp.is_out()).copied()
+        let calm = !parts.tlp.is_out() && self.rack.fack().at_or_before(self.snd.una);
+        parts.flight.only_acked(self.snd.una).filter(|_| calm).copied()
     }
 
     /// What `on_acknowledgment` does, for such a one.

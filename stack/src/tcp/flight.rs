@@ -227,7 +227,11 @@ impl Flight {
             self.transmissions.clear();
             self.lost_at.clear();
         }
-        while self.transmissions.front().is_some_and(|front| front.order <= record.order) {
+        // Of one transmission something may be left: its record had been cut.
+        let gone = |it: &Transmission| {
+            it.order < record.order || (it.order == record.order && it.end == record.end)
+        };
+        while self.transmissions.front().is_some_and(gone) {
             self.transmissions.pop_front();
         }
     }

@@ -1,6 +1,7 @@
-//! How a connection notices that something is lost, and that it is not: what acknowledgments,
-//! duplicate reports and timers mean to the flight, and which phase of recovery they lead to
-//! (RFC 8985, RFC 6675, RFC 9937, RFC 5682, RFC 3522). What is sent then is decided in `output`.
+//! How a connection notices that something is lost, and that it is not: what acknowledgments and
+//! duplicate reports mean to the flight, and which phase of recovery they lead to (RFC 8985,
+//! RFC 6675, RFC 9937, RFC 5682, RFC 3522). Time-outs are in `timeout`; what is sent then is
+//! decided in `output`.
 
 use super::congestion::{AckReport, Cause};
 use super::flight::{Fate, Newest, Record};
@@ -587,6 +588,9 @@ impl Tcb {
         if acked == 0 && lost == 0 && delivered == 0 {
             return;
         }
+        // Without SACK one that fills a hole moves over what had arrived before (RFC 3465 §2.3).
+        let most = if self.sack || !before.repairing { u32::MAX } else { mss };
+        let acked = acked.min(most);
         self.tell_of_delivery(cx, Taken { acked, delivered, rtt: brought.rtt });
     }
 

@@ -62,8 +62,8 @@ impl Scoreboard {
         left.before(right).then_some((left, right))
     }
 
-    /// Notes `[left, right)`: what it touches or overlaps becomes one with it. O(log n), and O(1)
-    /// for each range that goes.
+    /// Notes `[left, right)`: what it touches or overlaps becomes one with it. O(log n) to find the
+    /// place; few others move (`store::chain`).
     pub(crate) fn add(&mut self, left: Seq, right: Seq) {
         let at = self.ranges.partition(|range| range.1.before(left));
         let touches = |range: &Range| range.0.at_or_before(right);

@@ -264,7 +264,7 @@ impl EchoTable {
         let socket = self.socket_mut(key).ok_or(UdpSendError::NotConnected)?;
         let limit = if socket.unsent.is_empty() { usize::MAX } else { limit };
         let cost = socket.unsent.push((to, sequence, ttl), payload, limit);
-        socket.refused = cost.is_none();
+        socket.refused |= cost.is_none();
         self.bytes += cost.ok_or(UdpSendError::WouldBlock)?;
         self.transmit.push(&mut self.sockets, key);
         Ok(())
@@ -421,6 +421,7 @@ mod tests {
         assert_eq!(table.send(key, PEER, 1, &[0; 500], None), Ok(()));
         let refused = table.send(key, PEER, 2, &[0; 1_472], None);
         assert_eq!((refused, table.is_writable(key)), (Err(UdpSendError::WouldBlock), false));
+        assert_eq!(table.send(key, PEER, 3, &[0; 50], None), Ok(()), "another may fit");
         assert!(table.poll_transmit(&mut Vec::new()).is_some());
         assert_eq!((table.poll_event(), table.is_writable(key)), (Some(key), true));
     }

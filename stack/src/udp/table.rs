@@ -55,6 +55,10 @@ impl Default for UdpLimits {
     }
 }
 
+/// Refused sockets that hear of room where something has been freed: the first ones, for of all of
+/// them most would be refused again. The next hear of it with what is freed next.
+const TOLD_AT_ONCE: usize = 8;
+
 /// Throws of dice for an ephemeral port before `NoPorts`: with one port in fifty free, one bind
 /// in two hundred fails.
 const PORT_TRIES: usize = 256;
@@ -412,10 +416,13 @@ impl UdpTable {
 
     /// So many bytes are held no more: there may be room for what others were refused.
     fn release(&mut self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
         self.bytes = self.bytes.saturating_sub(bytes);
-        while bytes > 0
-            && let Some(key) = self.refused.pop(&mut self.sockets)
-        {
+        let most = if self.bytes == 0 { usize::MAX } else { TOLD_AT_ONCE };
+        for _ in 0..most {
+            let Some(key) = self.refused.pop(&mut self.sockets) else { break };
             self.tell_of_room(key);
         }
     }

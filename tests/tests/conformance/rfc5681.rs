@@ -110,6 +110,9 @@ fn after_a_time_out() {
     // Only the first time-out of a segment halves it.
     t.expect_within(secs(3), ". 1:1461(1460) ack 1");
     assert_eq!(t.info().unwrap().ssthresh, info.ssthresh);
+    // What had arrived before is acknowledged with the hole: worth a segment (RFC 3465 §2.3).
+    t.inject(". 1:1(0) ack 14601").forget_rest();
+    assert!(t.info().unwrap().cwnd <= 2920, "{}", t.info().unwrap().cwnd);
 }
 
 /// §3.1: whatever was learnt meanwhile, each time-out begins with one segment: here the first one

@@ -1,9 +1,7 @@
 //! CUBIC (RFC 9438), in integers: windows in bytes, time in milliseconds.
 
 use super::hystart::{HyStart, L, Step};
-use super::{
-    AckReport, Cause, CongestionControl, Restart, growth_most, initial_window, least_threshold,
-};
+use super::{AckReport, Cause, CongestionControl, Restart, initial_window, least_threshold};
 use crate::time::Instant;
 use core::time::Duration;
 
@@ -95,7 +93,7 @@ impl Cubic {
                     return;
                 }
             },
-            None => report.acked.min(growth_most(L, report)),
+            None => report.acked.min(L * report.mss),
         };
         let most = curve.ssthresh.max(curve.cwnd);
         curve.cwnd = curve.cwnd.saturating_add(growth).min(most);
@@ -256,6 +254,7 @@ impl CongestionControl for Cubic {
     }
 
     fn on_timeout_again(&mut self, mss: u32) {
+        self.curve.epoch = None;
         self.curve.cwnd = mss;
     }
 

@@ -56,13 +56,6 @@ fn least_threshold(mss: u32) -> u32 {
     2 * mss
 }
 
-/// Most bytes that slow start may grow by for an acknowledgment: `segments`; but one without SACK
-/// after a time-out, whose acknowledgments move over what had arrived before (RFC 3465 §2.3).
-fn growth_most(segments: u32, report: &AckReport) -> u32 {
-    let repairs = report.recovering && !report.recovery && !report.sack;
-    if repairs { report.mss } else { segments * report.mss }
-}
-
 /// What one acknowledgment tells a congestion controller. Sizes are in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AckReport {
@@ -176,7 +169,8 @@ pub(crate) trait CongestionControl: fmt::Debug + Duplicate {
     fn on_congestion(&mut self, cause: Cause, flight: u32, mss: u32);
     /// Fast recovery ended; not called for one that a time-out broke off.
     fn on_recovered(&mut self, in_flight: u32, mss: u32);
-    /// The retransmission timer expired, for the first time for this text.
+    /// The retransmission timer expired, for the first time for this text or since that was taken
+    /// back.
     fn on_timeout(&mut self, flight: u32, mss: u32);
     /// It expired again for the same text: one segment, and what was learnt stays.
     fn on_timeout_again(&mut self, mss: u32);

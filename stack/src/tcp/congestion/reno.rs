@@ -1,8 +1,6 @@
 //! Reno: slow start and congestion avoidance (RFC 5681 §3.1), by byte counting (RFC 3465).
 
-use super::{
-    AckReport, Cause, CongestionControl, Restart, growth_most, initial_window, least_threshold,
-};
+use super::{AckReport, Cause, CongestionControl, Restart, initial_window, least_threshold};
 
 /// Appropriate byte counting's L: at most two segments of growth per acknowledgment (RFC 3465
 /// §2.2), so that an acknowledgment of a megabyte does not open a burst of one.
@@ -76,7 +74,7 @@ impl CongestionControl for Reno {
             return;
         }
         if self.cwnd < self.ssthresh {
-            let growth = report.acked.min(growth_most(ABC_L, report));
+            let growth = report.acked.min(ABC_L * report.mss);
             self.cwnd = self.cwnd.saturating_add(growth);
             return;
         }
@@ -114,7 +112,7 @@ impl CongestionControl for Reno {
     }
 
     fn on_timeout_again(&mut self, mss: u32) {
-        self.cwnd = mss;
+        (self.cwnd, self.counted) = (mss, 0);
     }
 
     fn undo(&mut self) {
@@ -166,19 +164,6 @@ mod tests {
             ack(&mut reno, MSS);
         }
         assert_eq!(reno.window(), 11 * MSS);
-    }
-
-    /// RFC 3465 §2.3: what had arrived before a time-out is acknowledged with the hole, and was not
-    /// delivered by what is sent now.
-    #[test]
-    fn after_a_time_out_an_acknowledgment_is_worth_a_segment() {
-        let mut reno = Reno::new(MSS);
-        reno.on_timeout(20 * MSS, MSS);
-        let covers_all = AckReport { recovering: true, sack: false, ..report(15 * MSS, true) };
-        reno.on_ack(&covers_all);
-        assert_eq!(reno.window(), 2 * MSS);
-        reno.on_ack(&AckReport { sack: true, ..covers_all });
-        assert_eq!(reno.window(), 4 * MSS, "with SACK it is what was delivered");
     }
 
     #[test]

@@ -117,8 +117,8 @@ impl Bbr {
     }
 
     pub(super) fn is_time_to_probe(&self) -> bool {
-        // Of a path that holds less than a segment, too: what is sent is never less.
-        let target = self.inflight(self.bw, 100).min(self.cwnd);
+        // Of a path that holds less than a few segments, too: what is sent is never less.
+        let target = self.target_inflight().max(self.min_pipe());
         let reno = (target / self.mss.max(1)).min(RENO_ROUNDS);
         self.now > self.cycle.began + self.cycle.wait || self.cycle.rounds >= reno
     }
