@@ -21,6 +21,9 @@ use crate::counters::Counters;
 use crate::time::Instant;
 use core::time::Duration;
 
+/// The unit of timestamps.
+const STAMP_TICK: Duration = Duration::from_millis(1);
+
 /// How things stood before an acknowledgment.
 #[derive(Clone, Copy, Debug)]
 struct Before {
@@ -80,7 +83,8 @@ impl Tally<'_> {
             self.reordered |= self.rack.on_original(record, self.fack);
         }
         let earlier = record.resent && self.was_original(acked);
-        if !(record.resent && (earlier || self.min_rtt.is_some_and(|min| rtt < min))) {
+        let soon = self.min_rtt.is_some_and(|min| rtt < min) && !self.is_echoed(record, acked);
+        if !(record.resent && (earlier || soon)) {
             self.rack.on_delivered(record, rtt);
         }
         let found = record.episode == self.episode && record.fate == Fate::Lost;
@@ -90,6 +94,15 @@ impl Tally<'_> {
         self.spurious += u32::from(earlier);
         self.late |= (found || earlier) && !self.timed_out;
         self.rack.raise_fack(record.end);
+    }
+
+    /// The acknowledgment echoes the timestamp of this very transmission: the one before was a
+    /// round trip ago, and bears another. Then the path has become that short, and who would not
+    /// believe it would find no loss any more.
+    fn is_echoed(&self, record: &Record, acked: bool) -> bool {
+        let Some((echo, clock)) = self.echo.filter(|_| acked) else { return false };
+        let differ = self.min_rtt.is_some_and(|min| min > STAMP_TICK);
+        differ && !super::timestamps::is_older(echo, clock.value(record.sent_at))
     }
 
     /// The acknowledgment echoes a timestamp from before the first retransmission of the episode:
@@ -273,7 +286,7 @@ impl Tcb {
         if !brought.advanced {
             return None;
         }
-        let longest = cx.now - self.retransmitted_at + Duration::from_millis(1);
+        let longest = cx.now - self.retransmitted_at + STAMP_TICK;
         let sample = self.timestamps.as_ref()?.round_trip(seg.options.timestamps?.echo, cx.now)?;
         (sample <= longest).then_some(sample)
     }

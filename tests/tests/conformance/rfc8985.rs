@@ -35,6 +35,24 @@ pub(crate) fn segment(n: usize) -> String {
     format!(". {}:{}({MSS}) ack 1", at(n), at(n + 1))
 }
 
+/// §6.2 step 2: an acknowledgment that comes sooner than any before may be the original's, unless
+/// it echoes the retransmission's own timestamp. Then the path has become shorter, and what was
+/// sent before the retransmission is lost.
+#[test]
+fn section_6_2_step_2_a_path_that_becomes_shorter() {
+    let mut t = Rig::connecting();
+    t.advance(RTT);
+    t.inject("S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 1 ecr 0>").expect(". 1:1(0) ack 1");
+    t.send(10 * 1448).take_segments();
+    t.advance(RTT);
+    let val = t.peer_clock();
+    t.inject(&format!(". 1:1(0) ack 1 <nop,nop,TS val {val} ecr 100,nop,nop,sack 1449:5793>"));
+    t.expect(". 1:1449(1448) ack 1");
+    t.advance(RTT / 2).inject(". 1:1(0) ack 5793");
+    let again: Vec<i64> = t.take_segments().iter().map(|it| t.end_of(it)).collect();
+    assert_eq!(again.first(), Some(&7241), "{again:?}");
+}
+
 /// §6.2 step 4: three segments above a hole on a path that has never reordered: at once.
 #[test]
 fn section_6_2_step_4_three_segments_above_the_hole() {
