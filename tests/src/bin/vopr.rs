@@ -1,7 +1,7 @@
-//! Runs the simulated world: `vopr SEED [--count N] [--smol] [--lossy] [--calm] [--tell]
-//! [--plan FILE] [--go-on]`. A failing seed prints its plan and its last frames, the least plan
-//! that still fails, and that as a packet script; with `--tell` any seed prints all its frames.
-//! `--plan` runs a plan that was printed. `--go-on` counts failures and shrinks none.
+//! Runs the simulated world: `vopr SEED [--count N] [--ours | --smol] [--lossy | --calm]
+//! [--tell] [--plan FILE] [--go-on]`. A failing seed prints its plan and its last frames, the least
+//! plan that still fails, and that as a packet script; with `--tell` any seed prints all its
+//! frames. `--plan` runs a plan that was printed. `--go-on` counts failures and shrinks none.
 
 #![expect(clippy::print_stdout, reason = "a program that prints")]
 #![expect(
@@ -15,8 +15,8 @@ use std::time::Instant;
 use tests::world::plan::{Mix, Plan};
 use tests::world::{Report, run, shrink, tell};
 
-const USAGE: &str =
-    "usage: vopr SEED [--count N] [--smol] [--lossy] [--calm] [--tell] [--plan FILE] [--go-on]";
+const USAGE: &str = "usage: vopr SEED [--count N] [--ours | --smol] [--lossy | --calm] [--tell] \
+                     [--plan FILE] [--go-on]";
 
 struct Arguments {
     seed: u64,
@@ -53,6 +53,7 @@ fn arguments() -> Result<Arguments, String> {
                 let text = text.map_err(|error| format!("{path}: {error}"))?;
                 found.plan = Some(text.parse()?);
             }
+            "--ours" => found.mix = Mix::Ours,
             "--smol" => found.mix = Mix::Smol,
             "--lossy" => found.lossy = true,
             "--calm" => found.calm = true,
