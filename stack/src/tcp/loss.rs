@@ -260,15 +260,15 @@ impl Tcb {
         if tally.reordered {
             cx.counters.tcp_sack_reorder += 1;
         }
-        let (sample, spurious, late) = (tally.sample, tally.spurious, tally.late);
+        // What stood behind a hole may have come long before the hole was filled (RFC 6298 §3).
+        let sample = tally.sample.filter(|_| !tally.repaired);
+        let (spurious, late) = (tally.spurious, tally.late);
         self.rack.on_ack(una);
         if late {
             self.rack.on_late(una, max);
         }
         brought.rtt = sample.map(|(_, rtt)| rtt).or_else(|| self.echoed_rtt(cx, seg, &brought));
-        if !self.sack {
-            self.stats.spurious += u64::from(spurious);
-        }
+        self.stats.spurious += u64::from(if self.sack { 0 } else { spurious });
         brought
     }
 
