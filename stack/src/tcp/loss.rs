@@ -653,7 +653,9 @@ impl Tcb {
             let single = self.snd.outstanding() <= self.snd.mss_u32();
             tlp::timeout(self.rtt.srtt(), single)
         } else if let (true, Some(srtt)) = (self.may_rescue(), self.rtt.srtt()) {
-            tlp::rescue_timeout(srtt, self.rtt.timeout(GRANULARITY).unwrap_or_default())
+            let span = tlp::rescue_timeout(srtt, self.rtt.timeout(GRANULARITY).unwrap_or_default());
+            // Later it would only put the time-out off, which finds more than the first octet lost.
+            if now + span >= self.timers.at(Timer::Retransmit) { return } else { span }
         } else {
             return;
         };

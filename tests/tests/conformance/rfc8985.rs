@@ -264,6 +264,21 @@ fn a_silent_recovery_is_rescued_before_the_time_out() {
     assert_eq!(t.stack.counters().tcp_rescue_probes, 1);
 }
 
+/// Where that would come no sooner than the time-out, the time-out comes: it finds all that is
+/// lost, and a rescue only the first.
+#[test]
+fn a_rescue_does_not_put_the_time_out_off() {
+    let mut t = Rig::connecting();
+    t.advance(4 * RTT);
+    t.inject("S. 0:0(0) ack 1 win 65535 <mss 1460,nop,nop,sackOK>").expect(". 1:1(0) ack 1");
+    t.send(10 * MSS).take_segments();
+    t.advance(4 * RTT).inject(&sack(0, &[(1, 4)])).expect(&segment(0)).expect_nothing();
+    let rto = t.info().unwrap().rto;
+    t.expect_within(rto + ms(1), &segment(0));
+    let counters = t.stack.counters();
+    assert_eq!((counters.tcp_timeouts, counters.tcp_rescue_probes), (1, 0), "after {rto:?}");
+}
+
 /// What was sent before a rest of the connection says nothing about what is sent after it.
 #[test]
 fn after_a_rest_nothing_is_lost_by_old_numbers() {
