@@ -130,9 +130,17 @@ impl Netns {
     }
 
     /// Runs a shell command line to its end.
+    ///
+    /// # Panics
+    /// When a thread of what it starts has panicked.
     pub fn try_sh(&self, seconds: u32, line: &str) -> Output {
         let mut command = self.command(seconds, "sh");
-        command.args(["-c", line]).output().expect("nsenter, setpriv and timeout (util-linux)")
+        let output = command.args(["-c", line]).output();
+        let output = output.expect("nsenter, setpriv and timeout (util-linux)");
+        for said in [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said)) {
+            assert!(!has_panicked(&said), "{line}\n{said}");
+        }
+        output
     }
 
     /// Runs a shell command line, which must succeed, and returns what it prints.
@@ -245,10 +253,13 @@ impl Running {
     /// standard error.
     ///
     /// # Panics
-    /// When it cannot be waited for.
+    /// When it cannot be waited for, or ends otherwise than in peace.
     pub fn interrupt(mut self) -> String {
         self.signal("INT");
-        self.child.wait().expect("its status");
+        let status = self.child.wait().expect("its status");
+        // A client says that it was interrupted, as a shell would.
+        let in_peace = matches!(status.code(), Some(0 | 130));
+        assert!(in_peace, "{} after an interrupt: {}", self.name, say(status));
         self.log()
     }
 
@@ -268,10 +279,19 @@ impl Drop for Running {
         drop(self.stdout.take());
         self.close_stdin();
         let _ = self.child.wait();
+        let log = self.log();
         if std::thread::panicking() {
-            eprintln!("--- {} said:\n{}", self.name, self.log());
+            eprintln!("--- {} said:\n{log}", self.name);
+        } else {
+            assert!(!has_panicked(&log), "{} has panicked:\n{log}", self.name);
         }
     }
+}
+
+/// A thread of a program has panicked. The shell goes on after a panic of the engine, so that
+/// nothing else may tell.
+fn has_panicked(said: &str) -> bool {
+    said.contains("panicked at")
 }
 
 /// Waits for this test's turn: one at a time has the machine.
@@ -366,4 +386,23 @@ fn build_demos() -> PathBuf {
     }
     assert!(cargo.status().expect("cargo").success(), "the demos do not build");
     dir.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// Where the shell goes on after a panic of the engine, only the log tells.
+    #[test]
+    fn a_panic_that_is_only_told_is_a_failure() {
+        let Some(ns) = Netns::empty().or_else(skipped) else { return };
+        let fails = |work: &dyn Fn()| catch_unwind(AssertUnwindSafe(work)).is_err();
+        for (says, wrong) in [("panicked at x.rs:1", true), ("all is well", false)] {
+            let script = format!("echo \"thread 'stack' {says}\" >&2");
+            fs::write(ns.dir().join("says.sh"), &script).unwrap();
+            assert_eq!(fails(&|| drop(ns.spawn("sh", "says.sh").finish())), wrong, "{says}");
+            assert_eq!(fails(&|| drop(ns.sh(10, &script))), wrong, "{says}");
+        }
+    }
 }

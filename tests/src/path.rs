@@ -1,6 +1,7 @@
 //! Two hosts of this stack at the ends of a path with a rate, a delay and a queue, in virtual time:
 //! for what a transfer does over seconds, where every byte is sound.
 
+use crate::random::stream_fill;
 use stack::{
     Cidr, Config, ConnectOptions, Counters, Instant, ListenOptions, ListenerId, Mac, Readiness,
     RxFrame, Seed, Stack, State, TcpId, TcpInfo,
@@ -16,6 +17,9 @@ const ENDS: [(Mac, Ipv4Addr); 2] = [
 ];
 
 const PORT: u16 = 80;
+
+/// The name of what the first end writes.
+const STREAM: u64 = 1;
 
 /// Text and headers of a full segment with timestamps.
 pub const TEXT: u64 = 1448;
@@ -55,6 +59,8 @@ pub struct Path {
     pub sockets: [Option<TcpId>; 2],
     links: [Link; 2],
     listener: ListenerId,
+    /// Bytes that the first end has written.
+    written: u64,
     /// Bytes that the second end has read.
     pub read: u64,
     /// Sees every frame as it is sent.
@@ -105,7 +111,8 @@ impl Path {
         let now = Instant::from_secs(1);
         let remote = SocketAddr::from((ENDS[1].1, PORT));
         let socket = hosts[0].connect(now, remote, ConnectOptions::default()).expect("a port");
-        Path { now, hosts, sockets: [Some(socket), None], links, listener, read: 0, watch: None }
+        let (sockets, watch) = ([Some(socket), None], None);
+        Path { now, hosts, sockets, links, listener, written: 0, read: 0, watch }
     }
 
     /// What the connection says of itself at one end.
@@ -173,25 +180,34 @@ impl Path {
 
     /// The first end, when a poller would wake it, writes as much as is taken.
     pub fn write_all(&mut self) {
-        let text = [7; 65_536];
+        let mut text = [0; 65_536];
         if let Some(mut socket) = self.sockets[0].and_then(|id| self.hosts[0].tcp(id))
             && socket.state() == State::Established
             && socket.readiness().contains(Readiness::WRITABLE)
         {
-            while socket.send_room() > 0 && socket.send(self.now, &text).is_ok() {}
+            while let room @ 1.. = socket.send_room() {
+                // There is always more where this comes from.
+                let text = &mut text[..(room + 1).min(65_536)];
+                stream_fill(STREAM, self.written, text);
+                let Ok(taken) = socket.send(self.now, text) else { return };
+                self.written += taken as u64;
+            }
         }
     }
 
     /// The first end writes at most `most` bytes, and how many were taken is returned.
     pub fn write_up_to(&mut self, most: usize) -> usize {
-        let text = vec![7; most];
+        let mut text = vec![0; most];
+        stream_fill(STREAM, self.written, &mut text);
         let Some(mut socket) = self.sockets[0].and_then(|id| self.hosts[0].tcp(id)) else {
             return 0;
         };
         if most == 0 || socket.state() != State::Established {
             return 0;
         }
-        socket.send(self.now, &text).unwrap_or(0)
+        let taken = socket.send(self.now, &text).unwrap_or(0);
+        self.written += taken as u64;
+        taken
     }
 
     /// The second end reads as much as there is.
@@ -200,15 +216,20 @@ impl Path {
     }
 
     /// The second end reads at most `most` bytes.
+    ///
+    /// # Panics
+    /// When they are not those that the first end has written.
     pub fn read_up_to(&mut self, most: usize) {
         if self.sockets[1].is_none() {
             self.sockets[1] = self.hosts[1].accept(self.listener).ok();
         }
         let Some(mut socket) = self.sockets[1].and_then(|id| self.hosts[1].tcp(id)) else { return };
-        let (mut out, mut left) = ([0; 65_536], most);
+        let (mut out, mut expected, mut left) = ([0; 65_536], [0; 65_536], most);
         while left > 0 {
             let room = left.min(out.len());
             let Ok(n @ 1..) = socket.recv(self.now, &mut out[..room]) else { return };
+            stream_fill(STREAM, self.read, &mut expected[..n]);
+            assert!(out[..n] == expected[..n], "wrong within {n} bytes from {}", self.read);
             self.read += n as u64;
             left -= n;
         }

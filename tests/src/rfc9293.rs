@@ -89,6 +89,17 @@ pub fn segment_arrives(block: &Block, seg: &Arrival) -> Vec<Outcome> {
     }
 }
 
+/// True when the RFC drops the segment, or ignores its acknowledgment and its window: whatever is
+/// said of them moves neither SND.UNA nor SND.WND. In the synchronized states.
+pub fn is_dropped(block: &Block, seg: &Arrival) -> bool {
+    let early = [State::Closed, State::Listen, State::SynSent, State::SynReceived];
+    let refused = !acceptable(block, seg) && heard_all_the_same(block, seg).is_empty();
+    let control = !seg.has(Flags::ACK) || seg.has(Flags::RST) || seg.has(Flags::SYN);
+    // "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated."
+    let stray = seg.ack < block.snd_una || seg.ack > block.snd_nxt;
+    !early.contains(&block.state) && (refused || control || stray)
+}
+
 fn outcome(state: State, reply: Reply) -> Outcome {
     Outcome { state, reply, delivered: 0 }
 }
@@ -204,12 +215,22 @@ fn otherwise(block: &Block, seg: &Arrival) -> Vec<Outcome> {
 
 /// The ACK of a FIN or a probe that stands just before RCV.NXT may be processed, as "special
 /// allowance should be made to accept valid ACKs" (draft-gont-tcpm-tcp-seq-validation §3), and so
-/// may that of an empty segment just behind the window, as in Linux and BSD.
+/// may that of an empty segment just behind the window, as in Linux and BSD; and "if the RCV.WND is
+/// zero, no segments will be acceptable, but special allowance should be made".
 fn heard_all_the_same(block: &Block, seg: &Arrival) -> Vec<Outcome> {
+    // "To accept valid ACKs, URGs, and RSTs"; and a FIN by itself needs no room, either.
+    let closed = seg.seq == block.rcv_nxt && block.rcv_wnd == 0;
+    if closed && seg.has(Flags::RST) {
+        return vec![reset(block, seg)];
+    }
     let controls = [Flags::SYN, Flags::RST].into_iter().any(|flag| seg.has(flag));
     let before = seg.seq + 1 == block.rcv_nxt && seg.len() <= 1;
     let behind = seg.seq == block.rcv_nxt + block.rcv_wnd && seg.len() == 0;
-    if !(before || behind) || controls || !seg.has(Flags::ACK) || block.state == State::TimeWait {
+    if !(before || behind || closed)
+        || controls
+        || !seg.has(Flags::ACK)
+        || block.state == State::TimeWait
+    {
         return Vec::new();
     }
     let heard = Arrival { flags: Flags::ACK, seq: block.rcv_nxt, text: 0, ..*seg };
@@ -217,7 +238,11 @@ fn heard_all_the_same(block: &Block, seg: &Arrival) -> Vec<Outcome> {
         Reply::Nothing => Outcome { reply: Reply::Ack(block.rcv_nxt), ..outcome },
         _ => outcome,
     };
-    let outcomes = within_the_window(block, &heard);
+    let mut outcomes = within_the_window(block, &heard);
+    if closed && seg.has(Flags::FIN) && seg.text == 0 {
+        let fin = Arrival { flags: Flags::ACK.with(Flags::FIN), ..heard };
+        outcomes.extend(within_the_window(&Block { rcv_wnd: 1, ..block.clone() }, &fin));
+    }
     outcomes.iter().copied().chain(outcomes.iter().copied().map(replied)).collect()
 }
 

@@ -38,8 +38,7 @@ fn the_rate_of_delivery_is_the_paths() {
     assert!((90..=105).contains(&near(info.delivery_rate)), "{} of {carried}", info.delivery_rate);
     assert!(!info.delivery_app_limited && info.bytes_delivered >= info.bytes_acked);
     path.run(SECOND, Path::read_all);
-    let (now, id) = (path.now, path.sockets[0].expect("connected"));
-    assert_eq!(path.hosts[0].tcp(id).expect("alive").send(now, &[7; 100]), Ok(100));
+    assert_eq!(path.write_up_to(100), 100);
     path.run(SECOND, Path::read_all);
     let after = path.info(0).delivery_rate;
     assert!((90..=105).contains(&near(after)), "{after} of {carried}");
@@ -71,9 +70,7 @@ fn by_the_application_and_not_at_all_when_idle() {
     let mut path = Path::new(&shape(), |_, _| ());
     path.run(SECOND, Path::read_all);
     for _ in 0..10 {
-        let (now, id) = (path.now, path.sockets[0].expect("connected"));
-        let taken = path.hosts[0].tcp(id).expect("alive").send(now, &[7; 1000]);
-        assert_eq!(taken, Ok(1000));
+        assert_eq!(path.write_up_to(1000), 1000);
         path.run(SECOND, Path::read_all);
     }
     assert_eq!(share(&mut path, Limit::Application), 100);

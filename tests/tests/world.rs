@@ -16,37 +16,37 @@ fn seeds(from: u64, count: u64, draw: impl Fn(u64) -> Plan + Sync) -> Report {
                 return total;
             }
             let plan = draw(seed);
-            let report = run(&plan).unwrap_or_else(|failure| {
+            total += run(&plan).unwrap_or_else(|failure| {
                 let first = failure.to_string();
                 panic!("{first}\n{}", shrink(&plan, failure))
             });
-            total.frames += report.frames;
-            total.bytes += report.bytes;
-            total.connections += report.connections;
-            total.whole += report.whole;
-            total.peer_panics += report.peer_panics;
         }
     };
     std::thread::scope(|scope| {
         let threads = [scope.spawn(work), scope.spawn(work)];
         let mut total = Report::default();
         for thread in threads {
-            let report = thread.join().expect("a seed failed");
-            total.frames += report.frames;
-            total.bytes += report.bytes;
-            total.connections += report.connections;
-            total.whole += report.whole;
-            total.peer_panics += report.peer_panics;
+            total += thread.join().expect("a seed failed");
         }
         total
     })
 }
 
+/// The seeds decide what a report says, and so does the stack: it may do a little more or a little
+/// less than `known`, but not twice as much, nor give up where it did not.
+#[track_caller]
+fn is_about(found: u64, known: u64, report: &Report) {
+    assert!(found.abs_diff(known) <= known / 20, "{found}, not about {known}: {report:?}");
+}
+
 #[test]
 fn two_thousand_seeds() {
     let report = seeds(1, 2000, |seed| Plan::draw(seed, Mix::Ours));
-    assert!(report.frames > 300_000 && report.bytes > 100_000_000, "a dull world: {report:?}");
-    assert!(report.whole * 2 > report.connections, "hardly a stream arrives: {report:?}");
+    is_about(report.frames, 408_000, &report);
+    is_about(report.bytes, 124_000_000, &report);
+    is_about(report.whole, 5_060, &report);
+    is_about(report.done, 4_900, &report);
+    is_about(report.unmet, 655, &report);
 }
 
 /// Two seeds in five run over IPv6, by themselves and with smoltcp.
@@ -54,28 +54,46 @@ fn two_thousand_seeds() {
 fn both_versions_of_ip() {
     let drawn = (1..=2000).filter(|&seed| Plan::draw(seed, Mix::Any).run.ip == 6).count();
     assert!((700..900).contains(&drawn), "{drawn} of 2000");
-    for mix in [Mix::Ours, Mix::Smol] {
+    for (mix, frames, whole, unmet) in [(Mix::Ours, 32_400, 457, 97), (Mix::Smol, 37_200, 534, 31)]
+    {
         let report = seeds(30_000, 200, |seed| Plan::draw_over(6, seed, mix));
-        assert!(report.whole * 2 > report.connections, "hardly a stream arrives: {report:?}");
+        is_about(report.frames, frames, &report);
+        is_about(report.whole, whole, &report);
+        assert!(report.unmet <= unmet + 5 && report.peer_panics <= 1, "{report:?}");
     }
 }
 
 #[test]
 fn one_frame_in_five_is_lost_and_every_byte_arrives() {
     let report = seeds(1, 500, |seed| Plan::lossy(seed, Mix::Ours));
-    assert_eq!(report.whole, report.connections, "{report:?}");
+    assert_eq!((report.whole, report.done), (report.connections, report.connections), "{report:?}");
+    is_about(report.frames, 222_000, &report);
+    is_about(report.resent, 34_000, &report);
 }
 
 #[test]
 fn smoltcp_on_the_other_side() {
     let report = seeds(1, 500, |seed| Plan::draw(seed, Mix::Smol));
-    assert!(report.whole * 2 > report.connections, "hardly a stream arrives: {report:?}");
+    is_about(report.frames, 119_000, &report);
+    is_about(report.whole, 1_380, &report);
+    assert!(report.unmet <= 56 && report.peer_panics <= 2, "{report:?}");
 }
 
 #[test]
 fn smoltcp_on_the_other_side_of_a_lossy_link() {
     let report = seeds(1, 200, |seed| Plan::lossy(seed, Mix::Smol));
-    assert_eq!(report.whole, report.connections, "{report:?}");
+    assert_eq!((report.whole, report.done), (report.connections, report.connections), "{report:?}");
+    assert!(report.connections > 800 && report.peer_panics <= 2, "{report:?}");
+}
+
+/// Where nothing goes wrong, nothing is done twice and nothing for nothing; but who waits for a
+/// window asks for it with what has been said.
+#[test]
+fn a_calm_world() {
+    let report = seeds(1, 500, Plan::calm);
+    assert_eq!((report.whole, report.done), (report.connections, report.connections), "{report:?}");
+    assert_eq!((report.resent, report.dropped), (0, report.probes), "{report:?}");
+    is_about(report.frames, 125_000, &report);
 }
 
 /// Seeds that found something once: a SYN that no longer asks for ECN, after a Fast Open; a first
@@ -90,7 +108,8 @@ fn smoltcp_on_the_other_side_of_a_lossy_link() {
 /// another connection has got by chance; what was lost beyond a window that closed and opened; a
 /// router that takes back what it has said of a network with text under way; two ends that have
 /// both filled the other's window, of which some was lost; a handshake with text beyond the user's
-/// time-out; a cookie that comes back with text once more when its connection has died unseen.
+/// time-out; a cookie that comes back with text once more when its connection has died unseen; a
+/// path that has become a little shorter, so that no acknowledgment of a retransmission counts.
 #[test]
 fn seeds_that_once_failed() {
     let found = [6_020_282, 8_024_686, 10_099_617, 10_186_763, 10_065_640, 11_002_808, 11_010_978];
@@ -100,7 +119,7 @@ fn seeds_that_once_failed() {
     }
     let found = [30_040_302, 31_060_133, 40_074_112, 40_102_972, 60_173_964, 83_307_100];
     let later = [91_035_896, 92_034_801, 93_176_699, 93_395_363, 94_089_335, 110_032_583];
-    for seed in found.into_iter().chain(later).chain([127_122_719]) {
+    for seed in found.into_iter().chain(later).chain([127_122_719, 504_630]) {
         seeds(seed, 1, |seed| Plan::draw(seed, Mix::Any));
     }
 }
@@ -129,6 +148,6 @@ fn a_seed_decides_everything() {
         let plan = Plan::draw(seed, Mix::Ours);
         let once = run(&plan).unwrap_or_else(|failure| panic!("{failure}"));
         let twice = run(&plan).unwrap_or_else(|failure| panic!("{failure}"));
-        assert_eq!((once.frames, once.millis), (twice.frames, twice.millis), "seed {seed}");
+        assert_eq!((once.digest, once.millis), (twice.digest, twice.millis), "seed {seed}");
     }
 }

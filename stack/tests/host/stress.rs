@@ -168,7 +168,8 @@ fn request_and_reply_need_no_hand_over() {
             ping_pong(near, 2000);
         });
         let stats = left.stats();
-        assert!(stats.parks + stats.hand_overs + stats.promotions < 20, "{stats:?}");
+        // A machine that does other things, too, wakes somebody now and then.
+        assert!(stats.parks + stats.hand_overs + stats.promotions < 200, "{stats:?}");
     });
 }
 

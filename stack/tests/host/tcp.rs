@@ -444,7 +444,7 @@ fn a_timer_of_one_thread_is_kept_by_the_driver_of_another() {
             let (error, took) = timed(|| TcpStream::connect(&left, "192.0.2.77:7").unwrap_err());
             // The neighbour does not answer: three questions, a second apart.
             assert_eq!(error.kind(), ErrorKind::HostUnreachable);
-            assert!(took < Duration::from_secs(4), "{took:?}");
+            assert!(took < Duration::from_secs(20), "{took:?}");
             let near = TcpStream::connect(&left, (LEFT, 7)).unwrap();
             assert_eq!(acceptor.join().unwrap(), near.local_addr().unwrap());
         });

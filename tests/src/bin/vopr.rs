@@ -1,7 +1,7 @@
-//! Runs the simulated world: `vopr SEED [--count N] [--smol] [--lossy] [--tell] [--plan FILE]
-//! [--go-on]`. A failing seed prints its plan and its last frames, the least plan that still
-//! fails, and that as a packet script; with `--tell` any seed prints all its frames. `--plan` runs
-//! a plan that was printed. `--go-on` counts failures and shrinks none.
+//! Runs the simulated world: `vopr SEED [--count N] [--ours | --smol] [--lossy | --calm]
+//! [--tell] [--plan FILE] [--go-on]`. A failing seed prints its plan and its last frames, the least
+//! plan that still fails, and that as a packet script; with `--tell` any seed prints all its
+//! frames. `--plan` runs a plan that was printed. `--go-on` counts failures and shrinks none.
 
 #![expect(clippy::print_stdout, reason = "a program that prints")]
 #![expect(
@@ -15,14 +15,15 @@ use std::time::Instant;
 use tests::world::plan::{Mix, Plan};
 use tests::world::{Report, run, shrink, tell};
 
-const USAGE: &str =
-    "usage: vopr SEED [--count N] [--smol] [--lossy] [--tell] [--plan FILE] [--go-on]";
+const USAGE: &str = "usage: vopr SEED [--count N] [--ours | --smol] [--lossy | --calm] [--tell] \
+                     [--plan FILE] [--go-on]";
 
 struct Arguments {
     seed: u64,
     count: u64,
     mix: Mix,
     lossy: bool,
+    calm: bool,
     tell: bool,
     goes_on: bool,
     plan: Option<Plan>,
@@ -34,6 +35,7 @@ fn arguments() -> Result<Arguments, String> {
         count: 1,
         mix: Mix::Any,
         lossy: false,
+        calm: false,
         tell: false,
         goes_on: false,
         plan: None,
@@ -51,8 +53,10 @@ fn arguments() -> Result<Arguments, String> {
                 let text = text.map_err(|error| format!("{path}: {error}"))?;
                 found.plan = Some(text.parse()?);
             }
+            "--ours" => found.mix = Mix::Ours,
             "--smol" => found.mix = Mix::Smol,
             "--lossy" => found.lossy = true,
+            "--calm" => found.calm = true,
             "--tell" => found.tell = true,
             "--go-on" => found.goes_on = true,
             word => found.seed = word.parse().map_err(|_| format!("`{word}`: what is that?"))?,
@@ -71,21 +75,18 @@ fn main() -> ExitCode {
     };
     let (mut total, mut failures, begun) = (Report::default(), 0, Instant::now());
     for seed in arguments.seed..arguments.seed + arguments.count {
-        let draw = if arguments.lossy { Plan::lossy } else { Plan::draw };
-        let plan = arguments.plan.clone().unwrap_or_else(|| draw(seed, arguments.mix));
+        let draw = || match () {
+            () if arguments.calm => Plan::calm(seed),
+            () if arguments.lossy => Plan::lossy(seed, arguments.mix),
+            () => Plan::draw(seed, arguments.mix),
+        };
+        let plan = arguments.plan.clone().unwrap_or_else(draw);
         if arguments.tell {
             println!("{}", tell(&plan));
             continue;
         }
         match run(&plan) {
-            Ok(report) => {
-                total.frames += report.frames;
-                total.bytes += report.bytes;
-                total.connections += report.connections;
-                total.whole += report.whole;
-                total.millis += report.millis;
-                total.peer_panics += report.peer_panics;
-            }
+            Ok(report) => total += report,
             Err(failure) if arguments.goes_on => {
                 failures += 1;
                 println!("seed {seed}: {}", failure.what.lines().next().unwrap_or(""));

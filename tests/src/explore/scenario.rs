@@ -134,6 +134,11 @@ pub fn all(faults: Faults) -> Vec<Scenario> {
             server(Eagerly, &[Close]),
         ),
         scenario(
+            "simultaneous close in silence",
+            client(Eagerly, &[Shutdown, Close]),
+            server(Eagerly, &[Shutdown, Close]),
+        ),
+        scenario(
             "abort",
             client(Eagerly, &[Send(UNIT), Abort]),
             server(Lazily, &[Send(UNIT), Shutdown]),
@@ -147,9 +152,11 @@ pub fn all(faults: Faults) -> Vec<Scenario> {
 }
 
 impl Scenario {
-    /// Somebody leaves before the end: then nobody else is promised one.
+    /// Somebody leaves before the end: then nobody else is promised one. Who closes leaves nothing
+    /// behind where nothing is said.
     pub fn is_rude(&self) -> bool {
-        let ops = self.sides.iter().flat_map(|side| side.program);
-        ops.into_iter().any(|op| matches!(op, Op::Close | Op::Abort))
+        let has = |what: fn(&Op) -> bool| self.sides.iter().any(|it| it.program.iter().any(what));
+        let speaks = has(|op| matches!(op, Op::Send(_)));
+        has(|op| *op == Op::Abort) || speaks && has(|op| *op == Op::Close)
     }
 }

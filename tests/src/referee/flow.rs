@@ -7,7 +7,7 @@
 use super::frame::Tcp;
 use super::{Foul, rule};
 use crate::intervals::Intervals;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Initial window: ten segments (RFC 6928).
 const INITIAL_SEGMENTS: u64 = 10;
@@ -26,9 +26,10 @@ pub(super) struct Flow {
     spared: bool,
     /// A reset has been seen in either direction.
     reset: bool,
-    /// Segments given, and resets sent for a connection that the host has not opened.
+    /// Segments given, what they acknowledged, and resets sent.
     heard: u64,
-    answered: u64,
+    acks: BTreeSet<u32>,
+    resets: u64,
     /// A SYN came since the host last sent one: it may have begun the handshake anew, with numbers
     /// of which nothing has come to the wire.
     reopened: bool,
@@ -128,6 +129,7 @@ impl Flow {
 
     pub(super) fn received(&mut self, tcp: &Tcp<'_>) {
         self.heard += 1;
+        self.acks.extend(tcp.ack);
         // A SYN-ACK counts when it answers the host's SYN.
         let answers = |ack: u32| {
             let acked = |out: &Outgoing| u64::from(ack.wrapping_sub(out.iss));
@@ -171,9 +173,7 @@ impl Flow {
         if tcp.rst {
             // A reset may answer a stranger: it says nothing about the connection here.
             self.reset = true;
-            // G7: one answer at the most to what a stranger says.
-            self.answered += u64::from(self.out.is_none());
-            return rule(self.answered <= self.heard, || "a reset that nobody asked for".into());
+            return self.resets(tcp);
         }
         let other = self.out.as_ref().is_some_and(|out| tcp.syn && out.iss != tcp.seq);
         self.spared |= self.cookies && (other || self.is_over() || self.begins_again(tcp));
@@ -227,6 +227,25 @@ impl Flow {
             }
             _ => Ok(()),
         }
+    }
+
+    /// G7: one answer at the most to what a stranger says, with a number that he expects; and two
+    /// words of the host's own to end what it has opened, in the place where its stream is.
+    fn resets(&mut self, tcp: &Tcp<'_>) -> Result<(), Foul> {
+        self.resets += 1;
+        let own = if self.out.is_some() { 2 } else { 0 };
+        rule(self.resets <= self.heard + own, || "a reset that nobody asked for".into())?;
+        let answers = match tcp.ack {
+            Some(_) => tcp.seq == 0,
+            None => self.acks.contains(&tcp.seq),
+        };
+        let in_place = self.out.as_ref().is_none_or(|out| out.may_reset(tcp.seq));
+        rule(answers || in_place || self.spared, || format!("a reset at {}", tcp.seq))
+    }
+
+    /// Its segments are no longer judged.
+    pub(super) fn is_spared(&self) -> bool {
+        self.spared
     }
 
     /// A SYN-ACK agrees to ECN though the last SYN does not ask for it: it answers one before, and
@@ -326,6 +345,13 @@ impl Outgoing {
     /// The number is of this stream, as far as it has been sent.
     fn knows(&self, seq: u32) -> bool {
         u64::from(seq.wrapping_sub(self.iss)) <= self.sent
+    }
+
+    /// The number is of this stream. The host need not have believed every acknowledgment, and not
+    /// all that it has sent need have come to the wire.
+    fn may_reset(&self, seq: u32) -> bool {
+        let most = self.edge.map_or(self.sent, |edge| edge.max(self.sent)) + 1;
+        u64::from(seq.wrapping_sub(self.iss)) <= most
     }
 
     /// The host is given an acknowledgment and a window.

@@ -43,6 +43,7 @@ pub struct Referee {
     /// By the host's end and the other one.
     flows: HashMap<(SocketAddr, SocketAddr), Flow>,
     judged: u64,
+    segments: u64,
 }
 
 impl Referee {
@@ -59,6 +60,7 @@ impl Referee {
             spared: Vec::new(),
             flows: HashMap::new(),
             judged: 0,
+            segments: 0,
         }
     }
 
@@ -94,6 +96,11 @@ impl Referee {
     /// Frames of the host that were judged.
     pub fn judged(&self) -> u64 {
         self.judged
+    }
+
+    /// Segments that were judged as part of a connection, and not only each by itself.
+    pub fn judged_segments(&self) -> u64 {
+        self.segments
     }
 
     /// The host's clock leaps: beyond 24 days its timestamps seem to go back.
@@ -173,7 +180,10 @@ impl Referee {
             return Ok(());
         }
         let leaps = self.leaps;
-        self.flow(tcp.ends()).sent(tcp, leaps)
+        let flow = self.flow(tcp.ends());
+        flow.sent(tcp, leaps)?;
+        self.segments += u64::from(!flow.is_spared());
+        Ok(())
     }
 }
 

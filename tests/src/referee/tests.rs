@@ -103,6 +103,21 @@ fn what_was_not_received_is_not_acknowledged() {
     game.fouls(". 1:1(0) ack 99 win 250", "after 101");
 }
 
+/// G7: an answer for each question, and two to end what is the host's own.
+#[test]
+fn a_reset_has_its_reason_and_its_place() {
+    let mut game = Game::started();
+    game.fouls("R. 1003:1003(0) ack 1 win 0", "a reset at");
+    game.fouls("R 1777:1777(0) win 0", "a reset at 1276");
+    let mut game = Game::started();
+    game.hears(". 1:1(0) ack 1777 win 250");
+    game.says("R 1777:1777(0) win 0");
+    for _ in 0..4 {
+        game.says("R. 1:1(0) ack 1 win 0");
+    }
+    game.fouls("R. 1:1(0) ack 1 win 0", "a reset that nobody asked for");
+}
+
 #[test]
 fn a_window_is_not_taken_back() {
     let mut game = Game::started();

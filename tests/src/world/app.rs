@@ -368,6 +368,17 @@ impl Connection {
         self.sides[0].got + self.sides[1].got
     }
 
+    /// True when both applications came to a good end.
+    pub(super) fn is_done(&self) -> bool {
+        self.sides.iter().all(|side| side.outcome == Some(Outcome::Done))
+    }
+
+    /// True when the client lost it and nobody was ever there.
+    pub(super) fn is_unmet(&self) -> bool {
+        let [client, server] = &self.sides;
+        client.outcome == Some(Outcome::Failed) && (server.handle.is_none() || !client.met)
+    }
+
     /// True when both streams arrived to the end.
     pub(super) fn is_whole(&self) -> bool {
         (0..2).all(|which| self.sides[which].got == self.sides[1 - which].plan.bytes)

@@ -1,6 +1,6 @@
 //! A host's own time. It began somewhere else than the world's, and may leap.
 
-use super::host::{Handle, Host, Io};
+use super::host::{Handle, Host, Io, Wasted};
 use super::plan::HostPlan;
 use super::script::{CONNECT, Event};
 use stack::Instant;
@@ -154,6 +154,10 @@ impl Host for Timed {
 
     fn describe(&self) -> String {
         self.host.describe()
+    }
+
+    fn wasted(&self) -> Wasted {
+        self.host.wasted()
     }
 
     fn check(&mut self) -> Result<(), String> {

@@ -20,6 +20,17 @@ pub enum Io {
     Failed,
 }
 
+/// What did not move any text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wasted {
+    /// Segments sent again.
+    pub resent: u64,
+    /// Probes of closed windows sent.
+    pub probes: u64,
+    /// Frames for this host that were dropped.
+    pub dropped: u64,
+}
+
 /// A host of the world.
 pub trait Host {
     /// A frame arrives.
@@ -71,6 +82,10 @@ pub trait Host {
     /// What the host knows of its connections, for the report of a failure.
     fn describe(&self) -> String {
         String::new()
+    }
+    /// What went or came for nothing, as far as it remembers.
+    fn wasted(&self) -> Wasted {
+        Wasted::default()
     }
     /// Looks at what must hold at any time.
     ///

@@ -26,7 +26,7 @@ use crate::referee::Referee;
 use app::Connection;
 use clock::{Clock, Timed};
 use fins::Fins;
-use host::{Handle, Host};
+use host::{Handle, Host, Wasted};
 pub(crate) use panics::caught;
 use plan::{HostPlan, Kind, Plan, link_local};
 use router::Router;
@@ -35,7 +35,9 @@ use stack::testing::trace::Trace;
 use stack::{Instant, Mac};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::AddAssign;
 use std::time::Duration;
 use wire::Wire;
 pub(crate) use wire::without_options;
@@ -76,10 +78,40 @@ pub struct Report {
     pub connections: u64,
     /// Connections whose two streams arrived whole.
     pub whole: u64,
+    /// Connections that both applications closed, after everything was sent and read.
+    pub done: u64,
+    /// Connections that their client lost before it had met anybody.
+    pub unmet: u64,
+    /// Segments that hosts of ours sent again.
+    pub resent: u64,
+    /// Probes of closed windows that hosts of ours sent.
+    pub probes: u64,
+    /// Frames for hosts of ours that they dropped.
+    pub dropped: u64,
     /// Virtual time in milliseconds.
     pub millis: u64,
     /// Runs that ended with a panic of smoltcp: its own fault, and no failure.
     pub peer_panics: u64,
+    /// What became of every frame that was sent, and of the moment, in one number.
+    pub digest: u64,
+}
+
+impl AddAssign for Report {
+    fn add_assign(&mut self, other: Report) {
+        self.frames += other.frames;
+        self.bytes += other.bytes;
+        self.connections += other.connections;
+        self.whole += other.whole;
+        self.done += other.done;
+        self.unmet += other.unmet;
+        self.resent += other.resent;
+        self.probes += other.probes;
+        self.dropped += other.dropped;
+        self.millis += other.millis;
+        self.peer_panics += other.peer_panics;
+        // Runs may be added up in any order.
+        self.digest = self.digest.wrapping_add(other.digest);
+    }
 }
 
 /// What went wrong, with everything needed to see it again.
@@ -216,16 +248,27 @@ impl<'a> World<'a> {
         self.until("the applications are through", LIVENESS, |world| {
             world.connections.iter().all(Connection::is_over)
         })?;
-        self.report.whole = self.connections.iter().filter(|c| c.is_whole()).count() as u64;
         self.until("nothing is left", QUIET, |world| {
             let ours = |i: &usize| world.plan.hosts[*i].kind() == Kind::Ours;
             world.connections.iter().all(Connection::is_over)
                 && (0..2).filter(ours).all(|i| world.hosts[i].leftovers() == 0)
         })?;
         self.audit()?;
+        let count = |is: fn(&Connection) -> bool| {
+            self.connections.iter().filter(|connection| is(connection)).count() as u64
+        };
+        self.report.whole = count(Connection::is_whole);
+        self.report.done = count(Connection::is_done);
+        self.report.unmet = count(Connection::is_unmet);
         self.report.connections = self.connections.len() as u64;
         self.report.bytes = self.connections.iter().map(Connection::delivered).sum();
         self.report.millis = self.now.as_millis();
+        for host in &self.hosts {
+            let Wasted { resent, probes, dropped } = host.wasted();
+            self.report.resent += resent;
+            self.report.probes += probes;
+            self.report.dropped += dropped;
+        }
         Ok(self.report)
     }
 
@@ -390,6 +433,9 @@ impl<'a> World<'a> {
                 return Err(format!("host {i} sends for ever"));
             }
             self.report.frames += 1;
+            let mut digest = DefaultHasher::new();
+            (self.report.digest, self.now.as_nanos(), i, &frame).hash(&mut digest);
+            self.report.digest = digest.finish();
             let label = if refuses { ["0!", "1!"] } else { ["0>", "1>"] };
             self.trace.frame(self.now, label[i], &frame);
             if self.plan.hosts[i].kind() == Kind::Ours {

@@ -1,6 +1,6 @@
 //! This project's stack as a host of the world.
 
-use super::host::{Handle, Host, Io};
+use super::host::{Handle, Host, Io, Wasted};
 use super::plan::{HostPlan, link_local};
 use crate::card::Card;
 use crate::random::Dice;
@@ -8,9 +8,9 @@ use stack::testing::options::first_timestamp;
 use stack::testing::packet::{Segment, arp, ethernet};
 use stack::testing::translate::{advertisement, to_v4};
 use stack::{
-    Autoconfigure, Cidr, Config, Congestion, ConnectOptions, Counters, EcnMode, FastOpen, Instant,
-    Lifetimes, ListenOptions, ListenerId, Mac, NewAddress, RecvError, RxFrame, Seed, SendError,
-    SocketId, Stack, State, TcpId, TcpInfo, TcpOptions, Usage, Work,
+    Autoconfigure, Cidr, Config, Congestion, ConnectOptions, Counters, DropReason, EcnMode,
+    FastOpen, Instant, Lifetimes, ListenOptions, ListenerId, Mac, NewAddress, RecvError, RxFrame,
+    Seed, SendError, SocketId, Stack, State, TcpId, TcpInfo, TcpOptions, Usage, Work,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -358,6 +358,13 @@ impl Host for Ours {
         let connections = self.stack.connections().filter(|(_, info)| info.state != State::Listen);
         let lines = connections.map(|(_, info)| format!("{info:?}\n"));
         format!("{:?}\n{}", self.stack.usage(), lines.collect::<String>())
+    }
+
+    fn wasted(&self) -> Wasted {
+        let Counters { tcp_retrans_segs, tcp_win_probe, drops, .. } = self.stack.counters();
+        // Some frames go to whoever hears them.
+        let dropped = drops.total() - drops.get(DropReason::IpNotForUs);
+        Wasted { resent: *tcp_retrans_segs, probes: *tcp_win_probe, dropped }
     }
 
     fn check(&mut self) -> Result<(), String> {

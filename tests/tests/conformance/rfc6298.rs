@@ -1,5 +1,6 @@
 //! RFC 6298, Computing TCP's Retransmission Timer.
 
+use crate::rfc8985::{RTT, at, sack, segment, with_sack};
 use crate::{ms, secs};
 use stack::testing::rig::Rig;
 use std::time::Duration;
@@ -64,6 +65,18 @@ fn must_18_karns_algorithm() {
     t.send(10).expect("P. 1:11(10) ack 1");
     t.expect_within(secs(2), "P. 1:11(10) ack 1");
     t.advance(ms(1)).inject(". 1:1(0) ack 11");
+    assert_eq!(t.info().unwrap().rtt, before);
+}
+
+/// Nor does what was sent once and arrived behind a hole, if the acknowledgment had to wait for the
+/// hole to be filled, and no report came before: it says how long that took.
+#[test]
+fn section_3_what_waited_for_a_hole_gives_no_sample() {
+    let mut t = with_sack(10);
+    t.advance(RTT).inject(&sack(0, &[(1, 4)])).expect(&segment(0)).forget_rest();
+    let before = t.info().unwrap().rtt;
+    t.advance(RTT).forget_rest();
+    t.inject(&format!(". 1:1(0) ack {}", at(10))).forget_rest();
     assert_eq!(t.info().unwrap().rtt, before);
 }
 

@@ -5,6 +5,7 @@ use crate::rfc8985::{MSS, RTT, at, sack, segment, with_sack};
 use crate::{ms, secs};
 use stack::testing::rig::Rig;
 use stack::{Congestion, ConnectOptions, State, TcpOptions};
+use std::collections::BTreeSet;
 
 /// [`with_sack`], under another congestion controller.
 pub(crate) fn under(congestion: Congestion, segments: usize) -> Rig {
@@ -89,10 +90,12 @@ fn section_5_holes_only() {
 fn section_5_1_reports_outlive_a_time_out() {
     let mut t = with_sack(6);
     t.advance(RTT);
-    t.inject(&sack(0, &[(2, 4)])).forget_rest();
-    t.advance(secs(1)).forget_rest();
-    t.inject(&sack(2, &[(2, 4)])).forget_rest();
-    t.advance(ms(1)).inject(&sack(4, &[])).forget_rest();
+    t.inject(&sack(0, &[(2, 4)])).advance(secs(1));
+    t.inject(&sack(2, &[(2, 4)])).advance(ms(1));
+    t.inject(&sack(4, &[]));
+    let sent = t.take_segments();
+    let again: BTreeSet<usize> = sent.iter().map(|it| t.end_of(it) as usize).collect();
+    assert_eq!(again, [1, 5, 6].map(at).into());
     assert!(t.info().unwrap().retransmits <= 6, "{}", t.info().unwrap().retransmits);
 }
 

@@ -35,6 +35,24 @@ pub(crate) fn segment(n: usize) -> String {
     format!(". {}:{}({MSS}) ack 1", at(n), at(n + 1))
 }
 
+/// §6.2 step 2: an acknowledgment that comes sooner than any before may be the original's, unless
+/// it echoes the retransmission's own timestamp. Then the path has become shorter, and what was
+/// sent before the retransmission is lost.
+#[test]
+fn section_6_2_step_2_a_path_that_becomes_shorter() {
+    let mut t = Rig::connecting();
+    t.advance(RTT);
+    t.inject("S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 1 ecr 0>").expect(". 1:1(0) ack 1");
+    t.send(10 * 1448).take_segments();
+    t.advance(RTT);
+    let val = t.peer_clock();
+    t.inject(&format!(". 1:1(0) ack 1 <nop,nop,TS val {val} ecr 100,nop,nop,sack 1449:5793>"));
+    t.expect(". 1:1449(1448) ack 1");
+    t.advance(RTT / 2).inject(". 1:1(0) ack 5793");
+    let again: Vec<i64> = t.take_segments().iter().map(|it| t.end_of(it)).collect();
+    assert_eq!(again.first(), Some(&7241), "{again:?}");
+}
+
 /// §6.2 step 4: three segments above a hole on a path that has never reordered: at once.
 #[test]
 fn section_6_2_step_4_three_segments_above_the_hole() {
@@ -258,6 +276,21 @@ fn a_silent_recovery_is_rescued_before_the_time_out() {
     t.advance(secs(2)).forget_rest();
     assert!(t.stack.counters().tcp_timeouts > 0, "once, and then the time-out");
     assert_eq!(t.stack.counters().tcp_rescue_probes, 1);
+}
+
+/// Where that would come no sooner than the time-out, the time-out comes: it finds all that is
+/// lost, and a rescue only the first.
+#[test]
+fn a_rescue_does_not_put_the_time_out_off() {
+    let mut t = Rig::connecting();
+    t.advance(4 * RTT);
+    t.inject("S. 0:0(0) ack 1 win 65535 <mss 1460,nop,nop,sackOK>").expect(". 1:1(0) ack 1");
+    t.send(10 * MSS).take_segments();
+    t.advance(4 * RTT).inject(&sack(0, &[(1, 4)])).expect(&segment(0)).expect_nothing();
+    let rto = t.info().unwrap().rto;
+    t.expect_within(rto + ms(1), &segment(0));
+    let counters = t.stack.counters();
+    assert_eq!((counters.tcp_timeouts, counters.tcp_rescue_probes), (1, 0), "after {rto:?}");
 }
 
 /// What was sent before a rest of the connection says nothing about what is sent after it.

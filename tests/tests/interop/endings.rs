@@ -1,21 +1,19 @@
 //! How programs end.
 
 use crate::PEER;
-use std::time::Duration;
 use tests::netns::{Netns, STACK, demo_path};
 
 #[test]
 fn an_interrupted_server_closes_its_connections_in_good_order() {
     let Some(ns) = Netns::new() else { return };
     let echo = ns.serve("echo", "");
-    let said = std::thread::scope(|scope| {
-        // Waits for our FIN: a reset would be an error.
-        let client = scope.spawn(|| ns.sh(20, &format!("(echo hello; sleep 5) | nc {STACK} 7")));
-        std::thread::park_timeout(Duration::from_millis(800));
-        echo.signal("INT");
-        client.join().unwrap()
-    });
-    assert_eq!(said, "hello\n");
+    let mut client = ns.spawn("nc", &format!("{STACK} 7"));
+    client.write("hello\n");
+    client.wait_for("hello");
+    echo.signal("INT");
+    // It waits for our FIN: a reset would be an error.
+    let (status, rest) = client.finish();
+    assert!(status.success() && rest.is_empty(), "{status}: {rest}");
     let log = echo.log();
     let (status, _) = echo.finish();
     assert!(status.success(), "{status}: {log}");

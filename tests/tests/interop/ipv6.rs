@@ -39,7 +39,7 @@ fn we_ping_linux_with_every_kind_of_size() {
     let output = ns.try_sh(20, &nobody);
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("Destination Host Unreachable") || said.contains("0 received"), "{said}");
+    assert!(said.contains("Destination Host Unreachable"), "{said}");
 }
 
 #[test]

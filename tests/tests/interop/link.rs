@@ -15,7 +15,7 @@ fn transfers_with_an_outage(options: &str, cut: &str, mend: &str) {
     let Some(ns) = Netns::new() else { return };
     let nc = demo_path("nc").display().to_string();
     let nc = format!("{nc} --tap tap0 {options}");
-    let outage = format!("sleep 0.2; {cut}; sleep 0.7; kill -0 $!; {mend}; wait $!");
+    let outage = format!("sleep 0.2; {cut}; sleep 0.7; kill -0 $! || echo over; {mend}; wait $!");
     let to_linux = format!(
         "(nc -l {KERNEL} 5000 </dev/null | {PEER} check {COUNT} 1) & {LISTENING}; \
          {PEER} make {COUNT} 1 | {nc} -N {KERNEL} 5000 >/dev/null & {outage}; wait"

@@ -83,7 +83,8 @@ fn an_interruption_leaves_a_good_file() {
         ns.sh(20, "until [ $(stat -c %s heard.wav) -gt 10000 ]; do sleep 0.02; done");
         let said = receiver.interrupt();
         assert!(said.contains(" of sound; "), "{said}");
-        sender.interrupt();
+        // It may have heard by itself that nobody listens.
+        drop(sender);
         let file = std::fs::read(ns.dir().join("heard.wav")).expect("a file");
         let length = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().expect("four"));
         assert_eq!((length(4) as usize + 8, length(40) as usize + 44), (file.len(), file.len()));

@@ -19,12 +19,26 @@ pub(crate) struct Machine {
     pub(crate) library: Library,
     /// The script's descriptors, and the live ones.
     pub(crate) fds: Mutex<BTreeMap<i64, i32>>,
+    /// What was written to each live descriptor and read from it, in bytes.
+    pub(crate) moved: Mutex<BTreeMap<i32, Moved>>,
     pub(crate) local: Ipv4Addr,
     pub(crate) remote: Ipv4Addr,
 }
 
-/// The byte of the stack's text at `offset`: what packetdrill writes.
-const TEXT: u8 = 0;
+/// Bytes of the two streams of a connection.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Moved {
+    written: u64,
+    read: u64,
+}
+
+/// The byte at this place of the stack's text, and of its peer's.
+pub(crate) fn text(offset: u64) -> u8 {
+    (offset % 251) as u8
+}
+
+/// What stands in a buffer that nobody has written to.
+const UNTOUCHED: u8 = 0xee;
 
 fn address(ip: Ipv4Addr, port: u16) -> sockaddr_in {
     sockaddr_in {
@@ -82,6 +96,8 @@ impl Machine {
                 let nobody = sockaddr_in { sin_family: 0, ..peer };
                 let nowhere = argument(1)? == &Value::Int(libc::AF_UNSPEC.into());
                 let to = if nowhere { at(&nobody) } else { at(&peer) };
+                // Another connection begins at zero.
+                self.moved.lock().unwrap().remove(&fd(0)?);
                 (lib.connect)(user, fd(0)?, to, ADDRESS_LEN).into()
             }
             "listen" => (lib.listen)(user, fd(0)?, int(1)?).into(),
@@ -89,6 +105,7 @@ impl Machine {
             "close" => {
                 let live = fd(0)?;
                 self.fds.lock().unwrap().remove(&argument(0)?.int()?);
+                self.moved.lock().unwrap().remove(&live);
                 (lib.close)(user, live).into()
             }
             "shutdown" => (lib.shutdown)(user, fd(0)?, int(1)?).into(),
@@ -111,7 +128,7 @@ impl Machine {
                 let flags = if call.arguments.len() > 3 { int(3)? } else { 0 };
                 let nowhere = argument(1)? == &Value::Int(0);
                 let to = matches!(argument(4), Ok(Value::Dots)).then_some(peer);
-                self.transfer(&call.name, fd(0)?, nowhere, (size(2)?, flags), to)
+                self.transfer(&call.name, fd(0)?, nowhere, (size(2)?, flags), to)?
             }
             "readv" | "writev" | "sendmsg" | "recvmsg" => self.vector(call, fd(0)?)?,
             "poll" => self.poll(argument(0)?, int(2)?)?,
@@ -122,11 +139,7 @@ impl Machine {
             }
             "epoll_wait" => self.epoll_wait(fd(0)?, argument(1)?, int(2)?, int(3)?)?,
             "pipe" => self.pipe(argument(0)?)?,
-            "splice" => {
-                let (mut from, mut to) = (0, 0);
-                let flags = size(5)? as u32;
-                (lib.splice)(user, fd(0)?, &mut from, fd(2)?, &mut to, size(4)?, flags) as i64
-            }
+            "splice" => self.splice((fd(0)?, fd(2)?), size(4)?, size(5)? as u32),
             other => return Err(format!("`{other}` is no call that the runner knows")),
         };
         Ok(answer)
@@ -149,6 +162,33 @@ impl Machine {
         Ok(accepted.into())
     }
 
+    fn moved(&self, fd: i32) -> Moved {
+        self.moved.lock().unwrap().get(&fd).copied().unwrap_or_default()
+    }
+
+    fn advance(&self, fd: i32, change: impl FnOnce(&mut Moved)) {
+        change(self.moved.lock().unwrap().entry(fd).or_default());
+    }
+
+    /// What comes next in the text for the descriptor, `length` bytes of it.
+    fn to_write(&self, fd: i32, length: usize) -> Vec<u8> {
+        (self.moved(fd).written..).take(length).map(text).collect()
+    }
+
+    /// A call that reads has answered: what it was to bring stands in the buffer, and nothing else.
+    fn has_read(&self, fd: i32, room: &[u8], answer: i64, flags: i32) -> Result<(), String> {
+        let (from, count) = (self.moved(fd).read, answer.max(0) as usize);
+        let brings = if flags & libc::MSG_TRUNC == 0 { count } else { 0 };
+        let wanted = (from..).map(text).take(brings).chain(std::iter::repeat(UNTOUCHED));
+        if let Some(at) = room.iter().zip(wanted).position(|(found, wanted)| *found != wanted) {
+            return Err(format!("read {count} bytes from {from}, and {at} behind that is wrong"));
+        }
+        if flags & libc::MSG_PEEK == 0 {
+            self.advance(fd, |moved| moved.read += count as u64);
+        }
+        Ok(())
+    }
+
     /// `nowhere`: the script passes NULL.
     fn transfer(
         &self,
@@ -157,9 +197,10 @@ impl Machine {
         nowhere: bool,
         (length, flags): (usize, i32),
         to: Option<sockaddr_in>,
-    ) -> i64 {
+    ) -> Result<i64, String> {
         let (lib, user) = (&self.library, self.library.userdata);
-        let mut room = vec![TEXT; length];
+        let reads = matches!(name, "read" | "recv" | "recvfrom");
+        let mut room = if reads { vec![UNTOUCHED; length] } else { self.to_write(fd, length) };
         let none = std::ptr::null_mut();
         let at: *mut c_void = if nowhere { std::ptr::null_mut() } else { room.as_mut_ptr().cast() };
         let answer = match name {
@@ -174,7 +215,11 @@ impl Machine {
                 (lib.sendto)(user, fd, at, length, flags, to, long)
             }
         };
-        answer as i64
+        match reads {
+            true => self.has_read(fd, &room, answer as i64, flags)?,
+            false => self.advance(fd, |moved| moved.written += answer.max(0) as u64),
+        }
+        Ok(answer as i64)
     }
 
     /// Calls over several buffers, and messages.
@@ -192,15 +237,25 @@ impl Machine {
                 other => Err(format!("{other:?} is no buffer")),
             })
             .collect();
-        let mut rooms: Vec<Vec<u8>> = lengths?.into_iter().map(|n| vec![TEXT; n]).collect();
-        let mut buffers: Vec<iovec> = rooms
-            .iter_mut()
-            .map(|room| iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() })
-            .collect();
+        let lengths = lengths?;
+        let (whole, reads) = (lengths.iter().sum(), matches!(&call.name[..], "readv" | "recvmsg"));
+        let mut room = if reads { vec![UNTOUCHED; whole] } else { self.to_write(fd, whole) };
+        let mut rest = &mut room[..];
+        let mut buffers = Vec::new();
+        for length in lengths {
+            let (buffer, behind) = rest.split_at_mut(length);
+            buffers.push(iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: length });
+            rest = behind;
+        }
         let count = buffers.len();
         if !is_message {
-            let function = if call.name == "readv" { lib.readv } else { lib.writev };
-            return Ok(function(user, fd, buffers.as_ptr(), count as i32) as i64);
+            let function = if reads { lib.readv } else { lib.writev };
+            let answer = function(user, fd, buffers.as_ptr(), count as i32) as i64;
+            match reads {
+                true => self.has_read(fd, &room, answer, 0)?,
+                false => self.advance(fd, |moved| moved.written += answer.max(0) as u64),
+            }
+            return Ok(answer);
         }
         let flags = call.arguments[2].int()? as i32;
         let mut control = [0u64; 16];
@@ -214,11 +269,23 @@ impl Machine {
             msg_flags: 0,
         };
         if call.name == "sendmsg" {
-            return Ok((lib.sendmsg)(user, fd, &message, flags) as i64);
+            let answer = (lib.sendmsg)(user, fd, &message, flags) as i64;
+            self.advance(fd, |moved| moved.written += answer.max(0) as u64);
+            return Ok(answer);
         }
         let answer = (lib.recvmsg)(user, fd, &mut message, flags) as i64;
+        self.has_read(fd, &room, answer, flags)?;
         check_message(&call.arguments[1], &message, &control)?;
         Ok(answer)
+    }
+
+    fn splice(&self, (from, to): (i32, i32), length: usize, flags: u32) -> i64 {
+        let (lib, mut places) = (&self.library, (0, 0));
+        let (out_of, into) = (&mut places.0, &mut places.1);
+        let answer = (lib.splice)(lib.userdata, from, out_of, to, into, length, flags) as i64;
+        self.advance(from, |moved| moved.read += answer.max(0) as u64);
+        self.advance(to, |moved| moved.written += answer.max(0) as u64);
+        answer
     }
 
     fn set_option(&self, fd: i32, level: i32, name: i32, value: &Value) -> Result<i64, String> {

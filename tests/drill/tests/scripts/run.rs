@@ -14,7 +14,7 @@ use stack::testing::options::TcpOption;
 use stack::testing::packet::{Flags, Segment, ethernet};
 
 use crate::assert::Variables;
-use crate::calls::{Machine, PORT};
+use crate::calls::{Machine, PORT, text};
 use crate::library::{self, Library};
 use crate::script::{Action, Call, Event, When, parse};
 
@@ -84,6 +84,7 @@ pub(crate) fn run(text: &str, flags: &str) -> Result<(), String> {
     let machine = Arc::new(Machine {
         library: Library::open(flags),
         fds: Mutex::new(BTreeMap::new()),
+        moved: Mutex::new(BTreeMap::new()),
         local: LOCAL,
         remote: REMOTE,
     });
@@ -279,7 +280,8 @@ impl Run {
     }
 
     fn inject(&mut self, line: &Notation) -> Result<(), String> {
-        let segment = line.to_segment(self.flow(), self.bases().reversed(), WINDOW, |_| 0);
+        let segment = line
+            .to_segment(self.flow(), self.bases().reversed(), WINDOW, |offset| text(offset.into()));
         self.send(&segment)?;
         self.last_injected = Some(segment);
         Ok(())
@@ -345,7 +347,10 @@ impl Run {
                 Notation::of(&segment, self.bases())
             ));
         }
-        if segment.payload.iter().any(|byte| *byte != 0) {
+        let syn = u32::from(!segment.flags.has(Flags::SYN));
+        let from = segment.seq.wrapping_sub(self.bases().seq).wrapping_sub(syn);
+        let wanted = (from.into()..).map(text);
+        if segment.payload.iter().zip(wanted).any(|(found, wanted)| *found != wanted) {
             return Err(format!("{line}: the text is not what was written"));
         }
         match at {
@@ -372,10 +377,22 @@ impl Run {
         }
     }
 
+    /// What the stack has sent by now, the script has seen. What a timer sends later it may leave.
+    fn has_seen_all(&mut self) -> Result<(), String> {
+        let now = self.now();
+        match self.next() {
+            Ok((segment, sent)) if sent <= now => {
+                Err(format!("at the end, unseen: {}", Notation::of(&segment, self.bases())))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The end: the second thread has nothing to do, the connection is reset, and the descriptors
     /// are closed behind the door's back.
     fn finish(mut self) -> Result<(), String> {
         self.idle()?;
+        self.has_seen_all()?;
         if let Some(mut last) = self.last_injected.take() {
             last.seq = last.seq.wrapping_add(last.len());
             last.flags = Flags::RST.with(Flags::ACK);

@@ -157,6 +157,9 @@ impl Plan {
                 leap_s: 0,
                 crash_ms: 0,
                 refuses_ms: 0,
+                // Who remembers no connection resets what comes late.
+                time_wait_ms: 60_000,
+                time_wait_max: 131_072,
                 moves_ms: 0,
                 fast_open: 0,
                 keepalive_ms: 0,
@@ -167,6 +170,39 @@ impl Plan {
         plan.run.spares_arp = 1;
         // The faults outlast the transfer: nothing is delivered because the link was repaired.
         plan.run.faults_ms = 3_600_000;
+        plan
+    }
+
+    /// Nothing in the way of two hosts that want for nothing: no segment has a reason to go twice,
+    /// and no frame a reason to be dropped.
+    pub fn calm(seed: u64) -> Plan {
+        let mut plan = Plan::draw(seed, Mix::Ours);
+        let mut dice = Dice::new(seed, "calm");
+        // A SYN goes again after a second.
+        let delay_us = dice.between(10, 100_000);
+        plan.wires = [(); 2].map(|()| WirePlan { delay_us, ..WirePlan::default() });
+        for connection in &mut plan.connections {
+            // Who wants nothing would be gone before he is there.
+            let idle = connection.sides.iter().all(|side| side.bytes == 0);
+            for side in &mut connection.sides {
+                side.ending = if idle { 0 } else { side.ending % 2 };
+            }
+        }
+        plan.hosts = plan.hosts.map(|host| HostPlan {
+            seed: host.seed,
+            epoch_us: host.epoch_us,
+            mtu: host.mtu,
+            super_frame: host.super_frame,
+            joins: host.joins,
+            receive_buffer: host.receive_buffer,
+            send_buffer: host.send_buffer,
+            nodelay: host.nodelay,
+            congestion: host.congestion,
+            ecn: host.ecn,
+            quick_ack: host.quick_ack,
+            ..HostPlan::default()
+        });
+        plan.run = RunPlan { seed, ip: plan.run.ip, ..RunPlan::default() };
         plan
     }
 
@@ -182,10 +218,8 @@ impl Plan {
             // It panics when it is told what nobody said.
             wire.damage_kinds = damage::SEEN;
         }
-        for host in &mut self.hosts {
-            // It has no SND.WL1: a closed window that comes late stops it for ever.
-            host.receive_buffer = BYTES_MAX;
-        }
+        // It has no SND.WL1: a closed window that comes late stops it for ever.
+        self.hosts[0].receive_buffer = BYTES_MAX;
     }
 }
 

@@ -35,15 +35,12 @@ fn must_19_slow_start() {
     t.send(300_000);
     let first = t.take_segments();
     assert_eq!(first.len(), 10, "the initial window (RFC 6928)");
-    let mut in_flight = 14_600;
+    let (mut window, mut end) = (14_600, 14_601);
     for _ in 0..2 {
-        let end = in_flight + 1;
-        for _ in 0..1 {
-            t.inject(&format!(". 1:1(0) ack {end}"));
-        }
+        t.inject(&format!(". 1:1(0) ack {end}"));
         let more: usize = t.take_segments().iter().map(|segment| segment.payload.len()).sum();
-        assert!(more as i64 <= 2 * in_flight, "{more} bytes after {in_flight}");
-        in_flight += more as i64;
+        assert!(more > window && more <= 2 * window, "{more} bytes after {window}");
+        (window, end) = (more, end + more);
     }
 }
 
@@ -159,7 +156,8 @@ fn must_26_keepalive_waits_for_silence() {
     // With text in flight the retransmissions ask instead.
     t.send(10).expect("P. 1:11(10) ack 11");
     t.advance(secs(100));
-    assert!(t.take_segments().iter().all(|segment| segment.payload.len() == 10));
+    let asked = t.take_segments();
+    assert!(!asked.is_empty() && asked.iter().all(|segment| segment.payload.len() == 10));
 }
 
 #[test]

@@ -239,6 +239,7 @@ fn must_16_sack_blocks_take_room_from_the_text() {
     for segment in t.take_segments() {
         let packet = 20 + 20 + segment.options.len() + segment.payload.len();
         assert!(packet <= 1500, "{packet} bytes");
+        assert!(walk(&segment).unwrap().contains(&5), "no blocks: {segment:?}");
     }
 }
 

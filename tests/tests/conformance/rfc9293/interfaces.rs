@@ -111,16 +111,19 @@ fn must_50_unknown_ip_options_are_ignored() {
 #[test]
 fn must_54_errors_reach_the_connection_that_they_quote() {
     let (mut t, segment) = in_flight();
+    // An open connection that is told of every error that is its own.
+    let (now, options) = (t.now(), TcpOptions { network_errors: true, ..t.tcp().options() });
+    t.tcp().set_options(now, options);
     let mut other = segment.clone();
     other.source.set_port(81);
-    t.inject_error(UNREACHABLE, 3, [0; 4], &other);
-    let mut old = segment.clone();
+    let (mut old, mut unsent) = (segment.clone(), segment.clone());
     old.seq = old.seq.wrapping_sub(1000);
-    t.inject_error(UNREACHABLE, 3, [0; 4], &old);
-    let mut unsent = segment.clone();
     unsent.seq = unsent.seq.wrapping_add(1000);
-    t.inject_error(UNREACHABLE, 3, [0; 4], &unsent);
-    t.expect_nothing().state(State::Established);
+    for (quoted, is_told) in [(other, false), (old, false), (unsent, false), (segment, true)] {
+        t.inject_error(UNREACHABLE, 3, [0; 4], &quoted);
+        t.expect_nothing().state(State::Established);
+        assert_eq!(t.tcp().readiness().contains(Readiness::ERROR), is_told, "{quoted:?}");
+    }
     let mut t = Rig::connecting();
     let syn = t.last().clone();
     t.inject_error(UNREACHABLE, 3, [0; 4], &syn).expect_error(TcpError::Refused);
