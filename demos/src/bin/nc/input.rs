@@ -32,6 +32,8 @@ struct Shared {
 
 struct State {
     outlet: Option<Arc<dyn Outlet>>,
+    /// It is being sent to.
+    is_lent: bool,
     /// All of standard input was read and sent, or cannot be.
     is_done: bool,
     last: Stopwatch,
@@ -40,7 +42,8 @@ struct State {
 impl Input {
     /// Starts reading as soon as there is an outlet.
     pub(crate) fn start() -> Result<Input> {
-        let state = State { outlet: None, is_done: false, last: Stopwatch::start() };
+        let state =
+            State { outlet: None, is_lent: false, is_done: false, last: Stopwatch::start() };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let pumped = Arc::clone(&shared);
         outside::spawn("stdin", move || pumped.pump()).context("no thread for standard input")?;
@@ -64,6 +67,15 @@ impl Input {
     /// The outlet is gone.
     pub(crate) fn disconnect(&self) {
         self.shared.lock().outlet = None;
+    }
+
+    /// The outlet is gone, and nobody holds it any more: what is being sent has been sent.
+    pub(crate) fn reclaim(&self) {
+        let mut state = self.shared.lock();
+        state.outlet = None;
+        while state.is_lent {
+            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// Waits until all of it is sent, or `idle` has passed without traffic.
@@ -97,7 +109,8 @@ impl Shared {
 
     fn try_pump(&self) -> io::Result<()> {
         // Nothing is read before there is somebody to send it to.
-        self.outlet();
+        drop(self.lend());
+        self.take_back();
         let mut buffer = vec![0; READ_SIZE];
         let mut input = io::stdin().lock();
         loop {
@@ -105,22 +118,30 @@ impl Shared {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
             };
-            let outlet = self.outlet();
+            let outlet = self.lend();
             self.lock().last = Stopwatch::start();
-            if count == 0 {
-                return outlet.end();
+            let sent = if count == 0 { outlet.end() } else { outlet.send(&buffer[..count]) };
+            drop(outlet);
+            self.take_back();
+            if sent.is_err() || count == 0 {
+                return sent;
             }
-            outlet.send(&buffer[..count])?;
-            self.lock().last = Stopwatch::start();
         }
     }
 
+    fn take_back(&self) {
+        let mut state = self.lock();
+        (state.is_lent, state.last) = (false, Stopwatch::start());
+        self.changed.notify_all();
+    }
+
     /// The present outlet: waits until there is one.
-    fn outlet(&self) -> Arc<dyn Outlet> {
+    fn lend(&self) -> Arc<dyn Outlet> {
         let mut state = self.lock();
         loop {
-            if let Some(outlet) = &state.outlet {
-                return Arc::clone(outlet);
+            if let Some(outlet) = state.outlet.clone() {
+                state.is_lent = true;
+                return outlet;
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }

@@ -64,7 +64,8 @@ pub(crate) fn listen(program: &Program, options: &Options, address: SocketAddr) 
         show(&buffer[..count])?;
         socket.connect(peer).with_context(|| format!("{peer}"))?;
         let ended = talk(options, &input, socket)?.map_err(|error| explain(error, peer));
-        input.disconnect();
+        // The address is to be used again.
+        input.reclaim();
         match ended {
             Err(error) if options.keep => program.say(&format!("{error:#}")),
             Ok(()) if options.keep => {}
