@@ -217,7 +217,7 @@ impl Running {
 
     /// What it wrote to its standard error until now.
     pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     /// Writes to its standard input.

@@ -62,6 +62,9 @@ fn arguments() -> Result<Arguments, String> {
             word => found.seed = word.parse().map_err(|_| format!("`{word}`: what is that?"))?,
         }
     }
+    if found.calm && (found.lossy || matches!(found.mix, Mix::Smol)) {
+        return Err("--calm is of hosts of ours, with nothing in the way".into());
+    }
     Ok(found)
 }
 

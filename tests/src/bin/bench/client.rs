@@ -210,13 +210,15 @@ mod tests {
 
     #[test]
     fn the_clock_stops_while_the_flood_goes_on() {
-        let at = Ipv4Addr::new(127, 0, 53, 6);
+        // Others may run this test on this machine.
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let at = Ipv4Addr::new(127, 53, high, low);
         let source = UdpSocket::bind((at, port::UDP_SOURCE)).unwrap();
         thread::spawn(move || linux::flood(&source));
         let time = Duration::from_millis(100);
         let Count { count, secs, .. } = flood_down(at, time).unwrap();
         assert!(count > 0);
-        let spread = time.as_secs_f64()..(time + AFTERMATH / 2).as_secs_f64();
+        let spread = time.as_secs_f64()..(time + AFTERMATH).as_secs_f64();
         assert!(spread.contains(&secs), "{secs} s");
     }
 }
