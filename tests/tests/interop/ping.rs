@@ -49,6 +49,15 @@ fn we_ping_linux_with_every_kind_of_size() {
     }
 }
 
+/// No time between two requests means as fast as replies come.
+#[test]
+fn a_flood_of_ours_loses_none() {
+    let Some(ns) = Netns::new() else { return };
+    let ping = demo_path("ping").display().to_string();
+    let said = ns.sh(120, &format!("{ping} --tap tap0 -q -c 20000 -i 0 {KERNEL}"));
+    assert!(said.contains("20000 packets transmitted, 20000 received, 0% packet loss"), "{said}");
+}
+
 #[test]
 fn pinging_nobody_fails_and_says_why() {
     let Some(ns) = Netns::new() else { return };

@@ -32,6 +32,10 @@ const MAX_PENDING: usize = 4096;
 /// After the last reply, one waits at least so long for those that are still missing.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
+/// With no time between two requests, the next waits so long for the last one's reply: a hundred go
+/// in a second at the least, as with iputils' `-f`.
+const FLOOD_WAIT: Duration = Duration::from_millis(10);
+
 /// Sends ICMP echo requests and prints the replies.
 #[derive(Parser, Debug)]
 #[command(version)]
@@ -43,7 +47,7 @@ struct Options {
     #[arg(short, long)]
     count: Option<u64>,
 
-    /// The time between two requests.
+    /// The time between two requests; 0: as soon as the reply has come, or after 10 ms.
     #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     interval: Duration,
 
@@ -116,12 +120,23 @@ impl Ping<'_> {
         while self.options.count.is_none_or(|count| number < count) {
             number += 1;
             self.ask(number as u16)?;
-            let is_last = self.options.count == Some(number);
-            if !is_last {
-                self.listen(self.options.interval, false)?;
+            if self.options.count != Some(number) {
+                self.pause(number as u16)?;
             }
         }
-        self.listen(self.last_wait(), true)
+        self.listen(self.last_wait(), |ping| ping.pending.is_empty())
+    }
+
+    /// Between two requests, the first of which is `sequence`.
+    fn pause(&mut self, sequence: u16) -> Result<()> {
+        // One that could not be sent has no reply to wait for.
+        let went = self.pending.contains_key(&sequence);
+        match self.options.interval {
+            Duration::ZERO => {
+                self.listen(FLOOD_WAIT, |ping| went && !ping.pending.contains_key(&sequence))
+            }
+            interval => self.listen(interval, |_| false),
+        }
     }
 
     /// How long to wait after the last request: as iputils, twice the longest round trip once
@@ -155,13 +170,13 @@ impl Ping<'_> {
         }
     }
 
-    /// Takes replies for a while, those that are there in any case, or until none is missing.
-    fn listen(&mut self, time: Duration, ends_when_complete: bool) -> Result<()> {
+    /// Takes replies for a while, those that are there in any case, or until it is `complete`.
+    fn listen(&mut self, time: Duration, complete: impl Fn(&Self) -> bool) -> Result<()> {
         let since = Stopwatch::start();
         let mut text = vec![0; self.text.len() + 1];
         loop {
             let left = since.left_of(time);
-            if ends_when_complete && self.pending.is_empty() {
+            if complete(self) {
                 return Ok(());
             }
             if left.is_zero() {
