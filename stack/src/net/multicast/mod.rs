@@ -421,7 +421,9 @@ impl Groups {
                     _ if membership.reception.is_any() => say((Saying::ToExclude, Vec::new())),
                     _ => say((Saying::ToInclude, Vec::new())),
                 }
-                membership.change_at = now + self.dice.part_of(REPORT_INTERVAL);
+                // Not at once again: from an open range (RFC 3376 §5.1, RFC 3810 §6.1).
+                let wait = self.dice.part_of(REPORT_INTERVAL).max(Duration::from_millis(1));
+                membership.change_at = now + wait;
             }
             if membership.answer_at.is_some_and(|at| at <= now) {
                 membership.answered = Some(now);
