@@ -4,7 +4,7 @@
 use super::icmpv6;
 use crate::wire::address::{Address, Endpoint, FlowKey};
 use crate::wire::checksum;
-use crate::wire::extensions::FRAGMENT;
+use crate::wire::extensions::{self, FRAGMENT};
 use crate::wire::parse::{PROTOCOL_ICMP as PROTOCOL, PROTOCOL_ICMPV6};
 
 /// Bytes before a message's payload.
@@ -292,8 +292,13 @@ pub(crate) struct About<'a> {
 /// first, or to what is not a single host. Loopback is: what claims to come from there, and comes
 /// from a link, does not get here.
 pub(crate) fn may_report(about: &About<'_>) -> bool {
-    let kind = about.payload.first().copied();
-    let harmless = match about.protocol {
+    // Of IPv6 what counts stands behind headers that nobody may have read.
+    let (protocol, payload) = match about.source.is_v4() {
+        true => (about.protocol, about.payload),
+        false => extensions::carried(about.protocol, about.payload),
+    };
+    let kind = payload.first().copied();
+    let harmless = match protocol {
         // What is not plainly a question or an answer might be an error.
         PROTOCOL => matches!(kind, Some(0 | 8 | 13 | 14 | 17 | 18)),
         PROTOCOL_ICMPV6 => matches!(kind, Some(128..=136 | 138..)),

@@ -19,7 +19,7 @@ use crate::udp::error::{NetworkError, NetworkErrorKind};
 use crate::udp::socket::{Arrived, UdpSocket};
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
 use crate::wire::ecn::Codepoint;
-use crate::wire::extensions::{self, Problem};
+use crate::wire::extensions::Problem;
 use crate::wire::frame::{Gso, RxChecksum, RxFrame};
 use crate::wire::interface::InterfaceId;
 use crate::wire::parse::{self, IpPacket};
@@ -587,11 +587,6 @@ impl Stack {
             Trouble::Unreachable(_) => false,
             Trouble::Problem(problem) => problem.of_groups_too,
         };
-        // Behind a fragment header other headers may follow that nobody has read.
-        let (protocol, payload) = match packet.source.is_v4() {
-            true => (packet.protocol, packet.payload),
-            false => extensions::carried(packet.protocol, packet.payload),
-        };
         let about = About {
             source: packet.source,
             source_is_broadcast: self.routes.is_broadcast(packet.source),
@@ -600,8 +595,8 @@ impl Stack {
             link_group: arrival.link_group,
             of_groups_too,
             fragment_offset: fragment as u16,
-            protocol,
-            payload,
+            protocol: packet.protocol,
+            payload: packet.payload,
         };
         if !icmp::may_report(&about) {
             return;

@@ -63,8 +63,7 @@ impl Stack {
         extensions::skip(packet).map_err(|refused| match refused {
             Refused::Dropped(reason) => reason,
             Refused::Problem(problem) => {
-                let skimmed = extensions::skim(packet);
-                self.report(arrival, &skimmed, Trouble::Problem(problem));
+                self.report(arrival, packet, Trouble::Problem(problem));
                 DropReason::IpExtension
             }
         })

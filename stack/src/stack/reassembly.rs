@@ -6,7 +6,6 @@ use crate::counters::DropReason;
 use crate::net::fragment::{Expired, FragmentKey, Head, Insert, Whole};
 use crate::net::icmp::{self, About, Message};
 use crate::time::Instant;
-use crate::wire::extensions;
 use crate::wire::frame::RxChecksum;
 use crate::wire::parse::IpPacket;
 
@@ -78,10 +77,6 @@ impl Stack {
     /// Whether the rules of RFC 1122 §3.2.2 let us report that the rest of a datagram did not come.
     fn may_report_expiry(&self, expired: &Expired) -> bool {
         let Some((head, payload)) = expired.first() else { return false };
-        let (protocol, payload) = match expired.src.is_v4() {
-            true => (head.protocol, payload),
-            false => extensions::carried(head.protocol, payload),
-        };
         let about = About {
             source: expired.src,
             source_is_broadcast: self.routes.is_broadcast(expired.src),
@@ -90,7 +85,7 @@ impl Stack {
             link_group: head.link_group,
             of_groups_too: false,
             fragment_offset: 0,
-            protocol,
+            protocol: head.protocol,
             payload,
         };
         self.routes.is_own(expired.dst) && icmp::may_report(&about)
