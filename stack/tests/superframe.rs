@@ -142,13 +142,27 @@ fn while_more_follows_frames_go_full_or_behind_nothing() {
     t.expect(". 1:2001(2000) ack 1").expect_nothing();
     more(&mut t, 3000);
     t.expect_nothing();
-    t.inject(". 1:1(0) ack 1001").expect_nothing();
     t.inject(". 1:1(0) ack 2001").expect(". 2001:5001(3000) ack 1").expect_nothing();
     more(&mut t, 1700);
     t.expect_silence(Duration::from_millis(100));
     t.inject(". 1:1(0) ack 3001").expect_silence(Duration::from_millis(90));
     t.expect_within(Duration::from_millis(20), "P. 5001:7201(2200) ack 1");
     t.inject(". 1:1(0) ack 7201").expect_nothing();
+}
+
+/// RFC 9293 §3.8.6.3: the acknowledgment of one segment may take half a second, and a small buffer
+/// has no room for what would fill a frame: it was sent a buffer at a time, 40 ms apart.
+#[test]
+fn no_frame_waits_to_be_full_behind_a_single_segment() {
+    let mut t = rig("<mss 1000>");
+    let now = t.now();
+    let text: Vec<_> = (0..6000).map(stack::testing::rig::host_byte).collect();
+    t.tcp().send_more(now, &text[..3000]).unwrap();
+    t.drain().expect(". 1:3001(3000) ack 1").expect_nothing();
+    t.tcp().send_more(now, &text[3000..]).unwrap();
+    t.drain().expect_nothing();
+    t.inject(". 1:1(0) ack 1001").expect_nothing();
+    t.inject(". 1:1(0) ack 2001").expect(". 3001:6001(3000) ack 1").expect_nothing();
 }
 
 #[test]

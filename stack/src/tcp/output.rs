@@ -508,10 +508,11 @@ impl Tcb {
 
     /// All there is does not fill a frame, and more follows at once: behind others, whose
     /// acknowledgment will let it go, it waits. A frame costs a device much the same whether it is
-    /// full or not (as Linux's `tcp_tso_should_defer`).
+    /// full or not (as Linux's `tcp_tso_should_defer`). That of two segments comes at once, that of
+    /// one may be delayed (RFC 9293 §3.8.6.3), and a full buffer has no room for what follows.
     fn waits_for_frame(&self, cx: &Cx<'_>, unsent: usize) -> bool {
         let hurries = self.marks.push_out || self.snd.fin_is_next_after(unsent);
-        let others = self.snd.outstanding() > 0;
+        let others = self.snd.outstanding() as usize >= 2 * self.segment_room();
         self.marks.more && !hurries && others && unsent < self.quantum(cx)
     }
 
