@@ -3,8 +3,8 @@
 
 use std::io::{self, IoSlice};
 
-use crate::debt::{Checksum, Debt};
-use crate::device::ETHERNET_HEADER;
+use crate::debt::{Checksum, Debt, Placed};
+use crate::device::{Device, ETHERNET_HEADER, HEADROOM};
 
 /// The tag of a VLAN, bytes.
 const VLAN_TAG: usize = 4;
@@ -160,19 +160,19 @@ pub(crate) fn finished_head(parts: &[IoSlice<'_>], start: u16, offset: u16) -> O
     Some(head)
 }
 
-/// Gives `send` the plain frames that a frame with a debt stands for. The headers must be whole in
-/// the first of its parts.
+/// Gives `device` the plain frames that a frame with a debt stands for. The headers must be whole
+/// in the first of its parts.
 ///
 /// # Errors
-/// That of the last `send` that failed: the others are sent nevertheless. `InvalidInput` for what
+/// That of the last frame that failed: the others are sent nevertheless. `InvalidInput` for what
 /// can stand for no plain frames.
-pub(crate) fn pay(
+pub(crate) fn pay<D: Device + ?Sized>(
     parts: &[IoSlice<'_>],
     debt: Debt,
-    mut send: impl FnMut(&[IoSlice<'_>]) -> io::Result<()>,
+    device: &D,
 ) -> io::Result<()> {
     match (debt.segment, debt.checksum) {
-        (Some(segment), _) => cut(parts, segment, send),
+        (Some(segment), _) => cut(parts, segment, device),
         (None, Checksum::Partial { start, offset }) => {
             let head = finished_head(parts, start, offset).ok_or(io::ErrorKind::InvalidInput)?;
             let mut whole = [IoSlice::new(&[]); PARTS_MAX];
@@ -180,32 +180,31 @@ pub(crate) fn pay(
             let whole = whole.get_mut(..parts.len()).ok_or(io::ErrorKind::InvalidInput)?;
             whole[0] = IoSlice::new(&head);
             whole[1..].copy_from_slice(rest);
-            send(whole)
+            device.send(whole)
         }
-        (None, _) => send(parts),
+        (None, _) => device.send(parts),
     }
 }
 
-/// Where ordinary frames are made, bytes: sixteen of them, all of which are still in the
+/// Where ordinary frames are made, bytes: fifteen of them, all of which are still in the
 /// processor's first cache when they are sent.
 const ORDINARY: usize = 24 << 10;
 
 /// Where long ones are: the longest there is has what the length fields of IP can say behind all
 /// headers.
-const LONG: usize = HEAD_MAX + 65_535;
+const LONG: usize = HEADROOM + HEAD_MAX + 65_535;
+
+/// The most frames that are made in a row.
+const ROW_MAX: usize = 64;
 
 /// Cuts a super-frame as a network card does.
-fn cut(
-    parts: &[IoSlice<'_>],
-    segment: u16,
-    send: impl FnMut(&[IoSlice<'_>]) -> io::Result<()>,
-) -> io::Result<()> {
+fn cut<D: Device + ?Sized>(parts: &[IoSlice<'_>], segment: u16, device: &D) -> io::Result<()> {
     let head = parts.first().map_or(&[][..], |part| part);
     let layout = Layout::of(head).filter(|_| segment > 0 && parts.len() < PARTS_MAX);
     let layout = layout.ok_or(io::ErrorKind::InvalidInput)?;
-    match layout.payload + usize::from(segment) {
-        ..=ORDINARY => cut_in::<ORDINARY>(parts, layout, segment, send),
-        _ => cut_in::<LONG>(parts, layout, segment, send),
+    match HEADROOM + layout.payload + usize::from(segment) {
+        ..=ORDINARY => cut_in::<ORDINARY, D>(parts, layout, segment, device),
+        _ => cut_in::<LONG, D>(parts, layout, segment, device),
     }
 }
 
@@ -214,30 +213,41 @@ fn cut(
 /// piece, and what has just been copied is summed up from the processor's cache. Not inlined: the
 /// place is not for the stack of who has nothing to cut.
 #[inline(never)]
-fn cut_in<const N: usize>(
+fn cut_in<const N: usize, D: Device + ?Sized>(
     parts: &[IoSlice<'_>],
     layout: Layout,
     segment: u16,
-    mut send: impl FnMut(&[IoSlice<'_>]) -> io::Result<()>,
+    device: &D,
 ) -> io::Result<()> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let (text, segment) = (length - layout.payload, usize::from(segment));
-    let stride = layout.payload + segment;
-    let (count, burst) = (text.div_ceil(segment).max(1), N / stride);
-    let mut place = [0; N];
+    let stride = HEADROOM + layout.payload + segment;
+    let (count, burst) = (text.div_ceil(segment).max(1), (N / stride).min(ROW_MAX));
+    let (mut place, mut row) = ([0; N], [Placed::NOTHING; ROW_MAX]);
     let mut result = Ok(());
     for first in (0..count).step_by(burst) {
-        let row = first..count.min(first + burst);
-        let pieces = row.map(|index| Piece::of(text, segment, index));
-        for (piece, frame) in pieces.clone().zip(place.chunks_exact_mut(stride)) {
-            make(parts, layout, piece, &mut frame[..layout.payload + piece.length]);
+        let row = &mut row[..burst.min(count - first)];
+        for (index, placed) in row.iter_mut().enumerate() {
+            let piece = Piece::of(text, segment, first + index);
+            let (start, length) = (HEADROOM + index * stride, layout.payload + piece.length);
+            *placed = Placed { start, length, debt: Debt::NONE };
+            make(parts, layout, piece, &mut place[placed.range()]);
         }
-        for (piece, frame) in pieces.zip(place.chunks_exact(stride)) {
-            let frame = IoSlice::new(&frame[..layout.payload + piece.length]);
-            if let Err(error) = send(&[frame]) {
-                result = Err(error);
-            }
-        }
+        result = send_whole_row(device, &mut place, row).and(result);
+    }
+    result
+}
+
+/// Sends all frames of a row that the device takes.
+fn send_whole_row<D: Device + ?Sized>(
+    device: &D,
+    bytes: &mut [u8],
+    mut row: &[Placed],
+) -> io::Result<()> {
+    let mut result = Ok(());
+    while let (sent, Err(error)) = device.send_row(bytes, row) {
+        result = Err(error);
+        row = row.get(sent + 1..).unwrap_or(&[]);
     }
     result
 }
@@ -321,6 +331,7 @@ fn rewrite(frame: &mut [u8], layout: Layout, piece: Piece) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::tests::Notebook;
 
     /// A packet of IPv4 or IPv6 with nothing but zeros where cutting has something to write.
     fn head(is_v6: bool, protocol: u8, flags: u8) -> Vec<u8> {
@@ -350,14 +361,10 @@ mod tests {
     /// What `parts` are cut to.
     fn cut_all(parts: &[&[u8]], segment: u16) -> Vec<Vec<u8>> {
         let parts: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
-        let mut frames = Vec::new();
         let debt = Debt { segment: Some(segment), ..Debt::NONE };
-        pay(&parts, debt, |frame| {
-            frames.push(frame.iter().flat_map(|part| part.to_vec()).collect());
-            Ok(())
-        })
-        .unwrap();
-        frames
+        let device = Notebook::default();
+        pay(&parts, debt, &device).unwrap();
+        device.frames()
     }
 
     /// All ones: a packet with a right checksum (RFC 1071).
@@ -454,13 +461,11 @@ mod tests {
         owing[51] = !pseudo[1];
         let parts = [&owing[..60], &owing[60..61], &owing[61..]].map(IoSlice::new);
         let debt = Debt { checksum: Checksum::Partial { start: 34, offset: 16 }, segment: None };
-        pay(&parts, debt, |frame| {
-            assert_eq!(frame.iter().flat_map(|part| part.to_vec()).collect::<Vec<u8>>(), plain);
-            Ok(())
-        })
-        .unwrap();
+        let device = Notebook::default();
+        pay(&parts, debt, &device).unwrap();
         let far = Debt { checksum: Checksum::Partial { start: 34, offset: 60 }, segment: None };
-        assert!(pay(&parts, far, |_| panic!("sent")).is_err());
+        assert!(pay(&parts, far, &device).is_err());
+        assert_eq!(device.frames(), [plain.clone()]);
         assert!(finish_checksum(&mut owing, 34, 16));
         assert_eq!(owing, plain);
         assert!(!finish_checksum(&mut plain[..50], 34, 15), "beyond the end");
@@ -473,14 +478,15 @@ mod tests {
         let mut arp = head.clone();
         arp[13] = 6;
         for (front, segment) in [(&arp[..], 10), (&head[..40], 10), (&head[..], 0), (&[], 10)] {
-            let error = pay(&[IoSlice::new(front)], debt(segment), |_| panic!("sent"));
+            let device = Notebook::default();
+            let error = pay(&[IoSlice::new(front)], debt(segment), &device);
             assert_eq!(error.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+            assert!(device.frames().is_empty());
         }
-        let mut count = 0;
-        let result = pay(&[IoSlice::new(&head), IoSlice::new(&text)], debt(10), |_| {
-            count += 1;
-            if count == 3 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-        });
-        assert_eq!((count, result.unwrap_err().kind()), (10, io::ErrorKind::WouldBlock));
+        let (whole, device) = (cut_all(&[&head, &text], 10), Notebook::refusing(2));
+        let result = pay(&[IoSlice::new(&head), IoSlice::new(&text)], debt(10), &device);
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(whole.len(), 10);
+        assert_eq!(device.frames(), [&whole[..2], &whole[3..]].concat());
     }
 }

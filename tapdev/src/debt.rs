@@ -72,10 +72,11 @@ impl Debt {
     }
 }
 
-/// A frame that was received, where it lies in the buffer, and what it owes.
+/// Where a frame lies in a buffer, and what it owes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Received {
-    /// Its first byte: what a device reads may begin with something of its own.
+pub struct Placed {
+    /// Its first byte. What a device reads may begin with something of its own, and what it writes
+    /// too.
     pub start: usize,
     /// Its length in bytes.
     pub length: usize,
@@ -83,7 +84,10 @@ pub struct Received {
     pub debt: Debt,
 }
 
-impl Received {
+impl Placed {
+    /// Nothing, at the beginning.
+    pub const NOTHING: Placed = Placed { start: 0, length: 0, debt: Debt::NONE };
+
     /// Where it lies.
     pub fn range(self) -> std::ops::Range<usize> {
         self.start..self.start + self.length

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cut;
-use crate::debt::{Debt, Offloads, Received};
+use crate::debt::{Debt, Offloads, Placed};
+use crate::offload;
 
 /// The shortest frame: two addresses and a type, bytes.
 pub const ETHERNET_HEADER: usize = 14;
@@ -16,6 +17,12 @@ pub const FRAME_OVERHEAD: usize = ETHERNET_HEADER + 4;
 
 /// The longest super-frame: 64 KiB of IP packet, and what may stand before it, bytes.
 pub(crate) const FRAME_MAX: usize = 65_535 + FRAME_OVERHEAD;
+
+/// What stands before each frame of [`Device::send_row`] for the device to write to, bytes.
+pub const HEADROOM: usize = offload::HEADER;
+
+/// Where the frames of [`Device::recv_row`] begin: at multiples of so many bytes, a cache line.
+pub(crate) const ROW_ALIGN: usize = 64;
 
 /// An Ethernet device.
 ///
@@ -61,8 +68,8 @@ pub trait Device: Send + Sync {
     ///
     /// # Errors
     /// Those of `recv`.
-    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
-        self.recv(buf).map(|length| Received { start: 0, length, debt: Debt::NONE })
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Placed> {
+        self.recv(buf).map(|length| Placed { start: 0, length, debt: Debt::NONE })
     }
 
     /// [`send`](Device::send) of a frame that may owe something; all its headers are in the first
@@ -71,7 +78,43 @@ pub trait Device: Send + Sync {
     /// # Errors
     /// Those of `send`; of several packets, that of the last that failed.
     fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
-        cut::pay(parts, debt, |frame| self.send(frame))
+        cut::pay(parts, debt, self)
+    }
+
+    /// [`recv_with_debt`](Device::recv_with_debt) of several frames. Each lies in `buf` behind the
+    /// one before it, at the next multiple of 64 bytes, and has [`buffer_len`](Device::buffer_len)
+    /// bytes of room. Returns how many there are, which is fewer than `row` has places where `buf`
+    /// is full, or where one was no frame.
+    ///
+    /// # Errors
+    /// What ended the row, beside the frames before it: `WouldBlock` when there are no more.
+    fn recv_row(&self, buf: &mut [u8], row: &mut [Placed]) -> (usize, io::Result<()>) {
+        let (room, mut at) = (self.buffer_len(), 0);
+        for (index, placed) in row.iter_mut().enumerate() {
+            let Some(place) = buf.get_mut(at..at + room) else { return (index, Ok(())) };
+            match self.recv_with_debt(place) {
+                Ok(got) => *placed = Placed { start: at + got.start, ..got },
+                Err(error) => return (index, Err(error)),
+            }
+            at = placed.range().end.next_multiple_of(ROW_ALIGN);
+        }
+        (row.len(), Ok(()))
+    }
+
+    /// [`send_with_debt`](Device::send_with_debt) of several frames, which lie in `bytes`, each
+    /// behind [`HEADROOM`] bytes that the device may write to. Returns how many were sent: the
+    /// next one, if there is one, failed.
+    ///
+    /// # Errors
+    /// Those of `send_with_debt`, beside how many were sent before.
+    fn send_row(&self, bytes: &mut [u8], row: &[Placed]) -> (usize, io::Result<()>) {
+        for (index, placed) in row.iter().enumerate() {
+            let frame = [IoSlice::new(&bytes[placed.range()])];
+            if let Err(error) = self.send_with_debt(&frame, placed.debt) {
+                return (index, Err(error));
+            }
+        }
+        (row.len(), Ok(()))
     }
 
     /// Sleeps until a frame may be readable, [`wake`](Device::wake) was called, or `timeout` has
@@ -183,12 +226,20 @@ macro_rules! owners {
                 (**self).buffer_len()
             }
 
-            fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
+            fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Placed> {
                 (**self).recv_with_debt(buf)
             }
 
             fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
                 (**self).send_with_debt(parts, debt)
+            }
+
+            fn recv_row(&self, buf: &mut [u8], row: &mut [Placed]) -> (usize, io::Result<()>) {
+                (**self).recv_row(buf, row)
+            }
+
+            fn send_row(&self, bytes: &mut [u8], row: &[Placed]) -> (usize, io::Result<()>) {
+                (**self).send_row(bytes, row)
             }
 
             fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
@@ -209,7 +260,7 @@ macro_rules! owners {
 owners!(Box, Arc);
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::Mutex;
 
     use super::*;
@@ -232,10 +283,25 @@ mod tests {
         assert_eq!(classify(&io::ErrorKind::WouldBlock.into()), Fault::Again);
     }
 
-    /// A device as somebody outside may write one.
-    struct Simple(Mutex<Vec<usize>>);
+    /// A device as somebody outside may write one: it notes what it is to send.
+    #[derive(Default)]
+    pub(crate) struct Notebook {
+        frames: Mutex<Vec<Vec<u8>>>,
+        /// So many frames it takes, and refuses the next one.
+        refuses_after: Mutex<Option<usize>>,
+    }
 
-    impl Device for Simple {
+    impl Notebook {
+        pub(crate) fn refusing(after: usize) -> Notebook {
+            Notebook { refuses_after: Mutex::new(Some(after)), ..Notebook::default() }
+        }
+
+        pub(crate) fn frames(&self) -> Vec<Vec<u8>> {
+            self.frames.lock().unwrap().clone()
+        }
+    }
+
+    impl Device for Notebook {
         fn mtu(&self) -> usize {
             1500
         }
@@ -245,7 +311,11 @@ mod tests {
         }
 
         fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
-            self.0.lock().unwrap().push(parts.iter().map(|part| part.len()).sum());
+            let mut frames = self.frames.lock().unwrap();
+            if self.refuses_after.lock().unwrap().take_if(|it| *it == frames.len()).is_some() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            frames.push(parts.iter().flat_map(|part| part.to_vec()).collect());
             Ok(())
         }
 
@@ -258,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_device_without_offloads_is_cut_for() {
-        let device = Simple(Mutex::default());
+        let device = Notebook::default();
         let granted = device.negotiate(Offloads::ALL);
         assert_eq!(granted, Offloads { checksum: false, ..Offloads::ALL });
         assert_eq!(device.negotiate(Offloads::NONE), Offloads::NONE);
@@ -268,6 +338,38 @@ mod tests {
         head[46] = 0x50;
         let debt = Debt { segment: Some(1000), ..Debt::NONE };
         device.send_with_debt(&[IoSlice::new(&head), IoSlice::new(&[7; 2500])], debt).unwrap();
-        assert_eq!(*device.0.lock().unwrap(), [1054, 1054, 554]);
+        let lengths: Vec<_> = device.frames().iter().map(Vec::len).collect();
+        assert_eq!(lengths, [1054, 1054, 554]);
+    }
+
+    #[test]
+    fn a_row_is_sent_up_to_the_first_that_is_refused() {
+        let mut bytes: Vec<u8> = (0..200).collect();
+        let place = |start| Placed { start, length: 20, debt: Debt::NONE };
+        let row = [place(10), place(60), place(130)];
+        let (device, frame) = (Notebook::refusing(1), |at: usize| (at..at + 20).map(|it| it as u8));
+        let (sent, answer) = device.send_row(&mut bytes, &row);
+        assert_eq!((sent, answer.unwrap_err().kind()), (1, io::ErrorKind::WouldBlock));
+        let (sent, answer) = device.send_row(&mut bytes, &row[2..]);
+        assert!(sent == 1 && answer.is_ok());
+        assert_eq!(device.frames(), [10, 130].map(|at| frame(at).collect::<Vec<_>>()));
+    }
+
+    #[test]
+    fn a_row_is_read_until_it_is_full_or_there_is_no_more() {
+        let (near, far) = crate::pair(1500, 10);
+        (1..=5).for_each(|fill| near.send(&[IoSlice::new(&[fill; 100])]).unwrap());
+        let (mut buf, mut row) = (vec![0; 4096], [Placed::NOTHING; 3]);
+        let (count, answer) = far.recv_row(&mut buf, &mut row);
+        assert!(count == 3 && answer.is_ok());
+        assert_eq!(row.map(|it| it.start), [0, 128, 256]);
+        for (placed, fill) in row.iter().zip(1..) {
+            assert_eq!(buf[placed.range()], [fill; 100]);
+        }
+        let (count, answer) = far.recv_row(&mut buf[..1600], &mut row);
+        assert!(count == 1 && answer.is_ok(), "no room for a second one");
+        let (count, answer) = far.recv_row(&mut buf, &mut row);
+        assert_eq!((count, answer.unwrap_err().kind()), (1, io::ErrorKind::WouldBlock));
+        assert_eq!(buf[row[0].range()], [5; 100]);
     }
 }

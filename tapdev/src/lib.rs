@@ -66,8 +66,8 @@ mod tee;
 mod wait;
 
 pub use capture::Capture;
-pub use debt::{Checksum, Debt, Offloads, Received};
-pub use device::{Device, ETHERNET_HEADER, FRAME_OVERHEAD, Fault, Wake, classify};
+pub use debt::{Checksum, Debt, Offloads, Placed};
+pub use device::{Device, ETHERNET_HEADER, FRAME_OVERHEAD, Fault, HEADROOM, Wake, classify};
 pub use interface::{Interface, MAX_INTERFACE_NAME, configure, is_valid_name};
 pub use link::{Link, LinkStats, MAX_FRAMES_IN_LINK};
 pub use link_config::{

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::cut::{self, Layout};
-use crate::debt::{Debt, Offloads, Received};
+use crate::debt::{Debt, Offloads, Placed};
 use crate::device::{Device, FRAME_MAX, FRAME_OVERHEAD, Wake, check_frame, gone};
 
 /// Makes two connected devices: what one sends, the other receives, in order.
@@ -121,7 +121,7 @@ impl Device for PairEnd {
 
     fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
-            let Received { length, debt, .. } = self.recv_with_debt(buf)?;
+            let Placed { length, debt, .. } = self.recv_with_debt(buf)?;
             if let Some(length) = cut::plain(&mut buf[..length], debt) {
                 return Ok(length);
             }
@@ -143,7 +143,7 @@ impl Device for PairEnd {
         if super_frames { FRAME_MAX } else { self.mtu + FRAME_OVERHEAD }
     }
 
-    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Placed> {
         let mut state = self.inbox.lock();
         let Some((frame, debt)) = state.frames.pop_front() else {
             return Err(if state.closed { gone() } else { io::ErrorKind::WouldBlock.into() });
@@ -151,7 +151,7 @@ impl Device for PairEnd {
         drop(state);
         let length = frame.len().min(buf.len());
         buf[..length].copy_from_slice(&frame[..length]);
-        Ok(Received { start: 0, length, debt })
+        Ok(Placed { start: 0, length, debt })
     }
 
     fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
@@ -161,7 +161,7 @@ impl Device for PairEnd {
         if !debt.is_owed() || taken.take(debt, is_udp()) {
             return self.peer.put(parts, debt);
         }
-        cut::pay(parts, debt, |frame| self.peer.put(frame, Debt::NONE))
+        cut::pay(parts, debt, self)
     }
 
     fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
@@ -272,7 +272,7 @@ mod tests {
         let mut buf = [0; 400];
         send_super_frame(&a);
         for _ in 0..3 {
-            let plain = Received { start: 0, length: 154, debt: Debt::NONE };
+            let plain = Placed { start: 0, length: 154, debt: Debt::NONE };
             assert_eq!(b.recv_with_debt(&mut buf).unwrap(), plain);
         }
         assert_eq!(b.recv(&mut buf).unwrap_err().kind(), io::ErrorKind::WouldBlock);

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::debt::{Debt, Offloads, Received};
+use crate::debt::{Debt, Offloads, Placed};
 use crate::device::{Device, Wake};
 use crate::sys;
 use crate::tap::Tap;
@@ -86,7 +86,7 @@ impl Device for Queues {
         self.taps[0].buffer_len()
     }
 
-    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Placed> {
         self.in_turn(|tap| tap.recv_with_debt(buf))
     }
 

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cut::{self, PARTS_MAX};
-use crate::debt::{Debt, Offloads, Received};
-use crate::device::{Device, FRAME_MAX, FRAME_OVERHEAD, Wake, check_frame, gone};
+use crate::debt::{Debt, Offloads, Placed};
+use crate::device::{Device, ETHERNET_HEADER, FRAME_MAX, FRAME_OVERHEAD, Wake, check_frame, gone};
 use crate::interface::{Interface, is_valid_name};
 use crate::offload::{self, Queue};
 use crate::open_error::OpenError;
@@ -61,6 +61,28 @@ struct Offload {
     frame_max: AtomicUsize,
     malformed: AtomicU64,
     refused: AtomicU64,
+}
+
+impl Offload {
+    /// Looks at what stands before each frame of a row that was read, and closes ranks where one
+    /// is malformed. Returns how many are left.
+    fn decode_row(&self, buf: &[u8], row: &mut [Placed]) -> usize {
+        let mut count = 0;
+        for index in 0..row.len() {
+            let Placed { start, length, .. } = row[index];
+            let length = length.saturating_sub(offload::HEADER);
+            let header = buf[start..].first_chunk().copied().unwrap_or_default();
+            let start = start + offload::HEADER;
+            match offload::decode(header, length) {
+                Some(debt) => {
+                    row[count] = Placed { start, length, debt };
+                    count += 1;
+                }
+                None => drop(self.malformed.fetch_add(1, Ordering::Relaxed)),
+            }
+        }
+        count
+    }
 }
 
 /// What went wrong with a TAP's offloads.
@@ -298,17 +320,17 @@ impl Device for Tap {
         })
     }
 
-    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Placed> {
         let Some(offload) = &self.offload else {
             let length = sys::read(self.fd.as_fd(), buf)?;
-            return Ok(Received { start: 0, length, debt: Debt::NONE });
+            return Ok(Placed { start: 0, length, debt: Debt::NONE });
         };
         loop {
             // Header and frame in one piece: a scattered read costs more.
             let length = sys::read(self.fd.as_fd(), buf)?.saturating_sub(offload::HEADER);
             let header = *buf.first_chunk().ok_or(io::ErrorKind::InvalidInput)?;
             if let Some(debt) = offload::decode(header, length) {
-                return Ok(Received { start: offload::HEADER, length, debt });
+                return Ok(Placed { start: offload::HEADER, length, debt });
             }
             offload.malformed.fetch_add(1, Ordering::Relaxed);
         }
@@ -317,16 +339,47 @@ impl Device for Tap {
     fn send_with_debt(&self, parts: &[IoSlice<'_>], debt: Debt) -> io::Result<()> {
         check_frame(parts)?;
         let Some(offload) = self.offload.as_ref().filter(|_| debt.is_owed()) else {
-            return cut::pay(parts, debt, |frame| self.send(frame));
+            return cut::pay(parts, debt, self);
         };
         let header = offload::encode(&parts[0], debt).ok_or(io::ErrorKind::InvalidInput)?;
         match self.write(&header, parts) {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
                 offload.refused.fetch_add(1, Ordering::Relaxed);
-                cut::pay(parts, debt, |frame| self.send(frame))
+                cut::pay(parts, debt, self)
             }
             written => written,
         }
+    }
+
+    fn recv_row(&self, buf: &mut [u8], row: &mut [Placed]) -> (usize, io::Result<()>) {
+        let (read, result) = sys::read_each(self.fd.as_fd(), buf, self.buffer_len(), row);
+        let count = self.offload.as_ref().map_or(read, |it| it.decode_row(buf, &mut row[..read]));
+        (count, result)
+    }
+
+    fn send_row(&self, bytes: &mut [u8], row: &[Placed]) -> (usize, io::Result<()>) {
+        let before = if self.is_plain() { 0 } else { offload::HEADER };
+        let mut sent = 0;
+        while sent < row.len() {
+            let rest = &row[sent..];
+            let ready = rest.iter().take_while(|it| self.make_ready(bytes, it)).count();
+            let (written, result) = sys::write_each(self.fd.as_fd(), bytes, before, &rest[..ready]);
+            sent += written;
+            match result {
+                Ok(()) if written == rest.len() => break,
+                Err(error) if error.raw_os_error() != Some(libc::EINVAL) => {
+                    return (sent, Err(error));
+                }
+                // Not ready, or refused: by itself, where what the device does not do is done.
+                _ => {}
+            }
+            let frame = [IoSlice::new(&bytes[row[sent].range()])];
+            if let Err(error) = self.send_with_debt(&frame, row[sent].debt) {
+                return (sent, Err(error));
+            }
+            sent += 1;
+        }
+        (sent, Ok(()))
     }
 
     fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
@@ -353,6 +406,18 @@ impl Device for Tap {
 }
 
 impl Tap {
+    /// Puts before a frame of a row what the kernel wants to read there. False if it cannot be
+    /// written as it is.
+    fn make_ready(&self, bytes: &mut [u8], placed: &Placed) -> bool {
+        let is_long_enough = placed.length >= ETHERNET_HEADER;
+        if self.is_plain() || !is_long_enough {
+            return is_long_enough && !placed.debt.is_owed();
+        }
+        let header = offload::encode(&bytes[placed.range()], placed.debt);
+        let room = placed.start.checked_sub(offload::HEADER).map(|at| &mut bytes[at..placed.start]);
+        header.zip(room).map(|(header, room)| room.copy_from_slice(&header)).is_some()
+    }
+
     /// Writes `parts` as one frame behind its `header`, which is empty in plain mode.
     fn write(&self, header: &[u8], parts: &[IoSlice<'_>]) -> io::Result<()> {
         let fd = self.fd.as_fd();
@@ -473,5 +538,30 @@ fn is_attached_to(fd: BorrowedFd<'_>, interface: &Interface) -> bool {
     match (ethernet_address(fd), interface.hardware_address()) {
         (Ok(behind), Ok(seen)) => behind == seen,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_closes_ranks_where_a_header_contradicts_itself() {
+        let offload = Offload {
+            wanted: Mutex::new(Offloads::NONE),
+            frame_max: AtomicUsize::new(1518),
+            malformed: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        };
+        let (mut buf, length) = (vec![0; 256], offload::HEADER + 20);
+        // An unknown kind of super-frame, and what is shorter than a header.
+        buf[65] = 0x77;
+        buf[193] = 0x77;
+        let mut row = [(0, length), (64, length), (128, length), (192, 4)]
+            .map(|(start, length)| Placed { start, length, debt: Debt::NONE });
+        assert_eq!(offload.decode_row(&buf, &mut row), 2);
+        let left = [10, 138].map(|start| Placed { start, length: 20, debt: Debt::NONE });
+        assert_eq!(row[..2], left);
+        assert_eq!(offload.malformed.into_inner(), 2);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::capture::Capture;
 use crate::cut::{self, PARTS_MAX};
-use crate::debt::{Checksum, Debt, Offloads, Received};
+use crate::debt::{Checksum, Debt, Offloads, Placed};
 use crate::device::{Device, Wake};
 use crate::pcapng::Direction;
 
@@ -80,7 +80,7 @@ impl<D: Device> Device for Tee<D> {
         self.device.buffer_len()
     }
 
-    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Received> {
+    fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Placed> {
         let mut received = self.device.recv_with_debt(buf)?;
         let frame = &mut buf[received.range()];
         if let Checksum::Partial { start, offset } = received.debt.checksum

@@ -10,14 +10,14 @@
 mod netns;
 mod skip;
 
-use std::io::{IoSlice, Write};
+use std::io::{ErrorKind, IoSlice, Write};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use netns::{in_own_netns, ip};
-use tapdev::{Checksum, Debt, Device, Offloads, Tap, TapOptions, Tee, configure};
+use tapdev::{Checksum, Debt, Device, HEADROOM, Offloads, Placed, Tap, TapOptions, Tee, configure};
 
 const KERNEL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const STACK: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
@@ -28,7 +28,11 @@ const TEXT: usize = 4_500;
 
 /// An interface with an address and a neighbour, through which frames pass.
 fn open() -> Tap {
-    let tap = Tap::open(TapOptions::named("tap0")).unwrap();
+    open_with(TapOptions::named("tap0"))
+}
+
+fn open_with(options: TapOptions) -> Tap {
+    let tap = Tap::open(options).unwrap();
     configure("tap0", Some((KERNEL, 24))).unwrap();
     ip(&format!("neigh replace {STACK} lladdr 02:00:00:00:00:02 dev tap0"));
     while !tap.interface().is_running().unwrap() {
@@ -103,11 +107,16 @@ fn super_frame(tap: &Tap, port: u16) -> (Vec<u8>, Debt) {
 
 /// What arrives at a socket of the kernel's when `send` is given its port.
 fn kernel_receives(send: impl FnOnce(u16)) -> Vec<Vec<u8>> {
+    kernel_receives_all(1, send)
+}
+
+/// [`kernel_receives`] of so many super-frames.
+fn kernel_receives_all(count: usize, send: impl FnOnce(u16)) -> Vec<Vec<u8>> {
     let socket = UdpSocket::bind((KERNEL, 0)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     send(socket.local_addr().unwrap().port());
     let mut buf = [0; 2000];
-    (0..TEXT.div_ceil(1000))
+    (0..count * TEXT.div_ceil(1000))
         .map(|_| {
             let (length, from) = socket.recv_from(&mut buf).unwrap();
             assert_eq!(from.ip(), STACK);
@@ -166,6 +175,57 @@ fn the_kernel_takes_super_frames_and_what_it_refuses_is_cut_here() {
         assert_eq!(refused, datagrams);
         assert_eq!(tap.offload_faults().refused, 1);
     });
+}
+
+/// What is no frame ends a row; what the kernel refuses, or a plain TAP cannot cut, does not.
+#[test]
+fn a_row_goes_on_behind_what_is_finished_here() {
+    for plain in [false, true] {
+        in_own_netns(move || {
+            let tap = open_with(TapOptions { plain, ..TapOptions::named("tap0") });
+            tap.negotiate(Offloads::ALL);
+            let text = text();
+            let arrived = kernel_receives_all(3, |port| {
+                let (mut bytes, mut row) = (Vec::new(), Vec::new());
+                let (head, debt) = super_frame(&tap, port);
+                let spoiled = Checksum::Partial { start: 34, offset: 8 };
+                let frame = [&head[..], &text].concat();
+                for (frame, debt) in [
+                    (&frame[..], debt),
+                    (&frame[..13], Debt::NONE),
+                    (&frame, Debt { checksum: spoiled, ..debt }),
+                    (&frame, debt),
+                ] {
+                    bytes.extend([0; HEADROOM]);
+                    row.push(Placed { start: bytes.len(), length: frame.len(), debt });
+                    bytes.extend(frame);
+                }
+                let (sent, answer) = tap.send_row(&mut bytes, &row);
+                let errno = answer.unwrap_err().raw_os_error();
+                assert_eq!((sent, errno), (1, Some(libc::EINVAL)), "plain: {plain}");
+                let (sent, answer) = tap.send_row(&mut bytes, &row[2..]);
+                assert!(sent == 2 && answer.is_ok(), "{sent} {answer:?}");
+            });
+            assert_eq!(arrived.concat(), [&text[..], &text, &text].concat());
+            assert_eq!(tap.offload_faults().refused, u64::from(!plain));
+        });
+    }
+}
+
+#[test]
+fn a_row_holds_what_the_kernel_has() {
+    for plain in [false, true] {
+        in_own_netns(move || {
+            let tap = open_with(TapOptions { plain, ..TapOptions::named("tap0") });
+            kernel_sends();
+            let (mut buf, mut row) = (vec![0; 64 << 10], [Placed::NOTHING; 40]);
+            let (count, answer) = tap.recv_row(&mut buf, &mut row);
+            assert_eq!(answer.unwrap_err().kind(), ErrorKind::WouldBlock);
+            let frames = row[..count].iter().map(|it| &buf[it.range()]);
+            let got: Vec<_> = frames.filter(|it| is_datagram(it)).map(|it| &it[42..]).collect();
+            assert_eq!(got, text().chunks(1000).collect::<Vec<_>>(), "plain: {plain}");
+        });
+    }
 }
 
 #[test]

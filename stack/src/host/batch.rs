@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use tapdev::{Checksum, Debt, Device, FRAME_OVERHEAD, Fault, Received, Wake, classify};
+use tapdev::{Checksum, Device, FRAME_OVERHEAD, Fault, Placed, Wake, classify};
 
 use super::quota::Quota;
 use crate::{Gso, RxChecksum, RxFrame};
@@ -24,7 +24,7 @@ const fn most_after(length: usize) -> usize {
     if length < SHORT { SHORT_MAX } else { BATCH_MAX }
 }
 
-/// Frames start at multiples of this, a cache line.
+/// Frames start at multiples of this, a cache line ([`Device::recv_row`]).
 const ALIGN: usize = 64;
 
 /// The bytes of a batch with super-frames: what lies in it should still be in the processor's cache
@@ -36,12 +36,11 @@ const BATCH_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct Batch {
     bytes: Vec<u8>,
-    /// What the device wants to read a frame into, and the longest that is no super-frame; bytes.
-    buffer_len: usize,
+    /// The longest that is no super-frame, bytes.
     plain_max: usize,
-    /// Where each frame begins, its length, and what it owes: [`BATCH_MAX`] of them. Not in here,
-    /// for a batch goes from hand to hand with the seat.
-    frames: Box<[(usize, usize, Debt)]>,
+    /// Where each frame lies, and what it owes: [`BATCH_MAX`] of them. Not in here, for a batch
+    /// goes from hand to hand with the seat.
+    frames: Box<[Placed]>,
     filled: usize,
     /// Where the next frame begins.
     end: usize,
@@ -56,9 +55,8 @@ impl Batch {
         let bytes = ordinary.min(BATCH_BYTES.max(buffer_len));
         Batch {
             bytes: vec![0; bytes],
-            buffer_len,
             plain_max,
-            frames: vec![(0, 0, Debt::NONE); BATCH_MAX].into(),
+            frames: vec![Placed::NOTHING; BATCH_MAX].into(),
             filled: 0,
             end: 0,
             quota: Quota::new(),
@@ -74,23 +72,38 @@ impl Batch {
     /// that ended the reading; the frames read before it are there nevertheless.
     pub(crate) fn fill(&mut self, device: &dyn Device) -> Result<(), Fault> {
         self.clear();
-        while self.filled < self.quota.most() {
-            let Some(place) = self.bytes.get_mut(self.end..self.end + self.buffer_len) else {
-                break;
-            };
-            match device.recv_with_debt(place) {
-                Ok(received) => self.note(received),
-                Err(error) => {
-                    self.quota.miss(self.filled);
-                    return fault_of(&error);
-                }
+        let mut answer = self.read(device, 1);
+        if answer.is_ok() && self.filled == 1 {
+            self.quota.begin(most_after(self.frames[0].length));
+            answer = self.read(device, self.quota.most());
+        }
+        match answer {
+            Ok(()) => {
+                self.quota.meet();
+                Ok(())
             }
-            if self.filled == 1 {
-                self.quota.begin(most_after(self.frames[0].1));
+            Err(error) => {
+                self.quota.miss(self.filled);
+                fault_of(&error)
             }
         }
-        self.quota.meet();
-        Ok(())
+    }
+
+    /// Reads on until there are `most` frames, or no room for another.
+    fn read(&mut self, device: &dyn Device, most: usize) -> io::Result<()> {
+        let places = &mut self.frames[self.filled..most];
+        let (count, answer) = device.recv_row(&mut self.bytes[self.end..], places);
+        let base = self.end;
+        for placed in &mut places[..count] {
+            placed.start += base;
+            self.end = placed.range().end.next_multiple_of(ALIGN);
+            if placed.debt.segment.is_none() {
+                // What is longer than a packet may be loses its tail, as in a smaller buffer.
+                placed.length = placed.length.min(self.plain_max);
+            }
+        }
+        self.filled += count;
+        answer
     }
 
     /// Waits until the device has something, somebody wakes it, or `limit` is over, and replaces
@@ -107,15 +120,6 @@ impl Batch {
         }
     }
 
-    fn note(&mut self, received: Received) {
-        let Received { start, length, debt } = received;
-        // What is longer than a packet may be loses its tail, as it does in a smaller buffer.
-        let most = if debt.segment.is_some() { length } else { self.plain_max };
-        self.frames[self.filled] = (self.end + start, length.min(most), debt);
-        self.filled += 1;
-        self.end = (self.end + start + length).next_multiple_of(ALIGN);
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.filled == 0
     }
@@ -126,14 +130,14 @@ impl Batch {
 
     /// The frames, in the order of their arrival.
     pub(crate) fn frames(&self) -> impl Iterator<Item = RxFrame<'_>> {
-        self.frames[..self.filled].iter().map(|&(at, length, debt)| RxFrame {
-            bytes: &self.bytes[at..at + length],
-            checksum: match debt.checksum {
+        self.frames[..self.filled].iter().map(|placed| RxFrame {
+            bytes: &self.bytes[placed.range()],
+            checksum: match placed.debt.checksum {
                 Checksum::Complete => RxChecksum::Unverified,
                 // What is unfinished never left this machine's memory.
                 Checksum::Verified | Checksum::Partial { .. } => RxChecksum::Verified,
             },
-            gso: debt.segment.map(|segment| Gso { segment }),
+            gso: placed.debt.segment.map(|segment| Gso { segment }),
         })
     }
 }
@@ -150,7 +154,7 @@ fn fault_of(error: &io::Error) -> Result<(), Fault> {
 mod tests {
     use super::*;
     use std::io::IoSlice;
-    use tapdev::Offloads;
+    use tapdev::{Debt, Offloads};
 
     #[test]
     fn the_quota_follows_the_traffic() {

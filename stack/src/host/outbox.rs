@@ -5,10 +5,10 @@
 //! frames are made one after the other, and then sent one after the other: 32 answers to 32
 //! connections cost a seventh less. Long ones are sent from where they lie.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::mem;
 
-use tapdev::{Checksum, Debt, Device, Fault, classify};
+use tapdev::{Checksum, Debt, Device, Fault, HEADROOM, Placed, classify};
 
 use super::batch::{BATCH_MAX, SHORT};
 use super::shard::{Engine, HostStats, LinkState, Shard};
@@ -23,18 +23,13 @@ pub(super) const BURST: u64 = 16 * FRAME;
 /// A frame is no cheaper than one of so many bytes.
 const FRAME: u64 = 1536;
 
-/// A short frame that waits for the end of a burst.
-struct Short {
-    interface: InterfaceId,
-    /// Where it ends among the bytes of all; it begins where the one before it ends.
-    end: usize,
-    debt: Debt,
-}
-
 /// The short frames of a burst, and a tally of what has been sent. Empty between two bursts.
 pub(super) struct Outbox {
+    /// The frames, each behind what its device needs before it.
     bytes: Vec<u8>,
-    frames: Vec<Short>,
+    /// Where each lies, and the interface that it is for.
+    places: Vec<Placed>,
+    interfaces: Vec<InterfaceId>,
     /// What the devices took, in bytes, and frames below [`FRAME`] as so many.
     pub(super) taken: u64,
 }
@@ -42,43 +37,53 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn new() -> Outbox {
         Outbox {
-            bytes: Vec::with_capacity(FRAMES_PER_HOLD * SHORT),
-            frames: Vec::with_capacity(FRAMES_PER_HOLD),
+            bytes: Vec::with_capacity(FRAMES_PER_HOLD * (HEADROOM + SHORT)),
+            places: Vec::with_capacity(FRAMES_PER_HOLD),
+            interfaces: Vec::with_capacity(FRAMES_PER_HOLD),
             taken: 0,
         }
     }
 
     fn put(&mut self, frame: &TxFrame<'_>) {
+        self.bytes.extend_from_slice(&[0; HEADROOM]);
+        let start = self.bytes.len();
         self.bytes.extend_from_slice(frame.head);
         frame.body.iter().for_each(|part| self.bytes.extend_from_slice(part));
-        let (interface, debt) = (frame.interface, debt_of(frame));
-        self.frames.push(Short { interface, end: self.bytes.len(), debt });
+        let length = self.bytes.len() - start;
+        self.places.push(Placed { start, length, debt: debt_of(frame) });
+        self.interfaces.push(frame.interface);
     }
 
-    /// Sends the short frames in their order, and tells of the last fault of a device, which gets
-    /// no more of them. If two have one, the other's is found with its next frame.
+    /// Sends the short frames in their order, those for one interface in a row, and tells of the
+    /// last fault of a device, which gets no more of them. If two have one, the other's is found
+    /// with its next frame.
     fn send_all(&mut self, shard: &Shard, stats: &mut HostStats) -> Option<DeviceFault> {
-        if self.frames.is_empty() {
+        if self.places.is_empty() {
             return None;
         }
         // Taken out: after a panic of a device they are lost, and not sent again.
-        let (mut frames, mut bytes) = (mem::take(&mut self.frames), mem::take(&mut self.bytes));
-        let (mut start, mut fault) = (0, None::<DeviceFault>);
-        for short in &frames {
-            let parts = [IoSlice::new(&bytes[start..short.end])];
-            start = short.end;
-            if fault.is_some_and(|it| it.interface == short.interface) {
-                stats.device_drops += 1;
-                continue;
+        let (mut bytes, mut places) = (mem::take(&mut self.bytes), mem::take(&mut self.places));
+        let mut interfaces = mem::take(&mut self.interfaces);
+        let (mut rest, mut fault) = (&places[..], None::<DeviceFault>);
+        for run in interfaces.chunk_by(|one, next| one == next) {
+            let (mut row, others) = rest.split_at(run.len());
+            rest = others;
+            while !row.is_empty() && fault.is_none_or(|it| it.interface != run[0]) {
+                let (sent, answer) = shard.device_of(run[0]).send_row(&mut bytes, row);
+                stats.frames_out += sent as u64;
+                self.taken += FRAME * sent as u64;
+                row = &row[sent..];
+                if let Err(error) = answer {
+                    fault = refusal(run[0], &error, stats).or(fault);
+                    row = row.get(1..).unwrap_or(&[]);
+                }
             }
-            match send(shard, short.interface, &parts, short.debt, stats) {
-                Ok(()) => self.taken += FRAME,
-                Err(found) => fault = found.or(fault),
-            }
+            stats.device_drops += row.len() as u64;
         }
-        frames.clear();
         bytes.clear();
-        (self.frames, self.bytes) = (frames, bytes);
+        places.clear();
+        interfaces.clear();
+        (self.bytes, self.places, self.interfaces) = (bytes, places, interfaces);
         fault
     }
 }
@@ -90,27 +95,15 @@ struct DeviceFault {
     fault: Fault,
 }
 
-/// Gives one frame to the device of its interface. A frame that is refused is lost, as on a wire;
-/// the fault, if it is more than that.
-fn send(
-    shard: &Shard,
+/// A frame was refused: it is lost, as on a wire. The fault, if it is more than that.
+fn refusal(
     interface: InterfaceId,
-    parts: &[IoSlice<'_>],
-    debt: Debt,
+    error: &io::Error,
     stats: &mut HostStats,
-) -> Result<(), Option<DeviceFault>> {
-    match shard.device_of(interface).send_with_debt(parts, debt) {
-        Ok(()) => {
-            stats.frames_out += 1;
-            Ok(())
-        }
-        Err(error) => {
-            stats.device_drops += 1;
-            let fault = classify(&error);
-            let is_out = matches!(fault, Fault::Gone | Fault::Down);
-            Err(is_out.then_some(DeviceFault { interface, fault }))
-        }
-    }
+) -> Option<DeviceFault> {
+    stats.device_drops += 1;
+    let fault = classify(error);
+    matches!(fault, Fault::Gone | Fault::Down).then_some(DeviceFault { interface, fault })
 }
 
 /// What a frame leaves to the device.
@@ -162,9 +155,15 @@ impl Engine {
             let [first, second] = frame.body;
             let parts = [IoSlice::new(frame.head), IoSlice::new(first), IoSlice::new(second)];
             let used = 3 - frame.body.iter().rev().take_while(|it| it.is_empty()).count();
-            match send(shard, frame.interface, &parts[..used], debt_of(&frame), &mut self.stats) {
-                Ok(()) => self.outbox.taken += FRAME.max(frame.len() as u64),
-                Err(found) => fault = found.or(fault),
+            let device = shard.device_of(frame.interface);
+            match device.send_with_debt(&parts[..used], debt_of(&frame)) {
+                Ok(()) => {
+                    self.stats.frames_out += 1;
+                    self.outbox.taken += FRAME.max(frame.len() as u64);
+                }
+                Err(error) => {
+                    fault = refusal(frame.interface, &error, &mut self.stats).or(fault);
+                }
             }
             if bytes >= BYTES_PER_HOLD || fault.is_some() {
                 break;
