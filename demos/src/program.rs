@@ -108,7 +108,8 @@ impl Plug {
         // segment by itself. One that is inherited may offer more than is wanted.
         let inherited = options.plain && options.fd.is_some();
         let offloads = if inherited { Offloads::NONE } else { Offloads::ALL };
-        let mut builder = Host::builder(config).grace(GRACE).offloads(offloads);
+        let spin = Duration::from_micros(options.spin.into());
+        let mut builder = Host::builder(config).grace(GRACE).spin(spin).offloads(offloads);
         for (_, config, device) in further {
             builder = builder.interface(config, device);
         }

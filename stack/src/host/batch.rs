@@ -6,6 +6,7 @@ use std::time::Duration;
 use tapdev::{Checksum, Device, FRAME_OVERHEAD, Fault, Placed, Wake, classify};
 
 use super::quota::Quota;
+use super::vigil::Vigil;
 use crate::{Gso, RxChecksum, RxFrame};
 
 /// The most frames that are handed in under one hold of the lock.
@@ -45,6 +46,7 @@ pub(crate) struct Batch {
     /// Where the next frame begins.
     end: usize,
     quota: Quota,
+    pub(super) vigil: Vigil,
 }
 
 impl Batch {
@@ -60,6 +62,7 @@ impl Batch {
             filled: 0,
             end: 0,
             quota: Quota::new(),
+            vigil: Vigil::default(),
         }
     }
 

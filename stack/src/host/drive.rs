@@ -17,6 +17,8 @@ use crate::{Instant, InterfaceId};
 struct Round {
     until: Instant,
     link: LinkState,
+    /// A thread in a blocking call spends it, and not the reactor, whom nobody waits for.
+    is_caller: bool,
 }
 
 impl Shard {
@@ -78,12 +80,8 @@ impl Shard {
             return if self.clock.now() < again { Err(Fault::Down) } else { self.revive() };
         }
         batch.fill(&*self.device)?;
-        if batch.is_empty() && !self.spin.is_zero() {
-            let end = self.clock.now() + self.spin;
-            while batch.is_empty() && self.clock.now() < end {
-                std::hint::spin_loop();
-                batch.fill(&*self.device)?;
-            }
+        if batch.is_empty() && round.is_caller {
+            self.look(batch)?;
         }
         if !batch.is_empty() {
             return Ok(());
@@ -93,6 +91,21 @@ impl Shard {
             return Ok(());
         }
         batch.await_frames(&*self.device, left)
+    }
+
+    /// Looks for frames for a while, if that has paid of late.
+    fn look(&self, batch: &mut Batch) -> Result<(), Fault> {
+        let most = batch.vigil.begin(self.spin);
+        if most.is_zero() {
+            return Ok(());
+        }
+        let end = self.clock.now() + most;
+        while batch.is_empty() && self.clock.now() < end {
+            std::hint::spin_loop();
+            batch.fill(&*self.device)?;
+        }
+        batch.vigil.end(!batch.is_empty());
+        Ok(())
     }
 
     /// Asks a device that was left alone for a while.
@@ -113,7 +126,7 @@ impl Engine {
             until = Instant::ZERO;
         }
         self.seat.until = until;
-        Round { until, link: self.link }
+        Round { until, link: self.link, is_caller: self.seat.holder == Holder::Caller }
     }
 
     /// Hands a batch in, and takes note of what the device said.

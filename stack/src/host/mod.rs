@@ -74,6 +74,7 @@ mod tcp;
 mod tcp_socket;
 mod together;
 mod udp;
+mod vigil;
 mod watch;
 
 pub use bsd::Bsd;

@@ -105,7 +105,7 @@ pub(crate) struct Shard {
     /// Those of the interfaces after the first, in order.
     pub(super) further: Vec<Arc<dyn Device>>,
     pub(super) clock: Clock,
-    /// How long a driver polls before it sleeps.
+    /// How long a driver may look for frames before it sleeps (`vigil.rs`).
     pub(super) spin: Duration,
     /// Grows whenever the seat changes hands; odd while it is taken. Written under the lock.
     pub(super) epoch: AtomicU64,

@@ -36,6 +36,8 @@ pub(crate) mod sync;
 mod task;
 #[path = "../../../src/host/together.rs"]
 mod together;
+#[path = "../../../src/host/vigil.rs"]
+mod vigil;
 #[path = "../../../src/host/watch.rs"]
 pub(crate) mod watch;
 
