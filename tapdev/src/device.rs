@@ -83,8 +83,9 @@ pub trait Device: Send + Sync {
 
     /// [`recv_with_debt`](Device::recv_with_debt) of several frames. Each lies in `buf` behind the
     /// one before it, at the next multiple of 64 bytes, and has [`buffer_len`](Device::buffer_len)
-    /// bytes of room. Returns how many there are, which is fewer than `row` has places where `buf`
-    /// is full, or where one was no frame.
+    /// bytes of room. Returns how many there are: fewer than `row` has places, and no error, where
+    /// `buf` is full, one was no frame, or there are more than the device reads at once (64 or
+    /// more).
     ///
     /// # Errors
     /// What ended the row, beside the frames before it: `WouldBlock` when there are no more.
@@ -107,6 +108,9 @@ pub trait Device: Send + Sync {
     ///
     /// # Errors
     /// Those of `send_with_debt`, beside how many were sent before.
+    ///
+    /// # Panics
+    /// A frame does not lie within `bytes`.
     fn send_row(&self, bytes: &mut [u8], row: &[Placed]) -> (usize, io::Result<()>) {
         for (index, placed) in row.iter().enumerate() {
             let frame = [IoSlice::new(&bytes[placed.range()])];

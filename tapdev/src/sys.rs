@@ -8,7 +8,6 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
-use crate::debt::{Debt, Placed};
 use crate::device::ROW_ALIGN;
 
 /// Turns the `-1` of a system call into its errno.
@@ -50,8 +49,8 @@ pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::io::read(fd, buf)?)
 }
 
-/// [`read`]s up to `room` bytes each, one frame after the other at multiples of [`ROW_ALIGN`] bytes
-/// of `buf`, until `row` or `buf` is full or a call fails. Returns how many it read.
+/// [`read`]s one frame after the other, up to `room` bytes each, at multiples of [`ROW_ALIGN`]
+/// bytes of `buf`, until `lengths` or `buf` is full or a call fails. Returns how many it read.
 ///
 /// Nothing but the calls, as in [`write_each`].
 #[inline(never)]
@@ -59,20 +58,21 @@ pub(crate) fn read_each(
     fd: BorrowedFd<'_>,
     buf: &mut [u8],
     room: usize,
-    row: &mut [Placed],
+    lengths: &mut [usize],
 ) -> (usize, io::Result<()>) {
-    let mut at = 0;
-    for (index, placed) in row.iter_mut().enumerate() {
-        let Some(place) = buf.get_mut(at..at + room) else { return (index, Ok(())) };
+    let mut rest = buf;
+    for (index, length) in lengths.iter_mut().enumerate() {
+        let Some(place) = rest.get_mut(..room) else { return (index, Ok(())) };
         match rustix::io::read(fd, place) {
-            Ok(length) => {
-                *placed = Placed { start: at, length, debt: Debt::NONE };
-                at = (at + length).next_multiple_of(ROW_ALIGN);
+            Ok(count) => {
+                *length = count;
+                let next = count.wrapping_add(ROW_ALIGN - 1) & !(ROW_ALIGN - 1);
+                rest = rest.get_mut(next..).unwrap_or_default();
             }
             Err(error) => return (index, Err(error.into())),
         }
     }
-    (row.len(), Ok(()))
+    (lengths.len(), Ok(()))
 }
 
 /// Reads into `parts` one after the other, as [`read`] does into one.
@@ -90,28 +90,19 @@ pub(crate) fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::io::write(fd, bytes)?)
 }
 
-/// [`write`]s the frames of `row`, each with the `before` bytes before it, until a call fails.
-/// Returns how many it wrote.
+/// [`write`]s one frame after the other until a call fails. Returns how many it wrote.
 ///
 /// Nothing but the calls: what the kernel does in one of them fills a processor's first cache of
 /// instructions, and each line of code that runs between two takes the place of one of the
 /// kernel's. A row written so takes a sixth less than with a frame's checks and counts between.
 #[inline(never)]
-pub(crate) fn write_each(
-    fd: BorrowedFd<'_>,
-    bytes: &[u8],
-    before: usize,
-    row: &[Placed],
-) -> (usize, io::Result<()>) {
-    for (index, placed) in row.iter().enumerate() {
-        let Some(frame) = bytes.get(placed.start - before..placed.start + placed.length) else {
-            return (index, Err(io::ErrorKind::InvalidInput.into()));
-        };
+pub(crate) fn write_each(fd: BorrowedFd<'_>, frames: &[&[u8]]) -> (usize, io::Result<()>) {
+    for (index, frame) in frames.iter().enumerate() {
         if let Err(error) = rustix::io::write(fd, frame) {
             return (index, Err(error.into()));
         }
     }
-    (row.len(), Ok(()))
+    (frames.len(), Ok(()))
 }
 
 /// Writes `parts` as one gathered write and returns the number of bytes taken.

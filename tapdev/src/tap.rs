@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use crate::cut::{self, PARTS_MAX};
 use crate::debt::{Debt, Offloads, Placed};
-use crate::device::{Device, ETHERNET_HEADER, FRAME_MAX, FRAME_OVERHEAD, Wake, check_frame, gone};
+use crate::device::{
+    Device, ETHERNET_HEADER, FRAME_MAX, FRAME_OVERHEAD, ROW_ALIGN, Wake, check_frame, gone,
+};
 use crate::interface::{Interface, is_valid_name};
 use crate::offload::{self, Queue};
 use crate::open_error::OpenError;
@@ -64,24 +66,15 @@ struct Offload {
 }
 
 impl Offload {
-    /// Looks at what stands before each frame of a row that was read, and closes ranks where one
-    /// is malformed. Returns how many are left.
-    fn decode_row(&self, buf: &[u8], row: &mut [Placed]) -> usize {
-        let mut count = 0;
-        for index in 0..row.len() {
-            let Placed { start, length, .. } = row[index];
-            let length = length.saturating_sub(offload::HEADER);
-            let header = buf[start..].first_chunk().copied().unwrap_or_default();
-            let start = start + offload::HEADER;
-            match offload::decode(header, length) {
-                Some(debt) => {
-                    row[count] = Placed { start, length, debt };
-                    count += 1;
-                }
-                None => drop(self.malformed.fetch_add(1, Ordering::Relaxed)),
-            }
+    /// [`Tap::placed`] behind a header.
+    fn placed(&self, buf: &[u8], start: usize, length: usize) -> Option<Placed> {
+        let header = buf[start..].first_chunk().copied().unwrap_or_default();
+        let (start, length) = (start + offload::HEADER, length.saturating_sub(offload::HEADER));
+        let debt = offload::decode(header, length);
+        if debt.is_none() {
+            self.malformed.fetch_add(1, Ordering::Relaxed);
         }
-        count
+        debt.map(|debt| Placed { start, length, debt })
     }
 }
 
@@ -321,18 +314,12 @@ impl Device for Tap {
     }
 
     fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Placed> {
-        let Some(offload) = &self.offload else {
-            let length = sys::read(self.fd.as_fd(), buf)?;
-            return Ok(Placed { start: 0, length, debt: Debt::NONE });
-        };
         loop {
             // Header and frame in one piece: a scattered read costs more.
-            let length = sys::read(self.fd.as_fd(), buf)?.saturating_sub(offload::HEADER);
-            let header = *buf.first_chunk().ok_or(io::ErrorKind::InvalidInput)?;
-            if let Some(debt) = offload::decode(header, length) {
-                return Ok(Placed { start: offload::HEADER, length, debt });
+            let length = sys::read(self.fd.as_fd(), buf)?;
+            if let Some(placed) = self.placed(buf, 0, length) {
+                return Ok(placed);
             }
-            offload.malformed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -352,8 +339,10 @@ impl Device for Tap {
     }
 
     fn recv_row(&self, buf: &mut [u8], row: &mut [Placed]) -> (usize, io::Result<()>) {
-        let (read, result) = sys::read_each(self.fd.as_fd(), buf, self.buffer_len(), row);
-        let count = self.offload.as_ref().map_or(read, |it| it.decode_row(buf, &mut row[..read]));
+        let (mut lengths, most) = ([0; ROW_MAX], row.len().min(ROW_MAX));
+        let (fd, room) = (self.fd.as_fd(), self.buffer_len());
+        let (read, result) = sys::read_each(fd, buf, room, &mut lengths[..most]);
+        let count = fill_row(&lengths[..read], row, |at, length| self.placed(buf, at, length));
         (count, result)
     }
 
@@ -361,12 +350,16 @@ impl Device for Tap {
         let before = if self.is_plain() { 0 } else { offload::HEADER };
         let mut sent = 0;
         while sent < row.len() {
-            let rest = &row[sent..];
+            let rest = &row[sent..row.len().min(sent + ROW_MAX)];
             let ready = rest.iter().take_while(|it| self.make_ready(bytes, it)).count();
-            let (written, result) = sys::write_each(self.fd.as_fd(), bytes, before, &rest[..ready]);
+            let mut frames = [&[][..]; ROW_MAX];
+            for (frame, it) in frames.iter_mut().zip(&rest[..ready]) {
+                *frame = &bytes[it.start - before..it.start + it.length];
+            }
+            let (written, result) = sys::write_each(self.fd.as_fd(), &frames[..ready]);
             sent += written;
             match result {
-                Ok(()) if written == rest.len() => break,
+                Ok(()) if written == rest.len() => continue,
                 Err(error) if error.raw_os_error() != Some(libc::EINVAL) => {
                     return (sent, Err(error));
                 }
@@ -406,6 +399,15 @@ impl Device for Tap {
 }
 
 impl Tap {
+    /// Where a frame lies of which `length` bytes were read to `start`. None if what stands before
+    /// it is malformed.
+    fn placed(&self, buf: &[u8], start: usize, length: usize) -> Option<Placed> {
+        match &self.offload {
+            None => Some(Placed { start, length, debt: Debt::NONE }),
+            Some(offload) => offload.placed(buf, start, length),
+        }
+    }
+
     /// Puts before a frame of a row what the kernel wants to read there. False if it cannot be
     /// written as it is.
     fn make_ready(&self, bytes: &mut [u8], placed: &Placed) -> bool {
@@ -438,6 +440,24 @@ impl Tap {
     }
 }
 
+/// Fills `row` with the frames of such `lengths`, one behind the other, that `placed` finds whole.
+/// Returns how many they are.
+fn fill_row(
+    lengths: &[usize],
+    row: &mut [Placed],
+    mut placed: impl FnMut(usize, usize) -> Option<Placed>,
+) -> usize {
+    let (mut start, mut count) = (0, 0);
+    for &length in lengths {
+        if let Some(placed) = placed(start, length) {
+            row[count] = placed;
+            count += 1;
+        }
+        start = (start + length).next_multiple_of(ROW_ALIGN);
+    }
+    count
+}
+
 /// Makes a descriptor of a TAP what a [`Tap`] needs; of an error says what was being done.
 fn set_modes(fd: &OwnedFd, is_plain: bool) -> Result<(), (&'static str, io::Error)> {
     sys::set_close_on_exec(fd.as_fd()).map_err(|error| ("close-on-exec", error))?;
@@ -459,6 +479,9 @@ fn open_for_offload(name: &str) -> Result<Option<(OwnedFd, String)>, OpenError> 
         Err(error) => Err(OpenError::attaching(name, error)),
     }
 }
+
+/// The most frames that are read or written in a row.
+const ROW_MAX: usize = 64;
 
 /// Frames up to this length are joined before they are written: on a TAP gathering costs the
 /// kernel more than the copy, which finds its bytes in the cache, costs us (a tenth of the rate of
@@ -553,15 +576,14 @@ mod tests {
             malformed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };
-        let (mut buf, length) = (vec![0; 256], offload::HEADER + 20);
+        let mut buf = vec![0; 256];
         // An unknown kind of super-frame, and what is shorter than a header.
         buf[65] = 0x77;
         buf[193] = 0x77;
-        let mut row = [(0, length), (64, length), (128, length), (192, 4)]
-            .map(|(start, length)| Placed { start, length, debt: Debt::NONE });
-        assert_eq!(offload.decode_row(&buf, &mut row), 2);
-        let left = [10, 138].map(|start| Placed { start, length: 20, debt: Debt::NONE });
-        assert_eq!(row[..2], left);
+        let (lengths, mut row) = ([30, 64, 30, 4], [Placed::NOTHING; 4]);
+        let count = fill_row(&lengths, &mut row, |at, length| offload.placed(&buf, at, length));
+        let whole = |start| Placed { start, length: 20, debt: Debt::NONE };
+        assert_eq!(row[..count], [whole(10), whole(138)]);
         assert_eq!(offload.malformed.into_inner(), 2);
     }
 }
