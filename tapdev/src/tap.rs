@@ -340,7 +340,7 @@ impl Device for Tap {
 
     fn recv_row(&self, buf: &mut [u8], row: &mut [Placed]) -> (usize, io::Result<()>) {
         let (mut lengths, most) = ([0; ROW_MAX], row.len().min(ROW_MAX));
-        let (fd, room) = (self.fd.as_fd(), self.buffer_len());
+        let (fd, room) = (self.fd.as_fd(), self.buffer_len().min(buf.len()));
         let (read, result) = sys::read_each(fd, buf, room, &mut lengths[..most]);
         let count = fill_row(&lengths[..read], row, |at, length| self.placed(buf, at, length));
         (count, result)

@@ -81,7 +81,7 @@ impl Shard {
         }
         batch.fill(&*self.device)?;
         if batch.is_empty() && round.is_caller {
-            self.look(batch)?;
+            self.look(batch, round.until)?;
         }
         if !batch.is_empty() {
             return Ok(());
@@ -93,13 +93,13 @@ impl Shard {
         batch.await_frames(&*self.device, left)
     }
 
-    /// Looks for frames for a while, if that has paid of late.
-    fn look(&self, batch: &mut Batch) -> Result<(), Fault> {
+    /// Looks for frames for a while, if that has paid of late, but not beyond `until`.
+    fn look(&self, batch: &mut Batch, until: Instant) -> Result<(), Fault> {
         let most = batch.vigil.begin(self.spin);
         if most.is_zero() {
             return Ok(());
         }
-        let end = self.clock.now() + most;
+        let end = until.min(self.clock.now() + most);
         while batch.is_empty() && self.clock.now() < end {
             std::hint::spin_loop();
             batch.fill(&*self.device)?;

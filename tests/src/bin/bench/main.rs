@@ -76,7 +76,8 @@ struct RunOptions {
     /// Only these stacks.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Who::ALL)]
     who: Vec<Who>,
-    /// Only these rows: up, down, rr1, rr64, rr1x32, crr, crr8, udprr64, udpup64, udpdn64.
+    /// Only these rows: up, down, rr1, rr1-two, rr64, rr1x32, crr, crr-two, crr8, udprr64, udpup64,
+    /// udpdn64.
     #[arg(long, value_parser = row, value_delimiter = ',', default_values_t = ROWS)]
     rows: Vec<Row>,
 }

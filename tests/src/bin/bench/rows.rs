@@ -43,13 +43,15 @@ pub(crate) struct Row {
     pub(crate) places: Places,
 }
 
-pub(crate) const ROWS: [Row; 10] = [
+pub(crate) const ROWS: [Row; 12] = [
     Row { name: "up", what: What::Up, places: FREE },
     Row { name: "down", what: What::Down, places: FREE },
     Row { name: "rr1", what: What::Requests { size: 1, connections: 1 }, places: SAME },
+    Row { name: "rr1-two", what: What::Requests { size: 1, connections: 1 }, places: SPLIT },
     Row { name: "rr64", what: What::Requests { size: 64, connections: 1 }, places: SAME },
     Row { name: "rr1x32", what: What::Requests { size: 1, connections: 32 }, places: FREE },
     Row { name: "crr", what: What::Connects { parallel: 1 }, places: SAME },
+    Row { name: "crr-two", what: What::Connects { parallel: 1 }, places: SPLIT },
     Row { name: "crr8", what: What::Connects { parallel: 8 }, places: FREE },
     Row { name: "udprr64", what: What::Datagrams, places: SAME },
     Row { name: "udpup64", what: What::FloodUp, places: SPLIT },
