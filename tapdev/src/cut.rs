@@ -186,7 +186,7 @@ pub(crate) fn pay<D: Device + ?Sized>(
     }
 }
 
-/// Where ordinary frames are made, bytes: fifteen of them, all of which are still in the
+/// Where ordinary frames are made, bytes: sixteen of them, all of which are still in the
 /// processor's first cache when they are sent.
 const ORDINARY: usize = 24 << 10;
 
@@ -245,9 +245,10 @@ fn send_whole_row<D: Device + ?Sized>(
     mut row: &[Placed],
 ) -> io::Result<()> {
     let mut result = Ok(());
-    while let (sent, Err(error)) = device.send_row(bytes, row) {
+    while !row.is_empty() {
+        let (sent, Err(error)) = device.send_row(bytes, row) else { break };
         result = Err(error);
-        row = row.get(sent + 1..).unwrap_or(&[]);
+        row = row.get(sent + 1..).unwrap_or_default();
     }
     result
 }

@@ -72,11 +72,13 @@ impl Outbox {
                 let (sent, answer) = shard.device_of(run[0]).send_row(&mut bytes, row);
                 stats.frames_out += sent as u64;
                 self.taken += FRAME * sent as u64;
-                row = &row[sent..];
-                if let Err(error) = answer {
-                    fault = refusal(run[0], &error, stats).or(fault);
-                    row = row.get(1..).unwrap_or(&[]);
-                }
+                row = match answer {
+                    Ok(()) => &[],
+                    Err(error) => {
+                        fault = refusal(run[0], &error, stats).or(fault);
+                        row.get(sent + 1..).unwrap_or_default()
+                    }
+                };
             }
             stats.device_drops += row.len() as u64;
         }
