@@ -22,7 +22,10 @@ pub(crate) const FRAME_MAX: usize = 65_535 + FRAME_OVERHEAD;
 pub const HEADROOM: usize = offload::HEADER;
 
 /// Where the frames of [`Device::recv_row`] begin: at multiples of so many bytes, a cache line.
-pub(crate) const ROW_ALIGN: usize = 64;
+pub const ROW_ALIGN: usize = 64;
+
+/// The most frames that a device here reads or writes in a row.
+pub(crate) const ROW_MAX: usize = 64;
 
 /// An Ethernet device.
 ///
@@ -82,10 +85,11 @@ pub trait Device: Send + Sync {
     }
 
     /// [`recv_with_debt`](Device::recv_with_debt) of several frames. Each lies in `buf` behind the
-    /// one before it, at the next multiple of 64 bytes, and has [`buffer_len`](Device::buffer_len)
-    /// bytes of room. Returns how many there are: fewer than `row` has places, and no error, where
-    /// `buf` is full, one was no frame, or there are more than the device reads at once (64 or
-    /// more). A `buf` with room for less than one frame takes one without its tail.
+    /// one before it, at the next multiple of [`ROW_ALIGN`] bytes, and has
+    /// [`buffer_len`](Device::buffer_len) bytes of room. Returns how many there are: fewer than
+    /// `row` has places, and no error, where `buf` is full, one was no frame, or there are more
+    /// than the device reads at once (64 or more). A `buf` with room for less than one frame takes
+    /// one without its tail.
     ///
     /// # Errors
     /// What ended the row, beside the frames before it: `WouldBlock` when there are no more.

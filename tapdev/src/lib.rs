@@ -67,7 +67,9 @@ mod wait;
 
 pub use capture::Capture;
 pub use debt::{Checksum, Debt, Offloads, Placed};
-pub use device::{Device, ETHERNET_HEADER, FRAME_OVERHEAD, Fault, HEADROOM, Wake, classify};
+pub use device::{
+    Device, ETHERNET_HEADER, FRAME_OVERHEAD, Fault, HEADROOM, ROW_ALIGN, Wake, classify,
+};
 pub use interface::{Interface, MAX_INTERFACE_NAME, configure, is_valid_name};
 pub use link::{Link, LinkStats, MAX_FRAMES_IN_LINK};
 pub use link_config::{

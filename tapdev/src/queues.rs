@@ -94,6 +94,10 @@ impl Device for Queues {
         self.taps[0].send_with_debt(parts, debt)
     }
 
+    fn send_row(&self, bytes: &mut [u8], row: &[Placed]) -> (usize, io::Result<()>) {
+        self.taps[0].send_row(bytes, row)
+    }
+
     fn wait(&self, timeout: Option<Duration>) -> io::Result<Wake> {
         self.waiter.wait(self.all.as_fd(), timeout)
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::cut::{self, PARTS_MAX};
 use crate::debt::{Debt, Offloads, Placed};
 use crate::device::{
-    Device, ETHERNET_HEADER, FRAME_MAX, FRAME_OVERHEAD, ROW_ALIGN, Wake, check_frame, gone,
+    Device, ETHERNET_HEADER, FRAME_MAX, FRAME_OVERHEAD, ROW_ALIGN, ROW_MAX, Wake, check_frame, gone,
 };
 use crate::interface::{Interface, is_valid_name};
 use crate::offload::{self, Queue};
@@ -314,6 +314,7 @@ impl Device for Tap {
     }
 
     fn recv_with_debt(&self, buf: &mut [u8]) -> io::Result<Placed> {
+        self.check_room(buf)?;
         loop {
             // Header and frame in one piece: a scattered read costs more.
             let length = sys::read(self.fd.as_fd(), buf)?;
@@ -339,6 +340,9 @@ impl Device for Tap {
     }
 
     fn recv_row(&self, buf: &mut [u8], row: &mut [Placed]) -> (usize, io::Result<()>) {
+        if let Err(error) = self.check_room(buf) {
+            return (0, Err(error));
+        }
         let (mut lengths, most) = ([0; ROW_MAX], row.len().min(ROW_MAX));
         let (fd, room) = (self.fd.as_fd(), self.buffer_len().min(buf.len()));
         let (read, result) = sys::read_each(fd, buf, room, &mut lengths[..most]);
@@ -347,7 +351,7 @@ impl Device for Tap {
     }
 
     fn send_row(&self, bytes: &mut [u8], row: &[Placed]) -> (usize, io::Result<()>) {
-        let before = if self.is_plain() { 0 } else { offload::HEADER };
+        let before = self.header_len();
         let mut sent = 0;
         while sent < row.len() {
             let rest = &row[sent..row.len().min(sent + ROW_MAX)];
@@ -399,6 +403,17 @@ impl Device for Tap {
 }
 
 impl Tap {
+    /// What stands before each frame, bytes.
+    fn header_len(&self) -> usize {
+        if self.is_plain() { 0 } else { offload::HEADER }
+    }
+
+    /// A buffer must have room for what stands before a frame.
+    fn check_room(&self, buf: &[u8]) -> io::Result<()> {
+        let is_too_short = buf.len() < self.header_len();
+        if is_too_short { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(()) }
+    }
+
     /// Where a frame lies of which `length` bytes were read to `start`. None if what stands before
     /// it is malformed.
     fn placed(&self, buf: &[u8], start: usize, length: usize) -> Option<Placed> {
@@ -479,9 +494,6 @@ fn open_for_offload(name: &str) -> Result<Option<(OwnedFd, String)>, OpenError> 
         Err(error) => Err(OpenError::attaching(name, error)),
     }
 }
-
-/// The most frames that are read or written in a row.
-const ROW_MAX: usize = 64;
 
 /// Frames up to this length are joined before they are written: on a TAP gathering costs the
 /// kernel more than the copy, which finds its bytes in the cache, costs us (a tenth of the rate of

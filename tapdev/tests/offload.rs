@@ -218,6 +218,13 @@ fn a_row_holds_what_the_kernel_has() {
         in_own_netns(move || {
             let tap = open_with(TapOptions { plain, ..TapOptions::named("tap0") });
             kernel_sends();
+            if !plain {
+                // No room for what stands before a frame: none is lost for it.
+                let error = tap.recv_with_debt(&mut [0; 9]).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidInput);
+                let (count, answer) = tap.recv_row(&mut [0; 9], &mut [Placed::NOTHING; 2]);
+                assert_eq!((count, answer.unwrap_err().kind()), (0, ErrorKind::InvalidInput));
+            }
             let (mut buf, mut row) = (vec![0; 64 << 10], [Placed::NOTHING; 40]);
             let (count, answer) = tap.recv_row(&mut buf, &mut row);
             assert_eq!(answer.unwrap_err().kind(), ErrorKind::WouldBlock);

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use tapdev::{Checksum, Device, FRAME_OVERHEAD, Fault, Placed, Wake, classify};
+use tapdev::{Checksum, Device, FRAME_OVERHEAD, Fault, Placed, ROW_ALIGN, Wake, classify};
 
 use super::quota::Quota;
 use super::vigil::Vigil;
@@ -24,9 +24,6 @@ pub(super) const SHORT: usize = 256;
 const fn most_after(length: usize) -> usize {
     if length < SHORT { SHORT_MAX } else { BATCH_MAX }
 }
-
-/// Frames start at multiples of this, a cache line ([`Device::recv_row`]).
-const ALIGN: usize = 64;
 
 /// The bytes of a batch with super-frames: what lies in it should still be in the processor's cache
 /// when it is taken in.
@@ -53,7 +50,7 @@ impl Batch {
     /// Buffers for the frames of `device`.
     pub(crate) fn new(device: &dyn Device) -> Batch {
         let (buffer_len, plain_max) = (device.buffer_len(), device.mtu() + FRAME_OVERHEAD);
-        let ordinary = buffer_len.next_multiple_of(ALIGN) * BATCH_MAX;
+        let ordinary = buffer_len.next_multiple_of(ROW_ALIGN) * BATCH_MAX;
         let bytes = ordinary.min(BATCH_BYTES.max(buffer_len));
         Batch {
             bytes: vec![0; bytes],
@@ -99,7 +96,7 @@ impl Batch {
         let base = self.end;
         for placed in &mut places[..count] {
             placed.start += base;
-            self.end = placed.range().end.next_multiple_of(ALIGN);
+            self.end = placed.range().end.next_multiple_of(ROW_ALIGN);
             if placed.debt.segment.is_none() {
                 // What is longer than a packet may be loses its tail, as in a smaller buffer.
                 placed.length = placed.length.min(self.plain_max);
