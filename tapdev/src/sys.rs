@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
+use crate::debt::{Debt, Placed};
 use crate::device::ROW_ALIGN;
 
 /// Turns the `-1` of a system call into its errno.
@@ -50,7 +51,7 @@ pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
 }
 
 /// [`read`]s one frame after the other, up to `room` bytes each, at multiples of [`ROW_ALIGN`]
-/// bytes of `buf`, until `lengths` or `buf` is full or a call fails. Returns how many it read.
+/// bytes of `buf`, until `row` or `buf` is full or a call fails. Returns how many it read.
 ///
 /// Nothing but the calls, as in [`write_each`].
 #[inline(never)]
@@ -58,21 +59,21 @@ pub(crate) fn read_each(
     fd: BorrowedFd<'_>,
     buf: &mut [u8],
     room: usize,
-    lengths: &mut [usize],
+    row: &mut [Placed],
 ) -> (usize, io::Result<()>) {
-    let mut rest = buf;
-    for (index, length) in lengths.iter_mut().enumerate() {
-        let Some(place) = rest.get_mut(..room) else { return (index, Ok(())) };
+    let mut start = 0usize;
+    for (index, placed) in row.iter_mut().enumerate() {
+        let end = start.wrapping_add(room);
+        let Some(place) = buf.get_mut(start..end) else { return (index, Ok(())) };
         match rustix::io::read(fd, place) {
-            Ok(count) => {
-                *length = count;
-                let next = count.wrapping_add(ROW_ALIGN - 1) & !(ROW_ALIGN - 1);
-                rest = rest.get_mut(next..).unwrap_or_default();
+            Ok(length) => {
+                *placed = Placed { start, length, debt: Debt::NONE };
+                start = (start + length).wrapping_add(ROW_ALIGN - 1) & !(ROW_ALIGN - 1);
             }
             Err(error) => return (index, Err(error.into())),
         }
     }
-    (lengths.len(), Ok(()))
+    (row.len(), Ok(()))
 }
 
 /// Reads into `parts` one after the other, as [`read`] does into one.

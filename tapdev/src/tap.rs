@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use crate::cut::{self, PARTS_MAX};
 use crate::debt::{Debt, Offloads, Placed};
-use crate::device::{
-    Device, ETHERNET_HEADER, FRAME_MAX, FRAME_OVERHEAD, ROW_ALIGN, ROW_MAX, Wake, check_frame, gone,
-};
+use crate::device::{Device, ETHERNET_HEADER, FRAME_MAX, FRAME_OVERHEAD, Wake, check_frame, gone};
 use crate::interface::{Interface, is_valid_name};
 use crate::offload::{self, Queue};
 use crate::open_error::OpenError;
@@ -343,10 +341,14 @@ impl Device for Tap {
         if let Err(error) = self.check_room(buf) {
             return (0, Err(error));
         }
-        let (mut lengths, most) = ([0; ROW_MAX], row.len().min(ROW_MAX));
         let (fd, room) = (self.fd.as_fd(), self.buffer_len().min(buf.len()));
-        let (read, result) = sys::read_each(fd, buf, room, &mut lengths[..most]);
-        let count = fill_row(&lengths[..read], row, |at, length| self.placed(buf, at, length));
+        let (read, result) = sys::read_each(fd, buf, room, row);
+        let count = match &self.offload {
+            None => read,
+            Some(offload) => {
+                close_ranks(&mut row[..read], |it| offload.placed(buf, it.start, it.length))
+            }
+        };
         (count, result)
     }
 
@@ -354,9 +356,9 @@ impl Device for Tap {
         let before = self.header_len();
         let mut sent = 0;
         while sent < row.len() {
-            let rest = &row[sent..row.len().min(sent + ROW_MAX)];
+            let rest = &row[sent..row.len().min(sent + AT_ONCE)];
             let ready = rest.iter().take_while(|it| self.make_ready(bytes, it)).count();
-            let mut frames = [&[][..]; ROW_MAX];
+            let mut frames = [&[][..]; AT_ONCE];
             for (frame, it) in frames.iter_mut().zip(&rest[..ready]) {
                 *frame = &bytes[it.start - before..it.start + it.length];
             }
@@ -455,20 +457,14 @@ impl Tap {
     }
 }
 
-/// Fills `row` with the frames of such `lengths`, one behind the other, that `placed` finds whole.
-/// Returns how many they are.
-fn fill_row(
-    lengths: &[usize],
-    row: &mut [Placed],
-    mut placed: impl FnMut(usize, usize) -> Option<Placed>,
-) -> usize {
-    let (mut start, mut count) = (0, 0);
-    for &length in lengths {
-        if let Some(placed) = placed(start, length) {
+/// Keeps of a row what `placed` makes of each of its places. Returns how many that leaves.
+fn close_ranks(row: &mut [Placed], placed: impl Fn(Placed) -> Option<Placed>) -> usize {
+    let mut count = 0;
+    for index in 0..row.len() {
+        if let Some(placed) = placed(row[index]) {
             row[count] = placed;
             count += 1;
         }
-        start = (start + length).next_multiple_of(ROW_ALIGN);
     }
     count
 }
@@ -494,6 +490,9 @@ fn open_for_offload(name: &str) -> Result<Option<(OwnedFd, String)>, OpenError> 
         Err(error) => Err(OpenError::attaching(name, error)),
     }
 }
+
+/// So many frames of a row are written without a look at the next ones.
+const AT_ONCE: usize = 32;
 
 /// Frames up to this length are joined before they are written: on a TAP gathering costs the
 /// kernel more than the copy, which finds its bytes in the cache, costs us (a tenth of the rate of
@@ -592,10 +591,10 @@ mod tests {
         // An unknown kind of super-frame, and what is shorter than a header.
         buf[65] = 0x77;
         buf[193] = 0x77;
-        let (lengths, mut row) = ([30, 64, 30, 4], [Placed::NOTHING; 4]);
-        let count = fill_row(&lengths, &mut row, |at, length| offload.placed(&buf, at, length));
-        let whole = |start| Placed { start, length: 20, debt: Debt::NONE };
-        assert_eq!(row[..count], [whole(10), whole(138)]);
+        let read = |start, length| Placed { start, length, debt: Debt::NONE };
+        let mut row = [read(0, 30), read(64, 64), read(128, 30), read(192, 4)];
+        let count = close_ranks(&mut row, |it| offload.placed(&buf, it.start, it.length));
+        assert_eq!(row[..count], [read(10, 20), read(138, 20)]);
         assert_eq!(offload.malformed.into_inner(), 2);
     }
 }
