@@ -10,6 +10,8 @@ use super::block::{Outcome, Wish};
 use super::park::Parker;
 use super::seat::{Holder, Seated};
 use super::shard::{DOWN_PAUSE, Engine, Guard, LinkState, Shard};
+use super::sync::thread;
+use super::vigil::Look;
 use super::watch::Key;
 use crate::{Instant, InterfaceId};
 
@@ -93,18 +95,28 @@ impl Shard {
         batch.await_frames(&*self.device, left)
     }
 
-    /// Looks for frames for a while, if that has paid of late, but not beyond `until`.
+    /// Looks for frames before sleeping, if that has paid of late, but not beyond `until`.
     fn look(&self, batch: &mut Batch, until: Instant) -> Result<(), Fault> {
-        let most = batch.vigil.begin(self.spin);
-        if most.is_zero() {
+        if self.look == Look::Never || !batch.vigil.begin() {
             return Ok(());
         }
-        let end = until.min(self.clock.now() + most);
-        while batch.is_empty() && self.clock.now() < end {
-            std::hint::spin_loop();
-            batch.fill(&*self.device)?;
+        let begin = self.clock.now();
+        match self.look {
+            Look::For(most) => {
+                let end = until.min(begin + most);
+                while batch.is_empty() && self.clock.now() < end {
+                    std::hint::spin_loop();
+                    batch.fill(&*self.device)?;
+                }
+                batch.vigil.end(!batch.is_empty());
+            }
+            Look::Yield if begin < until => {
+                thread::yield_now();
+                batch.fill(&*self.device)?;
+                batch.vigil.end_yield(!batch.is_empty(), self.clock.now() - begin);
+            }
+            Look::Never | Look::Yield => {}
         }
-        batch.vigil.end(!batch.is_empty());
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use super::reactor::{self, Control};
 use super::shard::{HostStats, Shard};
 use super::stop;
 use super::sync::{Mutex, Sender, bounded, thread};
+use super::vigil::Look;
 use crate::{
     Config, Counters, Instant, InterfaceConfig, InterfaceId, NewAddress, Part, Seed, Stack,
     TcpInfo, Wire,
@@ -101,9 +102,9 @@ impl HostBuilder {
         self
     }
 
-    /// How long a thread that waits may look for frames before it sleeps: 50 us by default, and
-    /// zero, which is never, on a machine with one core. It looks only where that has found
-    /// something of late: where the other end answers sooner than a sleeper could be woken.
+    /// How long a thread that waits may look for frames before it sleeps: 50 us by default, zero is
+    /// never. It looks only where that has found something of late: where the other end answers
+    /// sooner than a sleeper could be woken. Where there is one core it yields that once instead.
     #[must_use]
     pub fn spin(mut self, spin: Duration) -> HostBuilder {
         self.spin = spin;
@@ -167,9 +168,8 @@ impl HostBuilder {
         }
         let (control, orders) = bounded(4);
         let devices = further.iter().map(|(_, device)| Arc::clone(device)).collect();
-        let is_alone = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
-        let spin = if is_alone { Duration::ZERO } else { self.spin };
-        let shard = Shard::new(stack, Box::new(device), devices, spin, control.clone());
+        let look = Look::within(self.spin);
+        let shard = Shard::new(stack, Box::new(device), devices, look, control.clone());
         let shard = Arc::new(shard);
         let threads = Mutex::new(vec![reactor::start(Arc::clone(&shard), orders)?]);
         let host = Host { core: Arc::new(Core { shard, control, threads, grace: self.grace }) };
@@ -252,8 +252,9 @@ impl Host {
     ///
     /// It leaves earlier where the thread waits in a call, writes 256 bytes or more at once, or has
     /// made 64 calls of any kind since it last did; or when another thread drives the host or
-    /// sends. Until then the peers wait for it, and the calls have the time of the first of them:
-    /// this is not for work that takes long.
+    /// sends. Until then the peers wait for it, and so for what the host itself answers to what the
+    /// last wait brought; and the calls have the time of the first of them. This is not for work
+    /// that takes long. A loop that only waits and answers may run in it whole.
     ///
     /// ```
     /// # use std::io::{Read, Write};

@@ -89,6 +89,7 @@ use super::reactor::Control;
 use super::ready::{Offer, Polls, readiness};
 use super::seat::{Holder, Seat};
 use super::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Sender, thread};
+use super::vigil::Look;
 use super::watch::Watch;
 use crate::wire::interface::InterfaceSet;
 use crate::{Event, Instant, ListenerId, Readiness, SocketId, Stack};
@@ -105,8 +106,8 @@ pub(crate) struct Shard {
     /// Those of the interfaces after the first, in order.
     pub(super) further: Vec<Arc<dyn Device>>,
     pub(super) clock: Clock,
-    /// How long a driver may look for frames before it sleeps (`vigil.rs`).
-    pub(super) spin: Duration,
+    /// How a driver looks for frames before it sleeps.
+    pub(super) look: Look,
     /// Grows whenever the seat changes hands; odd while it is taken. Written under the lock.
     pub(super) epoch: AtomicU64,
     /// Threads that found the lock taken and wait for it.
@@ -235,7 +236,7 @@ impl Shard {
         stack: Stack,
         device: Box<dyn Device>,
         further: Vec<Arc<dyn Device>>,
-        spin: Duration,
+        look: Look,
         control: Sender<Control>,
     ) -> Shard {
         let engine = Engine {
@@ -261,7 +262,7 @@ impl Shard {
             device,
             further,
             clock: Clock::start(),
-            spin,
+            look,
             epoch: AtomicU64::new(0),
             contenders: AtomicUsize::new(0),
             control,
@@ -355,7 +356,8 @@ impl Shard {
         mut guard: Guard<'a>,
         mut now: Instant,
     ) -> (Guard<'a>, Instant) {
-        while guard.transmit(self, now) {
+        // Most holds of the lock have nothing to send: that is told from less code.
+        while !guard.stack.is_silent() && guard.transmit(self, now) {
             if self.contenders.load(Ordering::Relaxed) > 0 {
                 drop(guard);
                 thread::yield_now();

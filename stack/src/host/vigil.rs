@@ -1,14 +1,46 @@
-//! Whether to look for frames for a while before going to sleep.
+//! Whether, and how, to look for frames before going to sleep.
 
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 /// The most waits that begin with sleep after looking in vain.
 const BACK_OFF_MAX: u16 = 1024;
+/// As many begin with sleep after others have kept the core.
+const SHARED_BACK_OFF: u16 = 4096;
+/// Who keeps the core so long has used up a slice of time, or the better part of one.
+const SLICE: Duration = Duration::from_millis(1);
+
+/// How a thread that waits looks for frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    Never,
+    /// It asks again and again for so long: the other end has a core of its own.
+    For(Duration),
+    /// It yields the core once, for there is no other, and the other end needs it. That costs less
+    /// than to sleep and be woken.
+    Yield,
+}
+
+impl Look {
+    /// What is best on this machine, if looking may cost `most`.
+    pub(super) fn within(most: Duration) -> Look {
+        if most.is_zero() {
+            Look::Never
+        } else if available_parallelism().is_ok_and(|cores| cores.get() == 1) {
+            Look::Yield
+        } else {
+            Look::For(most)
+        }
+    }
+}
 
 /// Where the other end answers from a core of its own, its answer comes sooner than a sleeper could
 /// be woken, and a sleep costs both ends more than looking does. Where it needs this core, or has
 /// nothing to say, looking is in vain, and only keeps it waiting: the next look comes after 1, 2, 4
-/// ... others waits, until one has found something.
+/// ... other waits, until one has found something.
+///
+/// Who yields beside a busy process gets the core back when that has used up its slice, and a
+/// sleeper as soon as there is a frame: there the next look is far off.
 #[derive(Debug, Default)]
 pub(super) struct Vigil {
     /// So many waits go by before the next look.
@@ -18,15 +50,11 @@ pub(super) struct Vigil {
 }
 
 impl Vigil {
-    /// How long to look this time, if `most` is what it may cost.
-    pub(super) fn begin(&mut self, most: Duration) -> Duration {
-        match self.skip.checked_sub(1) {
-            Some(left) => {
-                self.skip = left;
-                Duration::ZERO
-            }
-            None => most,
-        }
+    /// Whether to look this time.
+    pub(super) fn begin(&mut self) -> bool {
+        let left = self.skip.checked_sub(1);
+        self.skip = left.unwrap_or_default();
+        left.is_none()
     }
 
     /// What came of it.
@@ -34,19 +62,25 @@ impl Vigil {
         self.back_off = if has_found { 0 } else { (2 * self.back_off).clamp(1, BACK_OFF_MAX) };
         self.skip = self.back_off;
     }
+
+    /// What came of it, if the core was yielded and came back after `gone`.
+    pub(super) fn end_yield(&mut self, has_found: bool, gone: Duration) {
+        self.end(has_found);
+        if gone >= SLICE {
+            self.skip = SHARED_BACK_OFF;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const MOST: Duration = Duration::from_micros(50);
-
     /// How many of `waits` begin with a look, if `finds` is what comes of each.
     fn looks(vigil: &mut Vigil, waits: usize, finds: bool) -> usize {
         let mut count = 0;
         for _ in 0..waits {
-            if vigil.begin(MOST) == MOST {
+            if vigil.begin() {
                 vigil.end(finds);
                 count += 1;
             }
@@ -70,6 +104,27 @@ mod tests {
 
     #[test]
     fn who_may_not_look_never_does() {
-        assert_eq!(Vigil::default().begin(Duration::ZERO), Duration::ZERO);
+        assert_eq!(Look::within(Duration::ZERO), Look::Never);
+        assert_ne!(Look::within(Duration::from_micros(50)), Look::Never);
+    }
+
+    #[test]
+    fn beside_a_busy_process_the_core_is_hardly_ever_yielded() {
+        let mut vigil = Vigil::default();
+        let mut yields = |waits: usize, gone| {
+            let looks = (0..waits).filter(|_| {
+                let looks = vigil.begin();
+                if looks {
+                    vigil.end_yield(true, gone);
+                }
+                looks
+            });
+            looks.count()
+        };
+        let (short, slice) = (Duration::from_micros(999), Duration::from_millis(3));
+        assert_eq!(yields(100, short), 100);
+        assert_eq!(yields(1000, slice), 1);
+        assert_eq!(yields(3097, short), 0);
+        assert_eq!(yields(100, short), 100, "one find is enough");
     }
 }

@@ -9,6 +9,7 @@ use super::reactor::{self, Control};
 use super::shard::Shard;
 use super::stop;
 use super::sync::{Mutex, Sender, bounded, thread};
+use super::vigil::Look;
 use crate::{Config, Instant, Seed, Stack};
 
 const GRACE: Duration = Duration::from_secs(5);
@@ -30,7 +31,7 @@ impl Host {
         let (control, orders) = bounded(4);
         let stack = Stack::new(config, Seed::from_number(1));
         let (device, further) = (Box::new(device), Vec::new());
-        let shard = Shard::new(stack, device, further, Duration::ZERO, control.clone());
+        let shard = Shard::new(stack, device, further, Look::Never, control.clone());
         let shard = Arc::new(shard);
         let reactor = reactor::start(Arc::clone(&shard), orders).unwrap();
         let threads = Mutex::new(vec![reactor]);
