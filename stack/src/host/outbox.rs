@@ -132,9 +132,7 @@ impl Engine {
         debug_assert!(now >= self.wakes.now, "time runs backwards under the lock");
         let (mut bytes, mut more, mut fault) = (0, true, None);
         for _ in 0..FRAMES_PER_HOLD {
-            // Most holds of the lock have nothing to send: that is told from less code.
-            let next = if self.stack.is_silent() { None } else { self.stack.poll_transmit(now) };
-            let Some(frame) = next else {
+            let Some(frame) = self.stack.poll_transmit(now) else {
                 more = false;
                 break;
             };

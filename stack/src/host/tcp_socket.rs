@@ -323,22 +323,28 @@ impl TcpSocket {
             }
         }
     }
+
+    /// Closes, unless the socket is to linger first: then for how long, and nothing has happened.
+    fn close(&self, may_linger: bool) -> Option<Duration> {
+        self.core.shard.call(|engine, now| {
+            if let Some(socket) = engine.stack.tcp(self.id) {
+                let linger = socket.options().linger.filter(|time| may_linger && !time.is_zero());
+                if linger.is_some() {
+                    return linger;
+                }
+                socket.close(now);
+            }
+            engine.forget(SocketId::Tcp(self.id));
+            None
+        })
+    }
 }
 
 impl Drop for TcpSocket {
     fn drop(&mut self) {
-        let linger = self.options().ok().and_then(|options| options.linger);
-        if let Some(time) = linger
-            && !time.is_zero()
-            && !std::thread::panicking()
-        {
+        if let Some(time) = self.close(!std::thread::panicking()) {
             self.linger(time);
+            self.close(false);
         }
-        self.core.shard.call(|engine, now| {
-            if let Some(socket) = engine.stack.tcp(self.id) {
-                socket.close(now);
-            }
-            engine.forget(SocketId::Tcp(self.id));
-        });
     }
 }
