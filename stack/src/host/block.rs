@@ -176,7 +176,7 @@ impl Shard {
                 break outcome;
             }
         };
-        self.release(guard, now);
+        self.finish(guard, now);
         outcome
     }
 

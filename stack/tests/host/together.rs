@@ -150,6 +150,28 @@ fn a_call_that_waits_sends_first() {
 }
 
 #[test]
+fn what_a_wait_brings_is_acknowledged_with_the_answer() {
+    within(30, || {
+        let (left, right) = hosts();
+        let ends = connections(&left, &right, 1);
+        let (far, near) = &ends[0];
+        let exchange = || {
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    pause(5);
+                    (&mut &*near).write_all(&[7; 4000]).unwrap();
+                });
+                // Of several segments, which are acknowledged at once.
+                assert_eq!(read(far, 4000), [7; 4000]);
+                (&mut &*far).write_all(b"answer").unwrap();
+            });
+        };
+        assert_eq!(undisturbed(&left, exchange), (0, 1));
+        assert_eq!(read(near, 6), b"answer");
+    });
+}
+
+#[test]
 fn it_leaves_after_a_panic_too() {
     within(30, || {
         let (left, right) = hosts();

@@ -152,17 +152,18 @@ impl Server {
         Ok(server)
     }
 
+    /// The answers leave together, just before the next frames are read.
     fn run(&mut self) -> Result<()> {
+        self.host.clone().together(|| self.serve())
+    }
+
+    fn serve(&mut self) -> Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         loop {
             // A flood goes on as fast as the rest allows.
             let timeout = if self.floods.is_empty() { None } else { Some(Duration::ZERO) };
             self.poller.wait(&mut events, timeout).context("wait")?;
-            match events.len() {
-                0 | 1 => events.iter().for_each(|event| self.handle(event)),
-                // Their answers leave together.
-                _ => self.host.clone().together(|| events.iter().for_each(|it| self.handle(it))),
-            }
+            events.iter().for_each(|event| self.handle(event));
             self.floods.batch(&self.udp_source);
         }
     }
@@ -206,6 +207,8 @@ impl Server {
         let registered = self.poller.register(&stream, Token(CONNECTIONS + place), interest);
         if registered.is_ok() {
             self.connections[place] = Some(Connection { stream, service, unsent: Vec::new() });
+            // The first text has often come with the end of the handshake.
+            self.converse(CONNECTIONS + place, Readiness::default());
         } else {
             self.free.push(place);
         }
