@@ -19,7 +19,7 @@ use stack::{ListenOptions, Readiness, UdpOptions};
 use crate::flood::Floods;
 use crate::port;
 
-/// What a sink reads at once, bytes.
+/// What an echo reads at once, bytes.
 const READ_SIZE: usize = 256 * 1024;
 
 /// What a source writes at once, bytes: one burst, after which the reader has enough to do until
@@ -223,7 +223,7 @@ impl Server {
             return;
         };
         let result = match connection.service {
-            Service::Sink => connection.sink(&mut self.buffer),
+            Service::Sink => connection.sink(),
             Service::Source => connection.source(&self.content),
             Service::Echo => {
                 let ends = readiness.contains(Readiness::READ_CLOSED);
@@ -281,9 +281,9 @@ impl Server {
 }
 
 impl Connection {
-    /// Reads and discards. False at the peer's end.
-    fn sink(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        Ok(self.stream.read(buffer)? > 0)
+    /// Discards what has come, where it lies. False at the peer's end.
+    fn sink(&self) -> io::Result<bool> {
+        Ok(self.stream.recv_with(|[first, second]| first.len() + second.len())? > 0)
     }
 
     /// Writes without end.
