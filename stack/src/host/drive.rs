@@ -11,7 +11,7 @@ use super::park::Parker;
 use super::seat::{Holder, Seated};
 use super::shard::{DOWN_PAUSE, Engine, Guard, LinkState, Shard};
 use super::sync::thread;
-use super::vigil::Look;
+use super::vigil::{Look, SLICE};
 use super::watch::Key;
 use crate::{Instant, InterfaceId};
 
@@ -97,25 +97,25 @@ impl Shard {
 
     /// Looks for frames before sleeping, if that has paid of late, but not beyond `until`.
     fn look(&self, batch: &mut Batch, until: Instant) -> Result<(), Fault> {
-        if self.look == Look::Never || !batch.vigil.begin() {
+        let Look { most, yields } = self.look;
+        if most.is_zero() || !batch.vigil.begin() {
             return Ok(());
         }
-        let begin = self.clock.now();
-        match self.look {
-            Look::For(most) => {
-                let end = until.min(begin + most);
-                while batch.is_empty() && self.clock.now() < end {
-                    std::hint::spin_loop();
-                    batch.fill(&*self.device)?;
-                }
-                batch.vigil.end(!batch.is_empty());
-            }
-            Look::Yield if begin < until => {
+        let (mut now, mut longest) = (self.clock.now(), Duration::ZERO);
+        let end = until.min(now + most);
+        while batch.is_empty() && now < end {
+            if yields {
                 thread::yield_now();
-                batch.fill(&*self.device)?;
-                batch.vigil.end_yield(!batch.is_empty(), self.clock.now() - begin);
+            } else {
+                std::hint::spin_loop();
             }
-            Look::Never | Look::Yield => {}
+            batch.fill(&*self.device)?;
+            let before = std::mem::replace(&mut now, self.clock.now());
+            longest = longest.max(now - before);
+        }
+        batch.vigil.end(!batch.is_empty());
+        if yields && longest >= SLICE {
+            batch.vigil.give_way();
         }
         Ok(())
     }

@@ -104,7 +104,8 @@ impl HostBuilder {
 
     /// How long a thread that waits may look for frames before it sleeps: 50 us by default, zero is
     /// never. It looks only where that has found something of late: where the other end answers
-    /// sooner than a sleeper could be woken. Where there is one core it yields that once instead.
+    /// sooner than a sleeper could be woken. Where it may use one core only it yields that before
+    /// each look.
     #[must_use]
     pub fn spin(mut self, spin: Duration) -> HostBuilder {
         self.spin = spin;
@@ -168,7 +169,7 @@ impl HostBuilder {
         }
         let (control, orders) = bounded(4);
         let devices = further.iter().map(|(_, device)| Arc::clone(device)).collect();
-        let look = Look::within(self.spin);
+        let look = Look::new(self.spin);
         let shard = Shard::new(stack, Box::new(device), devices, look, control.clone());
         let shard = Arc::new(shard);
         let threads = Mutex::new(vec![reactor::start(Arc::clone(&shard), orders)?]);

@@ -5,32 +5,26 @@ use std::time::Duration;
 
 /// The most waits that begin with sleep after looking in vain.
 const BACK_OFF_MAX: u16 = 1024;
-/// As many begin with sleep after others have kept the core.
+/// So many do after others have kept the core.
 const SHARED_BACK_OFF: u16 = 4096;
 /// Who keeps the core so long has used up a slice of time, or the better part of one.
-const SLICE: Duration = Duration::from_millis(1);
+pub(super) const SLICE: Duration = Duration::from_millis(1);
 
 /// How a thread that waits looks for frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
-    Never,
-    /// It asks again and again for so long: the other end has a core of its own.
-    For(Duration),
-    /// It yields the core once, for there is no other, and the other end needs it. That costs less
-    /// than to sleep and be woken.
-    Yield,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    /// For so long at most; zero is never.
+    pub(super) most: Duration,
+    /// It yields the core before each look: there is no other, and the other end may need it. That
+    /// costs less than to sleep and be woken.
+    pub(super) yields: bool,
 }
 
 impl Look {
-    /// What is best on this machine, if looking may cost `most`.
-    pub(super) fn within(most: Duration) -> Look {
-        if most.is_zero() {
-            Look::Never
-        } else if available_parallelism().is_ok_and(|cores| cores.get() == 1) {
-            Look::Yield
-        } else {
-            Look::For(most)
-        }
+    /// Looks for so long at most, as is best on this machine.
+    pub(super) fn new(most: Duration) -> Look {
+        let yields = available_parallelism().is_ok_and(|cores| cores.get() == 1);
+        Look { most, yields }
     }
 }
 
@@ -63,12 +57,9 @@ impl Vigil {
         self.skip = self.back_off;
     }
 
-    /// What came of it, if the core was yielded and came back after `gone`.
-    pub(super) fn end_yield(&mut self, has_found: bool, gone: Duration) {
-        self.end(has_found);
-        if gone >= SLICE {
-            self.skip = SHARED_BACK_OFF;
-        }
+    /// Others have had the core for a [`SLICE`].
+    pub(super) fn give_way(&mut self) {
+        self.skip = SHARED_BACK_OFF;
     }
 }
 
@@ -103,28 +94,11 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_look_never_does() {
-        assert_eq!(Look::within(Duration::ZERO), Look::Never);
-        assert_ne!(Look::within(Duration::from_micros(50)), Look::Never);
-    }
-
-    #[test]
     fn beside_a_busy_process_the_core_is_hardly_ever_yielded() {
         let mut vigil = Vigil::default();
-        let mut yields = |waits: usize, gone| {
-            let looks = (0..waits).filter(|_| {
-                let looks = vigil.begin();
-                if looks {
-                    vigil.end_yield(true, gone);
-                }
-                looks
-            });
-            looks.count()
-        };
-        let (short, slice) = (Duration::from_micros(999), Duration::from_millis(3));
-        assert_eq!(yields(100, short), 100);
-        assert_eq!(yields(1000, slice), 1);
-        assert_eq!(yields(3097, short), 0);
-        assert_eq!(yields(100, short), 100, "one find is enough");
+        assert_eq!(looks(&mut vigil, 100, true), 100);
+        vigil.give_way();
+        assert_eq!(looks(&mut vigil, 4096, true), 0);
+        assert_eq!(looks(&mut vigil, 100, true), 100, "one find is enough");
     }
 }

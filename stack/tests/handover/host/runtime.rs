@@ -31,7 +31,8 @@ impl Host {
         let (control, orders) = bounded(4);
         let stack = Stack::new(config, Seed::from_number(1));
         let (device, further) = (Box::new(device), Vec::new());
-        let shard = Shard::new(stack, device, further, Look::Never, control.clone());
+        let look = Look { most: Duration::ZERO, yields: false };
+        let shard = Shard::new(stack, device, further, look, control.clone());
         let shard = Arc::new(shard);
         let reactor = reactor::start(Arc::clone(&shard), orders).unwrap();
         let threads = Mutex::new(vec![reactor]);
