@@ -4,7 +4,7 @@
 use std::io::{self, IoSlice};
 
 use crate::debt::{Checksum, Debt, Placed};
-use crate::device::{Device, ETHERNET_HEADER, HEADROOM, ROW_MAX};
+use crate::device::{Device, ETHERNET_HEADER, HEADROOM};
 
 /// The tag of a VLAN, bytes.
 const VLAN_TAG: usize = 4;
@@ -193,6 +193,9 @@ const ORDINARY: usize = 24 << 10;
 /// Where long ones are: the longest there is has what the length fields of IP can say behind all
 /// headers.
 const LONG: usize = HEADROOM + HEAD_MAX + 65_535;
+
+/// The most frames that are made in a row.
+const ROW_MAX: usize = 64;
 
 /// Cuts a super-frame as a network card does.
 fn cut<D: Device + ?Sized>(parts: &[IoSlice<'_>], segment: u16, device: &D) -> io::Result<()> {

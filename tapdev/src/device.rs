@@ -24,9 +24,6 @@ pub const HEADROOM: usize = offload::HEADER;
 /// Where the frames of [`Device::recv_row`] begin: at multiples of so many bytes, a cache line.
 pub const ROW_ALIGN: usize = 64;
 
-/// The most frames that are cut and sent in a row.
-pub(crate) const ROW_MAX: usize = 64;
-
 /// An Ethernet device.
 ///
 /// All methods take `&self`: one thread may sleep in [`wait`](Device::wait) while another sends.

@@ -65,9 +65,10 @@ struct Offload {
 
 impl Offload {
     /// [`Tap::placed`] behind a header.
-    fn placed(&self, buf: &[u8], start: usize, length: usize) -> Option<Placed> {
-        let header = buf[start..].first_chunk().copied().unwrap_or_default();
-        let (start, length) = (start + offload::HEADER, length.saturating_sub(offload::HEADER));
+    fn placed(&self, buf: &[u8], read: Placed) -> Option<Placed> {
+        let header = buf[read.start..].first_chunk().copied().unwrap_or_default();
+        let start = read.start + offload::HEADER;
+        let length = read.length.saturating_sub(offload::HEADER);
         let debt = offload::decode(header, length);
         if debt.is_none() {
             self.malformed.fetch_add(1, Ordering::Relaxed);
@@ -316,7 +317,8 @@ impl Device for Tap {
         loop {
             // Header and frame in one piece: a scattered read costs more.
             let length = sys::read(self.fd.as_fd(), buf)?;
-            if let Some(placed) = self.placed(buf, 0, length) {
+            let whole = Placed { start: 0, length, debt: Debt::NONE };
+            if let Some(placed) = self.placed(buf, whole) {
                 return Ok(placed);
             }
         }
@@ -343,13 +345,7 @@ impl Device for Tap {
         }
         let (fd, room) = (self.fd.as_fd(), self.buffer_len().min(buf.len()));
         let (read, result) = sys::read_each(fd, buf, room, row);
-        let count = match &self.offload {
-            None => read,
-            Some(offload) => {
-                close_ranks(&mut row[..read], |it| offload.placed(buf, it.start, it.length))
-            }
-        };
-        (count, result)
+        (close_ranks(&mut row[..read], |it| self.placed(buf, it)), result)
     }
 
     fn send_row(&self, bytes: &mut [u8], row: &[Placed]) -> (usize, io::Result<()>) {
@@ -416,12 +412,11 @@ impl Tap {
         if is_too_short { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(()) }
     }
 
-    /// Where a frame lies of which `length` bytes were read to `start`. None if what stands before
-    /// it is malformed.
-    fn placed(&self, buf: &[u8], start: usize, length: usize) -> Option<Placed> {
+    /// Where the frame lies in what was `read`. None if what stands before it is malformed.
+    fn placed(&self, buf: &[u8], read: Placed) -> Option<Placed> {
         match &self.offload {
-            None => Some(Placed { start, length, debt: Debt::NONE }),
-            Some(offload) => offload.placed(buf, start, length),
+            None => Some(read),
+            Some(offload) => offload.placed(buf, read),
         }
     }
 
@@ -593,7 +588,7 @@ mod tests {
         buf[193] = 0x77;
         let read = |start, length| Placed { start, length, debt: Debt::NONE };
         let mut row = [read(0, 30), read(64, 64), read(128, 30), read(192, 4)];
-        let count = close_ranks(&mut row, |it| offload.placed(&buf, it.start, it.length));
+        let count = close_ranks(&mut row, |it| offload.placed(&buf, it));
         assert_eq!(row[..count], [read(10, 20), read(138, 20)]);
         assert_eq!(offload.malformed.into_inner(), 2);
     }
