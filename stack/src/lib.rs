@@ -33,6 +33,7 @@ mod time;
 mod udp;
 mod wire;
 
+pub use bytes::Bytes;
 pub use config::{
     Autoconfigure, Config, ConfigError, Congestion, EcnMode, FastOpen, FastOpenKeys,
     InterfaceConfig, TcpConfig, UnknownCongestion, UnknownEcnMode, Wire,

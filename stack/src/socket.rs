@@ -15,7 +15,9 @@ use crate::tcp::error::{NotConnected, RecvError, SendError, TcpError};
 use crate::tcp::info::TcpInfo;
 use crate::tcp::layer::TcpLayer;
 use crate::tcp::listener::Listener;
+use crate::tcp::memory::Memory;
 use crate::tcp::options::TcpOptions;
+use crate::tcp::send::Send;
 use crate::tcp::state::State;
 use crate::tcp::syncache::HalfOpen;
 use crate::tcp::tcb::{Follow, Tcb};
@@ -26,6 +28,7 @@ use crate::udp::socket::{MtuDiscovery, ReceivedDatagram, SendDatagram, UdpOption
 use crate::udp::table::{UdpTable, Way};
 use crate::wire::address::{Address, Endpoint};
 use crate::wire::interface::InterfaceId;
+use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
 
 macro_rules! ids {
@@ -163,7 +166,7 @@ impl Tcp<'_> {
     /// `WouldBlock` when the buffer is full or the connection not open yet; `Closed` after
     /// [`Tcp::shutdown_write`]; `Failed` once, with the reason, when the connection has failed.
     pub fn send(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, SendError> {
-        self.send_and(now, bytes.len(), Follow::Unknown, |room| copy_in(bytes, room))
+        self.send_and(now, Follow::Unknown, bytes.len(), |room| copy_in(bytes, room))
     }
 
     /// Sends without a copy: lends `write` the room for up to `most` bytes, in the two pieces in
@@ -177,7 +180,7 @@ impl Tcp<'_> {
         most: usize,
         write: impl FnOnce([&mut [u8]; 2]) -> usize,
     ) -> Result<usize, SendError> {
-        self.send_and(now, most, Follow::Unknown, write)
+        self.send_and(now, Follow::Unknown, most, write)
     }
 
     /// As [`Tcp::send`], but more follows at once (`MSG_MORE`): what does not fill a segment waits
@@ -186,18 +189,45 @@ impl Tcp<'_> {
     /// # Errors
     /// As [`Tcp::send`].
     pub fn send_more(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, SendError> {
-        self.send_and(now, bytes.len(), Follow::More, |room| copy_in(bytes, room))
+        self.send_and(now, Follow::More, bytes.len(), |room| copy_in(bytes, room))
+    }
+
+    /// Sends without a copy: takes bytes off the front of `text`, as many as there is room for, and
+    /// holds on to their memory until the peer has acknowledged them. Less than 1 KiB is
+    /// copied all the same. Returns how many bytes were taken.
+    ///
+    /// # Errors
+    /// As [`Tcp::send`].
+    pub fn send_shared(&mut self, now: Instant, text: &mut Bytes) -> Result<usize, SendError> {
+        self.queue(now, Follow::Unknown, |snd, quota, memory| snd.share(text, quota, memory))
+    }
+
+    /// As [`Tcp::send_shared`], but more follows at once: see [`Tcp::send_more`].
+    ///
+    /// # Errors
+    /// As [`Tcp::send`].
+    pub fn send_shared_more(&mut self, now: Instant, text: &mut Bytes) -> Result<usize, SendError> {
+        self.queue(now, Follow::More, |snd, quota, memory| snd.share(text, quota, memory))
     }
 
     fn send_and(
         &mut self,
         now: Instant,
-        most: usize,
         more: Follow,
+        most: usize,
         write: impl FnOnce([&mut [u8]; 2]) -> usize,
     ) -> Result<usize, SendError> {
+        self.queue(now, more, |snd, quota, memory| snd.push_with(most, quota, memory, write))
+    }
+
+    fn queue(
+        &mut self,
+        now: Instant,
+        more: Follow,
+        queue: impl FnOnce(&mut Send, usize, &mut Memory) -> Option<usize>,
+    ) -> Result<usize, SendError> {
         let (layer, key) = (&mut *self.layer, self.key);
-        let sent = layer.with(now, self.counters, key, |tcb, cx| tcb.send(cx, most, more, write));
+        let sent = layer.with(now, self.counters, key, |tcb, cx| tcb.send(cx, more, queue));
         sent.unwrap_or(Err(SendError::NotConnected))
     }
 

@@ -334,9 +334,7 @@ impl Stack {
         let body = self.next_frame(now)?;
         self.counters.frames_out += 1;
         let body: [&[u8]; 2] = match body {
-            Body::Ring { key, offset, len } => {
-                self.tcp.get(key).map_or([&[], &[]], |tcb| tcb.snd.text(offset, len))
-            }
+            Body::Text { key, offset, len } => self.tcp.text(key, offset, len).unwrap_or_default(),
             Body::Scratch { start, end } => [self.body.get(start..end).unwrap_or(&[]), &[]],
         };
         let (checksum, gso) = (self.head.checksum, self.head.gso);

@@ -3,7 +3,8 @@
 #![expect(unsafe_code, reason = "the allocator's interface is unsafe; this one only counts")]
 
 use stack::{
-    Config, ConnectOptions, Instant, ListenOptions, Mac, RxChecksum, RxFrame, Seed, Stack, TcpId,
+    Bytes, Config, ConnectOptions, Instant, ListenOptions, Mac, RxChecksum, RxFrame, Seed, Stack,
+    TcpId,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::RefCell;
@@ -86,6 +87,18 @@ impl Net {
     fn carry(&mut self, from: usize, ends: [TcpId; 2], text: &[u8], out: &mut [u8]) {
         self.now = self.now + Duration::from_micros(10);
         let _ = self.hosts[from].tcp(ends[from]).unwrap().send(self.now, text);
+        self.arrive(from, ends, out);
+    }
+
+    /// The same, and the text stays where it is.
+    fn carry_shared(&mut self, from: usize, ends: [TcpId; 2], text: &Bytes, out: &mut [u8]) {
+        self.now = self.now + Duration::from_micros(10);
+        let mut text = text.clone();
+        let _ = self.hosts[from].tcp(ends[from]).unwrap().send_shared(self.now, &mut text);
+        self.arrive(from, ends, out);
+    }
+
+    fn arrive(&mut self, from: usize, ends: [TcpId; 2], out: &mut [u8]) {
         self.settle();
         while self.hosts[1 - from].tcp(ends[1 - from]).unwrap().recv(self.now, out).is_ok() {}
         self.settle();
@@ -117,6 +130,12 @@ fn a_frame_allocates_nothing() {
         });
         assert!(frames > 4000, "{frames} frames");
         assert_eq!(count, 0, "for {frames} frames of a transfer");
+        let shared = Bytes::from(text.clone());
+        let (count, frames) = net.steady(|net| {
+            (0..2000).for_each(|_| net.carry_shared(0, ends, &shared, &mut out.borrow_mut()));
+        });
+        assert!(frames > 4000, "{frames} frames");
+        assert_eq!(count, 0, "for {frames} frames of a transfer of shared text");
         let (count, frames) = net.steady(|net| {
             (0..4000).for_each(|i| net.carry(i % 2, ends, &text[..64], &mut out.borrow_mut()));
         });

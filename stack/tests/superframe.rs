@@ -110,6 +110,39 @@ fn a_frame_is_never_longer_than_an_ip_packet() {
     assert_eq!(longest, 44 * 1460, "as many segments as fit in 65,535 bytes");
 }
 
+/// A frame has two places for text: what lies in more, copied and shared in turn, is brought
+/// together, when it is sent and when it is sent again.
+#[test]
+fn shared_text_leaves_like_any_other() {
+    let mut t = rig("<mss 1000,sackOK>");
+    let now = t.now();
+    let all: Vec<u8> = (0..9_000u32).map(|n| (n % 251) as u8).collect();
+    let mut shared = Bytes::from(all.clone());
+    for (start, end, shares) in
+        [(0, 300, false), (300, 2_000, true), (2_000, 2_100, false), (2_100, 9_000, true)]
+    {
+        let taken = match shares {
+            true => t.tcp().send_shared(now, &mut shared.slice(start..end)),
+            false => t.tcp().send_more(now, &all[start..end]),
+        };
+        assert_eq!(taken, Ok(end - start));
+    }
+    let sent = t.advance(Duration::ZERO).take_segments();
+    assert_eq!(sent.iter().map(|it| it.payload.len()).sum::<usize>(), 9_000);
+    assert!(sent.len() < 9, "super-frames");
+    let first = sent[0].seq;
+    let again = t.advance(Duration::from_secs(2)).take_segments();
+    assert!(again.iter().any(|it| it.seq == first), "the front is among them");
+    for it in sent.iter().chain(&again) {
+        let at = it.seq.wrapping_sub(first) as usize;
+        assert!(it.payload == all[at..at + it.payload.len()], "{} bytes at {at}", it.payload.len());
+    }
+    assert_eq!(t.tcp().unsent(), 9_000);
+    shared.clear();
+    t.inject(". 1:1(0) ack 9001").forget_rest();
+    assert_eq!(t.tcp().unsent(), 0);
+}
+
 #[test]
 fn a_tail_goes_along_unless_nagle_or_a_cork_holds_it_back() {
     let mut t = rig("<mss 1000>");

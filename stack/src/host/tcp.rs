@@ -11,7 +11,7 @@ use super::errno::Errno;
 use super::runtime::Host;
 use super::sockaddr::{ToSocketAddrs, try_each};
 use super::tcp_socket::{Half, More, TcpSocket};
-use crate::{ConnectOptions, TcpInfo, TcpOptions};
+use crate::{Bytes, ConnectOptions, TcpInfo, TcpOptions};
 
 /// A TCP connection, in the shape of [`std::net::TcpStream`].
 ///
@@ -300,6 +300,27 @@ impl TcpStream {
         write: impl FnOnce([&mut [u8]; 2]) -> usize,
     ) -> io::Result<usize> {
         Ok(self.socket.send_with(most, write, self.socket.modes.writing())?)
+    }
+
+    /// Writes without a copy: takes bytes off the front of `text`, as many as there is room for in
+    /// the send buffer, and sends them from where they lie, which stays allocated until the peer
+    /// has acknowledged them. Less than 1 KiB is copied all the same. Waits for room, as
+    /// [`Write::write`] does; returns how many bytes were taken. What owns the memory is dropped
+    /// with the host locked: if it is of a type of your own, it must not call the host then.
+    ///
+    /// # Errors
+    /// As `write`.
+    pub fn send_shared(&self, text: &mut Bytes) -> io::Result<usize> {
+        Ok(self.socket.send_shared(text, More::Unknown, self.socket.modes.writing())?)
+    }
+
+    /// As [`TcpStream::send_shared`], and says that more follows at once, as
+    /// [`TcpStream::write_more`] does.
+    ///
+    /// # Errors
+    /// As `write`.
+    pub fn send_shared_more(&self, text: &mut Bytes) -> io::Result<usize> {
+        Ok(self.socket.send_shared(text, More::Follows, self.socket.modes.writing())?)
     }
 
     /// Reads without a copy: lends `read` all that has arrived, in the two pieces in which it lies,

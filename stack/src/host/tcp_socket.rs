@@ -13,8 +13,8 @@ use super::shard::Engine;
 use super::sockaddr::destination;
 use super::watch::Key;
 use crate::{
-    ConnectError, ConnectOptions, Instant, Readiness, RecvError, SendError, SocketId, State, Tcp,
-    TcpId, TcpInfo, TcpOptions,
+    Bytes, ConnectError, ConnectOptions, Instant, Readiness, RecvError, SendError, SocketId, State,
+    Tcp, TcpId, TcpInfo, TcpOptions,
 };
 
 /// How often a closing socket that lingers looks whether all is acknowledged.
@@ -159,18 +159,42 @@ impl TcpSocket {
     ) -> Result<usize, Errno> {
         let mut write = Some(write);
         self.core.shard.block_on(self.write_key(), patience, |engine, now| {
-            let Some(mut socket) = engine.stack.tcp(self.id) else {
-                return Some(Err(Errno::ESHUTDOWN));
-            };
             let write = |room: [&mut [u8]; 2]| write.take().map_or(0, |write| write(room));
-            match socket.send_with(now, most, write) {
-                Err(SendError::WouldBlock) => None,
-                answer => {
-                    engine.wrote(*answer.as_ref().unwrap_or(&0));
-                    Some(answer.map_err(Errno::from))
-                }
-            }
+            self.try_write(engine, |socket| socket.send_with(now, most, write))
         })?
+    }
+
+    /// Sends from the front of `text`, which is shared until the peer has it.
+    pub(crate) fn send_shared(
+        &self,
+        text: &mut Bytes,
+        more: More,
+        patience: Patience<'_>,
+    ) -> Result<usize, Errno> {
+        self.core.shard.block_on(self.write_key(), patience, |engine, now| {
+            self.try_write(engine, |socket| match more {
+                More::Unknown => socket.send_shared(now, text),
+                More::Follows => socket.send_shared_more(now, text),
+            })
+        })?
+    }
+
+    /// One try at sending: `give` is given the connection; `None` if it would block.
+    fn try_write(
+        &self,
+        engine: &mut Engine,
+        give: impl FnOnce(&mut Tcp<'_>) -> Result<usize, SendError>,
+    ) -> Option<Result<usize, Errno>> {
+        let Some(mut socket) = engine.stack.tcp(self.id) else {
+            return Some(Err(Errno::ESHUTDOWN));
+        };
+        match give(&mut socket) {
+            Err(SendError::WouldBlock) => None,
+            answer => {
+                engine.wrote(*answer.as_ref().unwrap_or(&0));
+                Some(answer.map_err(Errno::from))
+            }
+        }
     }
 
     /// Receives into `out` and leaves the text where it is.

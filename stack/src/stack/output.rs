@@ -31,8 +31,8 @@ use core::num::NonZeroU32;
 /// Where the payload of the frame whose headers are in `head` lies.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Body {
-    /// In a connection's send ring.
-    Ring { key: Key<Tcb>, offset: usize, len: usize },
+    /// In a connection's send buffer.
+    Text { key: Key<Tcb>, offset: usize, len: usize },
     /// In the stack's own buffer.
     Scratch { start: usize, end: usize },
 }
@@ -286,7 +286,7 @@ impl Stack {
                 // Hashing is dear beside the rest of a header, and the label never changes.
                 tcb.flow_label = tcb.flow_label.or_else(|| flow_label(self.labels, &tcb.flow));
                 let marks = (tcb.options.ttl, tcb.options.tos | segment.ecn.bits());
-                let body = Body::Ring { key, offset: segment.offset, len: segment.len };
+                let body = Body::Text { key, offset: segment.offset, len: segment.len };
                 let rest = (body, segment.size, tcb.options.interface);
                 (tcb.flow, tcb.flow_label, segment.fields, marks, rest)
             }
@@ -369,7 +369,7 @@ impl Stack {
             Transport::Udp { datagram, .. } if self.may_join(hop.kind) => {
                 self.join_datagrams(&mut ip, &datagram)
             }
-            _ => (body, gso),
+            _ => (self.gathered(body), gso),
         };
         // Nobody can sum a super-frame before it is cut.
         let device_sums = self.interfaces.get(hop.interface).device_checksums;
@@ -382,7 +382,7 @@ impl Stack {
 
     /// A connection knows its link: time-outs mean nothing while that is down.
     fn note_exit(&mut self, transport: &Transport, body: Body, interface: InterfaceId) {
-        if let (Transport::Tcp { .. }, Body::Ring { key, .. }) = (transport, body)
+        if let (Transport::Tcp { .. }, Body::Text { key, .. }) = (transport, body)
             && let Some(tcb) = self.tcp.get_mut(key)
         {
             tcb.interface = interface;
@@ -475,9 +475,22 @@ impl Stack {
         (self.whole_body(), gso)
     }
 
+    /// A frame's payload lies in two places at most: text that lies in more is brought together.
+    fn gathered(&mut self, body: Body) -> Body {
+        if let Body::Text { key, offset, len } = body
+            && let Some(tcb) = self.tcp.get(key)
+            && tcb.snd.text(offset, len).is_none()
+        {
+            self.body.clear();
+            tcb.snd.runs(offset, len).for_each(|run| self.body.extend_from_slice(run));
+            return self.whole_body();
+        }
+        body
+    }
+
     fn body_len(&self, body: Body) -> usize {
         match body {
-            Body::Ring { len, .. } => len,
+            Body::Text { len, .. } => len,
             Body::Scratch { start, end } => end - start,
         }
     }
@@ -491,9 +504,7 @@ impl Stack {
         summing: Summing,
     ) {
         let text = match body {
-            Body::Ring { key, offset, len } => {
-                self.tcp.get(key).map_or([&[][..], &[][..]], |tcb| tcb.snd.text(offset, len))
-            }
+            Body::Text { key, offset, len } => self.tcp.text(key, offset, len).unwrap_or_default(),
             Body::Scratch { start, end } => [self.body.get(start..end).unwrap_or(&[]), &[][..]],
         };
         self.head.ip(ip);
@@ -506,16 +517,14 @@ impl Stack {
 
     /// The packet in one piece, without a link header.
     fn packet_bytes(&mut self, ip: &IpFields, transport: &Transport, body: Body) -> Vec<u8> {
+        let body = self.gathered(body);
         self.head.clear();
         self.write_headers(ip, transport, body, Summing::Here);
         let mut bytes = self.head.as_slice().to_vec();
         match body {
-            Body::Ring { key, offset, len } => {
-                if let Some(tcb) = self.tcp.get(key) {
-                    let [a, b] = tcb.snd.text(offset, len);
-                    bytes.extend_from_slice(a);
-                    bytes.extend_from_slice(b);
-                }
+            Body::Text { key, offset, len } => {
+                let text = self.tcp.text(key, offset, len).unwrap_or_default();
+                text.iter().for_each(|part| bytes.extend_from_slice(part));
             }
             Body::Scratch { start, end } => {
                 bytes.extend_from_slice(self.body.get(start..end).unwrap_or(&[]));
@@ -615,12 +624,12 @@ fn packets(
     body: Body,
 ) -> impl Iterator<Item = (IpFields, Transport, Body)> {
     let (size, end) = match (transport, body) {
-        (Transport::Tcp { size: Some(size), .. }, Body::Ring { len, .. }) => (size.into(), len),
+        (Transport::Tcp { size: Some(size), .. }, Body::Text { len, .. }) => (size.into(), len),
         _ => (usize::MAX, 0),
     };
     (0..end.max(1)).step_by(size).map(move |at| {
         let (mut ip, mut transport, mut body) = (ip, transport, body);
-        if let (Transport::Tcp { fields, size, .. }, Body::Ring { offset, len, .. }) =
+        if let (Transport::Tcp { fields, size, .. }, Body::Text { offset, len, .. }) =
             (&mut transport, &mut body)
             && let Some(most) = size.take()
         {
@@ -675,11 +684,11 @@ mod tests {
             fragment_offset: 0,
             payload_len: 20 + 2500,
         };
-        let body = Body::Ring { key: Key::from_bits(0), offset: 100, len: 2500 };
+        let body = Body::Text { key: Key::from_bits(0), offset: 100, len: 2500 };
         let all = |size| {
             packets(ip, Transport::Tcp { flow, fields, size, only: None }, body)
                 .map(|(ip, transport, body)| match (transport, body) {
-                    (Transport::Tcp { fields, size, .. }, Body::Ring { offset, len, .. }) => {
+                    (Transport::Tcp { fields, size, .. }, Body::Text { offset, len, .. }) => {
                         (fields.seq, fields.flags, ip.payload_len, offset, len, size)
                     }
                     _ => panic!("not a segment"),

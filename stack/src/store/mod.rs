@@ -6,6 +6,7 @@
 //! | `chain` | a sequence, searched, and added to in the middle      | O(log n), and few move     |
 //! | `queue` | FIFO lists threaded through the objects of an arena   | O(1), no memory of its own |
 //! | `ring`  | bytes; text out of order is written ahead of the tail | O(bytes)                   |
+//! | `text`  | text to be sent: in a ring, or shared with its writer | O(bytes), O(log n) to find |
 //! | `wheel` | deadlines; moving one later is a store                | O(1) amortised             |
 //!
 //! They know nothing of the network and nothing of each other, but that a queue runs through an
@@ -16,4 +17,5 @@ pub(crate) mod arena;
 pub(crate) mod chain;
 pub(crate) mod queue;
 pub(crate) mod ring;
+pub(crate) mod text;
 pub(crate) mod wheel;

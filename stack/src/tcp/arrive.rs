@@ -298,7 +298,7 @@ impl Tcb {
 
     /// SND.UNA < SEG.ACK =< SND.NXT: SND.UNA moves.
     pub(super) fn on_new_ack(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Acked {
-        let acked = self.snd.on_ack(seg.ack);
+        let acked = self.snd.on_ack(seg.ack, cx.memory);
         self.stats.bytes_acked += u64::from(acked.text);
         self.progress_at = cx.now;
         self.soft_error = None;
@@ -487,7 +487,7 @@ impl Tcb {
     /// Our SYN is acknowledged: the first sample, and the first window.
     fn on_syn_acked(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Acked {
         let una = self.snd.una;
-        let acked = self.snd.on_ack(seg.ack);
+        let acked = self.snd.on_ack(seg.ack, cx.memory);
         self.stats.bytes_acked += u64::from(acked.text);
         self.progress_at = cx.now;
         self.on_acknowledgment(cx, seg, una, false);

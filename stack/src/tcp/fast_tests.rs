@@ -9,6 +9,7 @@ use crate::tcp::memory::Memory;
 use crate::tcp::open::Start;
 use crate::tcp::options::TcpOptions;
 use crate::tcp::reply::Replies;
+use crate::tcp::send::Send;
 use crate::tcp::state::State;
 use crate::tcp::tcb::Follow;
 use crate::time::Instant;
@@ -186,7 +187,10 @@ impl World {
         if self.one_in(2) {
             let most = self.dice.below(12_000) as usize;
             let fill = |room: [&mut [u8]; 2]| most.min(room[0].len());
-            let _: Result<usize, _> = tcb.send(&mut self.cx(), most, Follow::Unknown, fill);
+            let queue = |snd: &mut Send, quota, memory: &mut Memory| {
+                snd.push_with(most, quota, memory, fill)
+            };
+            let _: Result<usize, _> = tcb.send(&mut self.cx(), Follow::Unknown, queue);
         }
         for _ in 0..self.dice.below(4) {
             if tcb.next_segment(&mut self.cx()).is_some() {

@@ -393,6 +393,11 @@ impl TcpLayer {
         self.live.get(key)
     }
 
+    /// Text of a connection for a frame; None where it lies in more than two places.
+    pub(crate) fn text(&self, key: Key<Tcb>, offset: usize, len: usize) -> Option<[&[u8]; 2]> {
+        self.live.get(key)?.snd.text(offset, len)
+    }
+
     /// Tells the connection of `flow` what ICMP said about a segment of it (MUST-54).
     pub(crate) fn on_icmp_error(
         &mut self,

@@ -59,7 +59,7 @@ mod flood;
 mod forward;
 mod isn;
 mod loss;
-mod memory;
+pub(crate) mod memory;
 mod open;
 mod output;
 mod pace;
@@ -77,7 +77,7 @@ mod rtt;
 mod scoreboard;
 #[cfg(any(test, feature = "testing"))]
 mod scrutiny;
-mod send;
+pub(crate) mod send;
 mod starved;
 mod stats;
 mod timeout;

@@ -10,9 +10,9 @@
 
 use super::memory::Memory;
 use super::seq::Seq;
-use crate::store::ring::Ring;
-#[cfg(test)]
 use crate::store::ring::copy_in;
+use crate::store::text::{SHARED_LEAST, Text};
+use bytes::Bytes;
 
 /// Send sequence variables and the retransmission ring.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub(crate) struct Send {
     /// Effective send MSS: text in one segment, options already subtracted (MUST-16).
     pub(crate) mss: u16,
     /// Text from SND.UNA on: sent and unacknowledged first, then unsent.
-    ring: Ring,
+    text: Text,
     /// The memory ledger has refused text: the buffer is as large as the memory it has.
     refused: bool,
     /// The last text queued was sent with PUSH (RFC 9293 §3.9.1.2): all is, but what more follows.
@@ -78,7 +78,7 @@ impl Send {
             max_wnd: 0,
             scale: 0,
             mss,
-            ring: Ring::new(buffer),
+            text: Text::new(buffer),
             refused: false,
             pushed: true,
             fin: Fin::None,
@@ -103,7 +103,7 @@ impl Send {
 
     /// The sequence number that our FIN has or will have.
     fn fin_seq(&self) -> Seq {
-        self.text_start() + self.ring.len() as u32
+        self.text_start() + self.text.len() as u32
     }
 
     pub(crate) fn mss_u32(&self) -> u32 {
@@ -135,12 +135,12 @@ impl Send {
     /// Octets of text in `[start, end)`; the rest of it is the FIN.
     pub(crate) fn text_between(&self, start: Seq, end: Seq) -> usize {
         let len = end.since(start) as usize;
-        len.min(self.ring.len().saturating_sub(self.offset_of(start)))
+        len.min(self.text.len().saturating_sub(self.offset_of(start)))
     }
 
     /// Octets of text at and behind SND.NXT: never sent (Linux's `notsent_bytes`).
     pub(crate) fn unsent(&self) -> usize {
-        self.ring.len().saturating_sub(self.nxt_offset())
+        self.text.len().saturating_sub(self.nxt_offset())
     }
 
     /// Text, or the FIN, waits at SND.NXT.
@@ -168,18 +168,41 @@ impl Send {
         memory: &mut Memory,
         write: impl FnOnce([&mut [u8]; 2]) -> usize,
     ) -> Option<usize> {
-        let room = most.min(quota).min(self.ring.free());
-        let allowed = memory.most(&self.ring).saturating_sub(self.ring.len());
+        let room = most.min(quota).min(self.text.free());
+        let ring = self.text.ring();
+        let allowed = memory.most(ring).saturating_sub(ring.len());
         self.refused = allowed < room;
         let lent = room.min(allowed);
         if lent == 0 && most > 0 {
             return None;
         }
         // Settled first: `write` is an application's, and may panic.
-        let before = self.ring.allocated();
-        memory.settle(before, before + self.ring.growth_for(self.ring.len() + lent));
-        let taken = write(self.ring.lend(lent)).min(lent);
-        self.ring.fill(taken);
+        let before = ring.allocated();
+        memory.settle(before, before + ring.growth_for(ring.len() + lent));
+        let taken = write(ring.lend(lent)).min(lent);
+        ring.fill(taken);
+        Some(taken)
+    }
+
+    /// Queues text that stays where it is, until it is acknowledged, as far as the buffer, the
+    /// quota and the memory ledger allow: takes it off the front of `text`, and returns how many
+    /// octets. Little is copied all the same.
+    pub(crate) fn share(
+        &mut self,
+        text: &mut Bytes,
+        quota: usize,
+        memory: &mut Memory,
+    ) -> Option<usize> {
+        let room = text.len().min(quota).min(self.text.free());
+        let taken = room.min(memory.free());
+        if taken < SHARED_LEAST {
+            let taken = self.push_with(text.len(), quota, memory, |room| copy_in(text, room))?;
+            drop(text.split_to(taken));
+            return Some(taken);
+        }
+        self.refused = taken < room;
+        self.text.share(text.split_to(taken));
+        memory.settle(0, taken);
         Some(taken)
     }
 
@@ -211,7 +234,7 @@ impl Send {
 
     /// Refused, and without text whose acknowledgment would make room: only the ledger can.
     pub(crate) fn is_starved(&self) -> bool {
-        self.refused && self.ring.allocated() == 0
+        self.refused && self.text.allocated() == 0
     }
 
     /// The ledger has room: what was refused may be tried again.
@@ -228,13 +251,13 @@ impl Send {
 
     /// The most text that the buffer holds now.
     fn limit(&self) -> usize {
-        let cap = self.ring.cap();
-        if self.refused { cap.min(self.ring.allocated()) } else { cap }
+        let cap = self.text.cap();
+        if self.refused { cap.min(self.text.allocated()) } else { cap }
     }
 
     /// Room for more text, bytes.
     pub(crate) fn room(&self) -> usize {
-        let free = self.limit().saturating_sub(self.ring.len());
+        let free = self.limit().saturating_sub(self.text.len());
         if self.fin == Fin::None { free } else { 0 }
     }
 
@@ -246,21 +269,27 @@ impl Send {
 
     /// Octets queued or unacknowledged.
     pub(crate) fn queued(&self) -> usize {
-        self.ring.len()
+        self.text.len()
     }
 
     /// The most text that may be queued, bytes.
     pub(crate) fn buffer(&self) -> usize {
-        self.ring.cap()
+        self.text.cap()
     }
 
     pub(crate) fn set_buffer(&mut self, bytes: usize) {
-        self.ring.set_cap(bytes);
+        self.text.set_cap(bytes);
     }
 
-    /// `len` octets of text from `offset` in the ring.
-    pub(crate) fn text(&self, offset: usize, len: usize) -> [&[u8]; 2] {
-        self.ring.peek(offset, len)
+    /// `len` octets of text from `offset` behind SND.UNA, in the two places in which it lies; None
+    /// where they are more (some of it is shared).
+    pub(crate) fn text(&self, offset: usize, len: usize) -> Option<[&[u8]; 2]> {
+        self.text.peek(offset, len)
+    }
+
+    /// The same, in as many places as it lies in.
+    pub(crate) fn runs(&self, offset: usize, len: usize) -> impl Iterator<Item = &[u8]> {
+        self.text.runs(offset, len)
     }
 
     /// SND.UNA < SEG.ACK =< SND.NXT: something new is acknowledged.
@@ -269,13 +298,17 @@ impl Send {
     }
 
     /// Moves SND.UNA to `ack`, which [`Send::is_new_ack`] has accepted.
-    pub(crate) fn on_ack(&mut self, ack: Seq) -> Acked {
+    /// Text that was shared is the ledger's no longer.
+    pub(crate) fn on_ack(&mut self, ack: Seq, memory: &mut Memory) -> Acked {
         let fin = self.fin == Fin::Queued && ack.after(self.fin_seq());
         if fin {
             self.fin = Fin::Done;
         }
-        let text = (ack.since(self.text_start()) as usize).min(self.ring.len());
-        self.ring.consume(text);
+        let text = (ack.since(self.text_start()) as usize).min(self.text.len());
+        let shared = self.text.consume(text);
+        memory.settle(shared, 0);
+        // What it gave back it may have again.
+        self.refused &= shared == 0;
         self.una = ack;
         self.sml = self.sml.latest(ack);
         self.syn_acked = true;
@@ -316,22 +349,22 @@ impl Send {
 
     /// Memory that the ring holds, bytes.
     pub(crate) fn allocated(&self) -> usize {
-        self.ring.allocated()
+        self.text.allocated()
     }
 
     /// Nothing has been sent for a while: gives the memory of an empty ring back.
     pub(crate) fn rest(&mut self, memory: &mut Memory) {
-        let before = self.ring.allocated();
-        self.ring.release_if_empty();
-        memory.settle(before, self.ring.allocated());
+        let before = self.text.allocated();
+        self.text.release_if_empty();
+        memory.settle(before, self.text.allocated());
         // What it gave back it may have again.
         self.refused &= before == 0;
     }
 
     /// The connection is over: gives the memory back.
     pub(crate) fn release(&mut self, memory: &mut Memory) {
-        memory.settle(self.ring.allocated(), 0);
-        self.ring = Ring::new(0);
+        memory.settle(self.text.allocated(), 0);
+        self.text = Text::new(0);
         self.fin = Fin::Done;
     }
 }
@@ -344,7 +377,7 @@ mod tests {
         let mut send = Send::new(Seq(iss), 1000, 64 << 10);
         let memory = Memory::new(1 << 20);
         send.on_sent(1);
-        let acked = send.on_ack(Seq(iss) + 1);
+        let acked = send.on_ack(Seq(iss) + 1, &mut Memory::new(0));
         assert_eq!(acked, Acked { text: 0, fin: false });
         (send, memory)
     }
@@ -359,12 +392,12 @@ mod tests {
             assert!(send.fin_is_next_after(500));
             send.on_sent(501);
             assert!(!send.has_unsent());
-            assert_eq!(send.on_ack(Seq(iss) + 2001), Acked { text: 2000, fin: false });
+            assert_eq!(send.on_ack(Seq(iss) + 2001, &mut memory), Acked { text: 2000, fin: false });
             assert_eq!((send.unsent(), send.nxt_offset(), send.outstanding()), (0, 501, 501));
             let (una, nxt) = (send.una, send.nxt);
             assert_eq!((send.text_between(una, nxt), send.text_between(una, una + 9)), (500, 9));
             assert_eq!((send.text_between(nxt - 1, nxt), send.offset_of(nxt - 1)), (0, 500));
-            assert_eq!(send.on_ack(Seq(iss) + 2502), Acked { text: 500, fin: true });
+            assert_eq!(send.on_ack(Seq(iss) + 2502, &mut memory), Acked { text: 500, fin: true });
             send.rest(&mut memory);
             assert_eq!((send.outstanding(), memory.used()), (0, 0));
         }
@@ -379,7 +412,7 @@ mod tests {
             assert_eq!((send.nxt_offset(), send.unsent()), (0, text.len()), "round {round}");
             assert!(!send.is_syn_next() && send.is_syn_acked());
             send.on_sent(text.len() as u32);
-            let acked = send.on_ack(send.nxt);
+            let acked = send.on_ack(send.nxt, &mut memory);
             assert_eq!(acked, Acked { text: text.len() as u32, fin: false }, "round {round}");
         }
     }
@@ -402,6 +435,47 @@ mod tests {
         send.on_sent(4000);
         send.set_window(Seq(1), Seq(1), 1000);
         assert_eq!(send.usable(), 0);
+    }
+
+    /// The ledger counts what is shared until it is acknowledged, and refuses it as it does copies.
+    #[test]
+    fn r12_shared_text_is_held_until_it_is_acknowledged() {
+        let (mut send, _) = established(0);
+        let mut memory = Memory::new(16_000);
+        let all = Bytes::from(vec![7; 20_000]);
+        let mut rest = all.clone();
+        let taken = send.share(&mut rest, usize::MAX, &mut memory);
+        assert_eq!((taken, rest.len(), memory.used()), (Some(15_000), 5_000, 15_000));
+        assert!(!all.is_unique() && !send.is_starved(), "an acknowledgment will make room");
+        assert_eq!(send.share(&mut rest, usize::MAX, &mut memory), None);
+        assert_eq!(send.room(), 0);
+        send.on_sent(15_000);
+        send.on_ack(Seq(6_001), &mut memory);
+        assert!(send.room() > 0, "the writer may try again");
+        assert_eq!((memory.used(), send.queued(), send.allocated()), (9_000, 9_000, 9_000));
+        assert_eq!(
+            send.share(&mut rest, 4_000, &mut memory),
+            Some(4_000),
+            "no more than the quota"
+        );
+        assert_eq!(send.share(&mut rest, 1_000, &mut memory), Some(1_000), "little is copied");
+        assert_eq!((rest.len(), send.allocated() - send.queued()), (0, 24));
+        send.on_sent(5_000);
+        send.on_ack(send.nxt, &mut memory);
+        send.rest(&mut memory);
+        assert_eq!((memory.used(), send.allocated()), (0, 0));
+        drop(rest);
+        assert!(all.is_unique());
+    }
+
+    /// What a connection that is over has shared is let go.
+    #[test]
+    fn r12_nothing_is_shared_when_the_connection_is_over() {
+        let (mut send, mut memory) = established(0);
+        let all = Bytes::from(vec![7; 20_000]);
+        assert_eq!(send.share(&mut all.clone(), usize::MAX, &mut memory), Some(20_000));
+        send.release(&mut memory);
+        assert_eq!((memory.used(), all.is_unique()), (0, true));
     }
 
     #[test]

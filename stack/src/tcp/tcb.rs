@@ -184,7 +184,7 @@ pub(crate) struct Tcb {
 
 /// An idle connection holds no buffers; a hundred thousand of them, their table entries,
 /// timer nodes and lists stay below 128 MiB (`tests/tests/scale.rs` measures it).
-const _: () = assert!(core::mem::size_of::<Tcb>() <= 1000);
+const _: () = assert!(core::mem::size_of::<Tcb>() <= 1008);
 
 impl Linked<READY> for Tcb {
     fn link(&mut self) -> &mut Link {
@@ -212,21 +212,20 @@ impl Linked<STARVED> for Tcb {
 
 /// What the application does with a connection (RFC 9293 §3.10.2, §3.10.3).
 impl Tcb {
-    /// SEND: queues text that `write` puts into the room it is lent, `most` octets at most; `more`
-    /// follows at once.
+    /// SEND: `queue` is given a quota of octets, and returns how many it has queued, or None where
+    /// there was no room; `more` follows at once.
     pub(crate) fn send(
         &mut self,
         cx: &mut Cx<'_>,
-        most: usize,
         more: Follow,
-        write: impl FnOnce([&mut [u8]; 2]) -> usize,
+        queue: impl FnOnce(&mut Send, usize, &mut Memory) -> Option<usize>,
     ) -> Result<usize, SendError> {
         if let Some(error) = self.error.take() {
             return Err(SendError::Failed(error));
         }
         match self.state {
             State::SynSent if self.fast_open.is_waiting() => {
-                return self.send_with_syn(cx, most, write);
+                return self.send_with_syn(cx, queue);
             }
             State::SynReceived if self.fast_open.is_early() => {}
             State::SynSent | State::SynReceived => {
@@ -239,7 +238,7 @@ impl Tcb {
         self.note_pause();
         self.marks.more = more == Follow::More;
         let quota = self.unsent_quota();
-        let taken = self.snd.push_with(most, quota, cx.memory, write);
+        let taken = queue(&mut self.snd, quota, cx.memory);
         self.snd.set_pushed(!self.marks.more);
         self.marks.starved |= self.snd.is_starved();
         // Whoever looks now finds it not writable, and waits, though no call of his fell short.
@@ -253,8 +252,7 @@ impl Tcb {
     fn send_with_syn(
         &mut self,
         cx: &mut Cx<'_>,
-        most: usize,
-        write: impl FnOnce([&mut [u8]; 2]) -> usize,
+        queue: impl FnOnce(&mut Send, usize, &mut Memory) -> Option<usize>,
     ) -> Result<usize, SendError> {
         let room = self.syn_text_room();
         if let Some(opening) = &mut self.fast_open.opening {
@@ -262,7 +260,7 @@ impl Tcb {
         }
         self.progress_at = cx.now;
         self.write_blocked = true;
-        self.snd.push_with(most, room, cx.memory, write).ok_or(SendError::WouldBlock)
+        queue(&mut self.snd, room, cx.memory).ok_or(SendError::WouldBlock)
     }
 
     /// The memory ledger, which has refused something, has room: the writer tries again, and the

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use stack::host::{TcpListener, TcpStream};
-use stack::{ConnectOptions, ListenOptions, TcpOptions};
+use stack::{Bytes, ConnectOptions, ListenOptions, TcpOptions};
 
 use crate::rig::{LEFT, RIGHT, address, connection, hosts, pattern, pause, read, timed, within};
 
@@ -477,6 +477,35 @@ fn what_is_lent_is_sent_and_read_without_a_copy() {
         assert_eq!(far.recv_with(|_| 0).unwrap(), 0, "the end");
         let refused = near.send_with(10, |_| unreachable!("there is no room to lend"));
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn what_is_shared_is_let_go_once_the_peer_has_it() {
+    within(20, || {
+        let (left, right) = hosts();
+        let (far, near) = connection(&left, &right);
+        let all = Bytes::from((0..200_000).map(pattern).collect::<Vec<u8>>());
+        let mut text = all.clone();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                near.write_more(&all[..100]).unwrap();
+                while !text.is_empty() {
+                    assert!(near.send_shared(&mut text).unwrap() > 0);
+                }
+                near.send_shared_more(&mut all.slice(..5)).unwrap();
+                near.shutdown(Shutdown::Write).unwrap();
+                let refused = near.send_shared(&mut all.clone()).unwrap_err();
+                assert_eq!(refused.kind(), ErrorKind::BrokenPipe);
+            });
+            let mut got = Vec::new();
+            (&far).read_to_end(&mut got).unwrap();
+            assert!(got == [&all[..100], &all, &all[..5]].concat(), "{} bytes", got.len());
+        });
+        drop(text);
+        while !all.is_unique() {
+            pause(1);
+        }
     });
 }
 

@@ -8,7 +8,7 @@ use stack::testing::options::first_timestamp;
 use stack::testing::packet::{Segment, arp, ethernet};
 use stack::testing::translate::{advertisement, to_v4};
 use stack::{
-    Autoconfigure, Cidr, Config, Congestion, ConnectOptions, Counters, DropReason, EcnMode,
+    Autoconfigure, Bytes, Cidr, Config, Congestion, ConnectOptions, Counters, DropReason, EcnMode,
     FastOpen, Instant, Lifetimes, ListenOptions, ListenerId, Mac, NewAddress, RecvError, RxFrame,
     Seed, SendError, SocketId, Stack, State, TcpId, TcpInfo, TcpOptions, Usage, Work,
 };
@@ -287,7 +287,15 @@ impl Host for Ours {
 
     fn send(&mut self, now: Instant, handle: Handle, bytes: &[u8]) -> Io {
         let Some(&id) = self.ids.get(&handle) else { return Io::Failed };
-        let sent = self.called(|stack| stack.tcp(id).map(|mut tcp| tcp.send(now, bytes)));
+        // Copied or shared, by the toss of a coin that the stream has in it.
+        let shares = bytes.first().is_some_and(|byte| byte % 2 == 0);
+        let sent = self.called(|stack| {
+            let mut tcp = stack.tcp(id)?;
+            Some(match shares {
+                true => tcp.send_shared(now, &mut Bytes::copy_from_slice(bytes)),
+                false => tcp.send(now, bytes),
+            })
+        });
         match sent.unwrap_or(Err(SendError::Closed)) {
             Ok(moved) => Io::Moved(moved),
             Err(SendError::WouldBlock) => Io::Wait,

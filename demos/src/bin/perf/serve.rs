@@ -14,7 +14,7 @@ use demos::outside;
 use demos::program::Program;
 use stack::host::UdpSocket;
 use stack::host::{Events, Host, Interest, PollEvent, Poller, TcpListener, TcpStream, Token};
-use stack::{ListenOptions, Readiness, UdpOptions};
+use stack::{Bytes, ListenOptions, Readiness, UdpOptions};
 
 use crate::flood::Floods;
 use crate::port;
@@ -82,7 +82,7 @@ struct Server {
     /// A batch of datagrams, their lengths, and where they are from.
     datagrams: Vec<Vec<u8>>,
     found: Vec<(usize, SocketAddr)>,
-    content: Vec<u8>,
+    content: Bytes,
 }
 
 const UDP_SINK: usize = 3;
@@ -142,7 +142,7 @@ impl Server {
             buffer: vec![0; READ_SIZE],
             datagrams: vec![vec![0; DATAGRAM]; BATCH],
             found: Vec::with_capacity(BATCH),
-            content: vec![0x5a; WRITE_SIZE],
+            content: vec![0x5a; WRITE_SIZE].into(),
             poller,
             host: host.clone(),
         };
@@ -287,9 +287,11 @@ impl Connection {
     }
 
     /// Writes without end.
-    fn source(&mut self, content: &[u8]) -> io::Result<bool> {
+    fn source(&mut self, content: &Bytes) -> io::Result<bool> {
         for _ in 0..WRITES {
-            if self.stream.write_more(content)? < content.len() {
+            let mut text = content.clone();
+            self.stream.send_shared_more(&mut text)?;
+            if !text.is_empty() {
                 break;
             }
         }

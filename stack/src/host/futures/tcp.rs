@@ -6,12 +6,12 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
-use crate::ConnectOptions;
 use crate::host::sockaddr::ToSocketAddrs;
 use crate::host::task::Slot;
 use crate::host::tcp_socket::{More, TcpSocket};
 use crate::host::watch::{to_read, to_write};
 use crate::host::{Host, TcpStream as Blocking};
+use crate::{Bytes, ConnectOptions};
 
 /// A TCP connection for async programs.
 ///
@@ -102,6 +102,19 @@ impl TcpStream {
         let socket = &self.blocking.socket;
         let slot = Slot::new(&socket.core, to_write(socket.socket_id()));
         Ok(poll_fn(|cx| slot.poll(cx, |patience| socket.send(buf, patience))).await?)
+    }
+
+    /// Writes without a copy, once there is room: see [`host::TcpStream::send_shared`](Blocking).
+    ///
+    /// # Errors
+    /// Those of [`write`](Self::write).
+    pub async fn send_shared(&self, text: &mut Bytes) -> io::Result<usize> {
+        let socket = &self.blocking.socket;
+        let slot = Slot::new(&socket.core, to_write(socket.socket_id()));
+        let sent = poll_fn(|cx| {
+            slot.poll(cx, |patience| socket.send_shared(text, More::Unknown, patience))
+        });
+        Ok(sent.await?)
     }
 
     /// Polls a [`read`](Self::read). The waker of the latest poll is woken.
