@@ -43,6 +43,7 @@
 //! ```
 
 mod capture;
+mod cores;
 mod cut;
 mod debt;
 mod device;
@@ -66,6 +67,7 @@ mod tee;
 mod wait;
 
 pub use capture::Capture;
+pub use cores::is_bound_to_one_core;
 pub use debt::{Checksum, Debt, Offloads, Placed};
 pub use device::{
     Device, ETHERNET_HEADER, FRAME_OVERHEAD, Fault, HEADROOM, ROW_ALIGN, Wake, classify,

@@ -11,7 +11,7 @@ use super::park::Parker;
 use super::seat::{Holder, Seated};
 use super::shard::{DOWN_PAUSE, Engine, Guard, LinkState, Shard};
 use super::sync::thread;
-use super::vigil::{Look, SLICE};
+use super::vigil::SLICE;
 use super::watch::Key;
 use crate::{Instant, InterfaceId};
 
@@ -97,10 +97,11 @@ impl Shard {
 
     /// Looks for frames before sleeping, if that has paid of late, but not beyond `until`.
     fn look(&self, batch: &mut Batch, until: Instant) -> Result<(), Fault> {
-        let Look { most, yields } = self.look;
+        let most = self.look.most;
         if most.is_zero() || !batch.vigil.begin() {
             return Ok(());
         }
+        let yields = batch.vigil.yields(self.look);
         let (mut now, mut longest) = (self.clock.now(), Duration::ZERO);
         let end = until.min(now + most);
         while batch.is_empty() && now < end {

@@ -15,8 +15,8 @@ pub(super) const SLICE: Duration = Duration::from_millis(1);
 pub(super) struct Look {
     /// For so long at most; zero is never.
     pub(super) most: Duration,
-    /// It yields the core before each look: there is no other, and the other end may need it. That
-    /// costs less than to sleep and be woken.
+    /// It yields the core before each look: the process has no other, and the other end may need
+    /// it. That costs less than to sleep and be woken.
     pub(super) yields: bool,
 }
 
@@ -35,12 +35,16 @@ impl Look {
 ///
 /// Who yields beside a busy process gets the core back when that has used up its slice, and a
 /// sleeper as soon as there is a frame: there the next look is far off.
+///
+/// A thread may be bound to a core at any time, by others too: it asks after looking in vain.
 #[derive(Debug, Default)]
 pub(super) struct Vigil {
     /// So many waits go by before the next look.
     skip: u16,
     /// How many went by before the last one.
     back_off: u16,
+    /// The thread was bound to one core when it last asked.
+    is_bound: bool,
 }
 
 impl Vigil {
@@ -55,6 +59,14 @@ impl Vigil {
     pub(super) fn end(&mut self, has_found: bool) {
         self.back_off = if has_found { 0 } else { (2 * self.back_off).clamp(1, BACK_OFF_MAX) };
         self.skip = self.back_off;
+        if !has_found {
+            self.is_bound = tapdev::is_bound_to_one_core();
+        }
+    }
+
+    /// Whether the thread has no core but this one, and is to yield it before each look.
+    pub(super) fn yields(&self, look: Look) -> bool {
+        look.yields || self.is_bound
     }
 
     /// Others have had the core for a [`SLICE`].
