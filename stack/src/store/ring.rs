@@ -242,7 +242,7 @@ pub(crate) fn copy_out([first, second]: [&[u8]; 2], out: &mut [u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::naive::NaiveRing;
+    use crate::testing::naive::{NaiveRing, distinct_bytes};
     use proptest::prelude::*;
 
     #[derive(Clone, Debug)]
@@ -282,7 +282,7 @@ mod tests {
         fn text(&mut self, len: usize) -> Vec<u8> {
             let start = self.next;
             self.next += len as u32;
-            (start..self.next).map(|n| (n.wrapping_mul(0x9E37_79B1) >> 24) as u8).collect()
+            distinct_bytes(start..self.next)
         }
 
         fn apply(&mut self, op: Op) -> Result<(), TestCaseError> {

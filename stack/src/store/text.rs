@@ -203,7 +203,7 @@ impl Shared {
 mod tests {
     use super::*;
     use crate::store::ring::copy_in;
-    use crate::testing::naive::NaiveRing;
+    use crate::testing::naive::{NaiveRing, distinct_bytes};
     use proptest::prelude::*;
 
     #[derive(Clone, Debug)]
@@ -240,7 +240,7 @@ mod tests {
         fn fresh(&mut self, len: usize) -> Vec<u8> {
             let start = self.next;
             self.next += len.min(self.real.free()) as u32;
-            (start..self.next).map(|n| (n.wrapping_mul(0x9E37_79B1) >> 24) as u8).collect()
+            distinct_bytes(start..self.next)
         }
 
         fn apply(&mut self, op: Op) -> Result<(), TestCaseError> {

@@ -5,6 +5,7 @@
 //! real one runs both over the same list of operations and compares whatever can be seen.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 /// Twin of the arena: a map whose keys are numbered in order and never used twice.
 #[derive(Debug)]
@@ -136,6 +137,11 @@ impl NaiveWheel {
     pub fn next_ns(&self) -> Option<u64> {
         self.deadlines.values().flatten().min().copied()
     }
+}
+
+/// The bytes of these numbers: each looks different from those around it.
+pub fn distinct_bytes(numbers: Range<u32>) -> Vec<u8> {
+    numbers.map(|n| (n.wrapping_mul(0x9E37_79B1) >> 24) as u8).collect()
 }
 
 /// Twin of the byte ring: a deque of text, and a map of single bytes ahead of its tail.
