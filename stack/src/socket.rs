@@ -414,13 +414,12 @@ impl Udp<'_> {
         how: SendDatagram,
     ) -> Result<(), UdpSendError> {
         let (routes, paths, links) = (self.routes, self.paths, self.links);
-        let is_lost = |local: Address| local.is_of_a_host() && !routes.is_local(local);
         let from = how.from.map(Address::from);
-        if from.is_some_and(|from| is_lost(from) || from.is_multicast()) {
+        if from.is_some_and(|from| !from.is_unspecified() && !routes.is_local(from)) {
             return Err(UdpSendError::InvalidSource);
         }
-        let local = self.socket().map(|socket| socket.local().address);
-        if how.from.is_none() && local.is_some_and(is_lost) {
+        let source = self.socket().and_then(UdpSocket::source);
+        if how.from.is_none() && source.is_some_and(|source| !routes.is_local(source)) {
             return Err(UdpSendError::Failed(UdpError::AddressLost));
         }
         let scope = match how.to {

@@ -273,7 +273,7 @@ impl Stack {
                 false => self.udp.find(interface, local, remote),
             };
             let Some(key) = next else { break };
-            if many && !self.udp.admits(key, interface, to, from.address) {
+            if many && !self.udp.admits(key, interface, to, from) {
                 is_unwanted = true;
                 continue;
             }

@@ -128,7 +128,8 @@ impl Stack {
     }
 
     /// Makes a UDP socket on `local`; port 0 picks an ephemeral port, `0.0.0.0` means all addresses
-    /// of IPv4 and `::` all addresses. A socket bound to a group hears what is for that group.
+    /// of IPv4 and `::` all addresses. A socket bound to a group, or to a broadcast address, hears
+    /// what is for that, of its peer if it is connected.
     ///
     /// # Errors
     /// See [`BindError`].
@@ -146,10 +147,11 @@ impl Stack {
         options: UdpOptions,
     ) -> Result<UdpId, BindError> {
         let local = Endpoint::from(local);
-        if !self.is_own_or_any(local.address) && !local.address.is_multicast() {
+        let is_for_many = local.address.is_multicast() || self.routes.is_broadcast(local.address);
+        if !is_for_many && !self.is_own_or_any(local.address) {
             return Err(BindError::AddressNotAvailable);
         }
-        self.udp.bind(local, options, &mut self.random).map(UdpId)
+        self.udp.bind(local, is_for_many, options, &mut self.random).map(UdpId)
     }
 
     /// A UDP socket, for one call; None for a stale id.

@@ -157,8 +157,8 @@ impl From<NetworkErrorKind> for UdpError {
 pub enum UdpSendError {
     /// The send buffer is full (EWOULDBLOCK).
     WouldBlock,
-    /// More bytes than a datagram can have, 65,507, or than the path carries in one piece where
-    /// nobody may cut them (EMSGSIZE).
+    /// More bytes than a datagram can have, 65,507, than the path carries in one piece where nobody
+    /// may cut them, or than all sockets together may hold (EMSGSIZE).
     MessageTooLong,
     /// No remote address given, and the socket is not connected (EDESTADDRREQ).
     NotConnected,
@@ -184,7 +184,8 @@ impl fmt::Display for UdpSendError {
         f.write_str(match self {
             UdpSendError::WouldBlock => "the send buffer is full: wait until it is writable",
             UdpSendError::MessageTooLong => {
-                "the datagram is too long: at most 65507 bytes, or what the path carries uncut"
+                "the datagram is too long: for IP (65507 bytes), for a path that is not to cut it, or \
+                 for the limit on what all sockets hold"
             }
             UdpSendError::NotConnected => {
                 "no destination: give a remote address or connect the socket first"

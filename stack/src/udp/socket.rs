@@ -266,6 +266,8 @@ pub(crate) struct UdpSocket {
     pub(super) closed: bool,
     /// A datagram was refused for want of room, and there has been none since.
     pub(super) refused: bool,
+    /// It is bound to an address of many hosts: a group's, or a broadcast address.
+    pub(super) is_for_many: bool,
     links: [Link; 3],
 }
 
@@ -288,7 +290,7 @@ impl Linked<REFUSED> for UdpSocket {
 }
 
 impl UdpSocket {
-    pub(super) fn new(bound: Endpoint, options: UdpOptions) -> UdpSocket {
+    pub(super) fn new(bound: Endpoint, is_for_many: bool, options: UdpOptions) -> UdpSocket {
         UdpSocket {
             bound,
             local: bound,
@@ -304,6 +306,7 @@ impl UdpSocket {
             dropped: 0,
             closed: false,
             refused: false,
+            is_for_many,
             links: Default::default(),
         }
     }
@@ -317,9 +320,23 @@ impl UdpSocket {
         Name { reach: self.reach(), port: self.bound.port, only: self.options.interface }
     }
 
-    /// What it is found by while it is connected.
+    /// What it is found by while it is connected. What is for many hosts is of no flow: who is
+    /// bound to that goes on to hear it, from its peer.
     pub(super) fn flow(&self) -> Option<FlowKey> {
-        Some(FlowKey { local: self.local, remote: self.remote? })
+        let remote = self.remote.filter(|_| !self.is_for_many)?;
+        Some(FlowKey { local: self.local, remote })
+    }
+
+    /// Our address that it sends from; None: the one that leads to whom it sends to.
+    pub(crate) fn source(&self) -> Option<Address> {
+        let address = self.local.address;
+        (!self.is_for_many && !address.is_unspecified()).then_some(address)
+    }
+
+    /// It hears what `from` has sent to many hosts.
+    pub(super) fn admits(&self, here: InterfaceId, group: Address, from: Endpoint) -> bool {
+        self.remote.is_none_or(|remote| remote == from)
+            && self.memberships.admit(here, group, from.address)
     }
 
     /// The one interface of that flow.

@@ -123,10 +123,12 @@ impl UdpTable {
     }
 
     /// Makes a socket named `local`; the unspecified address stands for all, port 0 for a free
-    /// one (RFC 6056 §3.3.1). Whether `local` is an address of this host is the caller's matter.
+    /// one (RFC 6056 §3.3.1). Whether `local` is an address of this host, or of many, is the
+    /// caller's matter.
     pub(crate) fn bind(
         &mut self,
         local: Endpoint,
+        is_for_many: bool,
         options: UdpOptions,
         random: &mut Random,
     ) -> Result<Key<UdpSocket>, BindError> {
@@ -140,7 +142,7 @@ impl UdpTable {
             }
             port => port,
         };
-        let socket = UdpSocket::new(Endpoint { port, ..local }, self.held(options));
+        let socket = UdpSocket::new(Endpoint { port, ..local }, is_for_many, self.held(options));
         let key = self.sockets.insert(socket).map_err(|_| BindError::TooManySockets)?;
         self.names.enter(Name { reach, port, only }, sharing);
         self.open(key);
@@ -242,15 +244,15 @@ impl UdpTable {
         }
     }
 
-    /// The socket wants what comes from `source` for `group` on a link.
+    /// The socket wants what comes from `from` for `group` on a link.
     pub(crate) fn admits(
         &self,
         key: Key<UdpSocket>,
         interface: InterfaceId,
         group: Address,
-        source: Address,
+        from: Endpoint,
     ) -> bool {
-        self.socket(key).is_some_and(|it| it.memberships.admit(interface, group, source))
+        self.socket(key).is_some_and(|it| it.admits(interface, group, from))
     }
 
     /// Gives a received datagram to a socket; false if its buffer is full.
@@ -291,16 +293,18 @@ impl UdpTable {
         scope: Option<InterfaceId>,
     ) -> bool {
         let Some(socket) = self.socket(key) else { return true };
-        let (mut local, only) = (socket.bound, socket.options.interface.or(scope));
-        if !local.address.is_of_a_host() {
-            local.address = source;
+        let mut local = socket.bound;
+        if !socket.is_for_many {
+            if local.address.is_unspecified() {
+                local.address = source;
+            }
+            let (flow, only) = (FlowKey { local, remote }, socket.options.interface.or(scope));
+            if self.names.connected(flow, only).is_some_and(|other| other != key) {
+                return false;
+            }
+            self.hide(key);
+            self.names.connect(flow, only, key);
         }
-        let flow = FlowKey { local, remote };
-        if self.names.connected(flow, only).is_some_and(|other| other != key) {
-            return false;
-        }
-        self.hide(key);
-        self.names.connect(flow, only, key);
         if let Some(socket) = self.socket_mut(key) {
             (socket.local, socket.remote, socket.error) = (local, Some(remote), None);
             socket.scope = scope;
@@ -361,6 +365,7 @@ impl UdpTable {
         way: impl FnOnce(Address) -> Result<Way, UdpSendError>,
     ) -> Result<(), UdpSendError> {
         let total = self.limits.bytes.saturating_sub(self.bytes);
+        let is_all_free = self.bytes == 0;
         let socket = self.socket_mut(key).ok_or(UdpSendError::NotConnected)?;
         let to = socket.may_send(payload.len(), how.to.map(Endpoint::from))?;
         let way = way(to.address)?;
@@ -385,13 +390,9 @@ impl UdpTable {
             self.refuse_long(key, to, way);
             return Err(UdpSendError::MessageTooLong);
         }
-        let mut local = socket.local;
-        if let Some(from) = how.from.filter(|from| !from.is_unspecified()) {
-            local.address = from.into();
-        }
-        if !local.address.is_of_a_host() {
-            local.address = way.source;
-        }
+        let said = how.from.filter(|from| !from.is_unspecified()).map(Address::from);
+        let address = said.or(socket.source()).unwrap_or(way.source);
+        let local = Endpoint { address, ..socket.local };
         if local.address.is_v4() != to.address.is_v4() {
             return Err(UdpSendError::InvalidSource);
         }
@@ -403,6 +404,9 @@ impl UdpTable {
         let limit = own.min(socket.unsent.charge() + total);
         let cost = socket.unsent.push_segments(datagram, payload, size, limit);
         let Some(cost) = cost else {
+            if is_all_free {
+                return Err(UdpSendError::MessageTooLong);
+            }
             socket.refused = true;
             if limit < own {
                 self.refused.push(&mut self.sockets, key);

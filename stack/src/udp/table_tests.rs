@@ -23,7 +23,7 @@ fn here(address: Address, port: u16) -> Endpoint {
 
 fn bind(table: &mut UdpTable, address: Address, port: u16) -> Result<Key<UdpSocket>, BindError> {
     let mut random = Random::new(&Seed::from_number(9));
-    table.bind(here(address, port), UdpOptions::default(), &mut random)
+    table.bind(here(address, port), false, UdpOptions::default(), &mut random)
 }
 
 fn way(_: Address) -> Result<Way, UdpSendError> {
@@ -64,7 +64,7 @@ fn a_name_is_given_once_and_a_port_for_all_addresses_excludes_the_others() {
 fn a_name_of_ipv6_is_for_both_versions_unless_it_says_otherwise() {
     let (mut table, mut random) = table();
     let any = here(Address::UNSPECIFIED_V6, 7);
-    let both = table.bind(any, UdpOptions::default(), &mut random).unwrap();
+    let both = table.bind(any, false, UdpOptions::default(), &mut random).unwrap();
     assert_eq!(table.find(FIRST, here(OURS, 7), PEER), Some(both));
     for address in [ALL, OURS, SECOND] {
         assert_eq!(bind(&mut table, address, 7), Err(BindError::AddressInUse));
@@ -73,7 +73,7 @@ fn a_name_of_ipv6_is_for_both_versions_unless_it_says_otherwise() {
     table.close(both);
     assert!(table.names.is_empty());
     let only = UdpOptions { only_v6: true, ..UdpOptions::default() };
-    let six = table.bind(any, only, &mut random).unwrap();
+    let six = table.bind(any, false, only, &mut random).unwrap();
     assert_eq!(table.find(FIRST, here(OURS, 7), PEER), None);
     assert_eq!(send(&mut table, six, b"to IPv4"), Err(UdpSendError::NetworkUnreachable));
     table.set_options(six, UdpOptions::default());
@@ -177,9 +177,14 @@ fn law6_all_queues_together_stay_within_the_limit() {
     assert_eq!(table.bytes(), 10_000);
     assert_eq!(send(&mut table, keys[19], b""), Err(UdpSendError::WouldBlock));
     assert!(!table.deliver(keys[19], from(PEER), b""));
-    keys.iter().for_each(|key| table.close(*key));
+    assert_eq!(send(&mut table, keys[19], &[0; 10_000]), Err(UdpSendError::WouldBlock));
+    keys[1..].iter().for_each(|key| table.close(*key));
     while table.poll_transmit(&mut Vec::new()).is_some() {}
-    assert_eq!((table.bytes(), table.len()), (0, 0));
+    assert!(table.recv(keys[0], &mut []).is_ok());
+    assert_eq!((table.bytes(), table.len()), (0, 1));
+    let long = send(&mut table, keys[0], &[0; 10_000]);
+    assert_eq!(long, Err(UdpSendError::MessageTooLong), "there will never be more room");
+    assert_eq!(send(&mut table, keys[0], &[0; 9_936]), Ok(()));
 }
 
 #[test]
@@ -319,7 +324,7 @@ fn many_datagrams_are_sent_only_if_there_is_room_for_all() {
     let (mut table, _) = with(limits);
     let key = bind(&mut table, ALL, 53).unwrap();
     table.set_options(key, UdpOptions { segment: 100, ..UdpOptions::default() });
-    assert_eq!(send(&mut table, key, &[0; 201]), Err(UdpSendError::WouldBlock));
+    assert_eq!(send(&mut table, key, &[0; 201]), Err(UdpSendError::MessageTooLong));
     assert_eq!((table.bytes(), table.is_silent()), (0, true));
     assert_eq!(send(&mut table, key, &[0; 200]), Ok(()));
     assert_eq!(table.bytes(), 2 * (100 + 64));
@@ -460,7 +465,7 @@ fn rfc6056_ephemeral_ports_are_scattered_and_end() {
     let limits = UdpLimits { ephemeral_ports: (40_000, 40_099), ..UdpLimits::default() };
     let (mut table, mut random) = with(limits);
     let mut ports = vec![];
-    while let Ok(key) = table.bind(here(ALL, 0), UdpOptions::default(), &mut random) {
+    while let Ok(key) = table.bind(here(ALL, 0), false, UdpOptions::default(), &mut random) {
         ports.push(table.socket(key).unwrap().local().port);
     }
     let steps = ports.windows(2).filter(|pair| pair[1].wrapping_sub(pair[0]) == 1).count();
@@ -477,7 +482,7 @@ fn x3_ephemeral_ports_are_uniform() {
     let (mut table, mut random) = table();
     let mut buckets = [0u32; 16];
     for _ in 0..16_000 {
-        let key = table.bind(here(ALL, 0), UdpOptions::default(), &mut random).unwrap();
+        let key = table.bind(here(ALL, 0), false, UdpOptions::default(), &mut random).unwrap();
         let port = table.socket(key).unwrap().local().port;
         buckets[usize::from(port - 32_768) * 16 / 28_232] += 1;
         table.close(key);
@@ -528,7 +533,7 @@ fn bind_with(
     options: UdpOptions,
 ) -> Result<Key<UdpSocket>, BindError> {
     let mut random = Random::new(&Seed::from_number(9));
-    table.bind(here(address, 53), options, &mut random)
+    table.bind(here(address, 53), false, options, &mut random)
 }
 
 /// Linux: both must say it, and the same.
@@ -630,7 +635,7 @@ fn each_interface_may_have_a_socket_with_this_peer() {
     let owners = [Some(ids[0]), Some(ids[1]), None];
     let keys = owners.map(|interface| {
         let options = UdpOptions { interface, ..UdpOptions::default() };
-        let key = table.bind(here(OURS, 53), options, &mut random).unwrap();
+        let key = table.bind(here(OURS, 53), false, options, &mut random).unwrap();
         assert!(table.connect(key, OURS, PEER, None), "{interface:?}");
         key
     });
@@ -663,7 +668,7 @@ proptest! {
                     same && overlap(other.address, name.address)
                 });
                 let options = UdpOptions { interface, ..UdpOptions::default() };
-                let got = table.bind(name, options, &mut random);
+                let got = table.bind(name, false, options, &mut random);
                 prop_assert_eq!(got.is_err(), clash);
                 list.extend(got.ok().map(|key| (name, interface, key)));
             } else if let Some(at) =

@@ -194,6 +194,66 @@ fn rfc3376_members_hear_what_is_for_their_group() {
     balanced(&net.hosts[1]);
 }
 
+/// Binds `host`'s socket to an address of many, where it joins what it can, and connects it to a
+/// peer; returns what it hears of that one and of another port there, before and after.
+fn heard_of_many(net: &mut Net, address: &str, peer: &str) -> [Vec<u16>; 3] {
+    let bound = SocketAddr::new(address.parse().unwrap(), 53);
+    let id = net.hosts[1].bind_udp(bound).unwrap();
+    if bound.ip().is_multicast() {
+        net.hosts[1].udp(id).unwrap().join_group(bound.ip()).unwrap();
+    }
+    assert_eq!(net.hosts[1].udp(id).unwrap().local(), bound);
+    let options = UdpOptions { broadcast: true, ..UdpOptions::default() };
+    let peers = [7, 8].map(|port| {
+        let any = SocketAddr::new(peer.parse().unwrap(), port);
+        net.hosts[0].bind_udp_with(any, options).unwrap()
+    });
+    let hear = |net: &mut Net| {
+        for sender in peers {
+            net.hosts[0].udp(sender).unwrap().send_to(net.now, b"all", Some(bound)).unwrap();
+        }
+        net.settle();
+        let mut socket = net.hosts[1].udp(id).unwrap();
+        std::iter::from_fn(|| socket.recv_from(&mut [0; 9]).ok())
+            .map(|(_, from)| from.port())
+            .collect()
+    };
+    let open = hear(net);
+    let one = SocketAddr::new(peer.parse().unwrap(), 8);
+    net.hosts[1].udp(id).unwrap().connect(one).unwrap();
+    let connected = hear(net);
+    // It answers from the address that leads there.
+    net.hosts[1].udp(id).unwrap().send_to(net.now, b"me", None).unwrap();
+    net.settle();
+    let (_, from) = net.hosts[0].udp(peers[1]).unwrap().recv_from(&mut [0; 9]).unwrap();
+    assert!(!from.ip().is_multicast() && from.ip() != bound.ip() && from.port() == 53, "{from}");
+    net.hosts[1].udp(id).unwrap().disconnect();
+    let again = hear(net);
+    for sender in peers {
+        net.hosts[0].udp(sender).unwrap().close();
+    }
+    net.hosts[1].udp(id).unwrap().close();
+    [open, connected, again]
+}
+
+/// As in Linux (`__udp_is_mcast_sock`).
+#[test]
+fn who_is_bound_to_an_address_of_many_hears_what_is_for_it_of_his_peer() {
+    let mut net = Net::new();
+    for (address, peer) in [
+        ("239.1.2.3", "192.0.2.1"),
+        ("ff05::123", "2001:db8::1"),
+        ("192.0.2.255", "192.0.2.1"),
+        ("255.255.255.255", "192.0.2.1"),
+    ] {
+        let heard = heard_of_many(&mut net, address, peer);
+        assert_eq!(heard, [vec![7, 8], vec![8], vec![7, 8]], "{address}");
+    }
+    let elsewhere = "198.51.100.255:53".parse().unwrap();
+    assert_eq!(net.hosts[1].bind_udp(elsewhere), Err(BindError::AddressNotAvailable));
+    balanced(&net.hosts[1]);
+}
+
 /// RFC 3376 §3.1: what a socket does not want to hear it does not hear, and what none wants is told
 /// to routers and dropped.
 #[test]
