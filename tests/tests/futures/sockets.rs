@@ -1,6 +1,7 @@
 //! The sockets with the traits of the futures project.
 
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt, future::zip};
 use stack::host::futures::{TcpListener, TcpStream, UdpSocket};
@@ -53,6 +54,23 @@ fn errors_are_those_of_the_blocking_sockets() {
         let all: [SocketAddr; 0] = [];
         let none = TcpStream::connect(&client, &all[..]).await.unwrap_err();
         assert_eq!(none.kind(), std::io::ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn what_the_peer_has_reset_can_be_closed() {
+    within(10, async || {
+        let (server, client) = hosts();
+        let listener = TcpListener::bind(&server, (SERVER, 7)).unwrap();
+        let mut near = TcpStream::connect(&client, (SERVER, 7)).await.unwrap();
+        let (far, _) = listener.accept().await.unwrap();
+        far.get_ref().set_linger(Some(Duration::ZERO)).unwrap();
+        drop(far);
+        let reset = near.read(&mut [0; 8]).await.unwrap_err();
+        assert_eq!(reset.kind(), std::io::ErrorKind::ConnectionReset);
+        let plain = near.get_ref().shutdown(Shutdown::Write).unwrap_err();
+        assert_eq!(plain.kind(), std::io::ErrorKind::NotConnected);
+        AsyncWriteExt::close(&mut near).await.unwrap();
     });
 }
 

@@ -140,6 +140,16 @@ impl TcpStream {
         });
         written.map_err(io::Error::from)
     }
+
+    /// Sends a FIN after all that was written. What has ended by itself is taken for shut down, as
+    /// in the sockets of tokio.
+    #[cfg(any(feature = "futures", feature = "tokio"))]
+    pub(super) fn end(&self) -> io::Result<()> {
+        match self.get_ref().shutdown(std::net::Shutdown::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            ended => ended,
+        }
+    }
 }
 
 impl From<Blocking> for TcpStream {
