@@ -43,11 +43,23 @@ impl Stack {
                 // A device sees fragments: of their sum it knows nothing.
                 let checksum = RxChecksum::Unverified;
                 let arrival = Arrival { checksum, link_group, reassembled: true, ..arrival };
+                let is_v4 = packet.source.is_v4();
+                // What is said of the packet the first piece says (RFC 791 §3.2, RFC 8200 §4.5).
+                let ttl = header.get(if is_v4 { 8 } else { 7 }).copied().unwrap_or_default();
                 let (header, extensions, payload) = (&header[..], &[][..], &payload[..]);
-                let fragment = None;
-                let whole =
-                    IpPacket { header, extensions, protocol, fragment, payload, ecn, ..*packet };
-                if packet.source.is_v4() {
+                let (source, destination, fragment) = (packet.source, packet.destination, None);
+                let whole = IpPacket {
+                    source,
+                    destination,
+                    protocol,
+                    ttl,
+                    ecn,
+                    fragment,
+                    header,
+                    extensions,
+                    payload,
+                };
+                if is_v4 {
                     self.deliver(arrival, &whole)
                 } else {
                     self.on_reassembled_v6(arrival, &whole)

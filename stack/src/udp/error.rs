@@ -184,8 +184,8 @@ impl fmt::Display for UdpSendError {
         f.write_str(match self {
             UdpSendError::WouldBlock => "the send buffer is full: wait until it is writable",
             UdpSendError::MessageTooLong => {
-                "the datagram is too long: for IP (65507 bytes), for a path that is not to cut it, or \
-                 for the limit on what all sockets hold"
+                "the datagram is too long: for IP (65507 bytes), for a path that may not cut it, \
+                 or for the limit on what all sockets hold"
             }
             UdpSendError::NotConnected => {
                 "no destination: give a remote address or connect the socket first"

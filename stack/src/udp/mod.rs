@@ -7,6 +7,7 @@
 //! | `socket`    | one UDP socket                                                           |
 //! | `names`     | which socket has which address and port, and whom a datagram is for      |
 //! | `table`     | all UDP sockets: their queues, and whose turn it is to send              |
+//! | `told`      | what the network says of datagrams that were sent                        |
 //! | `echo`      | ICMP echo sockets: the same, with an ident for a port                    |
 
 pub(crate) mod datagrams;
@@ -15,6 +16,7 @@ pub(crate) mod error;
 mod names;
 pub(crate) mod socket;
 pub(crate) mod table;
+mod told;
 
 use crate::wire::address::Address;
 

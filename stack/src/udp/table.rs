@@ -1,12 +1,10 @@
 //! All UDP sockets: their names, their queues, and whose turn it is to send.
 
-use super::error::{
-    BindError, NetworkError, NetworkErrorKind, UdpError, UdpRecvError, UdpSendError,
-};
+use super::error::{BindError, UdpRecvError, UdpSendError};
 use super::names::{Name, Names};
 use super::socket::{
-    Arrived, Datagram, EVENT, MtuDiscovery, REFUSED, ReceivedDatagram, SEGMENTS_MAX, SendDatagram,
-    TRANSMIT, UdpOptions, UdpSocket,
+    Arrived, Datagram, EVENT, REFUSED, ReceivedDatagram, SEGMENTS_MAX, SendDatagram, TRANSMIT,
+    UdpOptions, UdpSocket,
 };
 use crate::net::multicast::GroupError;
 use crate::net::multicast::filter::{Filter, GroupChange};
@@ -82,11 +80,11 @@ pub(crate) struct Way {
 /// All UDP sockets.
 #[derive(Clone)]
 pub(crate) struct UdpTable {
-    limits: UdpLimits,
-    sockets: Arena<UdpSocket>,
+    pub(super) limits: UdpLimits,
+    pub(super) sockets: Arena<UdpSocket>,
     names: Names,
     transmit: Queue<TRANSMIT>,
-    events: Queue<EVENT>,
+    pub(super) events: Queue<EVENT>,
     refused: Queue<REFUSED>,
     bytes: usize,
     dropped: u64,
@@ -333,6 +331,9 @@ impl UdpTable {
         let (name, before, after) = (socket.name(), socket.options.sharing(), options.sharing());
         socket.options = options;
         socket.refused = false;
+        if !options.network_errors {
+            socket.errors.clear();
+        }
         if before != after {
             // It never leaves: others are let in, or not, from now on.
             self.names.enter(name, after);
@@ -349,10 +350,6 @@ impl UdpTable {
             send_buffer: options.send_buffer.min(self.limits.buffer),
             ..options
         }
-    }
-
-    pub(crate) fn take_error(&mut self, key: Key<UdpSocket>) -> Option<UdpError> {
-        self.socket_mut(key)?.error.take()
     }
 
     /// Queues a datagram. `way` asks the routes about the destination's address; that `how.from` is
@@ -439,13 +436,6 @@ impl UdpTable {
         }
     }
 
-    /// A datagram is too long for the path: who wants to know is told what would fit.
-    fn refuse_long(&mut self, key: Key<UdpSocket>, to: Endpoint, way: Way) {
-        let kind = NetworkErrorKind::TooLong { mtu: u16::try_from(way.mtu).unwrap_or(u16::MAX) };
-        let (from, remote) = (way.source.to_ip(), to.to_socket_addr());
-        self.tell(key, NetworkError { kind, from, remote });
-    }
-
     /// The next datagram, as much of it as fits into `out`; the rest is lost.
     pub(crate) fn recv(
         &mut self,
@@ -513,69 +503,6 @@ impl UdpTable {
             self.sockets.remove(id);
         }
         Some(datagram)
-    }
-
-    /// A datagram that went to `remote` has become too long for its path. Only a connected socket
-    /// hears of it: others could not tell which of their peers it is about.
-    pub(crate) fn on_too_long(&mut self, here: InterfaceId, local: Endpoint, remote: Endpoint) {
-        let Some(key) = self.find(here, local, remote) else { return };
-        self.fail_connected(key, UdpError::MessageTooLong);
-    }
-
-    fn fail_connected(&mut self, key: Key<UdpSocket>, error: UdpError) {
-        if let Some(socket) = self.socket_mut(key).filter(|socket| socket.remote.is_some()) {
-            socket.error = Some(error);
-            self.events.push(&mut self.sockets, key);
-        }
-    }
-
-    /// This host has lost `address`: the sockets that send from it are told.
-    pub(crate) fn lose_address(&mut self, address: Address) {
-        let lost = self.sockets.iter().filter(|(_, socket)| socket.local.address == address);
-        for key in lost.map(|(key, _)| key).collect::<Vec<_>>() {
-            let Some(socket) = self.socket_mut(key) else { continue };
-            socket.error = Some(UdpError::AddressLost);
-            self.events.push(&mut self.sockets, key);
-        }
-    }
-
-    /// What was said of a datagram that went from `local`. A socket that wants to know hears all of
-    /// it (RFC 1122 §4.1.3.3); another one, as in Linux, if it is connected and the error will not
-    /// pass. False: it has as much as it may keep.
-    pub(crate) fn on_network_error(
-        &mut self,
-        here: InterfaceId,
-        local: Endpoint,
-        said: NetworkError,
-    ) -> bool {
-        let Some(key) = self.find(here, local, Endpoint::from(said.remote)) else { return true };
-        let Some(UdpOptions { network_errors, mtu_discovery, .. }) =
-            self.socket(key).map(UdpSocket::options)
-        else {
-            return true;
-        };
-        // Who lets routers cut has nothing to learn of one that does not.
-        let is_idle = matches!(said.kind, NetworkErrorKind::TooBig { .. })
-            && mtu_discovery == MtuDiscovery::Dont;
-        if !network_errors && said.kind.is_hard() && !is_idle {
-            self.fail_connected(key, said.kind.into());
-        }
-        self.tell(key, said)
-    }
-
-    fn tell(&mut self, key: Key<UdpSocket>, said: NetworkError) -> bool {
-        let most = self.limits.errors;
-        let Some(socket) = self.socket_mut(key) else { return true };
-        if !socket.options.network_errors {
-            return true;
-        }
-        let room = socket.hear(said, most);
-        self.events.push(&mut self.sockets, key);
-        room
-    }
-
-    pub(crate) fn take_network_error(&mut self, key: Key<UdpSocket>) -> Option<NetworkError> {
-        self.socket_mut(key)?.take_network_error()
     }
 
     /// The next socket whose readiness may have changed; each at most once until it is polled.

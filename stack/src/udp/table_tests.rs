@@ -1,3 +1,5 @@
+use super::super::error::{NetworkError, NetworkErrorKind, UdpError};
+use super::super::socket::MtuDiscovery;
 use super::*;
 use crate::random::Seed;
 use proptest::prelude::*;
@@ -375,6 +377,10 @@ fn a_datagram_too_long_for_the_path_is_told_to_who_asks() {
     assert_eq!(said.kind, NetworkErrorKind::TooLong { mtu: 1_500 });
     assert_eq!((said.from, said.remote), (OURS.to_ip(), PEER.to_socket_addr()));
     assert_eq!(send(&mut table, key, &[0; 1_472]), Ok(()), "it was told by the call");
+    // Who asks no more has nothing to hear, as in Linux.
+    assert_eq!(send(&mut table, key, &[0; 1_473]), too_long);
+    table.set_options(key, options);
+    assert_eq!(table.take_network_error(key), None);
 }
 
 #[test]

@@ -250,6 +250,49 @@ fn said_in_the_end(pieces: &[Vec<u8>]) -> Vec<Vec<u8>> {
     frames(&mut stack, end)
 }
 
+/// Lowers what a frame's packet says of its time to live, as a longer way would.
+fn age(frame: &mut [u8], ttl: u8) {
+    if frame[14] >> 4 == 6 {
+        frame[21] = ttl;
+        return;
+    }
+    frame[22] = ttl;
+    frame[24..26].fill(0);
+    let sum = checksum(&[&frame[14..34]]);
+    frame[24..26].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// RFC 791 §3.2, RFC 8200 §4.5: a packet that has come in pieces has the header of the first,
+/// whichever of them came last.
+#[test]
+fn rfc791_3_2_the_first_piece_s_header_is_the_packet_s() {
+    let addresses: [AddressOf; 2] = [v4, v6];
+    for (address, is_reversed) in addresses.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let mut net = Net::new();
+        let near = net.hosts[0].bind_udp(address(1, 9)).unwrap();
+        let far = net.hosts[1].bind_udp(address(2, 9)).unwrap();
+        net.hosts[0].udp(near).unwrap().send_to(net.now, b"", Some(address(2, 9))).unwrap();
+        net.settle();
+        let long = Some(address(2, 9));
+        net.hosts[0].udp(near).unwrap().send_to(net.now, &[7; 4_000], long).unwrap();
+        let mut pieces = frames(&mut net.hosts[0], net.now);
+        for (piece, ttl) in pieces.iter_mut().zip([40, 41, 42]) {
+            age(piece, ttl);
+        }
+        if is_reversed {
+            pieces.reverse();
+        }
+        for piece in &pieces {
+            net.hosts[1].receive(net.now, RxFrame::plain(piece));
+        }
+        let mut socket = net.hosts[1].udp(far).unwrap();
+        let came: Vec<_> =
+            std::iter::from_fn(|| socket.recv_datagram(&mut [0; 4_000]).ok()).collect();
+        assert_eq!((pieces.len(), came.len()), (3, 2));
+        assert_eq!((came[1].len, came[1].ttl), (4_000, 40), "{is_reversed}");
+    }
+}
+
 /// RFC 1122 §3.2.2, RFC 1812 §4.3.2.3: an error quotes the packet that it is about as it came, as
 /// much of it as goes into 576 bytes.
 #[test]
