@@ -131,12 +131,13 @@ impl Shard {
     }
 
     /// Takes the lock, and reads the clock if the time matters: for a poller it does not, as long
-    /// as nobody has anything to send.
+    /// as nobody has anything to send, or what is to be sent is held back.
     fn enter_for(&self, key: Key, patience: Patience<'_>) -> (Guard<'_>, Instant) {
         match (key, patience) {
             (Key::Poller(_), Patience::None | Patience::Glance | Patience::Forever) => {
                 let mut guard = self.lock();
-                let now = self.time_to_send(&mut guard);
+                let holds_back = self.is_together();
+                let now = if holds_back { guard.wakes.now } else { self.time_to_send(&mut guard) };
                 (guard, now)
             }
             _ => self.enter_call(),

@@ -51,9 +51,9 @@ impl Shard {
             }
             let round = guard.begin_round(wish.deadline);
             self.unlock(guard);
-            let fault = self.gather(&mut batch, &round, &parker);
-            (guard, now) = self.enter();
-            guard.absorb(&mut batch, fault, now);
+            let gathered = self.gather(&mut batch, &round, &parker);
+            (guard, now) = self.enter_at(gathered.unwrap_or_default());
+            guard.absorb(&mut batch, gathered.map(drop), now);
             guard.judge_vacancy();
             guard.seat.key = Key::Nothing;
             guard.seat.matched = false;
@@ -73,33 +73,41 @@ impl Shard {
     }
 
     /// Fills `batch` with what the device has, or sleeps until it has something, `until` comes,
-    /// or the holder is roused.
-    fn gather(&self, batch: &mut Batch, round: &Round, parker: &Arc<Parker>) -> Result<(), Fault> {
+    /// or the holder is roused. The time, if it has just been read.
+    fn gather(
+        &self,
+        batch: &mut Batch,
+        round: &Round,
+        parker: &Arc<Parker>,
+    ) -> Result<Option<Instant>, Fault> {
         let left = || (!round.until.is_never()).then(|| round.until - self.clock.now());
         if let LinkState::Down(again) = round.link {
             batch.clear();
             parker.park(left());
-            return if self.clock.now() < again { Err(Fault::Down) } else { self.revive() };
+            let is_early = self.clock.now() < again;
+            return if is_early { Err(Fault::Down) } else { self.revive().map(|()| None) };
         }
         batch.fill(&*self.device)?;
-        if batch.is_empty() && round.is_caller {
-            self.look(batch, round.until)?;
-        }
+        let found = match batch.is_empty() && round.is_caller {
+            true => self.look(batch, round.until)?,
+            false => None,
+        };
         if !batch.is_empty() {
-            return Ok(());
+            return Ok(found);
         }
         let left = left();
         if left == Some(Duration::ZERO) {
-            return Ok(());
+            return Ok(None);
         }
-        batch.await_frames(&*self.device, left)
+        batch.await_frames(&*self.device, left).map(|()| None)
     }
 
-    /// Looks for frames before sleeping, if that has paid of late, but not beyond `until`.
-    fn look(&self, batch: &mut Batch, until: Instant) -> Result<(), Fault> {
+    /// Looks for frames before sleeping, if that has paid of late, but not beyond `until`. When it
+    /// found some.
+    fn look(&self, batch: &mut Batch, until: Instant) -> Result<Option<Instant>, Fault> {
         let most = self.look.most;
         if most.is_zero() || !batch.vigil.begin() {
-            return Ok(());
+            return Ok(None);
         }
         let yields = batch.vigil.yields(self.look);
         let (mut now, mut longest) = (self.clock.now(), Duration::ZERO);
@@ -118,7 +126,7 @@ impl Shard {
         if yields && longest >= SLICE {
             batch.vigil.give_way();
         }
-        Ok(())
+        Ok((!batch.is_empty()).then_some(now))
     }
 
     /// Asks a device that was left alone for a while.

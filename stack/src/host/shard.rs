@@ -291,6 +291,16 @@ impl Shard {
         (guard, now)
     }
 
+    /// The same, where the clock may just have been read.
+    pub(super) fn enter_at(&self, read: Option<Instant>) -> (Guard<'_>, Instant) {
+        let Some(read) = read else { return self.enter() };
+        let mut guard = self.lock();
+        // Others may have read it since, under the lock.
+        guard.wakes.now = guard.wakes.now.max(read);
+        let now = guard.wakes.now;
+        (guard, now)
+    }
+
     /// Reads the clock for a hold of the lock that has begun without.
     pub(super) fn read_clock(&self, guard: &mut Guard<'_>) -> Instant {
         guard.wakes.now = self.clock.now();

@@ -213,6 +213,8 @@ pub(crate) struct NeighborTable {
     limits: NeighborLimits,
     secret: Secret,
     entries: HashTable<Entry>,
+    /// The address that was looked up last, and its hash.
+    latest: (Address, u64),
     timers: BTreeSet<(Instant, Address)>,
     by_use: BTreeSet<(Rank, Address)>,
     ranks: u64,
@@ -237,6 +239,7 @@ impl NeighborTable {
             limits,
             secret,
             entries: HashTable::new(),
+            latest: (Address::UNSPECIFIED_V6, hash(secret, Address::UNSPECIFIED_V6)),
             timers: BTreeSet::new(),
             by_use: BTreeSet::new(),
             ranks: 0,
@@ -713,8 +716,12 @@ impl NeighborTable {
         self.entries.find(hash(self.secret, address), |entry| entry.address == address)
     }
 
+    /// Most packets go where the one before went: then the hash is known.
     fn find_mut(&mut self, address: Address) -> Option<&mut Entry> {
-        self.entries.find_mut(hash(self.secret, address), |entry| entry.address == address)
+        if self.latest.0 != address {
+            self.latest = (address, hash(self.secret, address));
+        }
+        self.entries.find_mut(self.latest.1, |entry| entry.address == address)
     }
 }
 

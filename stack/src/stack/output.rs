@@ -479,7 +479,7 @@ impl Stack {
     fn gathered(&mut self, body: Body) -> Body {
         if let Body::Text { key, offset, len } = body
             && let Some(tcb) = self.tcp.get(key)
-            && tcb.snd.text(offset, len).is_none()
+            && tcb.snd.is_scattered(offset, len)
         {
             self.body.clear();
             tcb.snd.runs(offset, len).for_each(|run| self.body.extend_from_slice(run));

@@ -166,6 +166,10 @@ impl Text {
     }
 
     /// Some of the text is shared.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.sharing().is_some()
+    }
+
     fn sharing(&self) -> Option<&Shared> {
         self.shared.as_deref().filter(|shared| !shared.pieces.is_empty())
     }

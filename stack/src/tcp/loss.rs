@@ -678,7 +678,8 @@ impl Tcb {
             let single = self.snd.outstanding() <= self.snd.mss_u32();
             tlp::timeout(self.rtt.srtt(), single)
         } else if let (true, Some(srtt)) = (self.may_rescue(), self.rtt.srtt()) {
-            let span = tlp::rescue_timeout(srtt, self.rtt.timeout(GRANULARITY).unwrap_or_default());
+            let unfloored = self.rtt.timeout(GRANULARITY).unwrap_or_default();
+            let span = tlp::rescue_timeout(srtt, Duration::from_nanos(unfloored));
             // Later it would only put the time-out off, which finds more than the first octet lost.
             if now + span >= self.timers.at(Timer::Retransmit) { return } else { span }
         } else {

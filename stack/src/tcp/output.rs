@@ -97,8 +97,8 @@ impl Tcb {
 
     /// There may be something to say: what `next_segment` looks at. It errs on the side of asking.
     pub(crate) fn may_speak(&self) -> bool {
-        let update = self.state.may_receive() && self.rcv.wants_update();
-        self.may_say_more() || update || self.snd.is_syn_next()
+        let update = || self.state.may_receive() && self.rcv.wants_update();
+        self.may_say_more() || self.snd.is_syn_next() || update()
     }
 
     /// There is nothing to say: notes what `next_segment` would.
@@ -142,20 +142,24 @@ impl Tcb {
         if !self.state.is_synchronized() {
             return None;
         }
-        let full = self.write_blocked && !self.snd.is_writable();
-        let for_want_of_text = if full { Limit::SendBuffer } else { Limit::Application };
-        let paced = self.paced_until(now).is_some();
+        let is_paced = || self.paced_until(now).is_some();
         if self.delivering.flight.lost() > 0 {
-            let waits = paced && self.congestion_allowance() > 0;
+            let waits = is_paced() && self.congestion_allowance() > 0;
             return Some(if waits { Limit::Pacing } else { Limit::CongestionWindow });
         }
-        if !self.snd.has_unsent() {
-            return (self.snd.outstanding() > 0).then_some(for_want_of_text);
+        let is_all_sent = !self.snd.has_unsent();
+        if is_all_sent && self.snd.outstanding() == 0 {
+            return None;
+        }
+        let is_full = self.write_blocked && !self.snd.is_writable();
+        let for_want_of_text = if is_full { Limit::SendBuffer } else { Limit::Application };
+        if is_all_sent {
+            return Some(for_want_of_text);
         }
         let wanted = self.snd.unsent().min(self.segment_room());
         let (peer, network) = (self.window_room(), self.congestion_allowance());
         Some(match peer.min(network) as usize {
-            room if room >= wanted && paced => Limit::Pacing,
+            room if room >= wanted && is_paced() => Limit::Pacing,
             // Nagle's algorithm or a cork.
             room if room >= wanted => for_want_of_text,
             _ if peer <= network => Limit::ReceiverWindow,
@@ -225,7 +229,8 @@ impl Tcb {
         }
         let segment = self.segment_room() as u32;
         let allowed = self.congestion_allowance();
-        let room = (allowed / segment * segment).min(self.quantum(cx) as u32).max(segment);
+        let room =
+            (allowed / segment * segment).min(self.quantum(cx, usize::MAX) as u32).max(segment);
         // A FIN behind a full segment goes along.
         let (start, end) = self.delivering.flight.first_lost(room.saturating_add(1))?;
         let (len, fin) = self.lost_text(start, end, room)?;
@@ -323,7 +328,7 @@ impl Tcb {
         }
         let unsent = self.snd.unsent();
         let usable = self.new_text_allowance(cx) as usize;
-        let len = self.without_tail(unsent.min(usable).min(self.quantum(cx)), unsent);
+        let len = self.without_tail(unsent.min(usable).min(self.quantum(cx, unsent)), unsent);
         let fin = self.snd.fin_is_next_after(len) && (usable > len || self.fin_is_free());
         let waits = unsent <= usable && self.waits_for_frame(cx, unsent);
         if self.is_worth_sending(len, unsent, fin) && !waits {
@@ -331,10 +336,11 @@ impl Tcb {
             // What the cork held goes; what it holds next has a time of its own.
             self.timers.clear(Timer::Cork);
             let mut segment = self.text_segment(cx, self.snd.nxt, len, fin);
-            if self.ends_burst(cx) {
+            let is_last = !self.snd.has_unsent();
+            if self.ends_burst(cx, is_last) {
                 segment.fields.flags |= Flags::PSH.0;
             }
-            if !self.snd.has_unsent() {
+            if is_last {
                 self.note_usage(0, 0);
             }
             self.tell_writer();
@@ -374,14 +380,18 @@ impl Tcb {
 
     /// The segment just formed is the last of several that go together, a millisecond's worth at
     /// most: PSH tells the receiver not to wait for more, as behind each of Linux's super-frames.
-    fn ends_burst(&mut self, cx: &Cx<'_>) -> bool {
+    fn ends_burst(&mut self, cx: &Cx<'_>, is_last: bool) -> bool {
+        self.marks.burst = self.marks.burst.saturating_add(1);
+        let ends = is_last || !self.goes_on(cx) || self.marks.burst >= self.burst_max();
+        ends && core::mem::take(&mut self.marks.burst) > 1
+    }
+
+    /// New text may follow at once what has been sent.
+    fn goes_on(&self, cx: &Cx<'_>) -> bool {
         let unsent = self.snd.unsent();
         let usable = self.new_text_allowance(cx) as usize;
         let len = unsent.min(usable).min(self.segment_room());
-        let goes_on = len > 0 && self.is_worth_sending(len, unsent, false);
-        self.marks.burst = self.marks.burst.saturating_add(1);
-        let ends = !goes_on || self.marks.burst >= self.burst_max();
-        ends && core::mem::take(&mut self.marks.burst) > 1
+        len > 0 && self.is_worth_sending(len, unsent, false)
     }
 
     /// Segments of a burst: two, or what goes in a millisecond of slow start (Linux's
@@ -443,12 +453,13 @@ impl Tcb {
         self.snd.usable().min(self.congestion_allowance())
     }
 
-    /// Text that fits in one frame now: a segment, or as many whole ones as the device cuts and
-    /// the pace lets out at once (docs/decisions/0014: a super-frame is a number).
-    fn quantum(&self, cx: &Cx<'_>) -> usize {
+    /// What of `wanted` octets of text fits in one frame now, or more: a segment, or as many whole
+    /// ones as the device cuts and the pace lets out at once (docs/decisions/0014: a super-frame is
+    /// a number).
+    fn quantum(&self, cx: &Cx<'_>, wanted: usize) -> usize {
         let segment = self.segment_room();
         let frame = cx.super_frame.saturating_sub(HEADERS_MAX);
-        if frame < 2 * segment {
+        if wanted <= segment || frame < 2 * segment {
             return segment;
         }
         let paced = |rate| pace::quantum(rate, self.snd.mss_u32()) as usize;
@@ -511,9 +522,11 @@ impl Tcb {
     /// full or not (as Linux's `tcp_tso_should_defer`). That of two segments comes at once, that of
     /// one may be delayed (RFC 9293 §3.8.6.3), and a full buffer has no room for what follows.
     fn waits_for_frame(&self, cx: &Cx<'_>, unsent: usize) -> bool {
-        let hurries = self.marks.push_out || self.snd.fin_is_next_after(unsent);
+        if !self.marks.more || self.marks.push_out || self.snd.fin_is_next_after(unsent) {
+            return false;
+        }
         let others = self.snd.outstanding() as usize >= 2 * self.segment_room();
-        self.marks.more && !hurries && others && unsent < self.quantum(cx)
+        others && unsent < self.quantum(cx, usize::MAX)
     }
 
     /// What does not fill a segment waits for more, though not for ever.
@@ -577,7 +590,7 @@ impl Tcb {
             // Not what is sent again, nor what carries no text (RFC 3168 §6.1.4, §6.1.5).
             flags = flags.with(self.ecn.on_new_text());
             ecn = if self.ecn.marks() { Codepoint::Ect0 } else { Codepoint::NotEct };
-            if !len.is_multiple_of(room) {
+            if len < room || !len.is_multiple_of(room) {
                 self.snd.on_small_sent(seq + len as u32);
             }
         }

@@ -170,21 +170,22 @@ impl Rate {
             self.app_limited_until = 0;
         }
         let (sent, sent_at) = self.newest.take()?;
-        let sending = sent_at - sent.first_sent_at;
-        let acknowledging = self.delivered_at - sent.delivered_at;
+        let nanos = |from: Instant, to: Instant| to.as_nanos().saturating_sub(from.as_nanos());
+        let sending = nanos(sent.first_sent_at, sent_at);
+        let acknowledging = nanos(sent.delivered_at, self.delivered_at);
         let interval = sending.max(acknowledging);
-        if interval < min_rtt? || interval.is_zero() {
+        if u128::from(interval) < min_rtt?.as_nanos() || interval == 0 {
             return None;
         }
         let delivered = (self.delivered as u32).wrapping_sub(sent.delivered);
-        let interval_us = u32::try_from(interval.as_micros()).unwrap_or(u32::MAX);
+        let interval_us = u32::try_from(interval / 1_000).unwrap_or(u32::MAX);
         let latest = Latest { delivered, interval_us, app_limited: sent.app_limited };
         if !latest.app_limited || latest.is_as_fast_as(&self.latest) {
             self.latest = latest;
         }
         Some(RateSample {
             delivered,
-            interval,
+            interval: Duration::from_nanos(interval),
             app_limited: sent.app_limited,
             prior_delivered: self.delivered - u64::from(delivered),
             in_flight: sent.in_flight,

@@ -17,7 +17,8 @@ const AFTER_SYN_LOSS: Duration = Duration::from_secs(3);
 /// The current time-out: SRTT and at least [`MIN`], at most [`MAX`], doubled per expiry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rto {
-    base: Duration,
+    /// Nanoseconds, at most [`MAX`]: doubled sixteen times they are no overflow.
+    base: u64,
     backoff: u8,
     /// Expiries since something new was acknowledged.
     expiries: u8,
@@ -25,18 +26,18 @@ pub(crate) struct Rto {
 
 impl Rto {
     pub(crate) const fn new() -> Rto {
-        Rto { base: INITIAL, backoff: 0, expiries: 0 }
+        Rto { base: INITIAL.as_nanos() as u64, backoff: 0, expiries: 0 }
     }
 
     /// The span to arm the retransmission timer with.
     pub(crate) fn current(&self) -> Duration {
-        self.base.saturating_mul(1 << self.backoff.min(16)).min(MAX)
+        Duration::from_nanos((self.base << self.backoff.min(16)).min(MAX.as_nanos() as u64))
     }
 
     /// A new estimate ends the back-off (§5.7's note: Karn's algorithm).
     pub(crate) fn on_sample(&mut self, rtt: &Rtt) {
         if let Some(timeout) = rtt.timeout(MIN) {
-            self.base = timeout.min(MAX);
+            self.base = timeout.min(MAX.as_nanos() as u64);
             self.backoff = 0;
         }
     }
@@ -56,7 +57,7 @@ impl Rto {
     /// The handshake finished; if its SYN was lost, data start with 3 s (§5.7).
     pub(crate) fn on_established(&mut self, rtt: &Rtt) {
         if self.backoff > 0 && rtt.srtt().is_none() {
-            self.base = AFTER_SYN_LOSS;
+            self.base = AFTER_SYN_LOSS.as_nanos() as u64;
         }
         self.backoff = 0;
         self.expiries = 0;

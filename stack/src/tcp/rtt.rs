@@ -50,10 +50,10 @@ impl Rtt {
         self.srtt = (self.srtt - self.srtt / 8 + r / 8).max(1);
     }
 
-    /// SRTT + max(G, 4 RTTVAR), with `least` for G; None before the first sample.
-    pub(crate) fn timeout(&self, least: Duration) -> Option<Duration> {
-        let variation = Duration::from_nanos(self.rttvar.saturating_mul(4));
-        self.srtt().map(|srtt| srtt + variation.max(least))
+    /// SRTT + max(G, 4 RTTVAR), with `least` for G, nanoseconds; None before the first sample.
+    pub(crate) fn timeout(&self, least: Duration) -> Option<u64> {
+        let variation = self.rttvar.saturating_mul(4).max(least.as_nanos() as u64);
+        (self.srtt > 0).then(|| self.srtt.saturating_add(variation))
     }
 
     /// Smoothed round-trip time.
@@ -87,7 +87,7 @@ mod tests {
         rtt.on_sample(Instant::ZERO, ms(100));
         assert_eq!(
             (rtt.srtt(), rtt.rttvar(), rtt.timeout(GRANULARITY)),
-            (Some(ms(100)), ms(50), Some(ms(300)))
+            (Some(ms(100)), ms(50), Some(300_000_000))
         );
         rtt.on_sample(Instant::ZERO, ms(100));
         assert_eq!(rtt.rttvar(), Duration::from_micros(37_500));

@@ -287,6 +287,11 @@ impl Send {
         self.text.peek(offset, len)
     }
 
+    /// It lies in more than two places.
+    pub(crate) fn is_scattered(&self, offset: usize, len: usize) -> bool {
+        self.text.is_shared() && self.text.peek(offset, len).is_none()
+    }
+
     /// The same, in as many places as it lies in.
     pub(crate) fn runs(&self, offset: usize, len: usize) -> impl Iterator<Item = &[u8]> {
         self.text.runs(offset, len)

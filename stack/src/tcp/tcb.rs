@@ -293,9 +293,8 @@ impl Tcb {
     /// Worth waking a writer: a third of the buffer is free, and less than half of what may be
     /// unsent is.
     fn is_writable(&self) -> bool {
-        let unsent = 2 * self.snd.unsent();
-        let low = self.options.notsent_lowat.is_none_or(|most| unsent < most as usize);
-        low && self.snd.is_writable()
+        let is_low = |most| 2 * self.snd.unsent() < most as usize;
+        self.options.notsent_lowat.is_none_or(is_low) && self.snd.is_writable()
     }
 
     /// The writer who waits is told when there is room.
