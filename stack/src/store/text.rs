@@ -145,16 +145,17 @@ impl Text {
         self.ring.peek(offset - (before - shared.passed) as usize, len.min(until))
     }
 
-    /// Drops `n` bytes at the head, or all there are; returns how many of them were shared.
-    pub(crate) fn consume(&mut self, n: usize) -> usize {
+    /// Drops `n` bytes at the head, or all there are; returns how many of them were shared. Pieces
+    /// that are over go to `gone`: what drops them is the program's, and may panic.
+    pub(crate) fn consume(&mut self, n: usize, gone: &mut Vec<Bytes>) -> usize {
         let Some(shared) = &mut self.shared else {
             self.ring.consume(n);
             return 0;
         };
         let n = n.min(self.ring.len() + shared.len());
-        let gone = shared.pass(n);
-        self.ring.consume(n - gone);
-        gone
+        let passed = shared.pass(n, gone);
+        self.ring.consume(n - passed);
+        passed
     }
 
     /// Gives the memory back if there is no text.
@@ -189,7 +190,7 @@ impl Shared {
     }
 
     /// Moves the head over `n` bytes; returns how many of them were shared.
-    fn pass(&mut self, n: usize) -> usize {
+    fn pass(&mut self, n: usize, gone: &mut Vec<Bytes>) -> usize {
         self.head += n as u64;
         let before = self.passed;
         while let Some(first) = self.pieces.front().filter(|piece| piece.start < self.head) {
@@ -197,7 +198,7 @@ impl Shared {
             if first.end() > self.head {
                 break;
             }
-            self.pieces.pop_front();
+            gone.extend(self.pieces.pop_front().map(|piece| piece.bytes));
         }
         (self.passed - before) as usize
     }
@@ -266,8 +267,8 @@ mod tests {
                 Op::Peek(offset, len) => self.peek(offset, len)?,
                 Op::Consume(len) => {
                     let before = self.real.shared_len();
-                    let gone = self.real.consume(len);
-                    prop_assert_eq!(before - self.real.shared_len(), gone);
+                    let passed = self.real.consume(len, &mut Vec::new());
+                    prop_assert_eq!(before - self.real.shared_len(), passed);
                     self.naive.consume(len);
                 }
                 Op::SetCap(cap) => {
@@ -319,9 +320,12 @@ mod tests {
         text.share(bytes.slice(..6_000));
         text.share(bytes.slice(6_000..));
         assert_eq!((text.len(), text.allocated(), bytes.is_unique()), (10_000, 10_000, false));
-        assert_eq!((text.consume(5_999), text.allocated()), (5_999, 4_001));
+        let mut gone = Vec::new();
+        assert_eq!((text.consume(5_999, &mut gone), text.allocated()), (5_999, 4_001));
         assert_eq!(text.peek(0, 4_001).unwrap().map(<[u8]>::len), [1, 4_000]);
-        assert_eq!(text.consume(usize::MAX), 4_001);
+        assert_eq!((gone.len(), text.consume(usize::MAX, &mut gone)), (0, 4_001));
+        assert_eq!(gone.iter().map(Bytes::len).collect::<Vec<_>>(), [6_000, 4_000]);
+        drop(gone);
         assert!(bytes.is_unique());
     }
 }

@@ -203,6 +203,7 @@ impl TcpLayer {
         };
         let result = work(tcb, &mut cx);
         self.settle(now, counters, key, before);
+        self.memory.let_go();
         Some(result)
     }
 

@@ -2,6 +2,7 @@
 //! refuses waits (`starved.rs`).
 
 use crate::store::ring::{LEAST_MEMORY, Ring};
+use bytes::Bytes;
 
 /// Of the ledger one part in so many is kept for text in order that finds an empty receive ring:
 /// a reader goes on, however much others have buffered.
@@ -12,11 +13,13 @@ const RESERVE: usize = 16;
 pub(crate) struct Memory {
     used: usize,
     max: usize,
+    /// Shared text that nobody needs any more, till the connection is whole again.
+    gone: Vec<Bytes>,
 }
 
 impl Memory {
     pub(crate) const fn new(max: usize) -> Memory {
-        Memory { used: 0, max }
+        Memory { used: 0, max, gone: Vec::new() }
     }
 
     /// Another limit from now on: tests refuse what could be had.
@@ -70,6 +73,18 @@ impl Memory {
         }
         let fits = |least: &usize| self.used + least <= self.max;
         [2 * LEAST_MEMORY, LEAST_MEMORY].into_iter().find(fits).unwrap_or(0).max(most)
+    }
+
+    /// Where shared text goes that nobody needs any more.
+    pub(crate) fn gone(&mut self) -> &mut Vec<Bytes> {
+        &mut self.gone
+    }
+
+    /// Lets it go, when nothing is half done: what drops it is the program's, and may panic.
+    pub(crate) fn let_go(&mut self) {
+        if !self.gone.is_empty() {
+            self.gone.clear();
+        }
     }
 
     /// Notes what an operation on a ring did to the memory it holds.

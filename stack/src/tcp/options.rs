@@ -15,8 +15,8 @@ pub struct TcpOptions {
     /// (`TCP_CORK`).
     pub cork: bool,
     /// The socket is writable while less than half of so many bytes have never been sent
-    /// (`TCP_NOTSENT_LOWAT`): what is written late can still be chosen late. None: no limit but
-    /// the send buffer.
+    /// (`TCP_NOTSENT_LOWAT`): what is written late can still be chosen late. None, or 0 as in
+    /// Linux: no limit but the send buffer.
     pub notsent_lowat: Option<u32>,
     /// Acknowledge at once (`TCP_QUICKACK`, but lasting).
     pub quick_ack: bool,
@@ -123,6 +123,7 @@ impl TcpOptions {
         self.keepalive_count = self.keepalive_count.max(1);
         self.ttl = self.ttl.max(1);
         self.tos &= !0b11;
+        self.notsent_lowat = self.notsent_lowat.filter(|most| *most > 0);
         self.max_segment = self.max_segment.map(|mss| mss.max(88));
         self.max_pacing_rate = self.max_pacing_rate.map(|rate| rate.max(1));
         self

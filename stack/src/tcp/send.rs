@@ -186,7 +186,8 @@ impl Send {
 
     /// Queues text that stays where it is, until it is acknowledged, as far as the buffer, the
     /// quota and the memory ledger allow: takes it off the front of `text`, and returns how many
-    /// octets. Little is copied all the same.
+    /// octets. Little is copied all the same, and so is what the ledger does not take, into memory
+    /// that the ring has.
     pub(crate) fn share(
         &mut self,
         text: &mut Bytes,
@@ -194,16 +195,15 @@ impl Send {
         memory: &mut Memory,
     ) -> Option<usize> {
         let room = text.len().min(quota).min(self.text.free());
-        let taken = room.min(memory.free());
-        if taken < SHARED_LEAST {
-            let taken = self.push_with(text.len(), quota, memory, |room| copy_in(text, room))?;
-            drop(text.split_to(taken));
-            return Some(taken);
+        let shared = Some(room.min(memory.free())).filter(|len| *len >= SHARED_LEAST);
+        if let Some(len) = shared {
+            self.text.share(text.split_to(len));
+            memory.settle(0, len);
         }
-        self.refused = taken < room;
-        self.text.share(text.split_to(taken));
-        memory.settle(0, taken);
-        Some(taken)
+        let quota = quota - shared.unwrap_or_default();
+        let copied = self.push_with(text.len(), quota, memory, |room| copy_in(text, room));
+        drop(text.split_to(copied.unwrap_or_default()));
+        shared.map(|len| len + copied.unwrap_or_default()).or(copied)
     }
 
     /// The same with text that lies elsewhere.
@@ -310,7 +310,7 @@ impl Send {
             self.fin = Fin::Done;
         }
         let text = (ack.since(self.text_start()) as usize).min(self.text.len());
-        let shared = self.text.consume(text);
+        let shared = self.text.consume(text, memory.gone());
         memory.settle(shared, 0);
         // What it gave back it may have again.
         self.refused &= shared == 0;
@@ -361,14 +361,16 @@ impl Send {
     pub(crate) fn rest(&mut self, memory: &mut Memory) {
         let before = self.text.allocated();
         self.text.release_if_empty();
-        memory.settle(before, self.text.allocated());
+        let after = self.text.allocated();
+        memory.settle(before, after);
         // What it gave back it may have again.
-        self.refused &= before == 0;
+        self.refused &= before == after;
     }
 
     /// The connection is over: gives the memory back.
     pub(crate) fn release(&mut self, memory: &mut Memory) {
         memory.settle(self.text.allocated(), 0);
+        self.text.consume(usize::MAX, memory.gone());
         self.text = Text::new(0);
         self.fin = Fin::Done;
     }
@@ -470,6 +472,7 @@ mod tests {
         send.rest(&mut memory);
         assert_eq!((memory.used(), send.allocated()), (0, 0));
         drop(rest);
+        memory.let_go();
         assert!(all.is_unique());
     }
 
@@ -480,6 +483,7 @@ mod tests {
         let all = Bytes::from(vec![7; 20_000]);
         assert_eq!(send.share(&mut all.clone(), usize::MAX, &mut memory), Some(20_000));
         send.release(&mut memory);
+        memory.let_go();
         assert_eq!((memory.used(), all.is_unique()), (0, true));
     }
 

@@ -260,7 +260,9 @@ impl Tcb {
         }
         self.progress_at = cx.now;
         self.write_blocked = true;
-        queue(&mut self.snd, room, cx.memory).ok_or(SendError::WouldBlock)
+        let taken = queue(&mut self.snd, room, cx.memory);
+        self.marks.starved |= self.snd.is_starved();
+        taken.ok_or(SendError::WouldBlock)
     }
 
     /// The memory ledger, which has refused something, has room: the writer tries again, and the

@@ -3,10 +3,11 @@
 use crate::{ms, secs};
 use stack::testing::rig::{HOST, Rig};
 use stack::{
-    BindError, ConnectError, ConnectOptions, Event, ListenError, ListenOptions, Readiness,
+    BindError, Bytes, ConnectError, ConnectOptions, Event, ListenError, ListenOptions, Readiness,
     SendError, SocketId, State, TcpInfo, TcpOptions,
 };
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const fn any(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), port)
@@ -206,6 +207,94 @@ fn writers_without_memory_are_all_woken() {
     for id in waiting {
         assert!(t.events.iter().any(|event| event.socket == SocketId::Tcp(id)), "{id:?} sleeps");
     }
+}
+
+/// who is refused is not writable, though others wait for memory as well: who polls would
+/// spin.
+#[test]
+fn who_would_block_is_not_writable() {
+    for shares in [false, true] {
+        let (mut t, greedy) = exhausted();
+        let greedy = greedy.unwrap();
+        let give = |t: &mut Rig| {
+            let (now, mut tcp) = (t.now(), t.stack.tcp(greedy).unwrap());
+            match shares {
+                true => tcp.send_shared(now, &mut Bytes::from_static(&[7; 10_000])),
+                false => tcp.send(now, &[7; 10_000]),
+            }
+        };
+        while give(&mut t).is_ok() {}
+        assert_eq!(t.try_send(10_000), Err(SendError::WouldBlock));
+        for _ in 0..3 {
+            assert_eq!(give(&mut t), Err(SendError::WouldBlock));
+            let readiness = t.stack.tcp(greedy).unwrap().readiness();
+            assert!(!readiness.contains(Readiness::WRITABLE), "shares: {shares}, {readiness:?}");
+        }
+    }
+}
+
+/// Has all that was sent acknowledged, and all that this lets out.
+fn acknowledge_all(t: &mut Rig) {
+    while t.info().unwrap().bytes_acked < t.info().unwrap().bytes_sent || t.tcp().unsent() > 0 {
+        t.drain().forget_rest();
+        let sent = t.info().unwrap().bytes_sent;
+        t.inject(&format!(". 1:1(0) ack {}", 1 + sent)).forget_rest();
+    }
+}
+
+/// what the ledger does not let a writer share is copied where the ring has memory. So one
+/// whose text did not all go is not writable, and hears when he is.
+#[test]
+fn what_cannot_be_shared_goes_where_there_is_memory() {
+    let mut t = Rig::with(|config| config.tcp.memory_max = 84_000);
+    let tcp = TcpOptions { send_buffer: Some(1 << 20), ..TcpOptions::default() };
+    t = t.listen(ListenOptions { tcp, ..ListenOptions::default() }).accept_from("<mss 1000>");
+    assert_eq!(t.try_send(40_000), Ok(40_000));
+    acknowledge_all(&mut t);
+    assert_eq!(t.stack.memory_used(), 65_536, "the ring is empty and has memory");
+    t.drain().events.clear();
+    let now = t.now();
+    let mut text = Bytes::from(vec![7; 100_000]);
+    let taken = t.tcp().send_shared(now, &mut text).unwrap();
+    assert_eq!((taken, text.len()), (84_000 / 16 * 15, 100_000 - 84_000 / 16 * 15));
+    assert!(!t.tcp().readiness().contains(Readiness::WRITABLE));
+    acknowledge_all(&mut t);
+    let told = |event: &Event| event.readiness.contains(Readiness::WRITABLE);
+    assert!(t.drain().events.iter().any(told), "nobody told the writer: {:?}", t.events);
+}
+
+/// The memory of a program that panics when it is asked to let go of it.
+struct Clumsy(Vec<u8>);
+
+impl AsRef<[u8]> for Clumsy {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Clumsy {
+    fn drop(&mut self) {
+        panic!("the program's own");
+    }
+}
+
+/// A panic where shared text is let go takes no text along: what is lost on the way comes again.
+#[test]
+fn a_panic_of_who_has_shared_text_loses_none() {
+    let mut t = Rig::with(|_| ()).listen(ListenOptions::default()).accept_from("<mss 1000>");
+    let now = t.now();
+    let mut first = Bytes::from_owner(Clumsy(vec![1; 2000]));
+    assert_eq!(t.tcp().send_shared(now, &mut first), Ok(2000));
+    drop(first);
+    assert_eq!(t.tcp().send_shared(now, &mut Bytes::from(vec![2; 2000])), Ok(2000));
+    t.drain().forget_rest();
+    let inject = AssertUnwindSafe(|| drop(t.inject(". 1:1(0) ack 2001")));
+    catch_unwind(inject).unwrap_err();
+    t.advance(secs(3));
+    let again: Vec<u8> = t.take_segments().into_iter().flat_map(|it| it.payload).collect();
+    assert!(again.len() >= 1000 && again.iter().all(|byte| *byte == 2), "{} bytes", again.len());
+    t.inject(". 1:1(0) ack 4001").forget_rest();
+    assert_eq!((t.tcp().unsent(), t.info().unwrap().bytes_acked), (0, 4000));
 }
 
 /// text that is refused for want of memory is asked for again when there is memory; and a

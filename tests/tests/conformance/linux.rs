@@ -139,6 +139,8 @@ fn little_may_wait_unsent_from_now_on() {
     set(&mut t, |options| options.notsent_lowat = None);
     t.drain();
     assert!(told(&t), "at once");
+    set(&mut t, |options| options.notsent_lowat = Some(0));
+    assert!(writable(&mut t), "nothing is no limit");
     set(&mut t, |options| options.notsent_lowat = Some(4000));
     t.drain().events.clear();
     let mut acked = 0;

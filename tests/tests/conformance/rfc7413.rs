@@ -5,9 +5,10 @@ use crate::{ms, secs};
 use stack::testing::options::TcpOption;
 use stack::testing::rig::Rig;
 use stack::{
-    Config, ConnectOptions, FastOpen, FastOpenFailure, FastOpenKeys, ListenFastOpen, ListenOptions,
-    Readiness, SendError, State, TcpError, TcpOptions,
+    Config, ConnectOptions, Event, FastOpen, FastOpenFailure, FastOpenKeys, ListenFastOpen,
+    ListenOptions, Readiness, SendError, SocketId, State, TcpError, TcpOptions,
 };
+use std::net::SocketAddrV4;
 
 const FULL: &str = "mss 1460,sackOK,TS val 1000000 ecr 0,nop,wscale 7";
 
@@ -506,4 +507,35 @@ fn section_4_2_memory_that_is_short_sends_the_syn_alone() {
     starved.open(eager()).expect_nothing();
     assert_eq!(starved.tcp().send(now, b"text"), Err(SendError::WouldBlock));
     starved.drain().expect("S 0:0(0) <...>");
+}
+
+/// who was refused text for the SYN hears when there is memory.
+#[test]
+fn section_4_2_a_writer_without_memory_is_woken() {
+    let greedy = TcpOptions { send_buffer: Some(1 << 20), ..TcpOptions::default() };
+    let mut t = Rig::with(|config| {
+        config.tcp.fast_open = FastOpen::CLIENT.with(FastOpen::CLIENT_NO_COOKIE);
+        config.tcp.memory_max = 140_500;
+    });
+    t = t.listen(ListenOptions { tcp: greedy, ..ListenOptions::default() });
+    t.open(eager()).expect_nothing();
+    let waiting = t.socket.take().unwrap();
+    let (host, peer) = t.flow();
+    // Another one takes all memory.
+    t.set_flow(SocketAddrV4::new(*host.ip(), 80), SocketAddrV4::new(*peer.ip(), 4000));
+    t.inject("S 0:0(0) win 65535 <mss 1460>").expect("S. 0:0(0) ack 1 <...>");
+    t.inject(". 1:1(0) ack 1 win 0").accept();
+    while t.try_send(10_000).is_ok() {}
+    let greedy = t.forget_rest().socket.replace(waiting).unwrap();
+    t.set_flow(host, peer);
+    assert_eq!(t.try_send(100), Err(SendError::WouldBlock));
+    t.drain().expect("S 0:0(0) <...>").inject("S. 0:0(0) ack 1 win 65535 <mss 1400>");
+    t.expect(". 1:1(0) ack 1").state(State::Established).drain().events.clear();
+    let now = t.now();
+    t.stack.tcp(greedy).unwrap().abort(now);
+    t.drain().forget_rest().advance(ms(1));
+    let told = |event: &Event| {
+        event.socket == SocketId::Tcp(waiting) && event.readiness.contains(Readiness::WRITABLE)
+    };
+    assert!(t.events.iter().any(told), "nobody told the writer: {:?}", t.events);
 }
