@@ -225,7 +225,8 @@ impl Connection {
         match host.send(now, handle, &bytes[..left]) {
             Io::Moved(moved) => {
                 side.sent += moved as u64;
-                Ok(true)
+                // Some take a short count for a full buffer, and wait to be told of room.
+                Ok(moved == left || side.stream % 2 == 0)
             }
             Io::Wait => Ok(false),
             Io::End => Err("a write came to an end".into()),

@@ -9,8 +9,8 @@ use stack::testing::packet::{Segment, arp, ethernet};
 use stack::testing::translate::{advertisement, to_v4};
 use stack::{
     Autoconfigure, Bytes, Cidr, Config, Congestion, ConnectOptions, Counters, DropReason, EcnMode,
-    FastOpen, Instant, Lifetimes, ListenOptions, ListenerId, Mac, NewAddress, RecvError, RxFrame,
-    Seed, SendError, SocketId, Stack, State, TcpId, TcpInfo, TcpOptions, Usage, Work,
+    FastOpen, Instant, Lifetimes, ListenOptions, ListenerId, Mac, NewAddress, Readiness, RecvError,
+    RxFrame, Seed, SendError, SocketId, Stack, State, TcpId, TcpInfo, TcpOptions, Usage, Work,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -291,10 +291,13 @@ impl Host for Ours {
         let shares = bytes.first().is_some_and(|byte| byte % 2 == 0);
         let sent = self.called(|stack| {
             let mut tcp = stack.tcp(id)?;
-            Some(match shares {
+            let sent = match shares {
                 true => tcp.send_shared(now, &mut Bytes::copy_from_slice(bytes)),
                 false => tcp.send(now, bytes),
-            })
+            };
+            let is_writable = tcp.readiness().contains(Readiness::WRITABLE);
+            assert!(!is_writable || sent != Err(SendError::WouldBlock), "who polls would spin");
+            Some(sent)
         });
         match sent.unwrap_or(Err(SendError::Closed)) {
             Ok(moved) => Io::Moved(moved),
