@@ -555,9 +555,10 @@ impl Config {
         {
             return Err(ConfigError::TooManyAddresses);
         }
-        let (first, last) = self.tcp.ephemeral_ports;
-        if first == 0 || first > last {
-            return Err(ConfigError::EphemeralPorts(first, last));
+        for (first, last) in [self.tcp.ephemeral_ports, self.udp.ephemeral_ports] {
+            if first == 0 || first > last {
+                return Err(ConfigError::EphemeralPorts(first, last));
+            }
         }
         if !LEAST_SEGMENTS.contains(&self.tcp.mss_min) {
             return Err(ConfigError::LeastSegment(self.tcp.mss_min));

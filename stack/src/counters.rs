@@ -125,7 +125,7 @@ counters! {
     tcp_curr_estab = "TcpCurrEstab",
     /// Segments received, bad ones included.
     tcp_in_segs = "TcpInSegs",
-    /// Segments sent, retransmissions excluded.
+    /// Segments sent, without what is sent again (RFC 4022); as in Linux, with SYN-ACKs that are.
     tcp_out_segs = "TcpOutSegs",
     /// Segments retransmitted.
     tcp_retrans_segs = "TcpRetransSegs",
@@ -235,8 +235,6 @@ counters! {
     tcp_ofo_queue = "TcpExtTCPOFOQueue",
     /// Segments with text that the memory ledger refused.
     tcp_rcv_q_drop = "TcpExtTCPRcvQDrop",
-    /// Connections dropped because memory ran out.
-    tcp_abort_on_memory = "TcpExtTCPAbortOnMemory",
     /// Connections given up after retransmissions or keepalives went unanswered.
     tcp_abort_on_timeout = "TcpExtTCPAbortOnTimeout",
     /// Connections that the application closed with data unread.

@@ -125,7 +125,6 @@ impl From<TcpError> for Errno {
             TcpError::ProtocolUnreachable => Errno::ENOPROTOOPT,
             TcpError::ParameterProblem => Errno::EPROTO,
             TcpError::Aborted => Errno::ECONNABORTED,
-            TcpError::NoBuffers => Errno::ENOBUFS,
             TcpError::AddressLost => Errno::EADDRNOTAVAIL,
         }
     }

@@ -281,7 +281,9 @@ impl Stack {
                 (reply.flow, label, fields, (reply.ttl, reply.tos), rest)
             }
             Departure::Live(key, segment) => {
-                self.counters.tcp_out_segs += u64::from(segment.segments());
+                if !segment.again {
+                    self.counters.tcp_out_segs += u64::from(segment.segments());
+                }
                 let tcb = self.tcp.get_mut(key)?;
                 // Hashing is dear beside the rest of a header, and the label never changes.
                 tcb.flow_label = tcb.flow_label.or_else(|| flow_label(self.labels, &tcb.flow));

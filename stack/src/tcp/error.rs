@@ -22,8 +22,6 @@ pub enum TcpError {
     ParameterProblem,
     /// The application aborted it.
     Aborted,
-    /// The stack ran out of memory for it.
-    NoBuffers,
     /// This host has lost the address that the connection was at.
     AddressLost,
 }
@@ -135,7 +133,6 @@ texts!(TcpError {
     TcpError::ParameterProblem => "a packet's header cannot be read on the way: try no options",
     TcpError::Aborted => "connection aborted",
     TcpError::AddressLost => "the host has lost the address of the connection: connect again",
-    TcpError::NoBuffers => "out of memory for the connection: raise TcpConfig::memory_max",
 });
 texts!(SendError {
     SendError::WouldBlock => "the send buffer is full: wait until writable",

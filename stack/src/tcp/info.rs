@@ -37,6 +37,9 @@ pub struct TcpInfo {
     pub backoff: u8,
     /// Most text in one sent segment, bytes.
     pub send_mss: u16,
+    /// Longest packet that goes to the peer, bytes: the path carries it, as far as is known, and
+    /// both hosts take it.
+    pub path_mtu: u32,
     /// Largest segment received, bytes; 536 at least.
     pub receive_mss: u16,
     /// How long the next acknowledgment may wait.
@@ -155,6 +158,7 @@ impl TcpInfo {
             rto: Duration::ZERO,
             backoff: 0,
             send_mss: 0,
+            path_mtu: 0,
             receive_mss: 0,
             ack_delay: Duration::ZERO,
             probes: 0,
@@ -225,6 +229,7 @@ impl TcpInfo {
             rto: tcb.rto.current(),
             backoff: tcb.rto.expiries(),
             send_mss: tcb.snd.mss,
+            path_mtu: tcb.path.mtu(),
             receive_mss: tcb.ack.largest_segment(),
             ack_delay: tcb.ack.learnt_delay(),
             probes: tcb.probes.max(tcb.keepalives),

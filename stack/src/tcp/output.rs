@@ -41,12 +41,14 @@ pub(crate) struct Outgoing {
     pub(crate) size: Option<u16>,
     /// Routers may mark it instead of dropping it.
     pub(crate) ecn: Codepoint,
+    /// All of it has been sent before.
+    pub(crate) again: bool,
 }
 
 impl Outgoing {
     /// A segment without text, which routers may not mark (RFC 3168 §6.1.4).
     fn empty(fields: TcpFields) -> Outgoing {
-        Outgoing { fields, offset: 0, len: 0, size: None, ecn: Codepoint::NotEct }
+        Outgoing { fields, offset: 0, len: 0, size: None, ecn: Codepoint::NotEct, again: false }
     }
 
     /// How many segments it stands for.
@@ -203,7 +205,7 @@ impl Tcb {
         self.stats.on_text_out(len, 1);
         let ack = if answers { self.rcv.nxt.0 } else { 0 };
         let fields = TcpFields { seq: seq.0, ack, flags: flags.0, window, options };
-        Some(Outgoing { len, ..Outgoing::empty(fields) })
+        Some(Outgoing { len, again: !first, ..Outgoing::empty(fields) })
     }
 
     /// Octets of text that our SYN can carry: a segment of the size that the peer and the path
@@ -585,8 +587,9 @@ impl Tcb {
         // No more than an MSS, so it fits.
         let size = (len > room).then_some(room as u16);
         let segments = segments(len, room);
+        let again = seq != self.snd.nxt;
         let mut ecn = Codepoint::NotEct;
-        if len > 0 && seq == self.snd.nxt {
+        if len > 0 && !again {
             // Not what is sent again, nor what carries no text (RFC 3168 §6.1.4, §6.1.5).
             flags = flags.with(self.ecn.on_new_text());
             ecn = if self.ecn.marks() { Codepoint::Ect0 } else { Codepoint::NotEct };
@@ -604,7 +607,7 @@ impl Tcb {
         }
         let fields = self.fields(cx, seq, flags);
         self.stats.segments_out += u64::from(segments - 1);
-        Outgoing { fields, offset, len, size, ecn }
+        Outgoing { fields, offset, len, size, ecn, again }
     }
 
     /// A segment that any peer must answer: no text, one octet before SND.NXT (SHLD-12). It serves

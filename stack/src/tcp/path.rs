@@ -14,6 +14,7 @@
 use super::seq::Seq;
 use crate::net::pmtu::PathMtu;
 use crate::time::Instant;
+use crate::wire::emit::{IPV4_HEADER, IPV6_HEADER, TCP_HEADER};
 use core::time::Duration;
 
 /// What a path without a voice is believed to carry: with headers 1064 bytes, and where that does
@@ -69,6 +70,12 @@ impl Path {
     /// Octets behind the headers of IP and TCP.
     pub(crate) fn size(&self) -> u16 {
         self.size
+    }
+
+    /// Octets of a packet, headers and all.
+    pub(crate) fn mtu(&self) -> u32 {
+        let ip = if self.v4 { IPV4_HEADER } else { IPV6_HEADER };
+        u32::from(self.size) + (ip + TCP_HEADER) as u32
     }
 
     /// The hosts take this and no more.

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use stack::{
-    BindError, ConnectOptions, DropReason, GroupError, ListenError, ListenOptions, RxFrame,
-    SendDatagram, SourceChange, UdpId, UdpOptions, UdpSendError,
+    BindError, Config, ConfigError, ConnectOptions, DropReason, GroupError, ListenError,
+    ListenOptions, RxFrame, SendDatagram, SourceChange, UdpId, UdpOptions, UdpSendError,
 };
 
 use crate::net::{Net, balanced, host, host_with, mac, v4, v6};
@@ -450,4 +450,15 @@ fn law6_a_socket_is_a_member_of_so_many_groups() {
     net.hosts[0].udp(one).unwrap().close();
     net.pass(Duration::from_secs(3));
     assert!((0..12).all(|last| net.hosts[0].udp(other).unwrap().join_group(group(last)).is_ok()));
+}
+
+/// Port 0 is nobody's, and of no ports none can be picked.
+#[test]
+fn a_range_of_ports_that_is_none_is_refused() {
+    for ports in [(0, 9), (9, 8)] {
+        let mut config = Config::new(mac(1));
+        config.udp.ephemeral_ports = ports;
+        let refused = ConfigError::EphemeralPorts(ports.0, ports.1);
+        assert_eq!(config.validate(), Err(refused));
+    }
 }

@@ -365,6 +365,7 @@ fn options_are_set_before_and_after_connecting() {
         let mut info = [0; 256];
         assert_eq!(right.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &mut info), Ok(248));
         assert_eq!(info[0], 1, "ESTABLISHED");
+        assert_eq!(info[60..64], 1500_u32.to_ne_bytes(), "tcpi_pmtu");
         right.set_int(fd, SOL_SOCKET, SO_LINGER, 0).unwrap_err();
         assert_eq!(right.set_int(fd, SOL_SOCKET, SO_OOBINLINE, 0), Err(Errno::ENOPROTOOPT));
         right.set_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE, 70_000).unwrap();

@@ -288,7 +288,9 @@ fn a_panic_of_who_has_shared_text_loses_none() {
     drop(first);
     assert_eq!(t.tcp().send_shared(now, &mut Bytes::from(vec![2; 2000])), Ok(2000));
     t.drain().forget_rest();
-    let inject = AssertUnwindSafe(|| drop(t.inject(". 1:1(0) ack 2001")));
+    let inject = AssertUnwindSafe(|| {
+        t.inject(". 1:1(0) ack 2001");
+    });
     catch_unwind(inject).unwrap_err();
     t.advance(secs(3));
     let again: Vec<u8> = t.take_segments().into_iter().flat_map(|it| it.payload).collect();

@@ -1,6 +1,6 @@
 //! RFC 4022: what the counters of TCP count.
 
-use crate::secs;
+use crate::{ms, secs};
 use stack::ListenOptions;
 use stack::testing::rig::Rig;
 
@@ -72,4 +72,22 @@ fn attempt_fails_counts_every_handshake_that_returns_to_listen() {
         t.set_peer_port(port).inject("S 0:0(0) win 65535 <mss 1460>").forget_rest();
     }
     assert_eq!((attempt_fails(&t), t.stack.counters().tcp_half_open_evicted), (2, 2));
+}
+
+#[test]
+fn out_segs_leaves_out_what_is_sent_again() {
+    let mut t = Rig::connecting();
+    let counted = |t: &Rig| {
+        let counters = t.stack.counters();
+        (counters.tcp_out_segs, counters.tcp_retrans_segs)
+    };
+    assert_eq!(counted(&t), (1, 0), "a SYN");
+    t.advance(ms(1100)).forget_rest();
+    assert_eq!(counted(&t), (1, 1), "once more");
+    t.inject("S. 0:0(0) ack 1 win 65535 <mss 1460>").forget_rest();
+    t.send(100).forget_rest();
+    assert_eq!(counted(&t), (3, 1), "an ACK, and text");
+    t.advance(secs(4)).forget_rest();
+    let (sent, again) = counted(&t);
+    assert!(sent == 3 && again >= 2, "the text once more: {sent} and {again}");
 }

@@ -121,7 +121,7 @@ pub fn tcp_info_bytes(info: &TcpInfo, now: Instant) -> Vec<u8> {
     record.put32(LOST, segments(info.lost + info.resent));
     record.put32(RETRANS, segments(info.resent));
     record.put32(REORDERING, DUP_THRESH);
-    record.put32(PMTU, u64::from(info.send_mss) + 40);
+    record.put32(PMTU, info.path_mtu.into());
     // Linux's "infinite" threshold is 0x7fffffff.
     let infinite = info.ssthresh == u32::MAX;
     let whole = |bytes: u32| u64::from(bytes) / mss;
