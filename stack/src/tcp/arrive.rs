@@ -97,7 +97,7 @@ impl Tcb {
             // Simultaneous open (MUST-10): our SYN goes out again, with an ACK.
             self.state = self.state.on(Event::RcvSyn);
             self.fast_open.on_crossing();
-            self.lose_head(cx);
+            self.lose_head();
             return Break(Stop::Done);
         }
         self.after_handshake(cx, seg)
@@ -118,7 +118,7 @@ impl Tcb {
             self.ecn.on_syn_again(seg.flags);
             if self.fast_open.is_early() {
                 // Our SYN-ACK was lost. It goes again, as any handshake's would.
-                self.lose_head(cx);
+                self.lose_head();
                 return Break(Stop::Done);
             }
         }

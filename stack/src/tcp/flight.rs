@@ -60,9 +60,9 @@ impl Record {
         self.end.since(self.start)
     }
 
-    /// Sent before what `newest` names (RFC 8985 §6.1: within one transmission by sequence).
+    /// Sent before what `newest` names.
     fn was_sent_before(&self, newest: Newest) -> bool {
-        self.order < newest.order || (self.order == newest.order && self.end.before(newest.end))
+        Newest { order: self.order, end: self.end }.is_before(newest)
     }
 }
 
@@ -71,6 +71,13 @@ impl Record {
 pub(crate) struct Newest {
     pub(crate) order: u64,
     pub(crate) end: Seq,
+}
+
+impl Newest {
+    /// Sent before `other` (RFC 8985 §6.1: within one transmission by sequence).
+    pub(crate) fn is_before(self, other: Newest) -> bool {
+        self.order < other.order || (self.order == other.order && self.end.before(other.end))
+    }
 }
 
 /// A transmission: its records are those in the range that still bear its number.

@@ -330,7 +330,7 @@ impl Tcb {
         }
         self.judge_phase(cx, before, brought);
         let lost = self.detect_losses(cx, brought.delivered);
-        let lost = self.find_lost_head(cx, before, brought) + lost;
+        let lost = self.find_lost_head(cx, brought) + lost;
         self.hear_echo(cx, seg, before.una, brought);
         lost
     }
@@ -372,7 +372,7 @@ impl Tcb {
         };
         let in_timeout = self.recovery.phase() == Phase::Timeout;
         let first_word = in_timeout && brought.advanced && brought.spurious_echo;
-        let can_send = self.snd.has_unsent() && self.window_room() > 0;
+        let can_send = self.snd.has_unsent() && self.snd.usable() > 0;
         let verdict = self.recovery.judge_timeout(news, self.snd.nxt, can_send && !ended);
         if in_timeout && (verdict == Verdict::Spurious || first_word) {
             cx.counters.tcp_spurious_rtos += u64::from(self.delivering.undo.is_armed());
@@ -457,7 +457,7 @@ impl Tcb {
 
     /// Without SACK: the third duplicate acknowledgment, and in recovery each partial one, say
     /// that the first segment is lost (RFC 6582 §3.2).
-    fn find_lost_head(&mut self, cx: &mut Cx<'_>, before: Before, brought: &Brought) -> u32 {
+    fn find_lost_head(&mut self, cx: &mut Cx<'_>, brought: &Brought) -> u32 {
         if self.sack {
             return 0;
         }
@@ -465,7 +465,7 @@ impl Tcb {
         self.marks.retransmit |= brought.advanced
             && self.recovery.phase() == Phase::Timeout
             && !self.recovery.prefers_new();
-        let partial = brought.advanced && self.recovery.is_fast() && self.snd.una != before.una;
+        let partial = brought.advanced && self.recovery.is_fast();
         let third = brought.believed && self.recovery.is_head_lost(self.snd.una);
         if !partial && !third {
             return 0;
@@ -473,7 +473,7 @@ impl Tcb {
         // RFC 6582 §3.2 step 3: at once, for nothing else would tell of the next hole.
         self.marks.retransmit |= partial;
         let mss = self.snd.mss_u32();
-        let episode = if third { self.new_episode() } else { self.recovery.episode() };
+        let episode = if third { self.recovery.next_episode() } else { self.recovery.episode() };
         let mut lost = 0;
         let (parts, rate) = (&mut *self.delivering, &mut self.rate);
         let congestion = &mut self.congestion;
@@ -491,11 +491,8 @@ impl Tcb {
 
     /// The episode that a loss found now belongs to.
     fn next_episode(&self) -> u16 {
-        if self.recovery.is_open() { self.new_episode() } else { self.recovery.episode() }
-    }
-
-    pub(super) fn new_episode(&self) -> u16 {
-        self.recovery.episode().checked_add(1).unwrap_or(1)
+        let is_open = self.recovery.is_open();
+        if is_open { self.recovery.next_episode() } else { self.recovery.episode() }
     }
 
     /// RACK_detect_loss (RFC 8985 §6.2 step 5), after an acknowledgment or when its timer expires.

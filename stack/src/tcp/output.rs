@@ -159,7 +159,7 @@ impl Tcb {
             return Some(for_want_of_text);
         }
         let wanted = self.snd.unsent().min(self.segment_room());
-        let (peer, network) = (self.window_room(), self.congestion_allowance());
+        let (peer, network) = (self.snd.usable(), self.congestion_allowance());
         Some(match peer.min(network) as usize {
             room if room >= wanted && is_paced() => Limit::Pacing,
             // Nagle's algorithm or a cork.
@@ -255,9 +255,6 @@ impl Tcb {
         let is_first = start == self.snd.una;
         let whole = fits / self.segment_room() * self.segment_room();
         let len = if fits == text || (is_first && whole == 0) { fits } else { whole };
-        if len < text && len == 0 {
-            return None;
-        }
         let fin = len == self.snd.text_between(start, end) && end.since(start) as usize > len;
         (len > 0 || fin).then_some((len, fin))
     }
@@ -308,11 +305,6 @@ impl Tcb {
         Some(segment)
     }
 
-    /// Octets of new text that the peer's window takes.
-    pub(super) fn window_room(&self) -> u32 {
-        self.snd.usable()
-    }
-
     /// Text and FIN at SND.NXT, as far as the windows, Nagle and silly-window avoidance let it.
     fn next_text(&mut self, cx: &mut Cx<'_>) -> Option<Outgoing> {
         if !self.snd.has_unsent() {
@@ -350,7 +342,7 @@ impl Tcb {
         }
         if self.recovery.prefers_new() && self.snd.nxt == self.recovery.high() {
             // None went after all. What did go is to show whether the time-out was for nothing.
-            self.recovery.give_up_on_new();
+            self.recovery.end_frto();
             return self.next_lost(cx);
         }
         self.note_usage(len, unsent);

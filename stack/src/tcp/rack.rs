@@ -58,10 +58,7 @@ impl Rack {
     /// whose acknowledgment may be the original's says nothing, which is the caller's to see.
     pub(crate) fn on_delivered(&mut self, record: &Record, rtt: Duration) {
         let this = Newest { order: record.order, end: record.end };
-        let newest = self.newest;
-        let is_newer =
-            this.order > newest.order || (this.order == newest.order && this.end.after(newest.end));
-        if is_newer {
+        if self.newest.is_before(this) {
             self.newest = this;
             self.rtt = rtt.as_nanos() as u64;
         }

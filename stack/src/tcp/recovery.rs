@@ -156,22 +156,26 @@ impl Recovery {
     fn begin(&mut self, phase: Phase, nxt: Seq) {
         self.phase = phase;
         self.high = nxt;
-        self.episode = self.episode.checked_add(1).unwrap_or(1);
+        self.episode = self.next_episode();
         self.stride = 0;
-        (self.frto, self.prefers_new) = (false, false);
+        self.end_frto();
+    }
+
+    /// The number of the episode that begins next; 0 is none's.
+    pub(crate) fn next_episode(&self) -> u16 {
+        self.episode.checked_add(1).unwrap_or(1)
     }
 
     /// What a time-out has begun goes on as fast recovery, if something of it is lost again.
     pub(crate) fn leave_timeout(&mut self) {
         self.phase = Phase::Open;
-        (self.frto, self.prefers_new) = (false, false);
+        self.end_frto();
     }
 
     /// The episode is over, for whatever reason.
     pub(crate) fn leave(&mut self) {
-        self.phase = Phase::Open;
+        self.leave_timeout();
         self.duplicates = 0;
-        (self.frto, self.prefers_new) = (false, false);
     }
 
     /// RFC 5682 §3.1 steps 2 and 3, after a time-out: `nxt` is SND.NXT, `can_send` whether there
@@ -186,7 +190,7 @@ impl Recovery {
         if self.prefers_new {
             // Step 3a: what went out anew comes back, and the old text does not.
             if nxt.after(self.high) && news.above {
-                (self.frto, self.prefers_new) = (false, false);
+                self.end_frto();
             }
             return Verdict::Nothing;
         }
@@ -204,8 +208,8 @@ impl Recovery {
         self.prefers_new
     }
 
-    /// There was no new text to send after all.
-    pub(crate) fn give_up_on_new(&mut self) {
+    /// F-RTO is over: its answer is known, or there was no new text to send after all.
+    pub(crate) fn end_frto(&mut self) {
         (self.frto, self.prefers_new) = (false, false);
     }
 }

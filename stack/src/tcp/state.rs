@@ -98,7 +98,6 @@ impl State {
             (S::Closing, E::AckOfFin) => S::TimeWait,
             (S::LastAck, E::AckOfFin) => S::Closed,
             (S::TimeWait, E::TimeWaitOver) => S::Closed,
-            (S::Closed, E::Abort) => S::Closed,
             (_, E::Abort) => S::Closed,
             (state, _) => state,
         }

@@ -8,7 +8,7 @@ use super::timers::Timer;
 
 impl Tcb {
     /// The first octet is lost and goes again at once: our SYN.
-    pub(super) fn lose_head(&mut self, _cx: &mut Cx<'_>) {
+    pub(super) fn lose_head(&mut self) {
         let episode = self.recovery.episode();
         self.delivering.flight.lose_head(1, episode, |_| ());
         self.marks.retransmit = true;
@@ -23,7 +23,7 @@ impl Tcb {
 
     /// The window has closed over what is in flight: all of it waits for the window, and none of
     /// that is the network's doing.
-    pub(super) fn lose_behind_window(&mut self, _cx: &mut Cx<'_>) {
+    pub(super) fn lose_behind_window(&mut self) {
         self.delivering.flight.lose(0, |_| true, |_| ());
         self.delivering.tlp.cancel();
         self.delivering.undo.disarm();
@@ -44,7 +44,7 @@ impl Tcb {
     /// RFC 6298 §5.4, RFC 8985 §6.3: the first segment is lost, and whatever has been on its way
     /// for as long as RACK would have waited. A peer that has taken reports back is not believed.
     pub(super) fn lose_after_timeout(&mut self, cx: &mut Cx<'_>) {
-        let episode = self.new_episode();
+        let episode = self.recovery.next_episode();
         let (parts, rate) = (&mut *self.delivering, &mut self.rate);
         let congestion = &mut self.congestion;
         let mut lost = |record: &Record| {

@@ -152,10 +152,10 @@ impl Tcb {
         cx.counters.tcp_timeouts += 1;
         self.fast_open.on_timeout(self.rto.expiries());
         if !self.snd.is_syn_acked() {
-            self.lose_head(cx);
+            self.lose_head();
         } else if self.snd.wnd == 0 && self.snd.queued() > 0 {
             // The window closed over text in flight: probe instead (RFC 9293 SHLD-16, 17).
-            self.lose_behind_window(cx);
+            self.lose_behind_window();
             self.timers.set(Timer::Probe, cx.now);
             return;
         } else {
