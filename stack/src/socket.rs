@@ -20,7 +20,7 @@ use crate::tcp::options::TcpOptions;
 use crate::tcp::send::Send;
 use crate::tcp::state::State;
 use crate::tcp::syncache::HalfOpen;
-use crate::tcp::tcb::{Follow, Tcb};
+use crate::tcp::tcb::{More, Tcb};
 use crate::time::Instant;
 use crate::udp::echo::{EchoReply, EchoReplyKind, EchoSocket, EchoTable};
 use crate::udp::error::{NetworkError, UdpError, UdpRecvError, UdpSendError};
@@ -166,7 +166,7 @@ impl Tcp<'_> {
     /// `WouldBlock` when the buffer is full or the connection not open yet; `Closed` after
     /// [`Tcp::shutdown_write`]; `Failed` once, with the reason, when the connection has failed.
     pub fn send(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, SendError> {
-        self.send_and(now, Follow::Unknown, bytes.len(), |room| copy_in(bytes, room))
+        self.send_as(now, More::Unknown, bytes)
     }
 
     /// Sends without a copy: lends `write` the room for up to `most` bytes, in the two pieces in
@@ -180,7 +180,9 @@ impl Tcp<'_> {
         most: usize,
         write: impl FnOnce([&mut [u8]; 2]) -> usize,
     ) -> Result<usize, SendError> {
-        self.send_and(now, Follow::Unknown, most, write)
+        self.queue(now, More::Unknown, |snd, quota, memory| {
+            snd.push_with(most, quota, memory, write)
+        })
     }
 
     /// As [`Tcp::send`], but more follows at once (`MSG_MORE`): what does not fill a segment waits
@@ -189,7 +191,7 @@ impl Tcp<'_> {
     /// # Errors
     /// As [`Tcp::send`].
     pub fn send_more(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, SendError> {
-        self.send_and(now, Follow::More, bytes.len(), |room| copy_in(bytes, room))
+        self.send_as(now, More::Follows, bytes)
     }
 
     /// Sends without a copy: takes bytes off the front of `text`, as many as there is room for, and
@@ -199,7 +201,7 @@ impl Tcp<'_> {
     /// # Errors
     /// As [`Tcp::send`].
     pub fn send_shared(&mut self, now: Instant, text: &mut Bytes) -> Result<usize, SendError> {
-        self.queue(now, Follow::Unknown, |snd, quota, memory| snd.share(text, quota, memory))
+        self.share_as(now, More::Unknown, text)
     }
 
     /// As [`Tcp::send_shared`], but more follows at once: see [`Tcp::send_more`].
@@ -207,23 +209,33 @@ impl Tcp<'_> {
     /// # Errors
     /// As [`Tcp::send`].
     pub fn send_shared_more(&mut self, now: Instant, text: &mut Bytes) -> Result<usize, SendError> {
-        self.queue(now, Follow::More, |snd, quota, memory| snd.share(text, quota, memory))
+        self.share_as(now, More::Follows, text)
     }
 
-    fn send_and(
+    pub(crate) fn send_as(
         &mut self,
         now: Instant,
-        more: Follow,
-        most: usize,
-        write: impl FnOnce([&mut [u8]; 2]) -> usize,
+        more: More,
+        bytes: &[u8],
     ) -> Result<usize, SendError> {
-        self.queue(now, more, |snd, quota, memory| snd.push_with(most, quota, memory, write))
+        self.queue(now, more, |snd, quota, memory| {
+            snd.push_with(bytes.len(), quota, memory, |room| copy_in(bytes, room))
+        })
+    }
+
+    pub(crate) fn share_as(
+        &mut self,
+        now: Instant,
+        more: More,
+        text: &mut Bytes,
+    ) -> Result<usize, SendError> {
+        self.queue(now, more, |snd, quota, memory| snd.share(text, quota, memory))
     }
 
     fn queue(
         &mut self,
         now: Instant,
-        more: Follow,
+        more: More,
         queue: impl FnOnce(&mut Send, usize, &mut Memory) -> Option<usize>,
     ) -> Result<usize, SendError> {
         let (layer, key) = (&mut *self.layer, self.key);

@@ -10,7 +10,8 @@ use super::block::Patience;
 use super::errno::Errno;
 use super::runtime::Host;
 use super::sockaddr::{ToSocketAddrs, try_each};
-use super::tcp_socket::{Half, More, TcpSocket};
+use super::tcp_socket::{Half, TcpSocket};
+use crate::tcp::tcb::More;
 use crate::{Bytes, ConnectOptions, TcpInfo, TcpOptions};
 
 /// A TCP connection, in the shape of [`std::net::TcpStream`].

@@ -12,6 +12,7 @@ use super::runtime::Core;
 use super::shard::Engine;
 use super::sockaddr::destination;
 use super::watch::Key;
+use crate::tcp::tcb::More;
 use crate::{
     Bytes, ConnectError, ConnectOptions, Instant, Readiness, RecvError, SendError, SocketId, State,
     Tcp, TcpId, TcpInfo, TcpOptions,
@@ -35,13 +36,6 @@ pub(crate) enum Half {
     Read,
     Write,
     Both,
-}
-
-/// Whether the application has said that more text follows at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum More {
-    Unknown,
-    Follows,
 }
 
 impl TcpSocket {
@@ -172,10 +166,7 @@ impl TcpSocket {
         patience: Patience<'_>,
     ) -> Result<usize, Errno> {
         self.core.shard.block_on(self.write_key(), patience, |engine, now| {
-            self.try_write(engine, |socket| match more {
-                More::Unknown => socket.send_shared(now, text),
-                More::Follows => socket.send_shared_more(now, text),
-            })
+            self.try_write(engine, |socket| socket.share_as(now, more, text))
         })?
     }
 
@@ -228,11 +219,7 @@ impl TcpSocket {
                 if *sent > 0 && socket.readiness().contains(Readiness::ERROR) {
                     return Some(Ok(()));
                 }
-                let took = match more {
-                    More::Unknown => socket.send(now, rest),
-                    More::Follows => socket.send_more(now, rest),
-                };
-                match took {
+                match socket.send_as(now, more, rest) {
                     Ok(0) | Err(SendError::WouldBlock) => return None,
                     Ok(count) => {
                         *sent += count;

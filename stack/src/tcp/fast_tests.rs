@@ -11,7 +11,7 @@ use crate::tcp::options::TcpOptions;
 use crate::tcp::reply::Replies;
 use crate::tcp::send::Send;
 use crate::tcp::state::State;
-use crate::tcp::tcb::Follow;
+use crate::tcp::tcb::More;
 use crate::time::Instant;
 use crate::wire::address::{Address, Endpoint, FlowKey, Mac};
 use crate::wire::ecn::Codepoint;
@@ -190,7 +190,7 @@ impl World {
             let queue = |snd: &mut Send, quota, memory: &mut Memory| {
                 snd.push_with(most, quota, memory, fill)
             };
-            let _: Result<usize, _> = tcb.send(&mut self.cx(), Follow::Unknown, queue);
+            let _: Result<usize, _> = tcb.send(&mut self.cx(), More::Unknown, queue);
         }
         for _ in 0..self.dice.below(4) {
             if tcb.next_segment(&mut self.cx()).is_some() {

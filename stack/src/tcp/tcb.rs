@@ -78,11 +78,11 @@ pub(crate) enum Origin {
 
 /// What the application says of the text behind the one it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Follow {
+pub(crate) enum More {
     /// Nothing is known of any.
     Unknown,
-    /// More comes at once (`MSG_MORE`).
-    More,
+    /// It comes at once (`MSG_MORE`).
+    Follows,
 }
 
 /// Things decided by inputs and done by output.
@@ -217,7 +217,7 @@ impl Tcb {
     pub(crate) fn send(
         &mut self,
         cx: &mut Cx<'_>,
-        more: Follow,
+        more: More,
         queue: impl FnOnce(&mut Send, usize, &mut Memory) -> Option<usize>,
     ) -> Result<usize, SendError> {
         if let Some(error) = self.error.take() {
@@ -236,7 +236,7 @@ impl Tcb {
             _ => return Err(SendError::Closed),
         }
         self.note_pause();
-        self.marks.more = more == Follow::More;
+        self.marks.more = more == More::Follows;
         let quota = self.unsent_quota();
         let taken = queue(&mut self.snd, quota, cx.memory);
         self.snd.set_pushed(!self.marks.more);

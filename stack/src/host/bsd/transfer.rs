@@ -11,7 +11,8 @@ use super::{
 };
 use crate::host::block::{GaveUp, Patience};
 use crate::host::errno::Errno;
-use crate::host::tcp_socket::{More, TcpSocket};
+use crate::host::tcp_socket::TcpSocket;
+use crate::tcp::tcb::More;
 use crate::{Readiness, RecvError, TcpOptions};
 
 /// Flags that have a meaning here; another one is EOPNOTSUPP, never ignored.

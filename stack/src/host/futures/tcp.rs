@@ -8,9 +8,10 @@ use std::task::{Context, Poll};
 
 use crate::host::sockaddr::ToSocketAddrs;
 use crate::host::task::Slot;
-use crate::host::tcp_socket::{More, TcpSocket};
+use crate::host::tcp_socket::TcpSocket;
 use crate::host::watch::{to_read, to_write};
 use crate::host::{Host, TcpStream as Blocking};
+use crate::tcp::tcb::More;
 use crate::{Bytes, ConnectOptions};
 
 /// A TCP connection for async programs.
