@@ -14,6 +14,9 @@
 //! news is walked; losses come from the front of a queue in the order of transmission;
 //! retransmissions from a heap of what is lost, by sequence. Queue and heap are lazy: what is no
 //! longer so is skipped when it comes up.
+//!
+//! All of it is walked by what is rare: a time-out, its undo, a smaller path MTU or the loss of its
+//! probe, a `TcpInfo` that is asked for, and the queue when most of it is stale.
 
 use super::rate::Snapshot;
 use super::scoreboard::{Range, Scoreboard};

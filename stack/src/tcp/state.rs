@@ -162,6 +162,10 @@ pub fn diagram() -> String {
         for (event, label) in EVENTS {
             let to = from.on(event);
             if to != from {
+                let label = match (event, to) {
+                    (E::Close, State::Closed) => "CLOSE / delete TCB",
+                    _ => label,
+                };
                 text.push_str(&format!("    {} --> {}: {label}\n", id(from), id(to)));
             }
         }
