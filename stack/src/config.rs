@@ -1,4 +1,5 @@
-//! Every limit and default of a stack, by name (law 6).
+//! Every limit and default of a stack that can be set, by name (law 6). `docs/SECURITY.md` lists
+//! the constants, too.
 
 use crate::link::interface::Setup;
 use crate::net::cidr::Cidr;
@@ -28,16 +29,17 @@ pub struct Config {
     pub name: Option<InterfaceName>,
     /// This host's Ethernet address; not a group address.
     pub mac: Mac,
-    /// Largest IP packet on the link, bytes: 576 to 65,535.
+    /// Largest IP packet on the link, bytes: 576 to 65,535. Default 1,500.
     pub mtu: usize,
     /// The device finishes transport checksums, where
-    /// [`TxFrame::checksum`](crate::TxFrame::checksum) says so.
+    /// [`TxFrame::checksum`](crate::TxFrame::checksum) says so. Off by default.
     pub device_checksums: bool,
     /// Longest IP packet that the device cuts into segments itself, bytes, at most 65,535; 0: it
     /// does not, and every frame is one segment. Of these it finishes the checksums in any case.
+    /// Default 0.
     pub super_frame_max: usize,
     /// The device cuts datagrams too: those of one length that follow each other on one way leave
-    /// in one frame, of which it finishes the checksums in any case.
+    /// in one frame, of which it finishes the checksums in any case. Off by default.
     pub device_cuts_datagrams: bool,
     /// This host's addresses, each with the prefix of its network. With one of IPv6 the host also
     /// has an address for the link itself (RFC 4862 §5.3, RFC 7217), drawn from its seed unless one
@@ -48,14 +50,15 @@ pub struct Config {
     /// [`Stack::open_forwarder`](crate::Stack::open_forwarder), and for sockets on all addresses.
     /// Only TCP, UDP, and errors about them; TCP answers from the address that was meant. Nobody is
     /// told by ARP or Neighbor Discovery: others need a route by way of one of its own addresses.
+    /// Off by default.
     pub any_address: bool,
-    /// What of IPv6 the host finds out by itself.
+    /// What of IPv6 the host finds out by itself. Nothing by default.
     pub autoconfigure: Autoconfigure,
     /// How often others are asked whether they have an address of IPv6 before it is used (RFC 4862
-    /// §5.1, DupAddrDetectTransmits), where the host configures itself.
+    /// §5.1, DupAddrDetectTransmits), where the host configures itself. Default 1.
     pub duplicate_probes: u8,
     /// Beside each address that a router's prefix has made, one that changes every day, for what
-    /// the host begins (RFC 8981).
+    /// the host begins (RFC 8981). Off by default.
     pub temporary_addresses: bool,
     /// The default gateway of one IP version, on one of those networks; that of the other version
     /// is a route to `0.0.0.0/0` or `::/0`.
@@ -63,27 +66,28 @@ pub struct Config {
     /// Further routes.
     pub routes: Vec<Route>,
     /// Addresses, those configured and all others; more are refused and counted as
-    /// `AddressesRefused`.
+    /// `AddressesRefused`. Default 32.
     pub addresses_max: usize,
     /// Interfaces, VLANs among them: 1 to 64; one more is refused (`TooManyInterfaces`).
+    /// Default 16.
     pub interfaces_max: usize,
     /// Routes, those to the networks of our own addresses aside; more are refused and counted as
-    /// `RoutesRefused`.
+    /// `RoutesRefused`. Default 256.
     pub routes_max: usize,
     /// Groups that sockets are members of on one interface, all together, those of Neighbor
-    /// Discovery aside; one more is refused (`TooManyGroups`).
+    /// Discovery aside; one more is refused (`TooManyGroups`). Default 64.
     pub groups_max: usize,
     /// Sources that sockets name for their groups on one interface, to hear or not to hear them,
-    /// each counted once for each group; one more is refused (`TooManySources`).
+    /// each counted once for each group; one more is refused (`TooManySources`). Default 640.
     pub group_sources_max: usize,
-    /// TTL of packets that no socket has set one for (RFC 1122 §3.2.1.7): 1 to 255.
+    /// TTL of packets that no socket has set one for (RFC 1122 §3.2.1.7): 1 to 255. Default 64.
     pub ttl: u8,
     /// Control packets waiting to be sent (echo replies, errors, RSTs, ARP); more are dropped and
-    /// counted as `RepliesDropped`.
+    /// counted as `RepliesDropped`. Default 1,024.
     pub replies_max: usize,
-    /// Bytes of ICMP messages waiting to be sent, long echo replies above all.
+    /// Bytes of ICMP messages waiting to be sent, long echo replies above all. Default 4 MiB.
     pub replies_bytes_max: usize,
-    /// Bytes in frames from this host to itself waiting to be received.
+    /// Bytes in frames from this host to itself waiting to be received. Default 4 MiB.
     pub loopback_max: usize,
     /// Limits of TCP.
     pub tcp: TcpConfig,
@@ -91,7 +95,7 @@ pub struct Config {
     pub udp: crate::udp::table::UdpLimits,
     /// Limits of ICMP echo sockets.
     pub echo: crate::udp::echo::EchoLimits,
-    /// How often ICMP errors are sent.
+    /// How often ICMP errors are sent. Default [`RateLimits::icmp`].
     pub icmp: RateLimits,
     /// What is remembered of paths that are narrower than the link.
     pub paths: crate::net::pmtu::PathLimits,
@@ -171,95 +175,106 @@ pub enum Autoconfigure {
 #[derive(Clone, Debug)]
 pub struct TcpConfig {
     /// Live connections, orphans included; beyond, `connect` fails and handshakes do not finish.
+    /// Default 1,048,576.
     pub connections_max: usize,
-    /// Listeners.
+    /// Listeners. `listen` fails beyond. Default 1,024.
     pub listeners_max: usize,
-    /// Half-open connections of all listeners; beyond, SYNs are answered with cookies.
+    /// Half-open connections of all listeners; beyond, SYNs are answered with cookies. Default
+    /// 16,384.
     pub half_open_max: usize,
-    /// Half-open connections of one listener; beyond, SYNs are answered with cookies.
+    /// Half-open connections of one listener; beyond, SYNs are answered with cookies. Default
+    /// 1,024.
     pub half_open_per_listener: usize,
     /// At the limit of half-open connections SYNs are answered with cookies (RFC 4987 §3.6).
-    /// Without them the listener's oldest handshake is evicted for the newer one.
+    /// Without them the listener's oldest handshake is evicted for the newer one. On by default.
     pub syn_cookies: bool,
     /// SYNs that wait for a forwarder's decision, and connections it has accepted whose handshakes
     /// are not finished, all together. At the limit the oldest of the latter makes room; without
-    /// any, a SYN is dropped, and may find room when it is sent again.
+    /// any, a SYN is dropped, and may find room when it is sent again. Default 4,096.
     pub forward_max: usize,
-    /// Of one source; beyond, its SYNs are dropped.
+    /// Of one source; beyond, its SYNs are dropped. Default 1,024.
     pub forward_per_source: usize,
     /// How long a SYN waits for a forwarder's decision; then it is forgotten. As long as a good
-    /// connection onwards may take.
+    /// connection onwards may take. Default 60 s.
     pub forward_decision: Duration,
-    /// Greatest backlog; greater ones are cut to it, as by Linux's `somaxconn`.
+    /// Greatest backlog; greater ones are cut to it, as by Linux's `somaxconn`. Default 4,096.
     pub backlog_max: usize,
-    /// TIME-WAIT entries; the oldest is evicted for a newer one.
+    /// TIME-WAIT entries; the oldest is evicted for a newer one. Default 131,072.
     pub time_wait_max: usize,
-    /// 2 MSL (MUST-13). Linux's 60 s.
+    /// 2 MSL (MUST-13). Default 60 s, as Linux.
     pub time_wait: Duration,
-    /// How long an orphan may stay in FIN-WAIT-2.
+    /// How long an orphan may stay in FIN-WAIT-2. Default 60 s.
     pub fin_wait_2: Duration,
-    /// How long an orphan may go without progress in any state.
+    /// How long an orphan may go without progress in any state. Default 100 s.
     pub orphan: Duration,
     /// Bytes of memory for all send and receive buffers; beyond, buffers do not grow.
+    /// Default 1 GiB.
     pub memory_max: usize,
-    /// Receive buffer of a connection that has not asked for another, to begin with; bytes.
+    /// Receive buffer of a connection that has not asked for another, to begin with; bytes. Default
+    /// 128 KiB.
     pub receive_buffer: usize,
-    /// Receive buffer that such a connection may grow to. The default lets a path of 300 ms carry
-    /// 160 Mbit/s.
+    /// Receive buffer that such a connection may grow to; bytes. The default, 6 MiB, lets a path of
+    /// 300 ms carry 160 Mbit/s.
     pub receive_buffer_max: usize,
-    /// Send buffer of a connection that has not asked for another, to begin with; bytes.
+    /// Send buffer of a connection that has not asked for another, to begin with; bytes. Default
+    /// 128 KiB.
     pub send_buffer: usize,
-    /// Send buffer that such a connection may grow to. A writer is woken when a third is free: the
-    /// default lets one that waits for that fill a path of 300 ms with 140 Mbit/s.
+    /// Send buffer that such a connection may grow to; bytes. A writer is woken when a third is
+    /// free: the default, 8 MiB, lets one that waits for that fill a path of 300 ms with
+    /// 140 Mbit/s.
     pub send_buffer_max: usize,
     /// Out-of-order ranges of one connection, of eight bytes each; text that would need more is
     /// dropped. By default every other segment of the greatest window can be missing, as after a
-    /// slow start that overflows a queue.
+    /// slow start that overflows a queue. Default 4,096.
     pub ranges_max: usize,
     /// Records of one connection's flight, of about a hundred bytes: one for each segment sent and
     /// unacknowledged, and more where reports cut them. At the limit no new text is sent, and a
-    /// report that would cut a record is believed only for the others.
+    /// report that would cut a record is believed only for the others. Default 65,536.
     pub records_max: usize,
     /// R2 for data (RFC 9293 §3.8.3): a connection without progress for so long fails. SHLD-11
-    /// wants at least 100 s; Linux's 15 retransmissions take about 924 s.
+    /// wants at least 100 s. Default 924 s, about as long as Linux's 15 retransmissions take.
     pub give_up: Duration,
-    /// R2 for a SYN: at least 3 minutes (MUST-23).
+    /// R2 for a SYN: at least 3 minutes (MUST-23). Default 190 s.
     pub connect_give_up: Duration,
-    /// SYN-ACK retransmissions of a half-open connection (THREATS R-16).
+    /// SYN-ACK retransmissions of a half-open connection (THREATS R-16). Default 3.
     pub syn_ack_retries: u8,
-    /// Longest delay of an acknowledgment, below 0.5 s (MUST-40).
+    /// Longest delay of an acknowledgment, below 0.5 s (MUST-40). Default 40 ms.
     pub delayed_ack: Duration,
     /// Shortest delay of an acknowledgment that may wait at all: how long a sender is held up who
-    /// waits for it while the application has nothing to answer.
+    /// waits for it while the application has nothing to answer. Default 3 ms.
     pub delayed_ack_min: Duration,
     /// Least time between two challenge ACKs, or ACKs of text-free segments outside the window, on
     /// one connection or handshake (RFC 5961 §7). There is no limit common to connections: it
-    /// would be a side channel (CVE-2016-5696).
+    /// would be a side channel (CVE-2016-5696). Default 500 ms.
     pub challenge_interval: Duration,
-    /// RSTs to segments of no connection (THREATS R-15).
+    /// RSTs to segments of no connection (THREATS R-15). Default [`RateLimits::resets`].
     pub resets: RateLimits,
     /// Smallest segment that is sent, whatever MSS the peer claims (THREATS R-8); 48 to 536.
+    /// Default 88.
     pub mss_min: u16,
-    /// Explicit Congestion Notification (RFC 3168), as Linux's `tcp_ecn`.
+    /// Explicit Congestion Notification (RFC 3168), as Linux's `tcp_ecn`. By default others who ask
+    /// are agreed to.
     pub ecn: EcnMode,
-    /// Congestion control of sockets that choose none.
+    /// Congestion control of sockets that choose none. Default CUBIC.
     pub congestion: Congestion,
-    /// First and last port given to sockets that name none (RFC 6056).
+    /// First and last port given to sockets that name none (RFC 6056). Default 32,768 to 60,999.
     pub ephemeral_ports: (u16, u16),
     /// Which sides of Fast Open are on (RFC 7413); none, to begin with.
     pub fast_open: FastOpen,
     /// The keys of the cookies that listeners give; None: the stack's own, which change each
-    /// `fast_open_key_life`. The last key's cookies are good as well.
+    /// `fast_open_key_life`. The last key's cookies are good as well. None by default.
     pub fast_open_keys: Option<FastOpenKeys>,
     /// How long the stack's own key makes cookies: one is good for once to twice as long.
+    /// Default a day.
     pub fast_open_key_life: Duration,
     /// Servers whose cookies are remembered; the one unused longest makes room, and is counted.
+    /// Default 1,024.
     pub fast_open_servers_max: usize,
     /// How long a server gets no text with the SYN after SYNs with text have vanished on the way
-    /// to it twice running. Doubled each further time, up to 64 times.
+    /// to it twice running. Doubled each further time, up to 64 times. Default an hour.
     pub fast_open_pause: Duration,
     /// How long a handshake with text that was reset counts as one that is under way: a flood's
-    /// victims reset what they have not begun (RFC 7413 §5.1).
+    /// victims reset what they have not begun (RFC 7413 §5.1). Default 60 s.
     pub fast_open_reset_hold: Duration,
 }
 

@@ -155,7 +155,8 @@ counters! {
     tcp_cookies_received = "TcpExtSyncookiesRecv",
     /// Third segments whose number was no cookie, or an old one.
     tcp_cookies_failed = "TcpExtSyncookiesFailed",
-    /// Octets delivered by acknowledgments that echoed a router's mark.
+    /// Octets delivered by acknowledgments that echoed a router's mark. What Linux counts by this
+    /// name are segments.
     tcp_delivered_ce = "TcpExtTCPDeliveredCE",
     /// SYNs whose text the server took (RFC 7413).
     tcp_fast_open_active = "TcpExtTCPFastOpenActive",
@@ -252,11 +253,12 @@ counters! {
     addresses_refused = "AddressesRefused",
     /// Addresses of ours that somebody else was found to have.
     addresses_duplicate = "AddressesDuplicate",
-    /// Routers, prefixes and name servers that were too many (`RoutersRefused`).
+    /// Routers, prefixes, name servers and domains that were too many.
     routers_refused = "RoutersRefused",
     /// Routes refused because there were as many as `Config::routes_max` allows.
     routes_refused = "RoutesRefused",
-    /// Control segments dropped because the reply queue was full.
+    /// Replies dropped because as many wait as may: RSTs and others of TCP, ICMP messages, answers
+    /// of ARP and Neighbor Discovery.
     replies_dropped = "RepliesDropped",
 }
 

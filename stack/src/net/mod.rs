@@ -1,4 +1,13 @@
-//! The network layer's organs: routes, fragments, ICMP. They take values and return reports.
+//! The network layer's organs. They take values and return reports.
+//!
+//! | kind | files |
+//! |---|---|
+//! | addresses | `addresses` `cidr` `link_local` `stable` `selection` |
+//! | ways | `route` `pmtu` `routers` `advertisement` |
+//! | packets | `fragment` `icmp` `icmpv6` `limiter` |
+//! | whose a packet is | `reach` `sharing` `part` `multicast` |
+//! | names | `dns` `eyeballs` |
+//! | what servers lend and tell | `dhcp` `dhcpv6` |
 
 pub(crate) mod addresses;
 pub(crate) mod advertisement;

@@ -46,7 +46,7 @@ impl Stack {
     /// See [`DecideError`].
     pub fn accept_incoming(&mut self, now: Instant, id: IncomingId) -> Result<TcpId, DecideError> {
         let remote = self.tcp.undecided(id.0).map(|half| half.flow.remote.address);
-        // The address is of no interface, so that the route decides.
+        // The address may be of no interface, so the route decides.
         let hop = remote.and_then(|remote| self.routes.lookup(By::Any, remote));
         self.tcp.interface = hop.map(|hop| hop.interface).unwrap_or_default();
         self.tcp.accept_undecided(now, &mut self.counters, id.0).map(TcpId)

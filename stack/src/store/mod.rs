@@ -10,8 +10,8 @@
 //! | `wheel` | deadlines; moving one later is a store                | O(1) amortised             |
 //!
 //! They know nothing of the network and nothing of each other, but that a queue runs through an
-//! arena. Each has a slow, obvious twin, in `testing/naive.rs` or of the standard library's, and a
-//! property that compares them.
+//! arena, and a text has a ring. Each has a slow, obvious twin, in `testing/naive.rs` or of the
+//! standard library's, and a property that compares them.
 
 pub(crate) mod arena;
 pub(crate) mod chain;

@@ -1,5 +1,5 @@
 //! SEGMENT ARRIVES (RFC 9293 §3.10.7), for connections: the RFC's own outline, check by check.
-//! LISTEN is in `listener`, SYN-RECEIVED of a passive open in `syncache`, TIME-WAIT in `timewait`.
+//! LISTEN, SYN-RECEIVED of a passive open and TIME-WAIT are in `passive`.
 
 use super::ack::{Arrival, Due};
 use super::close::Ended;

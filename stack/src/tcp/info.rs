@@ -29,7 +29,8 @@ pub struct TcpInfo {
     pub rtt: Duration,
     /// Variation of the round-trip time.
     pub rtt_var: Duration,
-    /// Smallest round-trip time seen; zero before the first sample.
+    /// Smallest round-trip time of the last 150 to 300 s, after a pause also of before it; zero
+    /// before the first sample.
     pub rtt_min: Duration,
     /// Retransmission time-out, back-off included.
     pub rto: Duration,

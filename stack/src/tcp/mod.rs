@@ -12,17 +12,19 @@
 //!      arrive.rs   takes segments: first check ... eighth check (§3.10.7.4)
 //!      timers.rs   takes time
 //!      calls.rs    takes the application's wishes (with tcb.rs and close.rs)
-//!      output.rs   says what is sent next: the only place that forms segments
+//!      output.rs   says what is sent next, and forms its segments (RSTs, and what
+//!                  the small entries answer, go by way of reply.rs)
 //!                           |
 //!      close.rs    ends it: CLOSED, or TimeWait (timewait.rs), a small entry again
 //! ```
 //!
 //! | kind | files |
 //! |---|---|
-//! | notions | `seq` `segment` `state` `options` `error` `info` |
+//! | notions | `seq` `segment` `state` `options` `error` |
 //! | lives | `layer` `demux` `listener` `syncache` `passive` `early` `flood` `forward` `timewait` `isn` `calls` `reply` `starved` |
 //! | body (`impl Tcb`) | `tcb` `open` `arrive` `fast` `loss` `timeout` `resize` `output` `timers` `close` |
-//! | organs | `send` `recv` `ack` `assembler` `cookie` `fast_open` `fast_servers` `rtt` `rto` `delivering` `flight` `scoreboard` `rack` `tlp` `prr` `undo` `recovery` `rate` `timestamps` `rightsize` `limited` `pace` `path` `ecn` `memory` `congestion` |
+//! | organs | `send` `recv` `ack` `assembler` `cookie` `fast_open` `fast_servers` `rtt` `rto` `delivering` `flight` `scoreboard` `rack` `tlp` `prr` `undo` `recovery` `rate` `timestamps` `rightsize` `limited` `pace` `path` `ecn` `memory` `stats` `congestion` |
+//! | views | `info`, for everybody; `scrutiny`, for tests |
 //!
 //! Organs take values and give reports; they know no `Tcb` (law 4). Variables bear the RFC's
 //! names: SND.UNA is `snd.una`, RCV.NXT is `rcv.nxt` (§3.3.1).

@@ -22,19 +22,21 @@ pub struct TcpOptions {
     pub quick_ack: bool,
     /// Probe an idle peer (`SO_KEEPALIVE`, MUST-24); off by default (MUST-25).
     pub keepalive: bool,
-    /// Idle time before the first keepalive probe (`TCP_KEEPIDLE`); 2 hours (MUST-28).
+    /// Idle time before the first keepalive probe (`TCP_KEEPIDLE`): 1 s at least. Default 2 hours
+    /// (MUST-28).
     pub keepalive_idle: Duration,
-    /// Time between keepalive probes (`TCP_KEEPINTVL`).
+    /// Time between keepalive probes (`TCP_KEEPINTVL`): 1 s at least. Default 75 s.
     pub keepalive_interval: Duration,
-    /// Unanswered keepalive probes that end the connection (`TCP_KEEPCNT`).
+    /// Unanswered keepalive probes that end the connection (`TCP_KEEPCNT`): 1 at least. Default 9.
+    /// With a `user_timeout`, that decides instead.
     pub keepalive_count: u8,
-    /// How long sent text may stay unacknowledged (`TCP_USER_TIMEOUT`, MUST-21). None: the stack's
-    /// `TcpConfig::give_up`.
+    /// How long sent text may stay unacknowledged (`TCP_USER_TIMEOUT`, MUST-21); any time is taken
+    /// as it is. None, the default: `TcpConfig::give_up`, and `connect_give_up` for a SYN.
     pub user_timeout: Option<Duration>,
     /// `SO_LINGER`. Some(zero): close resets the connection. Longer times are waited for by the
     /// shell; the engine never waits.
     pub linger: Option<Duration>,
-    /// TTL of the connection's packets (`IP_TTL`, MUST-49).
+    /// TTL of the connection's packets (`IP_TTL`, MUST-49): 1 at least. Default 64.
     pub ttl: u8,
     /// Diffserv octet (`IP_TOS`, MUST-48). The ECN bits belong to TCP and are masked out.
     pub tos: u8,
@@ -46,7 +48,8 @@ pub struct TcpOptions {
     /// Most bytes held until the peer acknowledges them (`SO_SNDBUF`). 2 KiB to 64 MiB. None: it
     /// grows with the windows, from `TcpConfig::send_buffer` to `send_buffer_max`.
     pub send_buffer: Option<usize>,
-    /// Greatest segment to send and to announce (`TCP_MAXSEG`); None: what the MTU allows.
+    /// Greatest segment to send and to announce (`TCP_MAXSEG`), bytes: 88 at least, and at most
+    /// what the MTU allows. None, the default: as much.
     pub max_segment: Option<u16>,
     /// Congestion control (`TCP_CONGESTION`); None: the stack's `TcpConfig::congestion`.
     pub congestion: Option<Congestion>,

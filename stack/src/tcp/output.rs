@@ -1,5 +1,6 @@
 //! What a connection sends next: one documented priority list, of which the first that applies
-//! wins (docs/TCP.md). Inputs only mark; this is the only file that forms a connection's segments.
+//! wins (docs/TCP.md). Inputs only mark; this is the only file that forms a connection's segments,
+//! but for its RSTs (`reply`).
 //!
 //! 1. SYN, or SYN-ACK of a simultaneous open
 //! 2. what is lost, by sequence, as far as the windows let it (`loss.rs`)

@@ -1,5 +1,6 @@
 //! The transmission control block of a live connection (RFC 9293 §3.3.1). The body: it owns the
-//! organs and calls them; how it lives stands in `open`, `arrive`, `output`, `timers` and `close`.
+//! organs and calls them; how it lives stands in `open`, `arrive`, `fast`, `loss`, `timeout`,
+//! `resize`, `output`, `timers` and `close`.
 
 use super::ack::{AckPolicy, Delays};
 use super::congestion::Controller;

@@ -61,23 +61,24 @@ impl Family {
 /// ```
 #[derive(Clone, Debug)]
 pub struct ResolverConfig {
-    /// Recursive servers, asked in this order; the first eight count.
+    /// Recursive servers, asked in this order; the first eight count. None by default.
     pub servers: Vec<SocketAddr>,
-    /// Domains in which a short name is looked for; the first eight count.
+    /// Domains in which a short name is looked for; the first eight count. None by default.
     pub search: Vec<DomainName>,
-    /// A name with so many dots is tried as it stands before it is searched for.
+    /// A name with so many dots is tried as it stands before it is searched for. Default 1.
     pub ndots: u8,
-    /// Names that are known without asking.
+    /// Names that are known without asking. None by default.
     pub hosts: Hosts,
-    /// How long the first answer is waited for; twice as long in every further round.
+    /// How long the first answer is waited for; twice as long in every further round. Default 2 s.
     pub timeout: Duration,
-    /// How often every server is asked.
+    /// How often every server is asked. Default 2.
     pub rounds: u8,
-    /// Answers remembered; that which ends soonest is forgotten for a newer one. 0: none.
+    /// Answers remembered; that which ends soonest is forgotten for a newer one. 0: none. Default
+    /// 1,024.
     pub cache_max: usize,
-    /// The longest that an address is remembered, whatever its TTL says.
+    /// The longest that an address is remembered, whatever its TTL says. Default a day.
     pub ttl_max: Duration,
-    /// The longest that the absence of a name is remembered (RFC 2308 §5).
+    /// The longest that the absence of a name is remembered (RFC 2308 §5). Default 15 minutes.
     pub negative_ttl_max: Duration,
 }
 
