@@ -2,7 +2,7 @@
 //!
 //! Semantics are those of `stack::host::Bsd`, which are Linux's.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use stack::host::Errno;
@@ -105,6 +105,14 @@ impl Sock {
         }
     }
 
+    /// A socket of AF_INET has no use for an address of IPv6.
+    pub(crate) fn check(&self, address: SocketAddr) -> Result<(), Errno> {
+        match self.domain == libc::AF_INET && address.is_ipv6() {
+            true => Err(Errno::EAFNOSUPPORT),
+            false => Ok(()),
+        }
+    }
+
     pub(crate) fn reading(&self) -> Patience {
         patience(self.nonblocking, self.receive_timeout)
     }
@@ -177,6 +185,7 @@ impl World {
     fn bind(&mut self, fd: i32, given: Given) -> Result<(), Errno> {
         let Given::Address(local) = given else { return Err(Errno::EAFNOSUPPORT) };
         let sock = self.sock(fd)?.clone();
+        sock.check(local)?;
         if sock.bound.is_some() || sock.role != Role::Idle {
             return Err(Errno::EINVAL);
         }
@@ -210,9 +219,13 @@ impl World {
 
     /// The datagram socket; one that was not bound gets a port of the stack's choice.
     pub(crate) fn datagram(&mut self, fd: i32) -> Result<UdpId, Errno> {
-        match self.sock(fd)?.role {
+        let sock = self.sock(fd)?;
+        match sock.role {
             Role::Datagram(id) => Ok(id),
-            _ => self.open_datagram(fd, nobody()),
+            _ => {
+                let local = nobody(sock.domain);
+                self.open_datagram(fd, local)
+            }
         }
     }
 
@@ -228,7 +241,8 @@ impl World {
         let backlog = usize::try_from(backlog).unwrap_or(max).clamp(1, max);
         let (tcp, fast_open) = (sock.tcp, sock.fast_open);
         let options = ListenOptions { backlog, tcp, fast_open, ..ListenOptions::default() };
-        let id = self.stack.listen(sock.bound.unwrap_or_else(nobody), options)?;
+        let local = sock.bound.unwrap_or_else(|| nobody(sock.domain));
+        let id = self.stack.listen(local, options)?;
         let sock = self.sock(fd)?;
         (sock.role, sock.bound) = (Role::Listener(id), None);
         Ok(())
@@ -247,7 +261,7 @@ impl World {
         sock.tcp = listener.tcp;
         sock.role = Role::Stream(id);
         sock.inq = listener.inq;
-        let mut remote = nobody();
+        let mut remote = nobody(listener.domain);
         if let Some(mut tcp) = self.stack.tcp(id) {
             remote = tcp.remote();
             if listener.changed {
@@ -272,6 +286,7 @@ impl World {
         tcp: TcpOptions,
     ) -> Result<Errno, Errno> {
         let sock = self.sock(fd)?.clone();
+        sock.check(remote)?;
         match sock.role {
             Role::Connecting(_) => return Ok(Errno::EALREADY),
             Role::Idle => {}
@@ -317,6 +332,9 @@ impl World {
     }
 
     fn connect_datagram(&mut self, fd: i32, given: Given) -> Result<(), Errno> {
+        if let Given::Address(remote) = given {
+            self.sock(fd)?.check(remote)?;
+        }
         let id = self.datagram(fd)?;
         let mut udp = self.stack.udp(id).ok_or(Errno::EBADF)?;
         match given {
@@ -374,9 +392,12 @@ impl World {
     }
 }
 
-/// The name of a socket that has none.
-fn nobody() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
+/// The name of a socket that has none: one of AF_INET6 is for both IP versions.
+fn nobody(domain: i32) -> SocketAddr {
+    match domain {
+        libc::AF_INET6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+        _ => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+    }
 }
 
 impl Door {

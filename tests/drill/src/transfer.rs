@@ -131,11 +131,14 @@ impl Door {
         to: Option<Given>,
         patience: Patience,
     ) -> Result<usize, Errno> {
-        let id = self.call(|world| world.datagram(fd))?;
         let to = match to {
             Some(Given::Address(to)) => Some(to),
             Some(Given::Nothing) | None => None,
         };
+        let id = self.call(|world| {
+            to.map_or(Ok(()), |to| world.sock(fd)?.check(to))?;
+            world.datagram(fd)
+        })?;
         self.block(patience, |world| {
             let now = world.instant();
             match world.stack.udp(id)?.send_to(now, bytes, to) {

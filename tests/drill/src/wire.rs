@@ -1,7 +1,11 @@
 //! The link under the packets: the stack speaks Ethernet, the script speaks IP. Between them stands
-//! one neighbour who answers for every address.
+//! one neighbour who answers for every address, asked by ARP or by Neighbor Discovery. What else
+//! hosts of IPv6 tell their link, the script does not see.
+
+use std::net::Ipv6Addr;
 
 use stack::Mac;
+use stack::testing::translate::{advertisement, is_group_report, solicited};
 
 /// The stack's Ethernet address.
 pub(crate) const HOST: Mac = Mac([2, 0, 0, 0, 0, 2]);
@@ -14,6 +18,10 @@ const TYPE_IPV6: [u8; 2] = [0x86, 0xdd];
 const TYPE_ARP: [u8; 2] = [0x08, 0x06];
 /// Bytes of an ARP packet for IPv4 over Ethernet (RFC 826).
 const ARP_LEN: usize = 28;
+const ICMPV6: u8 = 58;
+/// ICMPv6 messages of Neighbor Discovery (RFC 4861 §4): solicitations and advertisements of routers
+/// and neighbours, and redirects.
+const DISCOVERY: std::ops::RangeInclusive<u8> = 133..=137;
 
 /// What the stack put on the link.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,6 +48,8 @@ pub(crate) fn frame(packet: &[u8]) -> Option<Vec<u8>> {
 pub(crate) fn read(frame: &[u8]) -> Sent {
     let Some((header, body)) = frame.split_at_checked(HEADER) else { return Sent::Other };
     match [header[12], header[13]] {
+        TYPE_IPV6 if is_discovery(body) => answer_v6(frame).map_or(Sent::Other, Sent::Question),
+        TYPE_IPV6 if is_group_report(frame) => Sent::Other,
         TYPE_IPV4 | TYPE_IPV6 => Sent::Packet(body.to_vec()),
         TYPE_ARP => answer(body).map_or(Sent::Other, Sent::Question),
         _ => Sent::Other,
@@ -59,6 +69,21 @@ fn answer(arp: &[u8]) -> Option<Vec<u8>> {
         [&HOST.0[..], &NEIGHBOR.0, &TYPE_ARP, &reply, &NEIGHBOR.0, target, &HOST.0, sender]
             .concat(),
     )
+}
+
+/// The packet is part of Neighbor Discovery. Its messages have no extension headers.
+fn is_discovery(packet: &[u8]) -> bool {
+    packet.get(6) == Some(&ICMPV6) && packet.get(40).is_some_and(|kind| DISCOVERY.contains(kind))
+}
+
+/// The answer to a Neighbor Solicitation, unless nobody asks: a probe for a duplicate comes from no
+/// address (RFC 4862 §5.4.2).
+fn answer_v6(frame: &[u8]) -> Option<Vec<u8>> {
+    let target = solicited(frame)?;
+    let asker: [u8; 16] = frame.get(22..38)?.try_into().ok()?;
+    let asker = Ipv6Addr::from(asker);
+    let answers = !asker.is_unspecified() && asker != target;
+    answers.then(|| advertisement(target, asker, [NEIGHBOR, HOST]))
 }
 
 #[cfg(test)]
@@ -88,5 +113,53 @@ mod tests {
         assert_eq!(ask([192, 0, 2, 2], [192, 0, 2, 2]), Sent::Other);
         assert_eq!(ask([0; 4], [192, 0, 2, 2]), Sent::Other);
         assert_eq!((read(&[0; 13]), read(&[0; 20])), (Sent::Other, Sent::Other));
+    }
+
+    /// A packet of IPv6 from `from`, in a frame of the host's.
+    fn six(from: &str, next: u8, payload: &[u8]) -> Vec<u8> {
+        let from: Ipv6Addr = from.parse().unwrap();
+        let length = (payload.len() as u16).to_be_bytes();
+        let packet = [&[0x60, 0, 0, 0][..], &length, &[next, 255], &from.octets(), &[0xff; 16]];
+        [&[0x33; 6][..], &HOST.0, &TYPE_IPV6, &packet.concat(), payload].concat()
+    }
+
+    #[test]
+    fn solicitations_are_answered_and_probes_are_not() {
+        let (own, peer) = ("2001:db8::2", "2001:db8::1");
+        let ask = |from: &str, target: &str| {
+            let target: Ipv6Addr = target.parse().unwrap();
+            let option = [&[1, 1], &HOST.0[..]].concat();
+            read(&six(
+                from,
+                ICMPV6,
+                &[&[135, 0, 0, 0, 0, 0, 0, 0], &target.octets()[..], &option].concat(),
+            ))
+        };
+        let Sent::Question(reply) = ask(own, peer) else { panic!("no answer") };
+        assert_eq!(reply[..12], [HOST.0, NEIGHBOR.0].concat());
+        assert_eq!(reply[54], 136, "an advertisement");
+        let octets = |text: &str| text.parse::<Ipv6Addr>().unwrap().octets();
+        assert_eq!(reply[62..78], octets(peer), "of what was asked for");
+        assert_eq!(reply[38..54], octets(own), "to who asked");
+        assert_eq!(ask("::", own), Sent::Other);
+        assert_eq!(ask(own, own), Sent::Other);
+    }
+
+    #[test]
+    fn a_script_sees_no_discovery_and_no_reports_of_groups() {
+        let own = "fe80::2";
+        for kind in DISCOVERY {
+            assert_eq!(read(&six(own, ICMPV6, &[kind, 0, 0, 0])), Sent::Other, "{kind}");
+        }
+        let report = [ICMPV6, 0, 5, 2, 0, 0, 1, 0, 143, 0, 0, 0];
+        assert_eq!(read(&six(own, 0, &report)), Sent::Other);
+        for (next, payload) in [(ICMPV6, [1, 0, 0, 0]), (ICMPV6, [128, 0, 0, 0]), (6, [135; 4])] {
+            let frame = six(own, next, &payload);
+            assert_eq!(read(&frame), Sent::Packet(frame[HEADER..].to_vec()));
+        }
+        assert_eq!(
+            read(&six(own, ICMPV6, &[])),
+            Sent::Packet(six(own, ICMPV6, &[])[14..].to_vec())
+        );
     }
 }

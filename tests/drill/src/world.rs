@@ -2,9 +2,10 @@
 //! taken yet.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::thread::ThreadId;
 
-use stack::{Config, FastOpen, FastOpenKeys, Instant, Route, RxFrame, Seed, SocketId, Stack};
+use stack::{Cidr, Config, FastOpen, FastOpenKeys, Instant, Route, RxFrame, Seed, SocketId, Stack};
 
 use crate::flags::Flags;
 use crate::poll::Epoll;
@@ -60,7 +61,11 @@ impl World {
         config.mtu = flags.mtu;
         config.addresses = vec![flags.cidr()];
         // Every address is on the link: the neighbour answers for all.
-        config.routes = vec![Route::new(stack::Cidr::new([0, 0, 0, 0].into(), 0), None)];
+        let all: IpAddr = match flags.local {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        config.routes = vec![Route::new(Cidr::new(all, 0), None)];
         config.tcp.fast_open = FastOpen(flags.fast_open);
         config.tcp.fast_open_keys =
             flags.fast_open_key.map(|current| FastOpenKeys { current, previous: None });

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Mutex;
 
-use libc::{epoll_event, iovec, msghdr, pollfd, sockaddr, sockaddr_in, socklen_t};
+use libc::{epoll_event, iovec, msghdr, pollfd, sockaddr, socklen_t};
 
 use crate::library::{Library, errno};
 use crate::script::Call;
 use crate::value::Value;
+use crate::version::Version;
 
 /// The stack's port, and the port to which it connects.
 pub(crate) const PORT: u16 = 8080;
@@ -21,8 +22,7 @@ pub(crate) struct Machine {
     pub(crate) fds: Mutex<BTreeMap<i64, i32>>,
     /// What was written to each live descriptor and read from it, in bytes.
     pub(crate) moved: Mutex<BTreeMap<i32, Moved>>,
-    pub(crate) local: Ipv4Addr,
-    pub(crate) remote: Ipv4Addr,
+    pub(crate) version: Version,
 }
 
 /// Bytes of the two streams of a connection.
@@ -40,16 +40,25 @@ pub(crate) fn text(offset: u64) -> u8 {
 /// What stands in a buffer that nobody has written to.
 const UNTOUCHED: u8 = 0xee;
 
-fn address(ip: Ipv4Addr, port: u16) -> sockaddr_in {
-    sockaddr_in {
-        sin_family: libc::AF_INET as u16,
-        sin_port: port.to_be(),
-        sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) },
-        sin_zero: [0; 8],
+/// A `struct sockaddr_in` or `sockaddr_in6`, as bytes.
+fn address(ip: IpAddr, port: u16) -> Vec<u8> {
+    let port = port.to_be_bytes();
+    match ip {
+        IpAddr::V4(ip) => {
+            [&(libc::AF_INET as u16).to_ne_bytes()[..], &port, &ip.octets(), &[0; 8]].concat()
+        }
+        IpAddr::V6(ip) => {
+            let family = (libc::AF_INET6 as u16).to_ne_bytes();
+            [&family[..], &port, &[0; 4], &ip.octets(), &[0; 4]].concat()
+        }
     }
 }
 
-const ADDRESS_LEN: socklen_t = size_of::<sockaddr_in>() as socklen_t;
+/// The same without its port.
+fn host(mut address: Vec<u8>) -> Vec<u8> {
+    address[2..4].fill(0);
+    address
+}
 
 /// A `struct epoll_event` from `{events=.., fd=..}`: the datum is the script's number.
 fn epoll(value: &Value) -> Result<epoll_event, String> {
@@ -83,22 +92,23 @@ impl Machine {
         let size = |i: usize| argument(i)?.int().map(|it| it as usize);
         let fd = |i: usize| self.live(argument(i)?.int()?);
         let (lib, user) = (&self.library, self.library.userdata);
-        let own = address(self.local, PORT);
-        let peer = address(self.remote, PORT);
-        let at = |address: &sockaddr_in| (&raw const *address).cast::<sockaddr>();
+        let own = address(self.version.local(), PORT);
+        let peer = address(self.version.remote(), PORT);
+        let at = |address: &[u8]| address.as_ptr().cast::<sockaddr>();
+        let length = own.len() as socklen_t;
         let answer = match call.name.as_str() {
             "socket" => {
-                let domain = argument(0)?.int().unwrap_or(libc::AF_INET.into()) as i32;
+                let domain = argument(0)?.int().unwrap_or(self.version.domain().into()) as i32;
                 (lib.socket)(user, domain, int(1)?, int(2)?).into()
             }
-            "bind" => (lib.bind)(user, fd(0)?, at(&own), ADDRESS_LEN).into(),
+            "bind" => (lib.bind)(user, fd(0)?, at(&own), length).into(),
             "connect" => {
-                let nobody = sockaddr_in { sin_family: 0, ..peer };
+                let nobody = [&[0; 2], &peer[2..]].concat();
                 let nowhere = argument(1)? == &Value::Int(libc::AF_UNSPEC.into());
                 let to = if nowhere { at(&nobody) } else { at(&peer) };
                 // Another connection begins at zero.
                 self.moved.lock().unwrap().remove(&fd(0)?);
-                (lib.connect)(user, fd(0)?, to, ADDRESS_LEN).into()
+                (lib.connect)(user, fd(0)?, to, length).into()
             }
             "listen" => (lib.listen)(user, fd(0)?, int(1)?).into(),
             "accept" => self.accept(fd(0)?)?,
@@ -127,7 +137,7 @@ impl Machine {
             "read" | "recv" | "recvfrom" | "write" | "send" | "sendto" => {
                 let flags = if call.arguments.len() > 3 { int(3)? } else { 0 };
                 let nowhere = argument(1)? == &Value::Int(0);
-                let to = matches!(argument(4), Ok(Value::Dots)).then_some(peer);
+                let to = matches!(argument(4), Ok(Value::Dots)).then_some(&peer[..]);
                 self.transfer(&call.name, fd(0)?, nowhere, (size(2)?, flags), to)?
             }
             "readv" | "writev" | "sendmsg" | "recvmsg" => self.vector(call, fd(0)?)?,
@@ -151,12 +161,13 @@ impl Machine {
     }
 
     fn accept(&self, listener: i32) -> Result<i64, String> {
-        let mut from = address(Ipv4Addr::UNSPECIFIED, 0);
-        let mut length = ADDRESS_LEN;
-        let (lib, at) = (&self.library, (&raw mut from).cast());
+        let expected = address(self.version.remote(), 0);
+        let mut from = vec![UNTOUCHED; expected.len()];
+        let mut length = from.len() as socklen_t;
+        let (lib, at) = (&self.library, from.as_mut_ptr().cast());
         let accepted = (lib.accept)(lib.userdata, listener, at, &mut length);
-        let expected = (ADDRESS_LEN, address(self.remote, 0).sin_addr.s_addr);
-        if accepted >= 0 && (length, from.sin_addr.s_addr) != expected {
+        let told = length as usize == expected.len() && host(from.clone()) == expected;
+        if accepted >= 0 && !told {
             return Err(format!("accepted from {from:?}"));
         }
         Ok(accepted.into())
@@ -196,7 +207,7 @@ impl Machine {
         fd: i32,
         nowhere: bool,
         (length, flags): (usize, i32),
-        to: Option<sockaddr_in>,
+        to: Option<&[u8]>,
     ) -> Result<i64, String> {
         let (lib, user) = (&self.library, self.library.userdata);
         let reads = matches!(name, "read" | "recv" | "recvfrom");
@@ -210,8 +221,8 @@ impl Machine {
             "write" => (lib.write)(user, fd, at, length),
             "send" => (lib.send)(user, fd, at, length, flags),
             _ => {
-                let long = to.map_or(0, |_| ADDRESS_LEN);
-                let to = to.as_ref().map_or(std::ptr::null(), |to| (&raw const *to).cast());
+                let long = to.map_or(0, |to| to.len() as socklen_t);
+                let to = to.map_or(std::ptr::null(), |to| to.as_ptr().cast());
                 (lib.sendto)(user, fd, at, length, flags, to, long)
             }
         };

@@ -21,6 +21,8 @@ fn the_table_has_33_pointers_in_packetdrill_s_order() {
     assert_eq!(offsets.to_vec(), expected);
 }
 
+const V6: &str = "local=2001:db8::2 remote=2001:db8::1";
+
 fn receive(library: &Library) -> Vec<u8> {
     let mut room = vec![0; 2000];
     let (mut length, mut at) = (room.len(), 0);
@@ -39,14 +41,18 @@ fn now(library: &Library) -> i64 {
 
 #[test]
 fn where_no_packet_comes_a_single_byte_0x40_does() {
-    let library = Library::open("");
-    assert_eq!(receive(&library), [0x40]);
+    // Nor does a host of IPv6 say a word that the script would see, whatever it tells its link.
+    for flags in ["", V6] {
+        let library = Library::open(flags);
+        assert_eq!(receive(&library), [0x40], "{flags}");
+    }
 }
 
 #[test]
 fn flags_that_make_no_sense_fail_every_call() {
     for (flags, expected) in [
-        ("local=2001:db8::2 remote=2001:db8::1 prefix=64", libc::EOPNOTSUPP),
+        ("local=2001:db8::2 remote=192.0.2.1", libc::EINVAL),
+        ("local=2001:db8::2 remote=2001:db8::1 prefix=129", libc::EINVAL),
         ("colour=red", libc::EINVAL),
     ] {
         let library = Library::open(flags);
@@ -129,4 +135,63 @@ fn a_read_gives_up_when_its_time_is_over() {
     assert_eq!(errno(), libc::EAGAIN);
     assert_eq!(now(&library) - before, 1_800_000_001, "of virtual time");
     assert_eq!((library.close)(user, fd), 0);
+}
+
+/// A `struct sockaddr_in6`.
+fn six(address: &str, port: u16) -> libc::sockaddr_in6 {
+    let ip: std::net::Ipv6Addr = address.parse().unwrap();
+    libc::sockaddr_in6 {
+        sin6_family: libc::AF_INET6 as u16,
+        sin6_port: port.to_be(),
+        sin6_flowinfo: 0,
+        sin6_addr: libc::in6_addr { s6_addr: ip.octets() },
+        sin6_scope_id: 0,
+    }
+}
+
+#[test]
+fn a_connection_begins_at_once_over_ipv6_wherever_it_goes() {
+    // On the link, behind the gateway, and where no gateway is named.
+    for (to, flags) in [
+        ("2001:db8::1", "prefix=64"),
+        ("2001:db8::1", "prefix=128"),
+        ("2001:db8:9::1", "gateway=fe80::1"),
+        ("2001:db8:9::1", ""),
+    ] {
+        let library = Library::open(&format!("{V6} {flags}"));
+        let (user, peer) = (library.userdata, six(to, 8080));
+        let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK;
+        let fd = (library.socket)(user, libc::AF_INET6, kind, 0);
+        let (at, length) = ((&raw const peer).cast(), size_of_val(&peer) as u32);
+        assert_eq!((library.connect)(user, fd, at, length), -1);
+        assert_eq!(errno(), libc::EINPROGRESS);
+        let before = now(&library);
+        let syn = receive(&library);
+        assert_eq!(
+            now(&library) - before,
+            1,
+            "no duplicate is looked for, no neighbour waited for"
+        );
+        assert_eq!((syn[0] >> 4, syn[6]), (6, 6), "TCP over IPv6");
+        let own = six("2001:db8::2", 0);
+        let ends = [own, peer].map(|end| end.sin6_addr.s6_addr).concat();
+        assert_eq!(syn[8..40], ends);
+        assert_eq!(syn[53], 2, "a SYN");
+        assert_eq!((library.close)(user, fd), 0);
+    }
+}
+
+#[test]
+fn a_socket_of_ipv4_takes_no_address_of_ipv6() {
+    let library = Library::open(V6);
+    let (user, own) = (library.userdata, six("2001:db8::2", 8080));
+    let (at, length) = ((&raw const own).cast(), size_of_val(&own) as u32);
+    for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM] {
+        let fd = (library.socket)(user, libc::AF_INET, kind, 0);
+        for call in [library.bind, library.connect] {
+            assert_eq!(call(user, fd, at, length), -1);
+            assert_eq!(errno(), libc::EAFNOSUPPORT);
+        }
+        assert_eq!((library.close)(user, fd), 0);
+    }
 }

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{FLAGS, folder, library};
+use crate::version::Version;
+use crate::{ONLY_V4, folder, library};
 
 /// The program, if the machine has it.
 fn program() -> Option<PathBuf> {
@@ -32,16 +33,21 @@ fn packetdrill_runs_every_script() {
         if path.extension().is_none_or(|it| it != "pkt") {
             continue;
         }
-        let output = Command::new(&program)
-            .arg(format!("--so_filename={}", library.display()))
-            .arg(format!("--so_flags={FLAGS}"))
-            .args(["--ip_version=ipv4", "--local_ip=192.0.2.2", "--remote_ip=192.0.2.1"])
-            .arg(&path)
-            .env("LD_PRELOAD", &library)
-            .output()
-            .expect("packetdrill runs");
-        if !output.status.success() {
-            failed.push(String::from_utf8_lossy(&output.stderr).into_owned());
+        let is_only_v4 = path.file_stem().is_some_and(|it| ONLY_V4.iter().any(|name| it == *name));
+        let versions = if is_only_v4 { &[Version::V4][..] } else { &[Version::V4, Version::V6] };
+        for version in versions {
+            let output = Command::new(&program)
+                .arg(format!("--so_filename={}", library.display()))
+                .arg(format!("--so_flags={}", version.flags()))
+                .args(version.arguments())
+                .arg(&path)
+                .env("LD_PRELOAD", &library)
+                .output()
+                .expect("packetdrill runs");
+            if !output.status.success() {
+                let told = String::from_utf8_lossy(&output.stderr);
+                failed.push(format!("{version:?}: {told}"));
+            }
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));

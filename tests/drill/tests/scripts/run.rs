@@ -1,22 +1,22 @@
 //! Runs a script as packetdrill does: its waits, its two threads, its tolerance.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use stack::Mac;
 use stack::testing::notation::{Bases, Notation};
 use stack::testing::options::TcpOption;
-use stack::testing::packet::{Flags, Segment, ethernet};
+use stack::testing::packet::{Flags, Segment};
 
 use crate::assert::Variables;
 use crate::calls::{Machine, PORT, text};
 use crate::library::{self, Library};
 use crate::script::{Action, Call, Event, When, parse};
+use crate::version::{LOCAL, REMOTE, Version};
 
 /// packetdrill's tolerance, microseconds; or an eighth of the time since the last event.
 const TOLERANCE: i64 = 4000;
@@ -26,9 +26,6 @@ const SPIN: i64 = 20;
 const PEER_PORT: u16 = 40_000;
 /// Window of injected segments that name none.
 const WINDOW: u16 = 65_535;
-
-const LOCAL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
-const REMOTE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 /// A blocking call on its way to the second thread: when, and what.
 type Job = (i64, Call);
@@ -74,19 +71,18 @@ struct Run {
     variables: Variables,
 }
 
-/// Runs the script at `path`, with the door's `flags`.
-pub(crate) fn run(text: &str, flags: &str) -> Result<(), String> {
+/// Runs a script over this IP version.
+pub(crate) fn run(text: &str, version: Version) -> Result<(), String> {
     // One at a time: a script's end closes descriptors behind the door's back, and their numbers
     // are another's at once.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let events = parse(text)?;
     let machine = Arc::new(Machine {
-        library: Library::open(flags),
+        library: Library::open(&version.flags()),
         fds: Mutex::new(BTreeMap::new()),
         moved: Mutex::new(BTreeMap::new()),
-        local: LOCAL,
-        remote: REMOTE,
+        version,
     });
     let begin = (0..10).fold(0, |_, _| clock(&machine.library)) + 250;
     let mut run = Run {
@@ -112,7 +108,8 @@ pub(crate) fn run(text: &str, flags: &str) -> Result<(), String> {
 
 fn clock(library: &Library) -> i64 {
     let mut now = libc::timeval { tv_sec: 0, tv_usec: 0 };
-    (library.gettimeofday)(library.userdata, &mut now, std::ptr::null_mut());
+    let answer = (library.gettimeofday)(library.userdata, &mut now, std::ptr::null_mut());
+    assert_eq!(answer, 0, "a clock that fails would be waited for for ever");
     now.tv_sec * 1_000_000 + now.tv_usec
 }
 
@@ -265,6 +262,7 @@ impl Run {
 
     // Packets.
 
+    /// From whom to whom the peer sends: addresses of IPv4 stand for both versions.
     fn flow(&self) -> (SocketAddrV4, SocketAddrV4) {
         let peer = if self.connecting { PORT } else { PEER_PORT };
         (SocketAddrV4::new(REMOTE, peer), SocketAddrV4::new(LOCAL, self.local_port))
@@ -288,8 +286,7 @@ impl Run {
     }
 
     fn send(&self, segment: &Segment) -> Result<(), String> {
-        let frame = segment.to_frame(Mac([0; 6]), Mac([0; 6]));
-        let (lib, packet) = (&self.machine.library, &frame[14..]);
+        let (lib, packet) = (&self.machine.library, self.machine.version.packet(segment));
         match (lib.netdev_send)(lib.userdata, packet.as_ptr().cast(), packet.len()) {
             0 => Ok(()),
             _ => Err("the packet was refused".into()),
@@ -310,8 +307,7 @@ impl Run {
             if room == [0x40] {
                 return Err("got nothing".into());
             }
-            let frame = ethernet(Mac([0; 6]), Mac([0; 6]), 0x0800, &room);
-            let Some(segment) = Segment::from_frame(&frame)? else { continue };
+            let Some(segment) = self.machine.version.segment(&room)? else { continue };
             let (peer, own) = self.flow();
             if self.connecting && self.local_isn.is_none() && segment.destination == peer {
                 self.local_port = segment.source.port();
