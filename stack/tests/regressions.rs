@@ -1,5 +1,4 @@
 //! Faults of the engine that were found by reading it, each as the packets that showed it.
-#![cfg(feature = "testing")]
 
 use stack::testing::rig::{HOST_MAC, PEER_MAC, Rig};
 use stack::*;

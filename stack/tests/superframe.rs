@@ -1,5 +1,4 @@
 //! Super-frames: frames that stand for many segments, in both directions.
-#![cfg(feature = "testing")]
 
 use stack::testing::packet::{Segment, icmp, ipv4, udp};
 use stack::testing::rig::{HOST, HOST_MAC, PEER, PEER_MAC, Rig};
