@@ -201,20 +201,9 @@ impl Options {
         options
     }
 
-    fn add(&mut self, mut bytes: &[u8]) {
-        while let Some((kind, rest)) = bytes.split_first() {
-            match *kind {
-                option::PAD => bytes = rest,
-                option::END => return,
-                kind => {
-                    let Some((length, rest)) = rest.split_first() else { return };
-                    let Some((data, rest)) = rest.split_at_checked((*length).into()) else {
-                        return;
-                    };
-                    self.0.entry(kind).or_default().extend(data);
-                    bytes = rest;
-                }
-            }
+    fn add(&mut self, bytes: &[u8]) {
+        for (kind, data) in pieces(bytes) {
+            self.0.entry(kind).or_default().extend(data);
         }
     }
 
@@ -308,6 +297,25 @@ impl Options {
         }
         domains
     }
+}
+
+/// Options as they stand in `bytes`, each octet of which is read once.
+fn pieces(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    core::iter::from_fn(move || {
+        loop {
+            let (kind, rest) = bytes.split_first()?;
+            match *kind {
+                option::PAD => bytes = rest,
+                option::END => return None,
+                kind => {
+                    let (length, rest) = rest.split_first()?;
+                    let (data, rest) = rest.split_at_checked((*length).into())?;
+                    bytes = rest;
+                    return Some((kind, data));
+                }
+            }
+        }
+    })
 }
 
 /// The first of the routes of option 121, and what comes behind it.
@@ -539,9 +547,29 @@ mod tests {
         #[test]
         fn d5_sixty_four_kibibytes_are_linear(kind: u8, length in 0..4_u8) {
             let one = [&[kind, length][..], &[7; 4][..usize::from(length)]].concat();
-            let mut message = reply(&discover().encode(), YOURS, &[(53, &[2])]);
-            message.extend(one.repeat(65_000 / one.len()));
-            let _ = Reply::parse(&message, 0x1234_5678, MAC);
+            let terms: [(u8, &[u8]); 4] =
+                [(53, &[2]), (54, &[192, 0, 2, 1]), (1, &[255, 255, 255, 0]), (51, &[0, 0, 1, 0])];
+            let mut message = reply(&discover().encode(), YOURS, &terms);
+            // Behind an end nothing would be read.
+            prop_assert_eq!(message.pop(), Some(option::END));
+            let (known, count) = (message.len() - FIXED, 65_000 / one.len());
+            message.extend(one.repeat(count));
+            // What goes back, or stands still, reads more than there is.
+            let room = message.len() - FIXED;
+            let found: Vec<_> = pieces(&message[FIXED..]).take(room).collect();
+            let read: usize = found.iter().map(|(_, data)| 2 + data.len()).sum();
+            prop_assert!(read <= room, "{} octets of {}", read, room);
+            if ![option::PAD, option::END].contains(&kind) {
+                prop_assert_eq!((found.len(), read), (terms.len() + count, room));
+            } else if kind == option::END {
+                prop_assert_eq!((found.len(), read), (terms.len(), known));
+            }
+            if terms.iter().all(|(term, _)| *term != kind) && kind != option::PAD {
+                let offer = Reply::parse(&message, 0x1234_5678, MAC);
+                let Some(Reply::Offer(lease)) = offer else { panic!("no offer: {offer:?}") };
+                prop_assert!(lease.dns.len() <= SERVERS_MAX && lease.routes.len() <= ROUTES_MAX);
+                prop_assert!(lease.search.len() <= DOMAINS_MAX);
+            }
         }
     }
 }
