@@ -16,19 +16,32 @@ const IN_FLIGHT: i64 = 10;
 /// Long enough for a delayed acknowledgment, too short for a retransmission.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-const STATES: [State; 11] = [
-    State::Closed,
-    State::Listen,
-    State::SynSent,
-    State::SynReceived,
-    State::Established,
-    State::FinWait1,
-    State::FinWait2,
-    State::CloseWait,
-    State::Closing,
-    State::LastAck,
-    State::TimeWait,
-];
+/// All states in a table, and a match of them which does not compile unless they are all.
+macro_rules! states {
+    ($($state:ident,)*) => {
+        const STATES: &[State] = &[$(State::$state),*];
+
+        fn is_in_the_table(state: State) -> bool {
+            match state {
+                $(State::$state => STATES.contains(&state),)*
+            }
+        }
+    };
+}
+
+states! {
+    Closed,
+    Listen,
+    SynSent,
+    SynReceived,
+    Established,
+    FinWait1,
+    FinWait2,
+    CloseWait,
+    Closing,
+    LastAck,
+    TimeWait,
+}
 
 /// Text in flight makes sense in these.
 const WITH_TEXT: [State; 5] =
@@ -381,6 +394,7 @@ fn every_segment_in_a_simultaneous_open() {
 #[test]
 fn the_table_is_whole() {
     let cells = |state| arrivals(&start(state, Way::Plain).1).len();
+    assert!(is_in_the_table(State::Closed), "and it compiles: so are all others");
     let total: usize = STATES.iter().map(|state| cells(*state)).sum();
     assert!(total > 180_000, "{total} cells");
 }
