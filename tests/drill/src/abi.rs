@@ -5,7 +5,6 @@ use std::ffi::{CStr, c_char, c_int, c_long, c_longlong, c_ulong, c_void};
 use std::io::Write;
 use std::mem::size_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::slice;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use libc::{
 };
 use stack::host::Errno;
 
-use crate::address::{self, Given};
+use crate::address;
 use crate::door::Door;
 use crate::flags::{Flags, FlagsError};
 use crate::kernel;
@@ -23,19 +22,21 @@ use crate::options::{Request, TCP_INQ};
 use crate::poll::{Polled, Wanted};
 use crate::transfer::Received;
 
+mod memory;
+
+use memory::{
+    EFAULT, buffers, bytes, count, gather, given, load, room, scatter, store, tell, total,
+};
+
 /// What `userdata` points to: the stack under test, or why there is none.
 type Held = Result<Door, FlagsError>;
 
 /// A thread's panic, as an error number: EIO.
 const PANICKED: Errno = Errno::from_number(libc::EIO);
-const EFAULT: Errno = Errno::from_number(libc::EFAULT);
 
 /// What `netdev_receive` gives when no packet comes: no IP header is one byte long, so packetdrill
 /// fails with an error instead of asking for ever.
 const NO_PACKET: u8 = 0x40;
-
-/// Most elements of an array of buffers: Linux's UIO_MAXIOV.
-const IOV_MAX: usize = 1024;
 
 /// packetdrill's `struct packetdrill_interface`: one data pointer and 32 functions.
 #[repr(C)]
@@ -236,96 +237,6 @@ fn answer<T: Answer>(userdata: *mut c_void, act: impl FnOnce(&Door) -> Result<T,
 
 fn signed(count: usize) -> ssize_t {
     ssize_t::try_from(count).unwrap_or(ssize_t::MAX)
-}
-
-/// A caller's bytes to read. Null with a length is EFAULT.
-fn bytes<'a>(at: *const c_void, length: usize) -> Result<&'a [u8], Errno> {
-    match (at.is_null(), length) {
-        (_, 0) => Ok(&[]),
-        (true, _) => Err(EFAULT),
-        // SAFETY: not null, and the caller of a libc function says how much is readable there.
-        (false, _) => Ok(unsafe { slice::from_raw_parts(at.cast(), length) }),
-    }
-}
-
-/// A caller's room to write. Null with a length is EFAULT.
-fn room<'a>(at: *mut c_void, length: usize) -> Result<&'a mut [u8], Errno> {
-    match (at.is_null(), length) {
-        (_, 0) => Ok(&mut []),
-        (true, _) => Err(EFAULT),
-        // SAFETY: not null, and the caller of a libc function says how much is writable there; no
-        // call hands the same room in twice.
-        (false, _) => Ok(unsafe { slice::from_raw_parts_mut(at.cast(), length) }),
-    }
-}
-
-/// Stores `value` where the caller wants it, if it does.
-fn store<T>(at: *mut T, value: T) {
-    if !at.is_null() {
-        // SAFETY: not null, and the caller of a libc function passes the address of a `T`.
-        unsafe { at.write_unaligned(value) }
-    }
-}
-
-/// What stands where the caller points.
-fn load<T: Copy>(at: *const T) -> Result<T, Errno> {
-    if at.is_null() {
-        return Err(EFAULT);
-    }
-    // SAFETY: not null, and the caller of a libc function passes the address of a `T`.
-    Ok(unsafe { at.read_unaligned() })
-}
-
-fn buffers<'a>(at: *const iovec, count: usize) -> Result<&'a [iovec], Errno> {
-    match (at.is_null(), count) {
-        (_, 0) => Ok(&[]),
-        (true, _) => Err(EFAULT),
-        (false, _) if count > IOV_MAX => Err(Errno::EINVAL),
-        // SAFETY: not null, and the caller says how many there are.
-        (false, _) => Ok(unsafe { slice::from_raw_parts(at, count) }),
-    }
-}
-
-fn count(number: c_int) -> Result<usize, Errno> {
-    usize::try_from(number).map_err(|_| Errno::EINVAL)
-}
-
-/// The bytes of all buffers, one after the other.
-fn gather(buffers: &[iovec]) -> Result<Vec<u8>, Errno> {
-    let mut all = Vec::new();
-    for buffer in buffers {
-        all.extend_from_slice(bytes(buffer.iov_base, buffer.iov_len)?);
-    }
-    Ok(all)
-}
-
-fn total(buffers: &[iovec]) -> usize {
-    buffers.iter().map(|buffer| buffer.iov_len).sum()
-}
-
-/// Spreads bytes over the buffers.
-fn scatter(mut text: &[u8], buffers: &[iovec]) -> Result<(), Errno> {
-    for buffer in buffers {
-        let (piece, rest) = text.split_at(text.len().min(buffer.iov_len));
-        room(buffer.iov_base, piece.len())?.copy_from_slice(piece);
-        text = rest;
-    }
-    Ok(())
-}
-
-fn given(at: *const sockaddr, length: socklen_t) -> Result<Given, Errno> {
-    address::read(bytes(at.cast(), length as usize)?)
-}
-
-/// Tells an address, cut to the caller's room, with its whole length.
-fn tell(address: &[u8], at: *mut sockaddr, length: *mut socklen_t) -> Result<(), Errno> {
-    if at.is_null() || length.is_null() {
-        return Ok(());
-    }
-    let most = (load(length)? as usize).min(address.len());
-    room(at.cast(), most)?.copy_from_slice(&address[..most]);
-    store(length, address.len() as socklen_t);
-    Ok(())
 }
 
 extern "C" fn free(userdata: *mut c_void) {

@@ -68,6 +68,7 @@ const UNSAFE: &[&str] = &[
     "tapdev/tests/",
     "tests/src/netns.rs",
     "tests/drill/src/abi.rs",
+    "tests/drill/src/abi/memory.rs",
     "tests/drill/src/kernel.rs",
     "tests/drill/tests/scripts/library.rs",
     "stack/doors/c/src/",

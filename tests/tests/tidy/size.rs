@@ -1,7 +1,8 @@
 //! Law 8: a function fits on a screen, a file is one idea.
 
-use crate::source::{Finding, Source, caught, none, passed, product, rust};
+use crate::source::{Finding, Source, caught, files, none, passed, product, rust};
 use crate::tokens;
+use proc_macro2::TokenTree;
 
 const FUNCTION_LINES: usize = 70;
 const LINE_COLUMNS: usize = 100;
@@ -37,9 +38,18 @@ fn long_lines(sources: &[Source]) -> Vec<Finding> {
 
 /// Code lines without tests, comments and blank lines.
 fn long_files(sources: &[Source]) -> Vec<Finding> {
+    longer(sources, tokens::product)
+}
+
+/// The same of files that are nothing but tests.
+fn long_tests(sources: &[Source]) -> Vec<Finding> {
+    longer(sources, tokens::all)
+}
+
+fn longer(sources: &[Source], counted: fn(&Source) -> Vec<TokenTree>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for source in sources {
-        let lines = tokens::code_lines(&tokens::product(source)).len();
+        let lines = tokens::code_lines(&counted(source)).len();
         if lines > FILE_LINES {
             findings.push(source.finding(1, format!("{lines} lines of code")));
         }
@@ -80,11 +90,10 @@ fn law_8_lines_fit_on_a_screen() {
 
 #[test]
 fn law_8_a_file_is_one_idea() {
-    let sources: Vec<Source> = ["stack/src", "tapdev/src", "demos/src", "tests/src"]
-        .into_iter()
-        .flat_map(product)
-        .collect();
-    none(long_files(&sources));
+    let folders =
+        ["stack/src", "stack/doors", "tapdev/src", "demos/src", "tests/src", "tests/drill/src"];
+    none(long_files(&folders.into_iter().flat_map(product).collect::<Vec<_>>()));
+    none(long_tests(&files("tests/tests", ".rs")));
     let code = "fn f() {}\n".repeat(FILE_LINES);
     passed(
         "x.rs",
@@ -92,6 +101,7 @@ fn law_8_a_file_is_one_idea() {
         long_files,
     );
     caught("x.rs", &[&format!("{code}fn g() {{}}\n")], long_files);
+    caught("x.rs", &[&format!("{code}#[test] fn g() {{}}\n")], long_tests);
 }
 
 /// The shape that the whole is to keep: half of all functions are very short.
