@@ -5,6 +5,8 @@ use super::plan::{Mix, Plan};
 use super::shrink::{script_of, smallest};
 use super::{FRAMES_TOLD, Failure, World, ours};
 use stack::Instant;
+use stack::testing::packet::{Flags, Segment};
+use stack::testing::translate::to_v4;
 use std::net::SocketAddr;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +32,10 @@ enum Fault {
     Leak,
     /// A connection that nobody opened.
     Ghost,
+    /// Work that no input asked for.
+    Toil,
+    /// A reset that goes again and again.
+    Resets,
 }
 
 struct Saboteur {
@@ -37,6 +43,12 @@ struct Saboteur {
     fault: Fault,
     given: usize,
     last: Option<Vec<u8>>,
+    /// The port and the peer of the connection that was accepted.
+    met: Option<(u16, SocketAddr)>,
+}
+
+fn is_reset(frame: &[u8]) -> bool {
+    Segment::from_frame(&to_v4(frame)).is_ok_and(|it| it.is_some_and(|it| it.flags.has(Flags::RST)))
 }
 
 impl Host for Saboteur {
@@ -56,6 +68,10 @@ impl Host for Saboteur {
         if self.fault == Fault::Babble {
             self.last = frame.or(self.last.take());
             return self.last.clone();
+        }
+        if self.fault == Fault::Resets {
+            self.last = frame.clone().filter(|it| is_reset(it)).or(self.last.take());
+            return frame.or(self.last.clone());
         }
         frame
     }
@@ -78,7 +94,9 @@ impl Host for Saboteur {
             self.fault = Fault::None;
             return Some((99, 80, "192.0.2.9:1".parse().unwrap()));
         }
-        self.host.accept(now)
+        let accepted = self.host.accept(now)?;
+        self.met = Some((accepted.1, accepted.2));
+        Some(accepted)
     }
 
     fn connect(
@@ -107,6 +125,7 @@ impl Host for Saboteur {
             (Fault::WrongByte, Io::Moved(moved)) if self.given > 1000 => out[moved - 1] ^= 1,
             (Fault::EarlyEnd, Io::Moved(_)) if self.given > 1000 => return Io::End,
             (Fault::ResetIsEnd, Io::Failed) => return Io::End,
+            (Fault::Toil, Io::Moved(_)) => self.toil(now),
             _ => {}
         }
         io
@@ -149,6 +168,16 @@ impl Host for Saboteur {
     }
 }
 
+impl Saboteur {
+    /// Looks for a connection that is there: nothing comes of it but work.
+    fn toil(&mut self, now: Instant) {
+        let Some((port, peer)) = self.met else { return };
+        for _ in 0..100 {
+            assert_eq!(self.host.connect(now, port, peer, 0), None, "it is there");
+        }
+    }
+}
+
 /// One connection from host 0 to the saboteur, with text in both directions.
 fn plan(fault: Fault) -> Plan {
     let draws = (0..).map(|seed| Plan::lossy(seed, Mix::Ours));
@@ -164,13 +193,17 @@ fn plan(fault: Fault) -> Plan {
         // The reset has to arrive.
         plan.run.faults_ms = 0;
     }
+    if fault == Fault::Resets {
+        let side = &mut plan.connections[0].sides[1];
+        (side.ending, side.ending_after) = (3, 2_000);
+    }
     plan
 }
 
 fn sabotaged(plan: &Plan, fault: Fault) -> World<'_> {
     let mut world = World::new(plan, FRAMES_TOLD);
     let host = ours::Ours::new(plan.run.place(1), &plan.hosts[1]);
-    world.hosts[1].host = Box::new(Saboteur { host, fault, given: 0, last: None });
+    world.hosts[1].host = Box::new(Saboteur { host, fault, given: 0, last: None, met: None });
     world
 }
 
@@ -213,6 +246,8 @@ fn every_sabotage_is_found_out() {
         (Fault::Leak, "not yet: nothing is left"),
         (Fault::NoRetransmission, "for ever"),
         (Fault::Ghost, "nobody opened that"),
+        (Fault::Toil, "inputs and frames"),
+        (Fault::Resets, "a reset that nobody asked for"),
     ] {
         let verdict = verdict(fault).expect_err(&format!("{fault:?} was not found"));
         assert!(verdict.contains(found), "{fault:?}: {verdict}");
