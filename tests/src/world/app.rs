@@ -226,7 +226,7 @@ impl Connection {
             Io::Moved(moved) => {
                 side.sent += moved as u64;
                 // Some take a short count for a full buffer, and wait to be told of room.
-                Ok(moved == left || side.stream % 2 == 0)
+                Ok(moved == left || side.stream.is_multiple_of(2))
             }
             Io::Wait => Ok(false),
             Io::End => Err("a write came to an end".into()),
