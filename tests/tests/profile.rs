@@ -1,6 +1,5 @@
 //! `scripts/with-profile`, through which cargo runs the compiler: what it is told. The compiler is
 //! `echo`.
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a test of a script")]
 
 use std::process::Command;
 
