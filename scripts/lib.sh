@@ -130,6 +130,8 @@ own_tmpdir() {
 end_by_signals() {
     trap 'exit 129' HUP
     trap 'exit 130' INT
+    trap 'exit 131' QUIT
+    trap 'exit 141' PIPE
     trap 'exit 143' TERM
 }
 

@@ -11,6 +11,7 @@ pub mod human;
 mod kernel_side;
 mod lease;
 pub mod options;
+pub mod output;
 pub mod outside;
 pub mod patient;
 mod plug;

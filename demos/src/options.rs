@@ -169,7 +169,8 @@ pub struct CommonOptions {
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     pub log: LevelFilter,
 
-    /// With --ns: run COMMAND on the kernel's side of the wire, and end with its status.
+    /// With --ns: run COMMAND on the kernel's side of the wire. A server ends with it, and with its
+    /// status; other programs end it when they are done.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
 }

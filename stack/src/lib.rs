@@ -14,6 +14,7 @@
 //! Modules depend one way: `store`, `wire` <- `link`, `net` <- `udp`, `tcp` <- `socket` <-
 //! `stack` <- `host`.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "host"), expect(dead_code, reason = "what only the shell calls"))]
 
 mod config;
 mod counters;

@@ -2,7 +2,6 @@
 //!
 //! Two hosts in this process, and a cable in memory between them: no TAP, no privileges. One thread
 //! is client and server in turn, so that an exchange costs no hand-over between threads.
-#![expect(clippy::print_stdout, reason = "a command line program")]
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use demos::human;
+use demos::output::say;
 use demos::outside::Stopwatch;
 use demos::program::conclude;
 use stack::host::{Host, TcpListener, TcpStream};
@@ -51,7 +51,10 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<()> {
     ensure!(options.count > 0 && options.exchanges > 0, "at least one connection and exchange");
     let mut crowd = Crowd::new()?;
-    println!("{:>11}  {:>10}  {:>9}  {:>11}", "connections", "memory", "each end", "an exchange");
+    say(&format!(
+        "{:>11}  {:>10}  {:>9}  {:>11}\n",
+        "connections", "memory", "each end", "an exchange"
+    ));
     let mut step = 10;
     while step < options.count {
         crowd.tell(step, options.exchanges)?;
@@ -89,7 +92,7 @@ impl Crowd {
         let each = memory / (2 * count as u64);
         let time = self.exchange(exchanges)?.as_secs_f64() / f64::from(exchanges) * 1e6;
         let memory = human::bytes(memory);
-        println!("{count:>11}  {memory:>10}  {each:>7} B  {time:>8.2} us");
+        say(&format!("{count:>11}  {memory:>10}  {each:>7} B  {time:>8.2} us\n"));
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 //!
 //! Who joins says so, and who is there already answers: everybody knows who listens. Datagrams may
 //! be lost, and nobody asks for them again.
-#![expect(clippy::print_stdout, reason = "what others say is printed")]
 
 mod message;
 
@@ -17,6 +16,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use demos::config;
 use demos::options::CommonOptions;
+use demos::output::say;
 use demos::outside::{self, Stopwatch};
 use demos::patient::is_timeout;
 use demos::program::{Program, Role};
@@ -80,7 +80,7 @@ fn chat(program: &Program, options: &Options) -> Result<()> {
     });
     let listening = Arc::clone(&member);
     outside::spawn("listener", move || listening.listen()).context("no thread to listen")?;
-    println!("* you are {} in {}", member.name, member.group);
+    say(&format!("* you are {} in {}\n", member.name, member.group));
     program.ready()?;
     for line in io::stdin().lock().lines() {
         let line = line.context("standard input")?;
@@ -152,10 +152,10 @@ impl Member {
     fn hear(&self, Message { name, what }: Message, present: &mut BTreeSet<Name>) {
         match what {
             What::Join | What::Here if present.contains(&name) => {}
-            What::Join => println!("* {name} joins"),
-            What::Leave => println!("* {name} leaves"),
-            What::Here => println!("* {name} is here"),
-            What::Say(ref text) => println!("{name}: {text}"),
+            What::Join => say(&format!("* {name} joins\n")),
+            What::Leave => say(&format!("* {name} leaves\n")),
+            What::Here => say(&format!("* {name} is here\n")),
+            What::Say(ref text) => say(&format!("{name}: {text}\n")),
         }
         if what == What::Join {
             self.say(What::Here);

@@ -25,7 +25,7 @@ pub(crate) fn send(program: &Program, options: &ClientOptions) -> Result<()> {
     let content = vec![0x5a; PORTION];
     let clock = Stopwatch::start();
     let mut total = 0;
-    while clock.elapsed() < options.time() {
+    while clock.elapsed() < options.secs {
         stream.write_all(&content).context("sending")?;
         total += content.len() as u64;
     }
@@ -51,7 +51,7 @@ pub(crate) fn receive(program: &Program, options: &ClientOptions) -> Result<()> 
     let mut buffer = vec![0; PORTION];
     let clock = Stopwatch::start();
     let mut total = 0;
-    while clock.elapsed() < options.time() {
+    while clock.elapsed() < options.secs {
         let count = stream.read(&mut buffer).context("receiving")?;
         if count == 0 {
             bail!("the source has run dry: it is none");

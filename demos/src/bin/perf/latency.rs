@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use demos::outside::Stopwatch;
 use demos::program::Program;
 
@@ -15,13 +15,12 @@ const MAX_SAMPLES: usize = 4_000_000;
 
 /// One request after the other on one connection.
 pub(crate) fn request_reply(program: &Program, options: &ClientOptions) -> Result<()> {
-    ensure!(options.size > 0, "a request has at least one byte: --size 1");
     let mut stream = connect(program, options, port::ECHO)?;
-    let request = vec![1; options.size];
-    let mut reply = vec![0; options.size];
+    let size = options.size as usize;
+    let (request, mut reply) = (vec![1; size], vec![0; size]);
     let mut samples = Vec::new();
     let clock = Stopwatch::start();
-    while clock.elapsed() < options.time() && samples.len() < MAX_SAMPLES {
+    while clock.elapsed() < options.secs && samples.len() < MAX_SAMPLES {
         let asked = Stopwatch::start();
         stream.write_all(&request).context("sending")?;
         stream.read_exact(&mut reply).context("receiving")?;

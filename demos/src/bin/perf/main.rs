@@ -58,6 +58,13 @@ enum What {
     Rr(ClientOptions),
 }
 
+fn seconds(text: &str) -> Result<Duration, String> {
+    let time = text.parse().ok().and_then(|secs| Duration::try_from_secs_f64(secs).ok());
+    let day = Duration::from_secs(86_400);
+    let wanted = time.filter(|time| !time.is_zero() && *time <= day);
+    wanted.ok_or_else(|| "write seconds, more than 0 and up to 86400, like 3 or 0.5".into())
+}
+
 #[derive(Args, Clone, Debug)]
 struct ClientOptions {
     /// The server's name or address.
@@ -67,13 +74,18 @@ struct ClientOptions {
     #[arg(long)]
     port: Option<u16>,
 
-    /// How long to measure.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
-    secs: f64,
+    /// How long to measure, up to a day.
+    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
+    secs: Duration,
 
-    /// With rr: bytes of a request and of a reply.
-    #[arg(long, value_name = "BYTES", default_value_t = 1)]
-    size: usize,
+    /// With rr: bytes of a request and of a reply, up to 16 MiB.
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=16 << 20)
+    )]
+    size: u32,
 
     #[command(flatten)]
     common: CommonOptions,
@@ -87,10 +99,6 @@ impl ClientOptions {
             Ok(address) => SocketAddr::new(address, port).to_string(),
             Err(_) => format!("{}:{port}", self.host),
         }
-    }
-
-    fn time(&self) -> Duration {
-        Duration::try_from_secs_f64(self.secs).unwrap_or(Duration::from_secs(3))
     }
 }
 

@@ -3,7 +3,7 @@
 mod statistics;
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use clap::Parser;
 use demos::client;
 use demos::config;
 use demos::options::CommonOptions;
+use demos::output::say;
 use demos::outside::Stopwatch;
 use demos::program::{Program, Role};
 use demos::units;
@@ -287,10 +288,4 @@ fn is_timeout(error: &io::Error) -> bool {
 
 fn lock(statistics: &Mutex<Statistics>) -> MutexGuard<'_, Statistics> {
     statistics.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Prints at once. Whoever read it may have gone, and that is no reason to end.
-fn say(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

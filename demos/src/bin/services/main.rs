@@ -1,7 +1,6 @@
 //! services: three services on three hosts that call each other, and cope when one is gone.
 //!
 //! Four hosts in this process on a switch in memory: no TAP, no privileges.
-#![expect(clippy::print_stdout, reason = "a command line program")]
 
 mod call;
 mod service;
@@ -15,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use demos::human;
+use demos::output::say;
 use demos::outside::{self, Stopwatch};
 use demos::program::conclude;
 use stack::host::Host;
@@ -119,7 +119,7 @@ fn run(options: &Options) -> Result<()> {
 }
 
 fn act(text: &str) {
-    println!("==> {text}");
+    say(&format!("==> {text}\n"));
 }
 
 /// Who asks front.
@@ -135,7 +135,7 @@ impl Visitor {
             let clock = Stopwatch::start();
             let path = format!("/home/{}", number % 2);
             let answer = self.get(&path)?;
-            println!("    GET {path}: {answer} after {}", human::time(clock.elapsed()));
+            say(&format!("    GET {path}: {answer} after {}\n", human::time(clock.elapsed())));
             let said = why_missing(&answer);
             let is_so = missing.iter().all(|why| said.contains(&format!("\"{why}")))
                 && said.matches(": ").count() == missing.len();
@@ -151,7 +151,7 @@ impl Visitor {
             ensure!(clock.elapsed() < RECOVERY, "who came back is not used again");
             outside::sleep(TICK);
         }
-        println!("    nothing is missing after {}", human::time(clock.elapsed()));
+        say(&format!("    nothing is missing after {}\n", human::time(clock.elapsed())));
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 //!
 //! `send` and `receive` are two programs on two hosts; `compare` is both in one, on an emulated
 //! link in virtual time, and shows why live sound goes over UDP.
-#![expect(clippy::print_stdout, reason = "a command line program")]
 
 mod compare;
 mod live;
@@ -17,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use demos::config;
+use demos::output::say;
 use demos::program::{Program, Role, conclude};
 
 /// Streams sound: 16,000 samples a second of 16 bits, one channel.
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
                 live::receive(program, &options)
             });
         }
-        What::Compare(options) => compare::run(&options).map(|table| print!("{table}")),
+        What::Compare(options) => compare::run(&options).map(|table| say(&table)),
         What::Melody { file, seconds } => sound::write(&file, &sound::melody(seconds)),
     };
     conclude("stream", result.map(|()| ExitCode::SUCCESS))

@@ -1,7 +1,7 @@
 //! traceroute: which routers lead to a host, told by those that use up a packet's hops.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use clap::Parser;
 use demos::client;
 use demos::config;
 use demos::options::CommonOptions;
+use demos::output::say;
 use demos::outside::Stopwatch;
 use demos::program::{Program, Role};
 use demos::units;
@@ -245,10 +246,4 @@ fn ask_icmp(
         };
         return Ok(Some(Answer { from: reply.from, mark, last }));
     }
-}
-
-/// Prints at once. Whoever read it may have gone, and that is no reason to end.
-fn say(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
