@@ -1,14 +1,14 @@
-//! `scripts/with-profile`, through which cargo runs the compiler: what it is told. The compiler is
+//! `scripts/rustc`, through which cargo runs the compiler: what it is told. The compiler is
 //! `echo`.
 
 use std::process::Command;
 
 /// What the compiler is told when cargo, or a cache of compilers, calls with these arguments.
 fn told(arguments: &str) -> String {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/with-profile");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/rustc");
     let mut call = Command::new(script);
     call.args(arguments.split_whitespace()).env("RUSTC", "echo");
-    let answer = call.output().expect("scripts/with-profile runs");
+    let answer = call.output().expect("scripts/rustc runs");
     assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
     String::from_utf8(answer.stdout).expect("text").trim_end().to_owned()
 }
