@@ -40,6 +40,15 @@ pub fn time(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * second).map_err(|_| help())
 }
 
+/// Seconds without a unit, as in `ping -i 0.2`.
+///
+/// # Errors
+/// What to write instead.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "a number of seconds, like 0.2".to_owned())?;
+    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+}
+
 /// A share of the whole: `1%` or `0.01`.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use demos::config;
 use demos::options::CommonOptions;
 use demos::program::{Program, Role};
+use demos::units;
 use stack::Cidr;
 
 /// The ports of the service contract.
@@ -58,10 +59,10 @@ enum What {
     Rr(ClientOptions),
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let time = text.parse().ok().and_then(|secs| Duration::try_from_secs_f64(secs).ok());
+/// The time of a measurement.
+fn span(text: &str) -> Result<Duration, String> {
     let day = Duration::from_secs(86_400);
-    let wanted = time.filter(|time| !time.is_zero() && *time <= day);
+    let wanted = units::seconds(text).ok().filter(|time| !time.is_zero() && *time <= day);
     wanted.ok_or_else(|| "write seconds, more than 0 and up to 86400, like 3 or 0.5".into())
 }
 
@@ -75,7 +76,7 @@ struct ClientOptions {
     port: Option<u16>,
 
     /// How long to measure, up to a day.
-    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = span)]
     secs: Duration,
 
     /// With rr: bytes of a request and of a reply, up to 16 MiB.

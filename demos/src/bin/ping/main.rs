@@ -49,7 +49,7 @@ struct Options {
     count: Option<u64>,
 
     /// The time between two requests; 0: as soon as the reply has come, or after 10 ms.
-    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = units::seconds)]
     interval: Duration,
 
     /// Bytes of text in a request.
@@ -57,7 +57,13 @@ struct Options {
     size: usize,
 
     /// How long to wait for the last reply.
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(
+        short = 'W',
+        long,
+        value_name = "SECONDS",
+        default_value = "10",
+        value_parser = units::seconds
+    )]
     timeout: Duration,
 
     /// Print only the first line and the last ones.
@@ -66,11 +72,6 @@ struct Options {
 
     #[command(flatten)]
     common: CommonOptions,
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let number: f64 = text.parse().map_err(|_| "a number of seconds, like 0.2".to_owned())?;
-    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }
 
 /// A ping under way.
