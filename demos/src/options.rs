@@ -29,8 +29,8 @@ pub struct CommonOptions {
     pub ns: bool,
 
     /// Use N queues of each TAP; one that exists must have been made with `multi_queue`. httpd and
-    /// perf serve run an engine for each, on N cores (on two cores that gains nothing); all other
-    /// programs have one engine for all.
+    /// perf serve run an engine for each, on N cores (which pays where a request takes 10 us of the
+    /// program's own work, or more); all other programs have one engine for all.
     #[arg(
         long,
         value_name = "N",

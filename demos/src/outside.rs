@@ -50,6 +50,16 @@ pub fn spawn<T: Send + 'static>(
     Builder::new().name(name.to_owned()).stack_size(STACK_SIZE).spawn(work)
 }
 
+/// Keeps the processor busy for a while.
+pub fn work_for(time: Duration) {
+    if !time.is_zero() {
+        let started = Stopwatch::start();
+        while started.elapsed() < time {
+            std::hint::spin_loop();
+        }
+    }
+}
+
 /// Does nothing for a while.
 pub fn sleep(time: Duration) {
     std::thread::sleep(time);

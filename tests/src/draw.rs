@@ -11,6 +11,8 @@ pub const BLUE: RGBColor = RGBColor(0, 114, 178);
 pub const ORANGE: RGBColor = RGBColor(213, 94, 0);
 /// Their bluish green.
 pub const GREEN: RGBColor = RGBColor(0, 158, 115);
+/// Their sky blue.
+pub const SKY: RGBColor = RGBColor(86, 180, 233);
 /// Their reddish purple.
 pub const PURPLE: RGBColor = RGBColor(204, 121, 167);
 /// For what is only there to compare.

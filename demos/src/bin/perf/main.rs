@@ -48,6 +48,15 @@ enum What {
         /// When it ends, print the stack's counters that are not zero, one a line.
         #[arg(long)]
         counters: bool,
+        /// How long the TCP echo computes for each request, microseconds, up to a second: like a
+        /// program with work of its own.
+        #[arg(
+            long,
+            value_name = "US",
+            default_value_t = 0,
+            value_parser = clap::value_parser!(u32).range(..=1_000_000)
+        )]
+        work: u32,
         #[command(flatten)]
         common: CommonOptions,
     },
@@ -105,7 +114,7 @@ impl ClientOptions {
 
 fn main() -> ExitCode {
     match config::parse::<Options>().what {
-        What::Serve { ip, counters, mut common } => {
+        What::Serve { ip, counters, work, mut common } => {
             common.sharded = true;
             if let Some(ip) = ip {
                 common.addr = vec![Cidr { address: IpAddr::V4(ip), prefix: IP_PREFIX }];
@@ -114,7 +123,7 @@ fn main() -> ExitCode {
                 if counters {
                     serve::tell_counters_at_the_end(program);
                 }
-                serve::serve(program)
+                serve::serve(program, Duration::from_micros(work.into()))
             })
         }
         What::Send(options) => client(&options, bulk::send),

@@ -83,6 +83,8 @@ struct Server {
     datagrams: Vec<Vec<u8>>,
     found: Vec<(usize, SocketAddr)>,
     content: Bytes,
+    /// What the program does with each request.
+    work: Duration,
 }
 
 const UDP_SINK: usize = 3;
@@ -90,10 +92,10 @@ const UDP_ECHO: usize = 4;
 const UDP_SOURCE: usize = 5;
 
 /// Serves until the host is shut down.
-pub(crate) fn serve(program: &Program) -> Result<()> {
-    let mut server = Server::new(program.host())?;
+pub(crate) fn serve(program: &Program, work: Duration) -> Result<()> {
+    let mut server = Server::new(program.host(), work)?;
     for host in program.shards().hosts().iter().skip(1) {
-        let mut server = Server::new(host)?;
+        let mut server = Server::new(host, work)?;
         let work = move || {
             let ended = server.run();
             log::debug!("a shard's services ended: {ended:?}");
@@ -120,7 +122,7 @@ pub(crate) fn tell_counters_at_the_end(program: &Program) {
 }
 
 impl Server {
-    fn new(host: &Host) -> Result<Server> {
+    fn new(host: &Host, work: Duration) -> Result<Server> {
         let poller = Poller::new(host);
         let listeners = [
             (listen(host, port::SINK)?, Service::Sink),
@@ -143,6 +145,7 @@ impl Server {
             datagrams: vec![vec![0; DATAGRAM]; BATCH],
             found: Vec::with_capacity(BATCH),
             content: vec![0x5a; WRITE_SIZE].into(),
+            work,
             poller,
             host: host.clone(),
         };
@@ -227,7 +230,7 @@ impl Server {
             Service::Source => connection.source(&self.content),
             Service::Echo => {
                 let ends = readiness.contains(Readiness::READ_CLOSED);
-                connection.echo(&mut self.buffer, &self.poller, token, ends)
+                connection.echo(&mut self.buffer, &self.poller, token, ends, self.work)
             }
         };
         match result {
@@ -306,6 +309,7 @@ impl Connection {
         poller: &Poller,
         token: usize,
         ends: bool,
+        work: Duration,
     ) -> io::Result<bool> {
         if !self.unsent.is_empty() {
             let count = self.stream.write(&self.unsent)?;
@@ -320,6 +324,7 @@ impl Connection {
             if count == 0 {
                 return Ok(false);
             }
+            outside::work_for(work);
             let sent = match self.stream.write(&buffer[..count]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 result => result?,

@@ -12,6 +12,7 @@ use anyhow::{Result, ensure};
 use tapdev::{Checksum, Debt, Device, Offloads, Tap, TapOptions, Wake};
 
 use crate::rows::{port, read_order};
+use crate::stopwatch::work_for;
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 9];
 
@@ -58,17 +59,19 @@ struct Sham {
     source: Option<Source>,
     datagrams: u64,
     bytes: u64,
+    /// How long it computes for each request.
+    work: Duration,
 }
 
 /// Serves until killed.
-pub(crate) fn serve(tap: &str, address: Ipv4Addr) -> Result<()> {
+pub(crate) fn serve(tap: &str, address: Ipv4Addr, work: Duration) -> Result<()> {
     let tap = Tap::open(TapOptions::named(tap))?;
     let granted = tap.negotiate(Offloads::ALL);
     ensure!(granted.checksum && granted.tcp, "this kernel's TAP has no super-frames");
     let mut buffer = vec![0; tap.buffer_len()];
     let content = vec![0x5a; PORTION];
-    let mut sham =
-        Sham { tap, address: address.octets(), content, source: None, datagrams: 0, bytes: 0 };
+    let address = address.octets();
+    let mut sham = Sham { tap, address, content, source: None, datagrams: 0, bytes: 0, work };
     println!("ready");
     loop {
         if let Ok(received) = sham.tap.recv_with_debt(&mut buffer) {
@@ -144,6 +147,7 @@ impl Sham {
         } else if flags & FIN != 0 {
             self.tcp(frame, FIN | ACK, (ack, end.wrapping_add(1)), 0);
         } else if service == port::ECHO && !text.is_empty() {
+            work_for(self.work);
             self.content[..text.len()].copy_from_slice(text);
             self.tcp(frame, PSH | ACK, (ack, end), text.len());
         } else if !text.is_empty() {

@@ -3,19 +3,20 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::rows::{port, read_order};
+use crate::stopwatch::work_for;
 
 /// What is read or written at once, bytes.
 const PORTION: usize = 128 * 1024;
 
 /// The services, each in a thread, until killed.
-pub(crate) fn serve() -> Result<()> {
+pub(crate) fn serve(work: Duration) -> Result<()> {
     let listen = |port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).context("listening");
     let bind = |port| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).context("binding");
     let (sinks, sources) = (listen(port::SINK)?, listen(port::SOURCE)?);
@@ -28,7 +29,7 @@ pub(crate) fn serve() -> Result<()> {
     thread::spawn(move || reflect(&echo));
     thread::spawn(move || flood(&source));
     println!("ready");
-    converse(echoes)
+    converse(echoes, work)
 }
 
 fn drain(mut stream: std::net::TcpStream) {
@@ -42,7 +43,7 @@ fn fill(mut stream: std::net::TcpStream) {
 }
 
 /// The echo: one thread for all connections, woken by epoll.
-fn converse(listener: TcpListener) -> Result<()> {
+fn converse(listener: TcpListener, work: Duration) -> Result<()> {
     const LISTENER: Token = Token(usize::MAX);
     listener.set_nonblocking(true)?;
     let mut listener = mio::net::TcpListener::from_std(listener);
@@ -56,7 +57,7 @@ fn converse(listener: TcpListener) -> Result<()> {
         for event in &events {
             if event.token() != LISTENER {
                 let stream = &mut streams[event.token().0];
-                if !answer(stream, &mut buffer, event.is_read_closed()) {
+                if !answer(stream, &mut buffer, event.is_read_closed(), work) {
                     *stream = None;
                     free.push(event.token());
                 }
@@ -76,10 +77,14 @@ fn converse(listener: TcpListener) -> Result<()> {
 }
 
 /// Says back what has come. One read is enough, unless the end has come with it. False at the end.
-fn answer(stream: &mut Option<TcpStream>, buffer: &mut [u8], closed: bool) -> bool {
+fn answer(stream: &mut Option<TcpStream>, buffer: &mut [u8], closed: bool, work: Duration) -> bool {
     let Some(stream) = stream else { return true };
     loop {
-        match stream.read(buffer) {
+        let read = stream.read(buffer);
+        if matches!(read, Ok(count) if count > 0) {
+            work_for(work);
+        }
+        match read {
             Ok(0) => return false,
             Ok(count) if stream.write_all(&buffer[..count]).is_err() => return false,
             Ok(_) if closed => {}

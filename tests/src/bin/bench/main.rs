@@ -46,11 +46,11 @@ enum What {
     #[command(hide = true)]
     Measure { row: String, at: Ipv4Addr, secs: f64 },
     #[command(hide = true)]
-    ServeLinux,
+    ServeLinux { work: u64 },
     #[command(hide = true)]
-    ServeLimit { tap: String, at: Ipv4Addr },
+    ServeLimit { work: u64, tap: String, at: Ipv4Addr },
     #[command(hide = true)]
-    ServeSmoltcp { tap: String, at: Ipv4Addr },
+    ServeSmoltcp { work: u64, tap: String, at: Ipv4Addr },
 }
 
 #[derive(Args, Debug)]
@@ -74,10 +74,10 @@ struct RunOptions {
     #[arg(long, default_value_t = 1.0)]
     secs: f64,
     /// Only these stacks.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Who::ALL)]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Who::USUAL)]
     who: Vec<Who>,
-    /// Only these rows: up, down, rr1, rr1-two, rr64, rr1x32, crr, crr-two, crr8, udprr64, udpup64,
-    /// udpdn64.
+    /// Only these rows: up, down, rr1, rr1-two, rr64, rr1x32, rr1x32-work, crr, crr-two,
+    /// crr8, udprr64, udpup64, udpdn64.
     #[arg(long, value_parser = row, value_delimiter = ',', default_values_t = ROWS)]
     rows: Vec<Row>,
 }
@@ -115,9 +115,9 @@ fn run(what: What) -> Result<()> {
             println!("{} {} {}", count.count, count.secs, count.busy);
             Ok(())
         }
-        What::ServeLinux => linux::serve(),
-        What::ServeLimit { tap, at } => limit::serve(&tap, at),
-        What::ServeSmoltcp { tap, at } => smol::serve(&tap, at),
+        What::ServeLinux { work } => linux::serve(Duration::from_micros(work)),
+        What::ServeLimit { work, tap, at } => limit::serve(&tap, at, Duration::from_micros(work)),
+        What::ServeSmoltcp { work, tap, at } => smol::serve(&tap, at, Duration::from_micros(work)),
     }
 }
 

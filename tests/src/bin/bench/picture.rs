@@ -1,6 +1,6 @@
 //! The rates in Linux's, as a picture: a line for each row, a point for each stack.
 
-use ::tests::draw::{self, BLUE, GREEN, GREY, ORANGE, PURPLE};
+use ::tests::draw::{self, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY};
 use anyhow::Result;
 use plotters::prelude::*;
 
@@ -8,8 +8,13 @@ use crate::results::Who;
 use crate::rows::ROWS;
 use crate::table::Cell;
 
-const COLOURS: [(Who, RGBColor); 4] =
-    [(Who::Limit, GREEN), (Who::Tapstack, ORANGE), (Who::Plain, PURPLE), (Who::Smoltcp, BLUE)];
+const COLOURS: [(Who, RGBColor); 5] = [
+    (Who::Limit, GREEN),
+    (Who::Tapstack, ORANGE),
+    (Who::Queues, SKY),
+    (Who::Plain, PURPLE),
+    (Who::Smoltcp, BLUE),
+];
 
 /// The ends of the axis: what is beyond is drawn there.
 const ENDS: (f64, f64) = (0.02, 5.0);
@@ -37,6 +42,9 @@ pub(crate) fn draw(cells: &[Cell]) -> Result<String> {
                 .filter(|cell| cell.who == who)
                 .filter_map(|cell| Some((height(cell.row.name), cell.ratio?)));
             let ratios: Vec<_> = ratios.collect();
+            if ratios.is_empty() {
+                continue;
+            }
             let ranges = ratios.iter().map(|&(y, ratio)| {
                 let ends = [ratio.least, ratio.most].map(|x| (x.clamp(left, right), y));
                 PathElement::new(ends.to_vec(), colour.stroke_width(2))

@@ -20,6 +20,8 @@ pub(crate) enum Who {
     Limit,
     /// Tapstack.
     Tapstack,
+    /// Tapstack with two queues, and an engine for each.
+    Queues,
     /// Tapstack without offloads.
     Plain,
     /// smoltcp, which has none.
@@ -27,7 +29,10 @@ pub(crate) enum Who {
 }
 
 impl Who {
-    pub(crate) const ALL: [Who; 5] =
+    pub(crate) const ALL: [Who; 6] =
+        [Who::Linux, Who::Limit, Who::Tapstack, Who::Queues, Who::Plain, Who::Smoltcp];
+    /// Who is measured if nothing else is said.
+    pub(crate) const USUAL: [Who; 5] =
         [Who::Linux, Who::Limit, Who::Tapstack, Who::Plain, Who::Smoltcp];
 
     pub(crate) fn name(self) -> &'static str {
@@ -35,6 +40,7 @@ impl Who {
             Who::Linux => "linux",
             Who::Limit => "limit",
             Who::Tapstack => "tapstack",
+            Who::Queues => "queues",
             Who::Plain => "plain",
             Who::Smoltcp => "smoltcp",
         }

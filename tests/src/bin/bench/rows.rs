@@ -41,21 +41,28 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) what: What,
     pub(crate) places: Places,
+    /// How long the server computes for each request, microseconds.
+    pub(crate) work: u32,
 }
 
-pub(crate) const ROWS: [Row; 12] = [
-    Row { name: "up", what: What::Up, places: FREE },
-    Row { name: "down", what: What::Down, places: FREE },
-    Row { name: "rr1", what: What::Requests { size: 1, connections: 1 }, places: SAME },
-    Row { name: "rr1-two", what: What::Requests { size: 1, connections: 1 }, places: SPLIT },
-    Row { name: "rr64", what: What::Requests { size: 64, connections: 1 }, places: SAME },
-    Row { name: "rr1x32", what: What::Requests { size: 1, connections: 32 }, places: FREE },
-    Row { name: "crr", what: What::Connects { parallel: 1 }, places: SAME },
-    Row { name: "crr-two", what: What::Connects { parallel: 1 }, places: SPLIT },
-    Row { name: "crr8", what: What::Connects { parallel: 8 }, places: FREE },
-    Row { name: "udprr64", what: What::Datagrams, places: SAME },
-    Row { name: "udpup64", what: What::FloodUp, places: SPLIT },
-    Row { name: "udpdn64", what: What::FloodDown, places: SPLIT },
+const fn row(name: &'static str, what: What, places: Places) -> Row {
+    Row { name, what, places, work: 0 }
+}
+
+pub(crate) const ROWS: [Row; 13] = [
+    row("up", What::Up, FREE),
+    row("down", What::Down, FREE),
+    row("rr1", What::Requests { size: 1, connections: 1 }, SAME),
+    row("rr1-two", What::Requests { size: 1, connections: 1 }, SPLIT),
+    row("rr64", What::Requests { size: 64, connections: 1 }, SAME),
+    row("rr1x32", What::Requests { size: 1, connections: 32 }, FREE),
+    Row { work: 20, ..row("rr1x32-work", What::Requests { size: 1, connections: 32 }, FREE) },
+    row("crr", What::Connects { parallel: 1 }, SAME),
+    row("crr-two", What::Connects { parallel: 1 }, SPLIT),
+    row("crr8", What::Connects { parallel: 8 }, FREE),
+    row("udprr64", What::Datagrams, SAME),
+    row("udpup64", What::FloodUp, SPLIT),
+    row("udpdn64", What::FloodDown, SPLIT),
 ];
 
 impl fmt::Display for Row {

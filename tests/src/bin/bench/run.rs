@@ -72,7 +72,8 @@ impl Place {
             near.sh(10, &format!("ip link add dev {TAP} type veth peer name eth0 netns {there}"));
             far.sh(10, &format!("ip address add {SERVER}/24 dev eth0 && ip link set eth0 up"));
         } else {
-            near.sh(10, &format!("ip tuntap add {TAP} mode tap"));
+            let queues = if who == Who::Queues { "multi_queue" } else { "" };
+            near.sh(10, &format!("ip tuntap add {TAP} mode tap {queues}"));
         }
         near.sh(10, &format!("ip address add {CLIENT}/24 dev {TAP} && ip link set {TAP} up"));
         Ok(Place { near, far, who })
@@ -82,13 +83,15 @@ impl Place {
     fn serve(&self, row: &Row) -> Result<Running> {
         let own = std::env::current_exe()?;
         let (own, perf) = (own.display(), demo_path("perf"));
-        let perf = perf.display();
+        let (perf, work) = (perf.display(), row.work);
+        let serve = format!("{perf} serve --tap {TAP} --ip {SERVER} --work {work}");
         let command = match self.who {
-            Who::Linux => format!("{own} serve-linux"),
-            Who::Limit => format!("{own} serve-limit {TAP} {SERVER}"),
-            Who::Smoltcp => format!("{own} serve-smoltcp {TAP} {SERVER}"),
-            Who::Tapstack => format!("{perf} serve --tap {TAP} --ip {SERVER}"),
-            Who::Plain => format!("{perf} serve --tap {TAP} --ip {SERVER} --plain"),
+            Who::Linux => format!("{own} serve-linux {work}"),
+            Who::Limit => format!("{own} serve-limit {work} {TAP} {SERVER}"),
+            Who::Smoltcp => format!("{own} serve-smoltcp {work} {TAP} {SERVER}"),
+            Who::Tapstack => serve,
+            Who::Queues => format!("{serve} --queues 2"),
+            Who::Plain => format!("{serve} --plain"),
         };
         let ns = self.far.as_ref().unwrap_or(&self.near);
         let mut server = ns.spawn("taskset", &format!("-c {} {command}", row.places.server));

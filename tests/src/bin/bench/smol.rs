@@ -12,6 +12,7 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr};
 
 use crate::rows::{port, read_order};
+use crate::stopwatch::work_for;
 
 /// What a bulk connection may hold, bytes: less than the queue of a TAP, which would overflow.
 const BULK: usize = 1 << 20;
@@ -45,10 +46,12 @@ struct Server {
     bytes: u64,
     flood: Option<Flood>,
     text: Vec<u8>,
+    /// How long it computes for each request.
+    work: Duration,
 }
 
 /// Serves until killed.
-pub(crate) fn serve(tap: &str, address: Ipv4Addr) -> Result<()> {
+pub(crate) fn serve(tap: &str, address: Ipv4Addr, work: Duration) -> Result<()> {
     let mut device = TunTapInterface::new(tap, Medium::Ethernet).context("the TAP")?;
     let fd = device.as_raw_fd();
     let mac = HardwareAddress::Ethernet(EthernetAddress([2, 0, 0, 0, 0, 7]));
@@ -56,7 +59,7 @@ pub(crate) fn serve(tap: &str, address: Ipv4Addr) -> Result<()> {
     interface.update_ip_addrs(|list| {
         list.push(IpCidr::new(address.into(), 24)).expect("room for one address");
     });
-    let mut server = Server::new()?;
+    let mut server = Server::new(work)?;
     println!("ready");
     loop {
         let now = Instant::now();
@@ -72,7 +75,7 @@ pub(crate) fn serve(tap: &str, address: Ipv4Addr) -> Result<()> {
 }
 
 impl Server {
-    fn new() -> Result<Server> {
+    fn new(work: Duration) -> Result<Server> {
         let mut sockets = SocketSet::new(Vec::new());
         let mut streams = Vec::new();
         let services = [
@@ -109,13 +112,14 @@ impl Server {
             bytes: 0,
             flood: None,
             text: vec![0x5a; 128 * 1024],
+            work,
         })
     }
 
     fn work(&mut self, now: Instant) -> Result<()> {
         for &(handle, service) in &self.streams {
             let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
-            converse(socket, service, &mut self.text)?;
+            converse(socket, service, &mut self.text, self.work)?;
         }
         self.count();
         self.reflect();
@@ -166,7 +170,12 @@ impl Server {
 }
 
 /// Does what is possible on a connection; one that is over listens again.
-fn converse(socket: &mut tcp::Socket<'_>, service: u16, text: &mut [u8]) -> Result<()> {
+fn converse(
+    socket: &mut tcp::Socket<'_>,
+    service: u16,
+    text: &mut [u8],
+    work: Duration,
+) -> Result<()> {
     if !socket.is_open() {
         socket.listen(service)?;
     }
@@ -175,7 +184,10 @@ fn converse(socket: &mut tcp::Socket<'_>, service: u16, text: &mut [u8]) -> Resu
         port::SOURCE => while matches!(socket.send_slice(text), Ok(count) if count > 0) {},
         _ => {
             let room = socket.send_capacity() - socket.send_queue();
-            if let Ok(count) = socket.recv_slice(&mut text[..room]) {
+            if let Ok(count) = socket.recv_slice(&mut text[..room])
+                && count > 0
+            {
+                work_for(work);
                 socket.send_slice(&text[..count])?;
             }
         }

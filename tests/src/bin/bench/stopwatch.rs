@@ -38,6 +38,16 @@ impl Stopwatch {
     }
 }
 
+/// Keeps the processor busy for a while.
+pub(crate) fn work_for(time: Duration) {
+    if !time.is_zero() {
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            std::hint::spin_loop();
+        }
+    }
+}
+
 /// What all processors have worked so far, seconds: user, nice, system, and interrupts of both
 /// kinds, but not idle and iowait.
 fn busy() -> Result<f64> {

@@ -75,11 +75,13 @@ pub(crate) fn tables(cells: &[Cell]) -> String {
 
 /// A line for each row, and a column for each stack.
 fn grid(cells: &[Cell], say: impl Fn(&Cell) -> String) -> String {
-    let names = Who::ALL.map(Who::name).join(" | ");
-    let mut text = format!("| | {names} |\n|---|{}\n", "---|".repeat(Who::ALL.len()));
+    let measured = |who: &Who| cells.iter().any(|cell| cell.who == *who);
+    let who: Vec<Who> = Who::ALL.into_iter().filter(measured).collect();
+    let names: Vec<_> = who.iter().map(|who| who.name()).collect();
+    let mut text = format!("| | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(who.len()));
     for row in ROWS {
         let mine = |who| cells.iter().find(|cell| cell.row.name == row.name && cell.who == who);
-        let words = Who::ALL.map(|who| mine(who).map_or(String::new(), &say));
+        let words: Vec<_> = who.iter().map(|&who| mine(who).map_or(String::new(), &say)).collect();
         if words.iter().any(|word| !word.is_empty()) {
             let _ = writeln!(text, "| {row} | {} |", words.join(" | "));
         }
@@ -127,7 +129,7 @@ mod tests {
         assert_eq!(cells[1].ratio, Some(steady));
         assert_eq!(cells[1].rate, Middle { median: 3000.0, least: 1500.0, most: 4500.0 });
         let text = tables(&cells);
-        assert!(text.contains("| rr1 | 2,000 ±50 % |  | 3,000 ±50 % = **1.50** |"), "{text}");
+        assert!(text.contains("| rr1 | 2,000 ±50 % | 3,000 ±50 % = **1.50** |"), "{text}");
     }
 
     #[test]
