@@ -188,12 +188,16 @@ impl Tcb {
     /// to a closed window, and its sender stays behind that until he hears of another
     /// (draft-gont-tcpm-tcp-seq-validation §3). Nor is an empty segment at the right edge in the
     /// window, by the letter: it comes from whoever has filled it, and some of that was lost. If
-    /// both sides stand so, each would wait for the other to be heard for ever.
+    /// both sides stand so, each would wait for the other to be heard for ever. So would they where
+    /// our acknowledgments stand at the edge of a window that has shrunk, before what its owner has
+    /// received, and he has gone back to send again (RFC 9293 Appendix A.2).
     fn hear_neighbor(&mut self, cx: &mut Cx<'_>, seg: &Segment<'_>) -> Check {
         let before = seg.seq + 1 == self.rcv.nxt && seg.len() <= 1;
         let behind = seg.seq == self.rcv.edge() && seg.len() == 0;
+        let old = seg.seq.before(self.rcv.nxt) && seg.seq.at_or_after(self.first_received());
+        let again = old && self.snd.overruns_window();
         let acks = seg.has(Flags::ACK) && !seg.has(Flags::SYN) && self.snd.is_new_ack(seg.ack);
-        if !(before || behind) || !acks {
+        if !(before || behind || again) || !acks {
             return Continue(());
         }
         if seg.len() > 0 {
@@ -220,10 +224,14 @@ impl Tcb {
         let start = seg.seq + u32::from(seg.has(Flags::SYN));
         let end = start + seg.text.len() as u32;
         let nxt = self.rcv.nxt;
-        let first = nxt - self.stats.bytes_received.min(1 << 30) as u32;
-        if self.sack && start.before(nxt) && start.at_or_after(first) {
+        if self.sack && start.before(nxt) && start.at_or_after(self.first_received()) {
             self.rcv.note_duplicate(start, if end.after(nxt) { nxt } else { end });
         }
+    }
+
+    /// The first octet of the stream, or one a GiB back.
+    fn first_received(&self) -> Seq {
+        self.rcv.nxt - self.stats.bytes_received.min(1 << 30) as u32
     }
 
     /// RFC 9293 §3.10.7.4 second, with RFC 5961 §3.2: only the exact sequence number resets.

@@ -118,8 +118,12 @@ impl Send {
     /// The sequence number for a segment without text that the peer will find acceptable: SND.NXT,
     /// but not beyond a window that has shrunk.
     pub(crate) fn acceptable_seq(&self) -> Seq {
-        let edge = self.una + self.wnd;
-        if self.syn_acked && self.nxt.after(edge) { edge } else { self.nxt }
+        if self.overruns_window() { self.una + self.wnd } else { self.nxt }
+    }
+
+    /// The window has shrunk below what was sent.
+    pub(crate) fn overruns_window(&self) -> bool {
+        self.syn_acked && self.nxt.after(self.una + self.wnd)
     }
 
     /// Offset in the ring of the octet at `seq`.

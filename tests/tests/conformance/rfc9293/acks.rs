@@ -147,6 +147,29 @@ fn acknowledgments_beside_the_window_are_heard() {
     }
 }
 
+/// Where the window has shrunk below what was sent our acknowledgments stand at its edge. Who has
+/// received what is behind takes none of them, and if he goes back to send again, all he sends is
+/// old: it is heard for its ACK, or both would say the same for ever (Appendix A.2). Not what is
+/// older than the connection, and nothing old where the window has not shrunk.
+#[test]
+fn acknowledgments_in_old_text_are_heard_behind_a_shrunk_window() {
+    for (window, line, heard) in [
+        (0, "P. 1:11(10) ack 21 win 1000", true),
+        (0, ". 5:5(0) ack 21 win 1000", true),
+        (0, ". 0:0(0) ack 21 win 1000", false),
+        (0, "P. 1:11(10) ack 22 win 1000", false),
+        (20, "P. 1:11(10) ack 21 win 1000", false),
+    ] {
+        let mut t = Rig::established();
+        t.inject("P. 1:21(20) ack 1").send(20).expect("P. 1:21(20) ack 21");
+        t.inject(&format!(". 21:21(0) ack 1 win {window}"));
+        t.inject(line);
+        let seq = if heard || window > 0 { 21 } else { 1 };
+        t.expect(&format!(". {seq}:{seq}(0) ack 21"));
+        assert_eq!(t.info().unwrap().bytes_acked, if heard { 20 } else { 0 }, "{line}");
+    }
+}
+
 /// §3.10.7.4, fifth: without the ACK bit a segment is dropped, text and all.
 #[test]
 fn a_segment_that_acknowledges_nothing_is_dropped() {
