@@ -197,7 +197,8 @@ pub struct TcpConfig {
     /// How long a SYN waits for a forwarder's decision; then it is forgotten. As long as a good
     /// connection onwards may take. Default 60 s.
     pub forward_decision: Duration,
-    /// Greatest backlog; greater ones are cut to it, as by Linux's `somaxconn`. Default 4,096.
+    /// Greatest backlog; greater ones are cut to it, as by Linux's `somaxconn`. 0 counts as 1.
+    /// Default 4,096.
     pub backlog_max: usize,
     /// TIME-WAIT entries; the oldest is evicted for a newer one. Default 131,072.
     pub time_wait_max: usize,

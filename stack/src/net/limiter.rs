@@ -12,6 +12,8 @@ use core::time::Duration;
 
 /// Targets that share a place in the table; the one that was quiet longest makes room.
 const WAYS: usize = 4;
+/// They are all made with the first message.
+const TARGETS_MAX: usize = 65_536;
 
 /// How often something is said to hosts that have not proved who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +22,8 @@ pub struct RateLimits {
     pub target_interval: Duration,
     /// Messages to a target at once, after silence.
     pub target_burst: u32,
-    /// Targets remembered. At the limit one that was quiet is forgotten, and the common limit
-    /// holds what follows.
+    /// Targets remembered, 65,536 at the most. At the limit one that was quiet is forgotten, and
+    /// the common limit holds what follows.
     pub targets: usize,
     /// One message to anybody in this time, on average.
     pub global_interval: Duration,
@@ -125,7 +127,7 @@ impl RateLimiter {
 
     /// The target's bucket, a full one if it has none, and the place to keep it.
     fn target(&mut self, target: Address) -> (Bucket, usize) {
-        let sets = (self.limits.targets / WAYS).max(1);
+        let sets = (self.limits.targets.min(TARGETS_MAX) / WAYS).max(1);
         if self.targets.is_empty() {
             self.targets.resize(sets * WAYS, None);
         }

@@ -37,7 +37,7 @@ impl TcpLayer {
         if self.conflicts((local.port, reach, only), options.reuse_port) {
             return Err(ListenError::AddressInUse);
         }
-        let backlog = options.backlog.clamp(1, self.config.backlog_max);
+        let backlog = options.backlog.min(self.config.backlog_max).max(1);
         let tcp = options.tcp.clamped();
         let fast_open = self.listen_fast_open(options.fast_open, backlog);
         let options = ListenOptions { backlog, tcp, fast_open, ..options };

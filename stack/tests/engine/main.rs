@@ -7,6 +7,7 @@ mod fragments;
 mod interfaces;
 mod ipv4;
 mod ipv6;
+mod limits;
 mod link_local;
 mod net;
 mod path;

@@ -64,8 +64,7 @@ impl Bsd {
             return Err(Errno::EINVAL);
         }
         // Linux takes a negative one for its maximum.
-        let max = self.core.shard.lock().stack.config().tcp.backlog_max;
-        let backlog = usize::try_from(backlog).unwrap_or(max).clamp(1, max);
+        let backlog = usize::try_from(backlog).unwrap_or(usize::MAX);
         let options = ListenOptions {
             backlog,
             tcp: state.tcp,

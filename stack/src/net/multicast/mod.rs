@@ -327,7 +327,7 @@ impl Groups {
             self.alter(*group, None, Some(&Filter::ALL), *at);
         }
         // Addresses that go faster than can be told go in silence.
-        if self.groups.len() > 2 * self.most() {
+        if self.groups.len() > self.most().saturating_mul(2) {
             self.groups.retain(|_, it| it.reception.is_any());
         }
         self.schedule();
@@ -375,7 +375,7 @@ impl Groups {
 
     /// Groups that there may be: those of sockets, and as many as addresses have made.
     fn most(&self) -> usize {
-        self.limit + self.own.len()
+        self.limit.saturating_add(self.own.len())
     }
 
     /// A querier asks.
@@ -448,7 +448,7 @@ impl Groups {
         };
         for sources in parts {
             // Nobody has taken what there was to say: it is out of date.
-            if self.reports.len() < 2 * self.most() {
+            if self.reports.len() < self.most().saturating_mul(2) {
                 self.reports.push_back(Report { sources: sources.to_vec(), ..report });
             }
         }
