@@ -1,12 +1,12 @@
 //! The COMMAND after `--`: a program on the kernel's side of the wire.
 
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::command;
 use crate::outside::{self, Stopwatch};
 
 /// How often one looks whether it has ended.
@@ -32,10 +32,7 @@ impl KernelSide {
     /// Starts it. `ended` hears its status as a shell would say it.
     pub(crate) fn start(&self, ended: impl FnOnce(u8) + Send + 'static) -> Result<()> {
         let (program, arguments) = self.words.split_first().context("an empty COMMAND")?;
-        let child = Command::new(program)
-            .args(arguments)
-            .spawn()
-            .with_context(|| format!("{program}: cannot be started"))?;
+        let child = command::start(Command::new(program).args(arguments))?;
         *self.lock() = Some(child);
         let watched = self.clone();
         outside::spawn("command", move || ended(watched.wait()))
@@ -71,7 +68,7 @@ impl KernelSide {
 
     fn status(&self) -> Option<u8> {
         match self.lock().as_mut()?.try_wait() {
-            Ok(status) => status.map(as_shell),
+            Ok(status) => status.map(command::status),
             // Nothing can be known of it any more.
             Err(_) => Some(1),
         }
@@ -80,10 +77,4 @@ impl KernelSide {
     fn lock(&self) -> MutexGuard<'_, Option<Child>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The status as a shell says it: 128 + the signal's number for one that a signal ended.
-fn as_shell(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }

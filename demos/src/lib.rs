@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod clients;
+pub mod command;
 pub mod config;
 pub mod date;
 pub mod dialogue;
@@ -16,6 +17,7 @@ pub mod outside;
 pub mod patient;
 mod plug;
 pub mod program;
+pub mod signals;
 pub mod site;
 pub mod tls;
 pub mod units;

@@ -1,8 +1,8 @@
 //! A demo from its options to its end: plugs the stack in, ends orderly, and minds the COMMAND on
 //! the kernel's side of the wire.
 //!
-//! A signal ends the program from the thread that ctrlc keeps for it: connections are closed, the
-//! summary is said, and the process exits; whatever `body` was doing is then of no interest.
+//! A signal ends the program from a thread that waits for it: connections are closed, the summary
+//! is said, and the process exits; whatever `body` was doing is then of no interest.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -22,10 +22,12 @@ use stack::{
 };
 use tapdev::{Device, Namespaces, Offloads};
 
+use crate::command::CannotStart;
 use crate::kernel_side::KernelSide;
 use crate::lease;
 use crate::options::{CommonOptions, Link};
 use crate::plug;
+use crate::signals::{self, Signal};
 
 /// How long connections have to close before the program ends without them.
 const GRACE: Duration = Duration::from_secs(2);
@@ -47,13 +49,10 @@ const LINK_LOCAL: Duration = Duration::from_secs(40);
 /// Where servers of names listen.
 const DNS_PORT: u16 = 53;
 
-/// 128 + SIGINT, as a shell has it.
-const INTERRUPTED: u8 = 130;
-
 /// Whether a program is done by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It has a task, and ends with it. An interruption leaves the task undone: status 130.
+    /// It has a task, and ends with it. A signal leaves the task undone: status 128 + its number.
     Client,
     /// It serves until it is told to end: that is success.
     Server,
@@ -321,16 +320,20 @@ pub fn log_to_standard_error(level: LevelFilter) {
     let _ = env_logger::Builder::new().filter_level(level).try_init();
 }
 
-/// A program's status after `result`: an error is said, and is status 1.
+/// A program's status after `result`: an error is said, and is status 1, or that of the COMMAND
+/// which cannot be started.
 pub fn conclude(name: &str, result: Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         eprintln!("{name}: {error:#}");
-        ExitCode::FAILURE
+        error.downcast_ref().map_or(ExitCode::FAILURE, |it: &CannotStart| it.status().into())
     })
 }
 
 /// What to do when the program is told to end; a status that it returns is the program's.
 type Farewell = Box<dyn FnOnce() -> Option<u8> + Send>;
+
+/// What to do with signals in place of ending.
+type Relay = Box<dyn FnMut(Signal) + Send>;
 
 /// A running demo.
 pub struct Program {
@@ -344,6 +347,7 @@ struct Shared {
     role: Role,
     plug: Plug,
     farewell: Mutex<Option<Farewell>>,
+    relay: Mutex<Option<Relay>>,
     is_stopping: AtomicBool,
 }
 
@@ -387,16 +391,20 @@ impl Program {
             role,
             plug,
             farewell: Mutex::new(None),
+            relay: Mutex::new(None),
             is_stopping: AtomicBool::new(false),
         });
         let kernel_side = KernelSide::new(&options.command);
         let (stopper, command) = (Arc::clone(&shared), kernel_side.clone());
-        ctrlc::set_handler(move || {
+        signals::watch(move |signal| {
+            if let Some(relay) = &mut *stopper.relay() {
+                return relay(signal);
+            }
             if let Some(command) = &command {
                 command.kill();
             }
             stopper.stop(match role {
-                Role::Client => INTERRUPTED,
+                Role::Client => signal.status(),
                 Role::Server => 0,
             })
         })
@@ -446,6 +454,11 @@ impl Program {
             Some(Box::new(farewell));
     }
 
+    /// Signals from now on do not end the program: `relay` hears them.
+    pub fn relay_signals(&self, relay: impl FnMut(Signal) + Send + 'static) {
+        *self.shared.relay() = Some(Box::new(relay));
+    }
+
     /// Everything is in place: a server prints `ready`, and the COMMAND is started. A server ends
     /// with its COMMAND, a client goes on.
     ///
@@ -491,6 +504,10 @@ impl Shared {
         let status = farewell.and_then(|farewell| farewell()).unwrap_or(status);
         self.plug.close();
         std::process::exit(status.into());
+    }
+
+    fn relay(&self) -> MutexGuard<'_, Option<Relay>> {
+        self.relay.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn say(&self, text: &str) {

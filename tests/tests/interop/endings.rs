@@ -40,12 +40,28 @@ fn a_command_on_the_other_side_decides_the_status() {
     // In namespaces of its own, inside those of the test.
     let said = ns.sh(20, &format!("{httpd} --ns -- curl -sSf http://{STACK}:8080/hello.txt"));
     assert_eq!(said, "ready\nhello");
-    let output = ns.try_sh(20, &format!("{httpd} --ns -- sh -c 'exit 7'"));
-    assert_eq!(output.status.code(), Some(7));
+    std::fs::write(ns.dir().join("text"), "").unwrap();
+    for (command, status) in
+        [("sh -c 'exit 7'", 7), ("sh -c 'kill -9 $$'", 137), ("./absent", 127), ("./text", 126)]
+    {
+        let output = ns.try_sh(20, &format!("{httpd} --ns -- {command}"));
+        assert_eq!(output.status.code(), Some(status), "{command}");
+    }
     let get = demo_path("get").display().to_string();
     let serve = "printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | nc -l -N 80 >/dev/null";
     let said = ns.sh(20, &format!("{get} --ns http://192.0.2.1/ -- sh -c \"{serve}\" | tail -c 5"));
     assert_eq!(said, "hello");
+}
+
+#[test]
+fn a_task_cut_short_tells_by_what() {
+    let Some(ns) = Netns::new() else { return };
+    let nc = demo_path("nc").display().to_string();
+    for (signal, status) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        // Nobody comes.
+        let line = format!("timeout --preserve-status -s {signal} 1 {nc} --tap tap0 -l 5000");
+        assert_eq!(ns.try_sh(20, &line).status.code(), Some(status), "{signal}");
+    }
 }
 
 #[test]

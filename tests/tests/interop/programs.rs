@@ -282,6 +282,65 @@ fn a_signal_leaves_nothing_behind() {
 }
 
 #[test]
+fn the_status_is_the_programs() {
+    let Some(ns) = Netns::new() else { return };
+    std::fs::write(ns.dir().join("text"), "").unwrap();
+    let run = on_tapstack();
+    for (command, status) in
+        [("sh -c 'exit 7'", 7), ("sh -c 'kill -9 $$'", 137), ("./absent", 127), ("./text", 126)]
+    {
+        let output = ns.try_sh(20, &format!("{run} {command}"));
+        assert_eq!(output.status.code(), Some(status), "{command}");
+    }
+}
+
+/// A Ctrl-C comes to the program from the terminal, once, and need not end it; a signal to
+/// `tapstack` alone is passed on.
+#[test]
+fn signals_are_the_programs_own() {
+    let Some(ns) = Netns::new() else { return };
+    let program = r#"
+import signal, sys
+heard = []
+def hear(number, _):
+    heard.append(number)
+    print('heard', heard, flush=True)
+    if number == signal.SIGTERM:
+        sys.exit(5)
+for number in [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]:
+    signal.signal(number, hear)
+print('up', flush=True)
+while True:
+    signal.pause()
+"#;
+    let terminal = r#"
+import os, pty, signal, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+said = b''
+def wait_for(text):
+    global said
+    while text not in said:
+        said += os.read(terminal, 1000)
+wait_for(b'up')
+for count in [1, 2]:
+    os.write(terminal, b'\x03')
+    wait_for(b'heard [%s]' % b', '.join([b'2'] * count))
+for number, heard in [(signal.SIGHUP, b'[2, 2, 1]'), (signal.SIGTERM, b'[2, 2, 1, 15]')]:
+    os.kill(pid, number)
+    wait_for(heard)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"#;
+    std::fs::write(ns.dir().join("program.py"), program).unwrap();
+    std::fs::write(ns.dir().join("terminal.py"), terminal).unwrap();
+    // `timeout` passes on what it gets, too.
+    let run = on_tapstack().split_once("timeout 40 ").unwrap().1.to_owned();
+    let line = format!("python3 terminal.py {run} python3 program.py");
+    assert_eq!(ns.sh(20, &line), "5\n");
+}
+
+#[test]
 fn iperf3_measures_both_ways() {
     let Some(ns) = Netns::new() else { return };
     if !have(&["iperf3"]) {

@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use demos::outside::{self, Stopwatch};
 use demos::program::conclude;
+use demos::signals;
 use tapdev::{Capture, Direction, Link, LinkConfig, LinkStats, Relay, Sight};
 
 use crate::end::End;
@@ -153,7 +154,7 @@ impl Lossy {
             .context("no thread for the link")?;
         }
         let (lossy, tell) = (Arc::clone(self), tell.clone());
-        ctrlc::set_handler(move || {
+        signals::watch(move |_| {
             lossy.stop();
             let _ = tell.send(Ending::Asked);
         })

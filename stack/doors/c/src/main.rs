@@ -2,7 +2,7 @@
 //! sockets.
 
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
-use demos::config;
 use demos::options::CommonOptions;
 use demos::program::{Program, Role};
+use demos::signals::Signal;
+use demos::{command, config};
 use doors::client::VARIABLE;
 use tapstack::place::{self, Place};
 
-/// How long a program may take to end when it is told to.
+/// How long a program may take to terminate when it is told to.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Runs programs on Tapstack's sockets.
@@ -62,20 +63,14 @@ fn run(program: &Program, words: &[String]) -> Result<ExitCode> {
     let limit = raise_limit().context("the limit of descriptors")?;
     // SAFETY: the closure makes two system calls, of which one reads the limit that it holds.
     unsafe { command.pre_exec(move || begin(&limit)) };
-    let mut child = command.spawn().with_context(|| format!("{name}: cannot be started"))?;
-    let ended = Arc::new((Mutex::new(None), Condvar::new()));
-    let (pid, told, socket) = (child.id(), Arc::clone(&ended), place.socket().to_owned());
-    program.on_stop(move || {
-        let status = end_child(pid, &told);
-        place::remove(&socket);
-        status
-    });
+    let mut child = command::start(&mut command)?;
+    let ended = Arc::<Ended>::default();
+    let (pid, told) = (child.id(), Arc::clone(&ended));
+    program.relay_signals(move |signal| pass_on(signal, pid, &told));
     let status = child.wait().with_context(|| format!("{name}: cannot be waited for"))?;
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    let code = code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-    *ended.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
-    ended.1.notify_all();
-    Ok(ExitCode::from(code))
+    *ended.is_so.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    ended.told.notify_all();
+    Ok(ExitCode::from(command::status(status)))
 }
 
 /// Lets this process have as many descriptors as it may: it has one for each socket of all the
@@ -105,18 +100,33 @@ fn begin(limit: &libc::rlimit) -> std::io::Result<()> {
     Ok(())
 }
 
-/// `tapstack` was told to end: so is the program, which then has a moment. Its status.
-fn end_child(pid: u32, ended: &(Mutex<Option<u8>>, Condvar)) -> Option<u8> {
-    let mut code = ended.0.lock().unwrap_or_else(PoisonError::into_inner);
-    for signal in [libc::SIGTERM, libc::SIGKILL] {
-        if code.is_none() {
-            // SAFETY: takes no pointers; the child has not been waited for, so it is still ours.
-            unsafe { libc::kill(pid.cast_signed(), signal) };
-            let waited = ended.1.wait_timeout(code, GRACE);
-            code = waited.unwrap_or_else(PoisonError::into_inner).0;
+/// Whether the program has ended.
+#[derive(Default)]
+struct Ended {
+    is_so: Mutex<bool>,
+    told: Condvar,
+}
+
+/// `tapstack` gets a signal, which is meant for the program: it may have other plans with a Ctrl-C
+/// than to end, so what it makes of one decides. What a terminal sends it has got already. One that
+/// is told to terminate has a moment for it.
+fn pass_on(signal: Signal, pid: u32, ended: &Ended) {
+    let mut is_so = ended.is_so.lock().unwrap_or_else(PoisonError::into_inner);
+    if signal.is_of_terminal {
+        return;
+    }
+    let last = (signal.number == libc::SIGTERM).then_some(libc::SIGKILL);
+    for number in [signal.number].into_iter().chain(last) {
+        if *is_so {
+            return;
+        }
+        // SAFETY: takes no pointers; the child has not been waited for, so it is still ours.
+        unsafe { libc::kill(pid.cast_signed(), number) };
+        if last.is_some() {
+            let waited = ended.told.wait_timeout_while(is_so, GRACE, |is_so| !*is_so);
+            is_so = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
-    *code
 }
 
 /// What ends a path in LD_PRELOAD, or stands for something else; nothing takes that from them.
