@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use log::LevelFilter;
-use stack::{Cidr, Congestion, DomainName, EcnMode, Hosts, Mac, ResolverConfig, Route};
+use stack::{
+    Cidr, ConfigError, Congestion, DomainName, EcnMode, Hosts, Mac, ResolverConfig, Route,
+};
 
 /// The most queues of a TAP: Linux has 256, and each takes some hundred kilobytes.
 const QUEUES_MAX: i64 = 64;
@@ -52,7 +54,7 @@ pub struct CommonOptions {
             ("dhcp", "true", None::<&'static str>),
             ("link_local", "true", None::<&'static str>),
         ]),
-        value_parser = parse_cidr,
+        value_parser = parse_own,
         value_delimiter = ','
     )]
     pub addr: Vec<Cidr>,
@@ -274,7 +276,7 @@ fn parse_link(text: &str) -> Result<Link, String> {
     )?;
     let (words, addresses): (Vec<&str>, Vec<&str>) =
         addresses.split(',').partition(|word| *word == "dhcp");
-    let addresses = addresses.into_iter().map(parse_cidr).collect::<Result<_, _>>()?;
+    let addresses = addresses.into_iter().map(parse_own).collect::<Result<_, _>>()?;
     Ok(Link { name: name.to_owned(), addresses, dhcp: !words.is_empty() })
 }
 
@@ -293,7 +295,13 @@ pub(crate) fn parse_route(text: &str) -> Result<Route, String> {
     Ok(Route::new(parse_cidr(network)?, Some(router)))
 }
 
-pub(crate) fn parse_cidr(text: &str) -> Result<Cidr, String> {
+/// An address of the stack's own.
+pub(crate) fn parse_own(text: &str) -> Result<Cidr, String> {
+    let own = parse_cidr(text)?;
+    if own.is_for_a_host() { Ok(own) } else { Err(ConfigError::NotForHosts(own).to_string()) }
+}
+
+fn parse_cidr(text: &str) -> Result<Cidr, String> {
     text.parse().map_err(|error| {
         format!("{error}; write the address and its prefix length, like 192.0.2.2/24")
     })

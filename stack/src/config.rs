@@ -561,6 +561,14 @@ impl Config {
         if speaks_v6 && self.mtu < 1280 {
             return Err(ConfigError::MtuOfIpv6(self.mtu));
         }
+        if let Some(bad) = self.addresses.iter().find(|cidr| !cidr.is_for_a_host()) {
+            return Err(ConfigError::NotForHosts(*bad));
+        }
+        if let Some(gateway) = self.gateway
+            && self.addresses.iter().any(|cidr| cidr.address == gateway)
+        {
+            return Err(ConfigError::OwnGateway(gateway));
+        }
         if let Some(gateway) = self.gateway
             && !self.addresses.iter().any(|cidr| cidr.contains(gateway))
             && !(speaks_v6 && Address::from(gateway).is_link_local())
@@ -618,8 +626,12 @@ pub enum ConfigError {
     MtuOfIpv6(usize),
     /// Super-frames are longer than an IP packet.
     SuperFrame(usize),
+    /// An address that no single host can have.
+    NotForHosts(Cidr),
     /// The gateway is on none of the networks.
     GatewayOffLink(IpAddr),
+    /// The gateway is the host itself.
+    OwnGateway(IpAddr),
     /// More addresses or routes than `addresses_max` and `routes_max` allow.
     TooManyAddresses,
     /// The range of ephemeral ports is empty.
@@ -650,6 +662,12 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::SuperFrame(most) => {
                 write!(f, "super-frames of {most} bytes: at most 65535")
+            }
+            ConfigError::NotForHosts(cidr) => {
+                write!(f, "{cidr} is no address of a single host: choose another of its network")
+            }
+            ConfigError::OwnGateway(gateway) => {
+                write!(f, "the gateway {gateway} is the host itself: name the router's address")
             }
             ConfigError::GatewayOffLink(gateway) => {
                 write!(f, "the gateway {gateway} is on none of the host's networks: check --addr")

@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{NOT_A_FLAG, scalar};
-use crate::options::{parse_cidr, parse_route, parse_tag};
+use crate::options::{parse_own, parse_route, parse_tag};
 
 /// The key, which is an option too.
 pub(super) const KEY: &str = "interface";
@@ -39,7 +39,7 @@ pub(super) fn options(
         match key.get_ref().as_ref() {
             name @ "tap" => tap = Some(text(name, value, parse_name)?),
             name @ "vlan" => vlan = Some(text(name, value, parse_tag)?),
-            name @ "addr" => addresses = texts(name, value, parse_cidr)?,
+            name @ "addr" => addresses = texts(name, value, parse_own)?,
             name @ "route" => routes = texts(name, value, parse_route)?,
             "dhcp" => dhcp = flag(value).map_err(|(at, what)| (at, format!("dhcp: {what}")))?,
             other => {

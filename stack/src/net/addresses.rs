@@ -8,7 +8,6 @@ use crate::time::Instant;
 use crate::wire::address::Address;
 use crate::wire::interface::InterfaceId;
 use core::fmt;
-use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -323,8 +322,7 @@ impl AddressTable {
     /// Adds an address, or gives one that is there its lifetimes and its origin anew.
     pub(crate) fn add(&mut self, now: Instant, new: NewAddress) -> Result<(), AddAddressError> {
         let address = Address::from(new.cidr.address);
-        let broadcast = new.cidr.broadcast().map(IpAddr::from) == Some(new.cidr.address);
-        if !address.is_valid_source() || broadcast {
+        if !new.cidr.is_for_a_host() {
             return Err(AddAddressError::NotForHosts);
         }
         let Lifetimes { preferred, valid } = new.lifetimes;
@@ -530,6 +528,7 @@ impl AddressTable {
 mod tests {
     use super::*;
     use crate::random::{Secret, Seed};
+    use core::net::IpAddr;
 
     fn table(limit: usize) -> AddressTable {
         let dice = Random::from_secret(Secret::derive(&Seed::from_number(1), "test"));
@@ -638,8 +637,10 @@ mod tests {
             let new = NewAddress::configured(bad.parse().unwrap());
             assert_eq!(table.add(now, new), Err(AddAddressError::NotForHosts), "{bad}");
         }
-        let broadcast = NewAddress::configured("192.0.2.255/24".parse().unwrap());
-        assert_eq!(table.add(now, broadcast), Err(AddAddressError::NotForHosts));
+        for all in ["192.0.2.0/24", "192.0.2.255/24"] {
+            let new = NewAddress::configured(all.parse().unwrap());
+            assert_eq!(table.add(now, new), Err(AddAddressError::NotForHosts), "{all}");
+        }
         for (preferred, valid) in [(0, 0), (2, 1)] {
             let new = lasting("192.0.2.2/24", preferred, valid);
             assert_eq!(table.add(now, new), Err(AddAddressError::Lifetimes));

@@ -1,5 +1,6 @@
 //! Networks as people write them: an address and the length of its prefix.
 
+use crate::wire::address::Address;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
@@ -61,6 +62,15 @@ impl Cidr {
             }
             _ => None,
         }
+    }
+
+    /// One host can have the address: it is not unspecified, loopback or a group, and of IPv4 not
+    /// "this network", class E, the network's own or its broadcast, which old hosts take for each
+    /// other (RFC 1122 §3.2.1.3, §3.3.6).
+    pub fn is_for_a_host(&self) -> bool {
+        let broadcast = self.broadcast().map(IpAddr::V4);
+        let all_hosts = broadcast.is_some_and(|it| [it, self.network()].contains(&self.address));
+        Address::from(self.address).is_valid_source() && !all_hosts
     }
 
     /// The prefix, held to what the version allows.
@@ -150,6 +160,18 @@ mod tests {
         }
         assert_eq!(error("::/129"), CidrParseError::Prefix { longest: 128 });
         assert!(error("192.0.2.2").to_string().contains("192.0.2.2/24"));
+    }
+
+    #[test]
+    fn what_one_host_can_have() {
+        let is_good = |text: &str| text.parse::<Cidr>().unwrap().is_for_a_host();
+        for good in ["192.0.2.1/24", "192.0.2.0/31", "192.0.2.255/32", "192.0.3.0/23", "fe80::1/64"]
+        {
+            assert!(is_good(good), "{good}");
+        }
+        for bad in ["192.0.2.0/24", "192.0.2.255/24", "127.0.0.1/8", "240.0.0.1/8", "::1/128"] {
+            assert!(!is_good(bad), "{bad}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use stack::{
-    AddAddressError, AddRouteError, AddressOrigin, AddressState, Config, ConnectError,
+    AddAddressError, AddRouteError, AddressOrigin, AddressState, Config, ConfigError, ConnectError,
     ConnectOptions, Instant, Lifetimes, ListenOptions, NewAddress, NoSuchAddress, NoSuchRoute,
     Readiness, RecvError, Route, SendError, SocketId, State, TcpError, UdpError, UdpRecvError,
     UdpSendError,
@@ -190,4 +190,20 @@ fn nobody_is_told_of_an_address_that_is_gone() {
         let said = frames(&mut net.hosts[0], net.now);
         assert!(said.is_empty(), "IPv{version}: {said:?}");
     }
+}
+
+#[test]
+fn addresses_that_no_host_can_have_are_refused() {
+    let config = |own: &str, gateway: &str| {
+        let mut config = Config::new(mac(1));
+        config.addresses = vec![own.parse().unwrap()];
+        config.gateway = Some(gateway.parse().unwrap());
+        config.validate()
+    };
+    let bad = "192.0.2.255/24";
+    let refused = ConfigError::NotForHosts(bad.parse().unwrap());
+    assert_eq!(config(bad, "192.0.2.1"), Err(refused));
+    let own = "192.0.2.2";
+    assert_eq!(config("192.0.2.2/24", own), Err(ConfigError::OwnGateway(own.parse().unwrap())));
+    assert_eq!(config("192.0.2.2/24", "192.0.2.1"), Ok(()));
 }

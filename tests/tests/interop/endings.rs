@@ -101,6 +101,8 @@ fn mistakes_are_explained() {
         ("ping --tap tap0 --gateway 198.18.0.1 192.0.2.1", "gateway"),
         ("echo --tap tap0 --mac 01:00:00:00:00:01", "group address"),
         ("echo --tap tap0 --addr 192.0.2.2", "prefix length"),
+        ("echo --ns --addr 224.0.0.1/4", "no address of a single host"),
+        ("echo --ns --gateway 192.0.2.2", "the host itself"),
         ("echo --tap tap0 --dhcpd", "unexpected argument"),
     ];
     for (line, expected) in cases {
