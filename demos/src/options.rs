@@ -23,7 +23,12 @@ pub struct CommonOptions {
     pub config: Option<PathBuf>,
 
     /// Use the TAP NAME; it is made if it does not exist and you may make it.
-    #[arg(long, value_name = "NAME", group = "wire")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        group = "wire",
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
     pub tap: Option<String>,
 
     /// Make a TAP in a network namespace of this program's own: needs no root.
@@ -278,6 +283,15 @@ fn parse_link(text: &str) -> Result<Link, String> {
         addresses.split(',').partition(|word| *word == "dhcp");
     let addresses = addresses.into_iter().map(parse_own).collect::<Result<_, _>>()?;
     Ok(Link { name: name.to_owned(), addresses, dhcp: !words.is_empty() })
+}
+
+/// A port at which somebody can be.
+///
+/// # Errors
+/// What to write.
+pub fn parse_port(text: &str) -> Result<u16, String> {
+    let port = text.parse().ok().filter(|&port| port > 0);
+    port.ok_or_else(|| format!("{text:?} is not a port: 1 to 65535"))
 }
 
 /// The number of a VLAN.

@@ -46,6 +46,11 @@ pub(crate) fn plug_in(namespaces: Option<Namespaces>, options: &CommonOptions) -
         options.queues == 1 || !options.plain && options.fd.is_none(),
         "--queues does not go with --plain or --fd: do with one queue"
     );
+    if let Some(mtu) = options.mtu {
+        // Before the kernel is given it, whose refusal says less.
+        let addresses = options.addr.clone();
+        Config { mtu, addresses, ..Config::new(random_mac()?) }.validate()?;
+    }
     let mut hints = Vec::new();
     let queues = open(namespaces, options, &mut hints)?;
     let tap = &queues[0];

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use demos::config;
 use demos::human;
-use demos::options::CommonOptions;
+use demos::options::{CommonOptions, parse_port};
 use demos::program::{Program, Role};
 use stack::host::{Events, Interest, PollEvent, Poller, TcpListener, TcpStream, Token, UdpSocket};
 
@@ -33,7 +33,7 @@ const BATCH: usize = 64;
 #[command(version)]
 struct Options {
     /// The port, of both protocols.
-    #[arg(short, long, default_value_t = 7)]
+    #[arg(short, long, default_value_t = 7, value_parser = parse_port)]
     port: u16,
 
     /// The most TCP clients at a time; one more waits in the listener's queue.

@@ -39,7 +39,8 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 #[command(version)]
 struct Options {
     /// What to fetch.
-    url: String,
+    #[arg(value_parser = Url::parse)]
+    url: Url,
 
     /// Write the body into FILE instead of standard output.
     #[arg(short, long, value_name = "FILE")]
@@ -104,7 +105,7 @@ fn main() -> ExitCode {
 
 /// Fetches, following redirections. The status is success for replies below 400.
 fn get(program: &Program, options: &Options) -> Result<ExitCode> {
-    let mut url = Url::parse(&options.url)?;
+    let mut url = options.url.clone();
     for _ in 0..=MAX_REDIRECTS {
         let (mut connection, response, timing) = ask(program, options, &url)?;
         match location(&response, &url)? {

@@ -148,15 +148,19 @@ fn without_dot_segments(target: &str) -> String {
 
 /// With the port that it has, or `usual`.
 fn parse_host(host: &str, usual: u16) -> Result<String, UrlError> {
+    let wrong = |port: &dyn fmt::Display| UrlError::Port(port.to_string());
     if let Ok(address) = host.parse::<SocketAddr>() {
-        return Ok(address.to_string());
+        return if address.port() > 0 { Ok(address.to_string()) } else { Err(wrong(&0)) };
     }
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = bare.parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, usual).to_string());
     }
     let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) => (name, port.parse().map_err(|_| UrlError::Port(port.to_owned()))?),
+        Some((name, port)) => {
+            let some = port.parse().ok().filter(|&port| port > 0);
+            (name, some.ok_or_else(|| wrong(&port))?)
+        }
         None => (host, usual),
     };
     match name.parse::<DomainName>() {
@@ -236,6 +240,10 @@ mod tests {
         assert_eq!(error("http://exa_mple..com/"), UrlError::Name("exa_mple..com".into()));
         assert_eq!(error("http://a@192.0.2.1/"), UrlError::UserInfo);
         assert_eq!(error("http://192.0.2.1:99999/"), UrlError::Port("99999".into()));
+        for host in ["192.0.2.1:0", "[2001:db8::1]:0", "web.test:0"] {
+            let text = format!("http://{host}/");
+            assert_eq!(Url::parse(&text), Err(UrlError::Port("0".into())), "{host}");
+        }
     }
 
     #[test]

@@ -175,3 +175,13 @@ fn httpd_is_configured_by_a_file() {
     assert!(said.contains("site.toml:4: prot: there is no such key; did you mean port?"), "{said}");
     assert_eq!(refused.status.code(), Some(2));
 }
+
+#[test]
+fn a_server_says_which_port_it_has_got() {
+    let Some(ns) = Netns::new() else { return };
+    std::fs::write(ns.dir().join("hello.txt"), "hello").unwrap();
+    let httpd = ns.serve("httpd", "--port 0");
+    let log = httpd.log();
+    let url = log.split_whitespace().find(|word| word.starts_with("http://192.0.2.2:")).unwrap();
+    assert_eq!(ns.sh(20, &format!("curl -sSf {url}hello.txt")), "hello");
+}

@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use demos::config;
-use demos::options::CommonOptions;
+use demos::options::{CommonOptions, parse_port};
 use demos::output::say;
 use demos::outside::{self, Stopwatch};
 use demos::patient::is_timeout;
@@ -48,7 +48,7 @@ struct Options {
     group: IpAddr,
 
     /// The port.
-    #[arg(short, long, default_value_t = 7777)]
+    #[arg(short, long, default_value_t = 7777, value_parser = parse_port)]
     port: u16,
 
     /// How many routers a message may pass, and one more.

@@ -111,8 +111,9 @@ fn serve(program: &Program, options: &Options) -> Result<()> {
         eprintln!("ftpd: {}", summed.totals.summary());
         None
     });
+    let port = listener.local_addr()?.port();
     for address in program.addresses() {
-        let host = SocketAddr::new(address, options.port);
+        let host = SocketAddr::new(address, port);
         program.say(&format!("ftp://{host}/ is {}", site.tree.root().display()));
     }
     program.ready()?;

@@ -72,7 +72,12 @@ fn serve(program: &Program, options: &Options) -> Result<()> {
     let identity = options.tls.identity(program)?;
     let files = Files::new(&options.root)?;
     let listener = clients::listen_on_shards(program, options.port)?;
-    site::announce(program, options.port, identity.as_ref(), files.root().display());
+    site::announce(
+        program,
+        listener.local_addr()?.port(),
+        identity.as_ref(),
+        files.root().display(),
+    );
     let site = Arc::new(Site {
         files,
         tls: identity.map(|identity| identity.config(&[tls::HTTP_1])).transpose()?,

@@ -8,10 +8,10 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use clap::Parser;
 use demos::config;
-use demos::options::CommonOptions;
+use demos::options::{CommonOptions, parse_port};
 use demos::program::{Program, Role};
 
 /// Connects standard input and output to a port, as OpenBSD's nc does.
@@ -66,7 +66,7 @@ impl Options {
             }
             _ => bail!("at most an address and a port"),
         };
-        Ok(SocketAddr::new(address, parse_port(port)?))
+        Ok(SocketAddr::new(address, parse_port(port).map_err(Error::msg)?))
     }
 
     /// Whom to talk to: HOST:PORT.
@@ -74,7 +74,7 @@ impl Options {
         let [host, port] = &self.target[..] else {
             bail!("a host and a port: nc 192.0.2.1 8080");
         };
-        let port = parse_port(port)?;
+        let port = parse_port(port).map_err(Error::msg)?;
         Ok(match host.parse::<IpAddr>() {
             Ok(address) => SocketAddr::new(address, port).to_string(),
             Err(_) => format!("{host}:{port}"),
@@ -90,10 +90,6 @@ impl Options {
             program.say(text);
         }
     }
-}
-
-fn parse_port(port: &str) -> Result<u16> {
-    port.parse().with_context(|| format!("{port:?} is not a port: 1 to 65535"))
 }
 
 fn main() -> ExitCode {

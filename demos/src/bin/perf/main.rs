@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use demos::config;
-use demos::options::CommonOptions;
+use demos::options::{CommonOptions, parse_port};
 use demos::program::{Program, Role};
 use demos::units;
 use stack::Cidr;
@@ -81,7 +81,7 @@ struct ClientOptions {
     host: String,
 
     /// The server's port (otherwise that of the service).
-    #[arg(long)]
+    #[arg(long, value_parser = parse_port)]
     port: Option<u16>,
 
     /// How long to measure, up to a day.

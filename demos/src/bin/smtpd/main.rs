@@ -94,8 +94,9 @@ fn serve(program: &Program, options: &Options) -> Result<()> {
         eprintln!("smtpd: {}", summed.totals.summary());
         None
     });
+    let port = listener.local_addr()?.port();
     for address in program.addresses() {
-        let host = SocketAddr::new(address, options.port);
+        let host = SocketAddr::new(address, port);
         program.say(&format!("smtp://{host}/ {}", site.store));
     }
     program.ready()?;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use demos::client;
 use demos::human;
-use demos::options::CommonOptions;
+use demos::options::{CommonOptions, parse_port};
 use demos::outside::{self, Stopwatch};
 use demos::patient::is_timeout;
 use demos::program::Program;
@@ -59,7 +59,7 @@ pub(crate) struct ReceiveOptions {
     out: PathBuf,
 
     /// The port.
-    #[arg(short, long, default_value_t = 5004)]
+    #[arg(short, long, default_value_t = 5004, value_parser = parse_port)]
     port: u16,
 
     /// Receive over TCP, and not over UDP.

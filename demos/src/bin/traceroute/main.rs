@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use demos::client;
 use demos::config;
-use demos::options::CommonOptions;
+use demos::options::{CommonOptions, parse_port};
 use demos::output::say;
 use demos::outside::Stopwatch;
 use demos::program::{Program, Role};
@@ -52,7 +52,7 @@ struct Options {
     wait: Duration,
 
     /// The port of the first datagram; each further one takes the next.
-    #[arg(short, long, default_value_t = FIRST_PORT)]
+    #[arg(short, long, default_value_t = FIRST_PORT, value_parser = parse_port)]
     port: u16,
 
     /// Bytes of text in a packet.

@@ -39,7 +39,7 @@ pub(crate) struct Options {
 pub(crate) fn serve(program: &Program, options: &Options) -> Result<()> {
     let identity = options.tls.identity(program)?;
     let listener = clients::listen(program, options.port)?;
-    site::announce(program, options.port, identity.as_ref(), "axum");
+    site::announce(program, listener.local_addr()?.port(), identity.as_ref(), "axum");
     let tls = identity.map(|identity| identity.config(&[tls::HTTP_2, tls::HTTP_1])).transpose()?;
     let served = Arc::new(Served::by(program.shards().clone()));
     let (stop, stopped) = oneshot::channel();
