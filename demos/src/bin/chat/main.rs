@@ -78,9 +78,10 @@ fn chat(program: &Program, options: &Options) -> Result<()> {
         leaving.say(What::Leave);
         Some(0)
     });
+    // Before what others say.
+    say(&format!("* you are {} in {}\n", member.name, member.group));
     let listening = Arc::clone(&member);
     outside::spawn("listener", move || listening.listen()).context("no thread to listen")?;
-    say(&format!("* you are {} in {}\n", member.name, member.group));
     program.ready()?;
     for line in io::stdin().lock().lines() {
         let line = line.context("standard input")?;
